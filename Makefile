@@ -1,0 +1,53 @@
+# The commands people type. `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+UV_COMPILE = $(BIN)/uv pip compile --no-config --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-emit-package vitald --quiet $(UPGRADE)
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | column -t -s $$'\t'
+
+# Two environments would cost a newcomer a minute more than one: `run` takes only what the program needs, everything else adds the tools.
+$(VENV)/.run: requirements.lock setup.cfg
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.run
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	touch $@
+
+.PHONY: run
+run: $(VENV)/.run ## start vitald here, with no settings file; Ctrl-C stops it (ARGS="--help" for more)
+	@exec $(BIN)/vitald run --state.directory .state $(ARGS)
+
+.PHONY: test
+test: lint ## lint, types, unit and end-to-end tests
+	$(BIN)/pytest $(ARGS)
+
+.PHONY: unit
+unit: $(VENV)/.dev ## the quick part of the tests, under a minute
+	$(BIN)/pytest -m "not e2e" $(ARGS)
+
+.PHONY: lint
+lint: $(VENV)/.dev ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+.PHONY: format
+format: $(VENV)/.dev ## let ruff rewrite the layout
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: lock
+lock: $(VENV)/.dev ## resolve the pinned dependencies again (UPGRADE=--upgrade for newer ones)
+	$(UV_COMPILE) -o requirements.lock requirements.in
+	$(UV_COMPILE) -c requirements.lock -o requirements-dev.lock requirements-dev.in

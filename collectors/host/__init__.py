@@ -1,0 +1,1 @@
+"""Who this host is: the one place for identity."""

@@ -1,0 +1,184 @@
+"""The vocabulary every layer speaks: Reading → Verdict and Metric → Report. It imports nothing of ours.
+
+A *reading* is a frozen dataclass of the collector's own: what one look at the host saw.
+"""
+
+from __future__ import annotations
+
+import enum
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from collectors.settings import Settings
+
+
+class Level(enum.IntEnum):
+    """How bad a finding is; the values are those of `vitald_health` and of Nagios' exit codes."""
+
+    HEALTHY = 0
+    WARNING = 1
+    CRITICAL = 2
+
+
+class Kind(enum.Enum):
+    """Prometheus' and OpenMetrics' metric types, as far as we use them."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+    INFO = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """What a set of series has in common. Declared once, at module level, by whoever measures it.
+
+    `name` carries no program prefix and no suffix of its kind (`probe_attempts`, not `vitald_probe_attempts_total`): the exporter
+    writes its own system's spelling. Units are part of the name and are base units (`_seconds`, `_bytes`).
+    `buckets` are a histogram's upper bounds, ascending, without +Inf. `cap` bounds the distinct values of each label; whatever
+    comes after them is folded into the value `other`.
+    """
+
+    name: str
+    kind: Kind
+    help: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+    cap: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """A histogram's running totals: observations per bucket (not cumulative, the last one is +Inf's) and their sum."""
+
+    counts: tuple[int, ...]
+    sum: float
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One series' present value; `labels` are the values of `family.labels`, in that order."""
+
+    family: Family
+    value: float | Histogram
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the last readings mean for one subject. Healthy subjects have one too, on every tick.
+
+    `message` says what is wrong in one line, with figures; `evidence` holds the facts behind it by name; `mend` says what to do first.
+    """
+
+    check: str
+    subject: str
+    level: Level
+    message: str = ""
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+    mend: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What one source last said; the daemon speaks of itself in one too. `at` is Unix time in seconds, for people to read."""
+
+    collector: str
+    at: float
+    verdicts: tuple[Verdict, ...] = ()
+    metrics: tuple[Metric, ...] = ()
+
+
+class Unavailable(Exception):  # noqa: N818 — not an error: the host has no such thing, or we may not read it
+    """This host has no such thing, or we may not read it. Raised by `read()` or by a collector's constructor.
+
+    `reason` is one word of a closed set, since it becomes a label: `missing` (the host has no such thing), `permission`
+    (we may not read it), `unconfigured` (there is nothing to do); `detail` is the sentence for people.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+class BadInput(Exception):  # noqa: N818 — the house's word for what users wrote wrong
+    """A file or a word of a user's that we refuse: one line that names the place, what is wrong and what would be right."""
+
+
+class Slot(Protocol):
+    """A collector's own place in the state directory. Both calls are safe at any time; `save` never raises for a full disk."""
+
+    def load(self) -> Any:  # noqa: ANN401 — plain JSON values, whatever the collector saved
+        """Give what was saved last (plain JSON values), or None where there is nothing usable."""
+
+    def save(self, value: Any) -> bool:  # noqa: ANN401
+        """Replace it atomically; False (logged and counted by the daemon) where it could not be written."""
+
+
+class NoSlot:
+    """A slot that remembers nothing: for `vitald check`, and for a daemon without a state directory."""
+
+    def load(self) -> Any:  # noqa: ANN401
+        return None
+
+    def save(self, value: Any) -> bool:  # noqa: ANN401, ARG002
+        return True
+
+
+@dataclass(frozen=True)
+class Host:
+    """Where a collector finds the host: roots are parameters, so the same code runs over `tests/fixtures/<host>/`.
+
+    `listening` are vitald's own bound addresses (`127.0.0.1:19100`), the canary of the probes.
+    """
+
+    proc: Path = Path("/proc")
+    sys: Path = Path("/sys")
+    root: Path = Path("/")
+    listening: tuple[str, ...] = ()
+    slot: Slot = field(default_factory=NoSlot)
+
+
+R = TypeVar("R")
+
+
+class Collector(ABC, Generic[R]):
+    """One check of the host. Only `read()` touches the host; `judge()` and `measure()` are pure.
+
+    `name` is its section in vitald.toml, its flag and its label; `Settings` the struct of that section, with every default;
+    `keep` how many readings the runner remembers for `judge()`.
+    """
+
+    name: ClassVar[str]
+    Settings: ClassVar[type[Settings]]
+    keep: int = 1
+
+    @abstractmethod
+    def __init__(self, settings: Any, host: Host) -> None:  # noqa: ANN401 — each collector's own struct
+        """Take settings and roots; no I/O that may block: the first `read()` comes on the runner's own thread."""
+
+    @abstractmethod
+    def read(self) -> R:
+        """Look at the host once. Raises `Unavailable`, or anything else for a failure."""
+
+    @abstractmethod
+    def judge(self, readings: Sequence[R]) -> Iterable[Verdict]:
+        """Say what the last `keep` readings mean, oldest first: one verdict per subject."""
+
+    @abstractmethod
+    def measure(self, reading: R) -> Iterable[Metric]:
+        """Say the newest reading as numbers."""
+
+    @classmethod
+    def problems(cls, settings: Any) -> Iterable[str]:  # noqa: ANN401, ARG003
+        """Name what is wrong with the files these settings point to: a line each, for `vitald check-config`."""
+        return ()
+
+    def close(self) -> None:
+        """Let go of files, sockets and threads; called once, also while a `read()` is still out, so that it ends soon."""

@@ -1,0 +1,53 @@
+"""The settings every collector has, and Prometheus' durations."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+_UNITS = {"y": 31_536_000.0, "w": 604_800.0, "d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+_DURATION = re.compile(
+    r"(?:(\d+)y)?(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?", re.ASCII
+)  # prometheus/common model/time.go: whole numbers, units from large to small, each at most once
+
+
+class Duration(float):
+    """Seconds, written in settings as Prometheus writes durations: `"5s"`, `"2m"`, `"1h30m"`, `"500ms"`."""
+
+    __slots__ = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Duration:
+        """Read a duration; ValueError says what would be right."""
+        match = _DURATION.fullmatch(text) if text and len(text) <= 64 else None  # noqa: PLR2004 — longer ones are no durations
+        if match is None:
+            msg = f'{text!r:.80} is not a duration; write it like "5s", "2m" or "1h30m"'
+            raise ValueError(msg)
+        parts = zip(match.groups(), _UNITS.values(), strict=True)
+        return cls(sum(int(count) * unit for count, unit in parts if count))
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What each collector's section has; a subclass adds its own keys and a default for each."""
+
+    enabled: bool = True
+    every: Duration = Duration(30.0)
+
+    def __post_init__(self) -> None:
+        refuse_unless(self.every >= 0.1, "every: must be at least 100ms")  # noqa: PLR2004 — below that the scheduler itself is the load
+
+
+def refuse_unless(right: bool, reason: str) -> None:  # noqa: FBT001 — reads as a sentence
+    """Raise the ValueError that msgspec turns into a refusal with the key's path, unless all is well."""
+    if not right:
+        raise ValueError(reason)
+
+
+def decode_hook(kind: type, value: Any) -> Any:  # noqa: ANN401 — msgspec's own signature
+    """Teach msgspec our types."""
+    if issubclass(kind, Duration) and isinstance(value, str):
+        return kind.parse(value)
+    msg = f'expected a duration like "5s", got {value!r:.80}' if issubclass(kind, Duration) else f"cannot read a {kind.__name__}"
+    raise ValueError(msg)

@@ -1,0 +1,1 @@
+"""Time, threads, settings, signals and the command line."""

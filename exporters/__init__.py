@@ -1,0 +1,1 @@
+"""Reports in other systems' words. Imports collectors.model, never a collector."""

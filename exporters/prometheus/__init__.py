@@ -1,0 +1,1 @@
+"""Reports as Prometheus families, and the HTTP server that Prometheus scrapes."""

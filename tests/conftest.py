@@ -1,0 +1,44 @@
+"""What the tests share: who may run, and on which real parts."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+PACKAGES = {  # program → Debian package, so that a skip says what to install
+    "ip": "iproute2",
+    "nft": "nftables",
+    "dnsmasq": "dnsmasq-base",
+    "promtool": "prometheus",
+    "prometheus": "prometheus",
+    "faketime": "faketime",
+    "systemd-nspawn": "systemd-container",
+    "systemd-analyze": "systemd",
+    "debootstrap": "debootstrap",
+    "openssl": "openssl",
+    "setpriv": "util-linux",
+    "stress-ng": "stress-ng",
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip, with the reason, what this user or this machine cannot run. Under `VITALD_TESTS_SKIP_NOTHING` (CI) it runs, and fails."""
+    for item in items:
+        if Path(item.fspath).is_relative_to(Path(__file__).parent / "e2e"):
+            item.add_marker("e2e")
+        if os.environ.get("VITALD_TESTS_SKIP_NOTHING"):
+            continue
+        if item.get_closest_marker("root") and os.geteuid() != 0:
+            item.add_marker(pytest.mark.skip(reason="needs root"))
+        missing = [p for mark in item.iter_markers("needs") for p in mark.args if not shutil.which(p, path=_path())]
+        if missing:
+            names = ", ".join(f"{p} (apt-get install {PACKAGES.get(p, p)})" for p in missing)
+            item.add_marker(pytest.mark.skip(reason=f"needs {names}"))
+
+
+def _path() -> str:
+    """PATH with the folders where Debian keeps what only root uses."""
+    return os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
