@@ -111,6 +111,10 @@ class BadInput(Exception):  # noqa: N818 — the house's word for what users wro
     """A file or a word of a user's that we refuse: one line that names the place, what is wrong and what would be right."""
 
 
+class InUse(BadInput):
+    """Nothing is wrong with what was asked for, but somebody else has it now: a port, a state directory."""
+
+
 class Slot(Protocol):
     """A collector's own place in the state directory. Both calls are safe at any time; `save` never raises for a full disk."""
 
@@ -125,9 +129,11 @@ class NoSlot:
     """A slot that remembers nothing: for `vitald check`, and for a daemon without a state directory."""
 
     def load(self) -> Any:  # noqa: ANN401
+        """Know nothing."""
         return None
 
     def save(self, value: Any) -> bool:  # noqa: ANN401, ARG002
+        """Forget it."""
         return True
 
 
@@ -152,12 +158,13 @@ class Collector(ABC, Generic[R]):
     """One check of the host. Only `read()` touches the host; `judge()` and `measure()` are pure.
 
     `name` is its section in vitald.toml, its flag and its label; `Settings` the struct of that section, with every default;
-    `keep` how many readings the runner remembers for `judge()`.
+    `keep` how many readings the runner remembers for `judge()`; `looks` how many `vitald check` takes, a second apart (2 for rates).
     """
 
     name: ClassVar[str]
     Settings: ClassVar[type[Settings]]
     keep: int = 1
+    looks: ClassVar[int] = 1
 
     @abstractmethod
     def __init__(self, settings: Any, host: Host) -> None:  # noqa: ANN401 — each collector's own struct

@@ -1,0 +1,10 @@
+"""Every collector there is, by the name of its section, its flag and its label."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collectors.model import Collector
+
+COLLECTORS: dict[str, type[Collector[Any]]] = {collector.name: collector for collector in ()}

@@ -1,0 +1,138 @@
+"""`vitald check`: every collector once, and what is wrong, for people, pipelines and Nagios."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from collectors.model import Level, Unavailable
+from collectors.registry import COLLECTORS
+from daemon.runner import Track
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from collectors.model import Host, Report, Verdict
+    from collectors.settings import Settings
+
+COULD_NOT_TELL = 3
+DEADLINE_SECONDS = 20.0
+
+
+class Look:
+    """One collector's look at the host, in a thread of its own, so that a hung one costs its own answer only."""
+
+    def __init__(self, name: str, settings: Settings, host: Host) -> None:
+        self.name = name
+        self.report: Report | None = None
+        self.problem = ""
+        self.absent = ""
+        self._settings = settings
+        self._host = host
+        self._thread = threading.Thread(target=self._run, daemon=True, name=f"vitald-check-{name}")
+        self._thread.start()
+
+    def wait(self, deadline: float) -> None:
+        """Wait until the look is over, or until `deadline` (monotonic)."""
+        self._thread.join(max(0.0, deadline - time.monotonic()))
+        if self._thread.is_alive():
+            self.problem = f"did not answer within {DEADLINE_SECONDS:.0f} s"
+
+    def _run(self) -> None:
+        try:
+            track = Track(COLLECTORS[self.name](self._settings, self._host), self._settings)
+            for again in range(track.collector.looks):
+                if again:
+                    time.sleep(1)  # a rate wants two looks
+                self.report = track.look()
+        except Unavailable as why:
+            self.absent = f"{why} ({why.reason})"
+        except Exception as error:  # noqa: BLE001 — one collector's failure is one line of the answer
+            self.problem = f"{type(error).__name__}: {error}"
+
+
+def look(collectors: Mapping[str, Settings], host: Host) -> list[Look]:
+    """Run every collector that is switched on, side by side."""
+    looks = [Look(name, settings, host) for name, settings in collectors.items() if settings.enabled]
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    for one in looks:
+        one.wait(deadline)
+    return looks
+
+
+def exit_code(looks: Sequence[Look]) -> int:
+    """Give the worst verdict; 3 where nothing is known to be wrong but something could not be looked at."""
+    worst = max((verdict.level for verdict in _verdicts(looks)), default=Level.HEALTHY)
+    if worst is Level.HEALTHY and any(one.problem for one in looks):
+        return COULD_NOT_TELL
+    return int(worst)
+
+
+def _verdicts(looks: Sequence[Look]) -> Iterator[Verdict]:
+    for one in looks:
+        if one.report and not one.problem:
+            yield from one.report.verdicts
+
+
+def as_json(looks: Sequence[Look]) -> str:
+    """Write everything that was found as one JSON document."""
+    document: dict[str, Any] = {
+        "exit": exit_code(looks),
+        "findings": [
+            {
+                "check": verdict.check,
+                "subject": verdict.subject,
+                "level": verdict.level.name.lower(),
+                "message": verdict.message,
+                "evidence": dict(verdict.evidence),
+                "mend": verdict.mend,
+            }
+            for verdict in _verdicts(looks)
+        ],
+        "collectors": [
+            {"name": one.name, "state": "failed" if one.problem else "absent" if one.absent else "ok", "detail": one.problem or one.absent}
+            for one in looks
+        ],
+    }
+    return json.dumps(document, indent=2, ensure_ascii=True, default=str)
+
+
+def print_table(looks: Sequence[Look]) -> None:
+    """Print what is wrong with its evidence and its mend, worst first; what is well in one line a check."""
+    from rich.box import SIMPLE  # noqa: PLC0415 — 6 MB that `run` must not pay
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    style = {Level.WARNING: "yellow", Level.CRITICAL: "bold red"}
+    console = Console(highlight=False, soft_wrap=False)
+    verdicts = list(_verdicts(looks))
+    bad = sorted((v for v in verdicts if v.level), key=lambda v: (-v.level, v.check, v.subject))
+    if bad:
+        table = Table("", "check", "subject", "what is wrong", "what to do", box=SIMPLE, pad_edge=False)
+        for verdict in bad:
+            facts = ", ".join(f"{key}={value}" for key, value in verdict.evidence.items())
+            what = Text(_plain(verdict.message))
+            if facts:
+                what.append(f"\n{_plain(facts)}", "dim")
+            level = Text(verdict.level.name, style[verdict.level])
+            table.add_row(level, verdict.check, Text(_plain(verdict.subject)), what, Text(_plain(verdict.mend)))
+        console.print(table)
+    for check in sorted({verdict.check for verdict in verdicts if not verdict.level}):
+        subjects = [_plain(verdict.subject) for verdict in verdicts if verdict.check == check and not verdict.level]
+        more = f" and {len(subjects) - 5} more" if len(subjects) > 5 else ""  # noqa: PLR2004 — as many as fit a line
+        console.print(Text.assemble(("healthy ", "green"), f"{check}: {', '.join(subjects[:5])}{more}"))
+    for one in looks:
+        if one.problem or one.absent:
+            word, colour = ("could not tell", "magenta") if one.problem else ("not here", "dim")
+            console.print(Text.assemble((f"{word} ", colour), f"{one.name}: {_plain(one.problem or one.absent)}"))
+    if not looks:
+        sys.stdout.write("no collector is switched on\n")
+
+
+def _plain(text: str) -> str:
+    """Keep terminals safe from what a host's names may hold."""
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)

@@ -1,0 +1,175 @@
+"""The command line: `vitald COMMAND`. Each command's own imports are made when it is called: `run` pays for nothing it does not use."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from collectors.model import BadInput, Host
+from daemon import settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from daemon.settings import Config
+
+
+def parser() -> argparse.ArgumentParser:
+    """Describe every command and flag."""
+    top = argparse.ArgumentParser(
+        prog="vitald", description="Says what is wrong with this host while it can still be reached.", allow_abbrev=False
+    )
+    top.add_argument("--version", action="store_true", help="print the version and exit")
+    commands = top.add_subparsers(title="commands", metavar="COMMAND")
+
+    run = _command(commands, "run", "the daemon", _run)
+    _add_host_flags(run)
+    run.add_argument(
+        "--web.listen-address", dest="listen", action="append", metavar="ADDRESS", help="where to serve, repeatable (127.0.0.1:19100)"
+    )
+    run.add_argument("--web.config.file", dest="web_config", metavar="FILE", help="TLS and basic auth, as the exporter-toolkit has it")
+    run.add_argument("--web.telemetry-path", dest="telemetry_path", metavar="PATH", help="where the metrics are (/metrics)")
+    run.add_argument("--log.level", dest="log_level", default="info", choices=["debug", "info", "warning", "error"], help="(info)")
+    run.add_argument("--log.format", dest="log_format", default="logfmt", choices=["logfmt", "json"], help="(logfmt)")
+    run.add_argument("--state.directory", dest="state", type=Path, default=_default_state(), metavar="DIR", help="(%(default)s)")
+
+    check = _command(commands, "check", "look at this host once and say what is wrong with it", _check)
+    check.epilog = "exit status: 0 healthy, 1 warning, 2 critical, 3 could not tell"
+    _add_host_flags(check)
+    check.add_argument("--format", choices=["table", "json"], default="table", help="(table)")
+
+    check_config = _command(commands, "check-config", "read settings, and the files they name, as `run` would", _check_config)
+    check_config.add_argument("file", nargs="?", type=Path, metavar="FILE", help=f"({settings.DEFAULT_FILE})")
+    check_config.add_argument("--config.file", dest="config", type=Path, metavar="FILE", help="the same")
+
+    from daemon import probe_command  # noqa: PLC0415
+
+    probe = _command(commands, "probe", "TCP ping: the kernel's round trip, lost SYNs, and a reason for each failure", probe_command.run)
+    probe_command.add_arguments(probe)
+    return top
+
+
+def _command(commands: Any, name: str, words: str, action: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:  # noqa: ANN401
+    command: argparse.ArgumentParser = commands.add_parser(
+        name, help=words, description=words[0].upper() + words[1:] + ".", allow_abbrev=False
+    )
+    command.set_defaults(action=action)
+    return command
+
+
+def _add_host_flags(command: argparse.ArgumentParser) -> None:
+    """Add what `run` and `check` share: which settings, which collectors, which roots."""
+    from collectors.registry import COLLECTORS  # noqa: PLC0415
+
+    command.add_argument(
+        "--config.file", dest="config", type=Path, metavar="FILE", help=f"settings ({settings.DEFAULT_FILE}, if it is there)"
+    )
+    for name in COLLECTORS:
+        command.add_argument(
+            f"--collector.{name}",
+            dest=f"collector.{name}",
+            action=argparse.BooleanOptionalAction,
+            help=f"switch the {name} collector on or off",
+        )
+    command.add_argument(
+        "--collector.disable-defaults", dest="disable_defaults", action="store_true", help="only collectors switched on by flag"
+    )
+    for flag, default in (("procfs", "/proc"), ("sysfs", "/sys"), ("rootfs", "/")):
+        command.add_argument(f"--path.{flag}", dest=flag, type=Path, default=Path(default), metavar="DIR", help="(%(default)s)")
+
+
+def _default_state() -> Path:
+    return Path(os.environ.get("STATE_DIRECTORY", "").partition(":")[0] or "/var/lib/vitald")
+
+
+def _config(arguments: argparse.Namespace) -> Config:
+    from collectors.registry import COLLECTORS  # noqa: PLC0415
+
+    flags = vars(arguments)
+    web = {
+        "listen_addresses": tuple(flags.get("listen") or ()),
+        "telemetry_path": flags.get("telemetry_path"),
+        "config_file": flags.get("web_config"),
+    }
+    switched = {name: flags[f"collector.{name}"] for name in COLLECTORS if flags.get(f"collector.{name}") is not None}
+    return settings.with_flags(
+        settings.load(arguments.config),
+        web={key: value for key, value in web.items() if value},
+        enabled=switched,
+        disable_defaults=arguments.disable_defaults,
+    )
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from daemon import application, logs  # noqa: PLC0415
+
+    handler = logs.set_up(arguments.log_level, arguments.log_format)
+    roots = Host(arguments.procfs, arguments.sysfs, arguments.rootfs)
+    return application.main(lambda: _config(arguments), roots, arguments.state, handler)
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    import socket  # noqa: PLC0415
+
+    from daemon import check  # noqa: PLC0415
+
+    config = _config(arguments)
+    with socket.create_server(("127.0.0.1", 0)) as canary:  # the probes' own path is tried, whether a daemon runs or not
+        host = Host(arguments.procfs, arguments.sysfs, arguments.rootfs, (f"127.0.0.1:{canary.getsockname()[1]}",))
+        looks = check.look(config.collectors, host)
+    if arguments.format == "json":
+        sys.stdout.write(check.as_json(looks) + "\n")
+    else:
+        check.print_table(looks)
+    return check.exit_code(looks)
+
+
+def _check_config(arguments: argparse.Namespace) -> int:
+    from exporters.prometheus.exporter import check_web_config  # noqa: PLC0415
+
+    from collectors.registry import COLLECTORS  # noqa: PLC0415
+
+    file = arguments.file or arguments.config
+    config = settings.load(file)
+    complaints = [line for name, own in config.collectors.items() if own.enabled for line in COLLECTORS[name].problems(own)]
+    if config.web.config_file:
+        try:
+            check_web_config(Path(config.web.config_file))
+        except BadInput as error:
+            complaints.append(str(error))
+    for line in complaints:
+        sys.stderr.write(f"vitald: {line}\n")
+    if not complaints:
+        sys.stdout.write(f"{file or settings.DEFAULT_FILE}: good\n")
+    return 2 if complaints else 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command; the result is the exit status."""
+    top = parser()
+    arguments = top.parse_args(argv)
+    if arguments.version:
+        from daemon.selfreport import VERSION  # noqa: PLC0415
+
+        sys.stdout.write(f"vitald {VERSION}\n")
+        return 0
+    if not hasattr(arguments, "action"):
+        top.print_help(sys.stderr)
+        return 2
+    try:
+        return int(arguments.action(arguments))
+    except BadInput as error:
+        sys.stderr.write(f"vitald: {error}\n")
+        return 2
+    except BrokenPipeError:  # `vitald check | head`
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 — the interpreter flushes it on its way out
+        return 0
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

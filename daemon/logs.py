@@ -1,0 +1,180 @@
+"""What vitald says about itself: one line an event on stderr, as logfmt or JSON, never blocking and never a flood.
+
+The same line again and again is printed once a minute with a count. A reader that has stopped (a full pipe, a stopped terminal, a
+frozen journald) costs lines, which are counted, and nothing else. Under systemd each line starts with its priority, `<3>`
+(sd-daemon(3)), and leaves the time of day to the journal.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import logging
+import os
+import select
+import socket
+import stat
+import threading
+import time
+from typing import Literal
+
+Format = Literal["logfmt", "json"]
+
+MAX_LINE = 4000  # bytes; below PIPE_BUF (4096), so that poll(2)'s POLLOUT promises room for a whole line in a pipe
+FOLD_SECONDS = 60.0
+FOLD_LINES = 256  # distinct lines remembered
+BURST = 30  # distinct lines of one log call a minute
+
+_PRIORITY = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
+
+
+class LineFormatter(logging.Formatter):
+    """One record as one line of printable text."""
+
+    def __init__(self, style: Format, *, under_systemd: bool) -> None:
+        super().__init__()
+        self._style = style
+        self._under_systemd = under_systemd
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write the record's fields in a fixed order."""
+        fields = {} if self._under_systemd else {"ts": _timestamp(record.created)}
+        fields |= {"level": record.levelname.lower(), "msg": record.getMessage()}
+        if record.exc_info:
+            fields["traceback"] = self.formatException(record.exc_info)
+        if repeated := getattr(record, "repeated", 0):
+            fields["repeated"] = repeated
+        line = json.dumps(fields, ensure_ascii=True) if self._style == "json" else " ".join(f"{k}={_logfmt(v)}" for k, v in fields.items())
+        return f"<{_PRIORITY.get(record.levelno, 6)}>{line}" if self._under_systemd else line
+
+
+class LineHandler(logging.Handler):
+    """Writes lines to a descriptor that may not be ready, folding repetitions.
+
+    `dropped` counts lines the reader had no room for, `folded` those that stand as a count in another line.
+    """
+
+    def __init__(self, fd: int) -> None:
+        super().__init__()
+        self.dropped = 0
+        self.folded = 0
+        self._fd = fd
+        self._socket = _as_socket(fd)
+        self._poll = select.poll()
+        self._poll.register(fd, select.POLLOUT)
+        self._folds: dict[tuple[str, str], _Fold] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print the record, or add it to the count of the one it repeats."""
+        line, call = (record.levelname, record.getMessage()), ("", str(record.msg))
+        if self._hides(line, record, 1, known_only=True) or self._hides(call, record, BURST):
+            self.folded += 1
+            return
+        self._hides(line, record, 1)
+        self._print(record)
+
+    def _hides(self, key: tuple[str, str], record: logging.LogRecord, limit: int, *, known_only: bool = False) -> bool:
+        """Count one more of `key`, and say whether that is beyond `limit` within its minute."""
+        fold = self._folds.get(key)
+        if fold is None or time.monotonic() - fold.since >= FOLD_SECONDS:
+            self._flush(key)
+            if known_only:
+                return False
+            if len(self._folds) >= FOLD_LINES:
+                self._flush(next(iter(self._folds)))
+            fold = self._folds[key] = _Fold(record)
+        fold.count += 1
+        if fold.count <= limit:
+            return False
+        fold.latest = record
+        fold.hidden += 1
+        return True
+
+    def flush_due(self) -> None:
+        """Print counts whose minute is over; called now and then by somebody who is awake anyway."""
+        now = time.monotonic()
+        with self.lock or threading.RLock():
+            for key in [key for key, fold in self._folds.items() if now - fold.since >= FOLD_SECONDS]:
+                self._flush(key)
+
+    def flush_all(self) -> None:
+        """Print every count: the last words before the end."""
+        with self.lock or threading.RLock():
+            for key in list(self._folds):
+                self._flush(key)
+
+    def _flush(self, key: tuple[str, str]) -> None:
+        fold = self._folds.pop(key, None)
+        if fold is None or not fold.hidden:
+            return
+        record = logging.makeLogRecord({**fold.latest.__dict__, "repeated": fold.hidden, "exc_info": None})
+        self._print(record)
+
+    def _print(self, record: logging.LogRecord) -> None:
+        data = self.format(record).encode("utf-8", "backslashreplace")
+        if len(data) > MAX_LINE:
+            data = data[: MAX_LINE - 3] + b"..."
+        data += b"\n"
+        try:
+            if self._socket is not None:
+                self._socket.send(data, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+            elif self._poll.poll(0):
+                os.write(self._fd, data)
+            else:
+                self.dropped += 1
+        except OSError:
+            self.dropped += 1
+
+
+class _Fold:
+    """How often one line, or one log call, has come within its minute."""
+
+    __slots__ = ("count", "hidden", "latest", "since")
+
+    def __init__(self, record: logging.LogRecord) -> None:
+        self.latest = record
+        self.since = time.monotonic()
+        self.count = 0
+        self.hidden = 0
+
+
+def set_up(level: str, style: Format, fd: int = 2) -> LineHandler:
+    """Send every logger's lines to `fd`; returns the handler, which counts."""
+    handler = LineHandler(fd)
+    handler.setFormatter(LineFormatter(style, under_systemd=_is_journal(fd)))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    logging.raiseExceptions = False
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)  # what it would warn of is a metric of ours
+    return handler
+
+
+def _is_journal(fd: int) -> bool:
+    """Say whether the descriptor is the stream that systemd connected to the journal (systemd.exec(5), $JOURNAL_STREAM)."""
+    device, _, inode = os.environ.get("JOURNAL_STREAM", "").partition(":")
+    try:
+        info = os.fstat(fd)
+    except OSError:
+        return False
+    return (device, inode) == (str(info.st_dev), str(info.st_ino))
+
+
+def _as_socket(fd: int) -> socket.socket | None:
+    try:
+        is_socket = stat.S_ISSOCK(os.fstat(fd).st_mode)
+    except OSError:
+        return None
+    return socket.socket(fileno=os.dup(fd)) if is_socket else None
+
+
+def _timestamp(at: float) -> str:
+    return dt.datetime.fromtimestamp(at, dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _logfmt(value: object) -> str:
+    """Quote a value where go-logfmt would: spaces, `=`, quotes and whatever does not print."""
+    text = str(value)
+    if text and text.isprintable() and text.isascii() and not any(c in ' ="\\' for c in text):
+        return text
+    return json.dumps(text, ensure_ascii=False) if text.isprintable() else json.dumps(text, ensure_ascii=True)

@@ -1,0 +1,83 @@
+"""What the daemon says of itself: the runs of its collectors, its settings, its log, its state."""
+
+from __future__ import annotations
+
+import platform
+import time
+from importlib.metadata import version as installed_version
+from typing import TYPE_CHECKING
+
+from collectors.model import Family, Kind, Metric, Report
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from daemon.logs import LineHandler
+    from daemon.runner import Track
+    from daemon.state import StateDirectory
+
+VERSION = installed_version("vitald")
+
+_BUILD = Family("build", Kind.INFO, "The version that runs.", ("version", "python"))
+_SUCCESS = Family("collector_success", Kind.GAUGE, "1 if the last run worked, 0 if it failed or has never ended.", ("collector",))
+_AVAILABLE = Family(
+    "collector_available", Kind.GAUGE, "0 where the host has no such thing or we may not read it, with the reason.", ("collector", "reason")
+)
+_DURATION = Family("collector_duration_seconds", Kind.GAUGE, "How long the last run took.", ("collector",))
+_LAST = Family("collector_last_success_timestamp_seconds", Kind.GAUGE, "When a run last worked.", ("collector",))
+_RUNNING = Family("collector_running_seconds", Kind.GAUGE, "How long the run that is out has been out; 0 where none is.", ("collector",))
+_SKIPPED = Family("collector_runs_skipped", Kind.COUNTER, "Runs not started because the one before was still out.", ("collector",))
+_FAILURES = Family("collector_failures", Kind.COUNTER, "Runs that failed.", ("collector",))
+_RELOAD = Family("config_last_reload_successful", Kind.GAUGE, "1 if the settings were good when last read.")
+_RELOADED = Family("config_last_reload_success_timestamp_seconds", Kind.GAUGE, "When settings were last read and good.")
+_STATE_FAILURES = Family("state_save_failures", Kind.COUNTER, "Times the state could not be written; what was saved before is kept.")
+_LINES = Family("own_log_lines_hidden", Kind.COUNTER, "Lines of vitald's own log that were not printed, by why.", ("why",))
+DROPPED = Family("series_dropped", Kind.COUNTER, "Series folded into `other`, or left out, since start.", ("metric",))
+
+
+class SelfReport:
+    """Facts of the daemon that no collector knows."""
+
+    def __init__(self, log: LineHandler, state: StateDirectory | None) -> None:
+        self.reload_ok = True
+        self.reloaded_at = time.time()
+        self._log = log
+        self._state = state
+
+    def taken(self) -> None:
+        """Note that settings were read and were good."""
+        self.reload_ok = True
+        self.reloaded_at = time.time()
+
+    def report(self, tracks: Sequence[Track]) -> Report:
+        """Say how the daemon is, now."""
+        return Report("vitald", time.time(), metrics=(*self._own(), *_runs(tracks), *_folded(tracks)))
+
+    def _own(self) -> Iterator[Metric]:
+        yield Metric(_BUILD, 1, (VERSION, platform.python_version()))
+        yield Metric(_RELOAD, self.reload_ok)
+        yield Metric(_RELOADED, self.reloaded_at)
+        yield Metric(_STATE_FAILURES, self._state.failures if self._state else 0)
+        yield Metric(_LINES, self._log.folded, ("folded",))
+        yield Metric(_LINES, self._log.dropped, ("dropped",))
+
+
+def _runs(tracks: Sequence[Track]) -> Iterator[Metric]:
+    for track in tracks:
+        name = (track.name,)
+        why = track.unavailable
+        yield Metric(_SUCCESS, track.success, name)
+        yield Metric(_AVAILABLE, why is None, (track.name, "" if why is None else why.reason))
+        yield Metric(_RUNNING, track.running_seconds(), name)
+        yield Metric(_SKIPPED, track.skipped, name)
+        yield Metric(_FAILURES, track.failures, name)
+        if track.duration is not None:
+            yield Metric(_DURATION, track.duration, name)
+        if track.last_success is not None:
+            yield Metric(_LAST, track.last_success, name)
+
+
+def _folded(tracks: Sequence[Track]) -> Iterator[Metric]:
+    for track in tracks:
+        for metric, count in track.caps.dropped.items():
+            yield Metric(DROPPED, count, (metric,))

@@ -1,0 +1,142 @@
+"""vitald.toml and the flags, as one frozen struct. Whatever is wrong in them is refused with file, key and reason."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from collectors.model import BadInput
+from collectors.registry import COLLECTORS
+from collectors.settings import decode_hook, refuse_unless
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from collectors.settings import Settings
+
+DEFAULT_FILE = Path("/etc/vitald/vitald.toml")
+MAX_BYTES = 4 << 20
+
+
+class Web(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The section `[web]`: where to be scraped. Read at start only, except the files that `config_file` names."""
+
+    listen_addresses: tuple[str, ...] = ("127.0.0.1:19100",)
+    telemetry_path: str = "/metrics"
+    config_file: str = ""
+
+    def __post_init__(self) -> None:
+        refuse_unless(bool(self.listen_addresses), 'listen_addresses: must name at least one address, like "127.0.0.1:19100"')
+        refuse_unless(self.telemetry_path.startswith("/"), 'telemetry_path: must start with "/"')
+
+
+class Config(msgspec.Struct, frozen=True):
+    """Everything that was set: the web section, and each collector's own settings by name, disabled ones too."""
+
+    web: Web
+    collectors: Mapping[str, Settings]
+
+
+_Root = msgspec.defstruct(
+    "Root",
+    [("web", Web, Web()), *((c.name, c.Settings, msgspec.field(default_factory=c.Settings)) for c in COLLECTORS.values())],
+    frozen=True,
+    forbid_unknown_fields=True,
+)
+
+
+def load(path: Path | None) -> Config:
+    """Read a settings file, or the default one if it is there; BadInput says what is wrong in one line."""
+    file = path or DEFAULT_FILE
+    try:
+        text = read_text(file)
+    except FileNotFoundError:
+        if path is not None:
+            raise BadInput(f"{file}: no such file; --config.file must name one, or be left out") from None
+        text = ""
+    except OSError as error:
+        raise BadInput(f"{file}: {error.strerror}; vitald runs as uid {os.geteuid()} and must be able to read it") from None
+    return parse(text, str(file))
+
+
+def parse(text: str, file: str) -> Config:
+    """Read settings from TOML text; `file` is the name that complaints carry."""
+    try:
+        found = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise BadInput(f"{file}: {_toml_complaint(str(error))}") from None
+    except RecursionError:
+        raise BadInput(f"{file}: nested too deeply to be settings") from None
+    try:
+        root = msgspec.convert(found, _Root, dec_hook=decode_hook)
+    except msgspec.ValidationError as error:
+        raise BadInput(f"{file}: {_complaint(str(error), found)}") from None
+    return Config(root.web, {name: getattr(root, name) for name in COLLECTORS})
+
+
+def read_text(path: Path) -> str:
+    """Read a plain file whole; never waits on a FIFO, never swallows a device. OSError or BadInput."""
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:  # noqa: PTH123 — open(2)'s own flags
+        info = os.fstat(file.fileno())
+        if not stat.S_ISREG(info.st_mode):
+            raise BadInput(f"{path}: not a plain file")
+        data = file.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise BadInput(f"{path}: larger than {MAX_BYTES >> 20} MiB, which no settings are")
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise BadInput(f"{path}: line {line}: not valid UTF-8, which TOML demands") from None
+
+
+def _toml_complaint(error: str) -> str:
+    match = re.fullmatch(r"(.*) \(at line (\d+), column (\d+)\)", error)
+    return f"line {match[2]}, column {match[3]}: {match[1]}" if match else f"{error}, which is not TOML"
+
+
+def _complaint(error: str, found: Mapping[str, Any]) -> str:
+    """Turn msgspec's words, `what - at `$.path``, into `path: what`, and say which keys there are where one is unknown."""
+    what, _, place = error.partition(" - at `$")
+    section = place.rstrip("`").removeprefix(".").removesuffix("`")
+    if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", what):
+        return _unknown(section, unknown[1])
+    if (own := re.match(r"(\w+): (.*)", what)) and not what.startswith("Expected"):
+        return f"{section}.{own[1]}: {own[2]}"
+    if not section or (section in found and not isinstance(found[section], dict)):
+        return f"{section or 'the file'}: must be a section, [{section}]"
+    return f"{section}: {what[0].lower()}{what[1:]}"
+
+
+def _unknown(section: str, key: str) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415 — only where somebody has mistyped
+
+    parts = re.sub(r"\[\d+\]", "", section).split(".") if section else []
+    struct: Any = _Root
+    for part in parts:
+        struct = _item_type({field.name: field.type for field in msgspec.structs.fields(struct)}[part])
+    names = [field.encode_name for field in msgspec.structs.fields(struct)]
+    meant = get_close_matches(key, names, n=1)
+    hint = f"did you mean {meant[0]}?" if meant else f"known are {', '.join(names)}"
+    return f"{section + '.' if section else ''}{key}: unknown {'key' if section else 'section'}; {hint}"
+
+
+def _item_type(kind: Any) -> Any:  # noqa: ANN401 — a type, or a generic alias
+    """Give the struct inside `tuple[Struct, ...]` and the like."""
+    args = [arg for arg in getattr(kind, "__args__", ()) if isinstance(arg, type) and issubclass(arg, msgspec.Struct)]
+    return args[-1] if args else kind
+
+
+def with_flags(config: Config, *, web: Mapping[str, Any], enabled: Mapping[str, bool], disable_defaults: bool) -> Config:
+    """Lay what the command line said over what the file said."""
+    collectors = {}
+    for name, settings in config.collectors.items():
+        on = enabled.get(name, settings.enabled and not disable_defaults)
+        collectors[name] = msgspec.structs.replace(settings, enabled=on)
+    return Config(msgspec.structs.replace(config.web, **web), collectors)

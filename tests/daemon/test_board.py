@@ -1,0 +1,89 @@
+import logging
+import time
+from typing import Any
+
+import pytest
+
+from collectors.model import Level, NoSlot, Report, Verdict
+from daemon.board import Board, human_seconds
+
+
+class Kept(NoSlot):
+    """A slot that remembers in memory."""
+
+    value: Any = None
+
+    def load(self) -> Any:
+        return self.value
+
+    def save(self, value: Any) -> bool:
+        self.value = value
+        return True
+
+
+def report(*levels: Level, name: str = "probe") -> Report:
+    verdicts = (Verdict("tcp_probe", f"host{n}:22", level, f"message {n}", mend="look") for n, level in enumerate(levels))
+    return Report(name, time.time(), tuple(verdicts))
+
+
+def test_a_scrape_sees_the_latest_report_of_each_collector() -> None:
+    board = Board(NoSlot())
+    board.publish(report(Level.HEALTHY))
+    board.publish(newest := report(Level.CRITICAL))
+    board.publish(other := report(name="nic"))
+    assert board.reports() == (newest, other)
+    board.withdraw("probe")
+    assert board.reports() == (other,)
+
+
+def test_a_change_is_logged_once_with_its_mend_and_its_end(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    board = Board(NoSlot())
+    for level in (Level.HEALTHY, Level.CRITICAL, Level.CRITICAL, Level.HEALTHY):
+        board.publish(report(level))
+    assert [(r.levelname, r.getMessage()) for r in caplog.records] == [
+        ("ERROR", "tcp_probe host0:22 critical: message 0; look"),
+        ("INFO", "tcp_probe host0:22 is healthy again after 0s"),
+    ]
+
+
+def test_since_when_outlives_a_restart() -> None:
+    slot = Kept()
+    board = Board(slot)
+    board.publish(report(Level.CRITICAL))
+    bad = board.reports()[0].verdicts[0]
+    began = board.since(bad)
+    board.save()
+    again = Board(slot)
+    again.publish(report(Level.CRITICAL))
+    assert again.since(bad) == began
+    assert again.since(Verdict("tcp_probe", "host0:22", Level.HEALTHY)) >= began
+
+
+def test_a_subject_that_is_gone_is_forgotten() -> None:
+    slot = Kept()
+    board = Board(slot)
+    board.publish(report(Level.CRITICAL, Level.CRITICAL))
+    board.publish(report(Level.CRITICAL))
+    board.save()
+    assert [row[:3] for row in slot.value] == [["tcp_probe", "host0:22", 2]]
+
+
+@pytest.mark.parametrize("rubbish", [None, 7, [1], [["a"]], [["a", "b", "c", "d"]], {"a": 1}])
+def test_remembered_rubbish_is_no_memory(rubbish: Any) -> None:
+    slot = Kept()
+    slot.value = rubbish
+    Board(slot).publish(report(Level.HEALTHY))
+
+
+def test_the_summary_names_the_worst() -> None:
+    board = Board(NoSlot())
+    board.publish(report(Level.HEALTHY))
+    assert board.summary() == "healthy: 1 subjects of 1 collectors"
+    board.publish(report(Level.WARNING, Level.CRITICAL, Level.HEALTHY))
+    assert board.summary() == "1 critical, 1 warning, 1 healthy: tcp_probe host1:22: message 1"
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(-5, "0s"), (59, "59s"), (60, "1m"), (12_000, "3h20m"), (187_200, "2d4h")])
+def test_spans_are_written_for_people(seconds: float, words: str) -> None:
+    assert human_seconds(seconds) == words

@@ -1,0 +1,70 @@
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from daemon.notify import Notifier
+
+
+@pytest.fixture(params=["path", "abstract"])
+def manager(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+        name = str(tmp_path / "notify") if request.param == "path" else f"@vitald-test-{os.getpid()}"
+        channel.bind(f"\0{name[1:]}" if name.startswith("@") else name)
+        channel.settimeout(5)
+        monkeypatch.setenv("NOTIFY_SOCKET", name)
+        monkeypatch.setenv("WATCHDOG_USEC", "30000000")
+        monkeypatch.setenv("WATCHDOG_PID", str(os.getpid()))
+        yield channel
+
+
+def test_systemd_hears_every_word(manager: socket.socket) -> None:
+    notifier = Notifier()
+    assert notifier.watchdog_seconds == 30
+    for speak, words in [
+        (notifier.ready, b"READY=1"),
+        (notifier.alive, b"WATCHDOG=1"),
+        (notifier.stopping, b"STOPPING=1"),
+        (lambda: notifier.status("healthy"), b"STATUS=healthy"),
+    ]:
+        speak()
+        assert manager.recv(1000) == words
+    notifier.reloading()
+    assert manager.recv(1000).startswith(b"RELOADING=1\nMONOTONIC_USEC=")
+
+
+def test_the_same_status_is_said_once(manager: socket.socket) -> None:
+    notifier = Notifier()
+    notifier.status("healthy")
+    notifier.status("healthy")
+    notifier.status("1 critical")
+    assert [manager.recv(1000), manager.recv(1000)] == [b"STATUS=healthy", b"STATUS=1 critical"]
+
+
+def test_children_do_not_inherit_the_line_to_systemd(manager: socket.socket) -> None:
+    Notifier()
+    assert not {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"} & set(os.environ)
+    manager.close()
+
+
+def test_a_watchdog_meant_for_another_process_is_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WATCHDOG_USEC", "30000000")
+    monkeypatch.setenv("WATCHDOG_PID", "1")
+    assert Notifier().watchdog_seconds == 0
+
+
+def test_without_systemd_nothing_is_said_and_nothing_breaks() -> None:
+    Notifier().ready()
+
+
+def test_a_manager_that_is_gone_or_full_stops_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "nobody"))
+    Notifier().ready()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+        channel.bind(str(tmp_path / "deaf"))
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "deaf"))
+        notifier = Notifier()
+        for number in range(5000):  # far beyond net.unix.max_dgram_qlen
+            notifier.status(str(number))
