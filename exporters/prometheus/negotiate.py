@@ -1,0 +1,69 @@
+"""What a client would rather have: the exposition format by `Accept`, gzip by `Accept-Encoding` (RFC 9110, 12.5)."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
+
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.openmetrics.exposition import ALLOWUTF8
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    Encoder = Callable[[Any], bytes]
+
+OPENMETRICS = "application/openmetrics-text"
+_TEXT = ("text/plain", "text/*", "*/*")
+_LIMIT = 1024  # characters of a header that are looked at; Prometheus sends 250
+
+
+class Format(NamedTuple):
+    """An exposition format: the library's encoder and the Content-Type that goes with it."""
+
+    content_type: str
+    encode: Encoder
+
+
+def exposition(accept: str) -> Format:
+    """Choose what the client likes best among text 0.0.4, text 1.0.0 and OpenMetrics 1.0.0; text 0.0.4 where it likes none of them."""
+    for media, parameters in _by_preference(accept):
+        version, escaping = parameters.get("version", ""), parameters.get("escaping", "")
+        if media in _TEXT and version != "1.0.0":
+            return _format("")
+        if media in (OPENMETRICS, "text/plain") and version in ("", "1.0.0"):
+            return _format(f"{media};version=1.0.0" + f";escaping={ALLOWUTF8}" * (escaping == ALLOWUTF8))
+    return _format("")
+
+
+def gzip_accepted(accept_encoding: str) -> bool:
+    """Whether the client takes gzip; `gzip;q=0` means that it does not."""
+    accepted = dict(_by_preference(accept_encoding, with_refused=True))
+    parameters = accepted.get("gzip", accepted.get("*"))
+    return parameters is not None and _quality(parameters) > 0
+
+
+@cache  # of the five headers that `exposition` may write
+def _format(accept: str) -> Format:
+    encoder, content_type = choose_encoder(accept)
+    function: Any = getattr(encoder, "func", encoder)
+    # All our names are plain, so no escaping changes them; this one is the only one that does not walk them letter by letter.
+    return Format(content_type, lambda registry: function(registry, escaping=ALLOWUTF8))
+
+
+def _by_preference(header: str, *, with_refused: bool = False) -> list[tuple[str, dict[str, str]]]:
+    """Split a header into its elements with their parameters, the best liked first; among equals the order is the client's."""
+    elements = []
+    for element in header[:_LIMIT].lower().split(","):
+        name, *rest = (part.strip() for part in element.split(";"))
+        parameters = {key.strip(): value.strip().strip('"') for key, _, value in (part.partition("=") for part in rest)}
+        if with_refused or _quality(parameters) > 0:
+            elements.append((name, parameters))
+    return sorted(elements, key=lambda element: -_quality(element[1]))
+
+
+def _quality(parameters: dict[str, str]) -> float:
+    """Read `q`; what is no number counts as 1, as it does where it is missing."""
+    text = parameters.get("q", "1")
+    return float(text) if text.replace(".", "", 1).isdecimal() and text.isascii() else 1.0

@@ -1,0 +1,275 @@
+"""The HTTP server: one thread, one epoll. It bounds what clients may hold, and throws out the oldest rather than refuse the newest."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import select
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+from exporters.prometheus.auth import Credentials, Doorkeeper, Users, credentials
+from exporters.prometheus.connection import Connection, Gone, State
+from exporters.prometheus.pages import Request, Response, plain
+from exporters.prometheus.traffic import Traffic
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Sequence
+
+    from exporters.prometheus.access import Door
+
+_log = logging.getLogger(__name__)
+CONNECTIONS = 128
+UNSENT = 8 << 20  # bytes of responses that slow readers may hold together
+_ACCEPTS = 32  # a turn: those already here are served between
+_PAUSE = 0.5  # seconds without accepting, when there is no descriptor for it
+_NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_UNAUTHORIZED = plain(401, "A user and a password are needed.", ("WWW-Authenticate", 'Basic realm="vitald", charset="UTF-8"'))
+
+
+class Server:
+    """Serves until `stop()`. `run()` is one thread's; the others may only call `stop()`."""
+
+    def __init__(self, listeners: Sequence[socket.socket], door: Door, answer: Callable[[Request], Response]) -> None:
+        self.traffic = Traffic()
+        self._listeners = {listener.fileno(): listener for listener in listeners}
+        self._door = door
+        self._answer = answer
+        self._epoll = select.epoll()
+        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._connections: dict[int, Connection] = {}
+        self._again: set[Connection] = set()
+        self._doorkeeper = Doorkeeper(self._answered)
+        self._questions: dict[int, Connection] = {}
+        self._asked = 0
+        self._answers: deque[tuple[int, bool]] = deque()
+        self._resume_at: float | None = None
+        self._stopping = False
+        self._epoll.register(self._wake, select.EPOLLIN)
+        for descriptor in self._listeners:
+            self._epoll.register(descriptor, select.EPOLLIN)
+
+    def run(self) -> None:
+        """Serve. No client and no page ends this: what goes wrong is logged, and the connection it happened on is closed."""
+        while not self._stopping:
+            try:
+                self._turn()
+            except Exception:  # noqa: BLE001 — a server that is gone helps nobody
+                _log.exception("the HTTP server stumbled")
+                time.sleep(0.1)  # whatever it is, it does not take a whole core
+        for connection in list(self._connections.values()):
+            self._close(connection)
+
+    def stop(self) -> None:
+        """Make `run()` return; from any thread, more than once."""
+        self._stopping = True
+        self._doorkeeper.close()
+        os.eventfd_write(self._wake, 1)
+
+    def close(self) -> None:
+        """Close the listening sockets; after `run()` has returned, or where it was never called."""
+        for listener in self._listeners.values():
+            listener.close()
+        self._epoll.close()
+
+    def _turn(self) -> None:
+        events = self._epoll.poll(self._patience())
+        accept = []
+        for descriptor, _ in events:
+            if descriptor in self._listeners:
+                accept.append(descriptor)  # after the others: a newcomer may have one of them thrown out
+            elif descriptor == self._wake:
+                os.eventfd_read(self._wake)
+            elif (connection := self._connections.get(descriptor)) is not None:
+                self._serve(connection, self._advance)
+        again, self._again = self._again, set()
+        for connection in again:
+            if self._connections.get(connection.fd) is connection:
+                self._serve(connection, self._advance)
+        while self._answers:
+            self._take_answer(*self._answers.popleft())
+        for descriptor in accept:
+            self._accept(self._listeners[descriptor])
+        self._expire()
+
+    def _patience(self) -> float | None:
+        """Seconds until something must be done unasked; None, for ever, without clients."""
+        if self._again:
+            return 0
+        deadlines = [connection.deadline for connection in self._connections.values()]
+        if self._resume_at is not None:
+            deadlines.append(self._resume_at)
+        return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
+
+    def _expire(self) -> None:
+        now = time.monotonic()
+        for connection in [one for one in self._connections.values() if one.deadline <= now]:
+            self._throw_out(connection, "deadline")
+        if self._resume_at is not None and self._resume_at <= now:
+            self._resume_at = None
+            for descriptor in self._listeners:
+                self._epoll.modify(descriptor, select.EPOLLIN)
+
+    def _accept(self, listener: socket.socket) -> None:
+        """Take newcomers. Where there is no descriptor left, one old connection makes room; where that does not help, wait."""
+        evicted = False
+        for _ in range(_ACCEPTS):
+            try:
+                sock, address = listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno not in _NO_ROOM:
+                    continue  # the client was gone before it was accepted (accept(2), ECONNABORTED and the network's errors)
+                self.traffic.accept_errors += 1
+                if evicted or not self._connections:
+                    self._pause()
+                    return
+                evicted = True
+                self._throw_out(self._oldest(), "descriptors")
+                continue
+            self._welcome(sock, address[0])
+
+    def _pause(self) -> None:
+        """Stop listening for a moment: epoll would report the same waiting client again and again."""
+        self._resume_at = time.monotonic() + _PAUSE
+        for descriptor in self._listeners:
+            self._epoll.modify(descriptor, 0)
+
+    def _welcome(self, sock: socket.socket, address: str) -> None:
+        sock.setblocking(False)  # noqa: FBT003
+        self._look_at_door()
+        if len(self._connections) >= CONNECTIONS:
+            self._throw_out(self._oldest(), "bound")
+        try:
+            connection = Connection(sock, address, self._door.access, time.monotonic())
+        except (OSError, ValueError):  # gone before TLS could begin
+            sock.close()
+            return
+        self._connections[connection.fd] = connection
+        self._epoll.register(connection.fd, connection.events)
+        self.traffic.connections = len(self._connections)
+
+    def _oldest(self) -> Connection:
+        """Whom to throw out: those that wait for nothing, then those that have not even asked, the oldest first."""
+        return min(self._connections.values(), key=lambda one: (one.state, one.since))
+
+    def _throw_out(self, connection: Connection, reason: str) -> None:
+        if connection.state is not State.LINGERING and not (connection.state is State.IDLE and reason == "deadline"):
+            self.traffic.evicted[reason] += 1
+        self._close(connection)
+
+    def _close(self, connection: Connection) -> None:
+        if self._connections.pop(connection.fd, None) is connection:
+            self._epoll.unregister(connection.fd)
+        self._again.discard(connection)
+        if connection.state is State.ASKING:
+            for question in [number for number, one in self._questions.items() if one is connection]:
+                del self._questions[question]
+                self._doorkeeper.withdraw(question, connection.address)
+        connection.close()
+        self.traffic.connections = len(self._connections)
+
+    def _serve(self, connection: Connection, step: Callable[[Connection], None]) -> None:
+        """Take one step with a connection, whatever becomes of it."""
+        events = connection.events
+        try:
+            step(connection)
+        except Gone as gone:
+            self.traffic.handshake_failures += gone.handshake
+            self._close(connection)
+        except Exception:  # noqa: BLE001 — one client's trouble is not the others'
+            _log.exception("closing a connection from %s", connection.address)
+            self._close(connection)
+        else:
+            if connection.events != events:
+                self._epoll.modify(connection.fd, connection.events)
+            if connection.buffered:
+                self._again.add(connection)
+
+    def _advance(self, connection: Connection) -> None:
+        now = time.monotonic()
+        if connection.state is State.HANDSHAKE and not connection.shake_hands(now):
+            return
+        if connection.state in (State.IDLE, State.READING):
+            asked = connection.receive(now)
+            if isinstance(asked, Response):
+                self._respond(connection, asked)
+            elif asked is not None:
+                self._admit(connection, asked)
+        elif connection.state is State.WRITING:
+            connection.send(now)
+        elif connection.state is State.LINGERING:
+            connection.drain()
+        else:
+            raise Gone  # hung up while its password was looked at
+
+    def _admit(self, connection: Connection, request: Request) -> None:
+        """Answer, or say who is missing, or ask the doorkeeper."""
+        self._look_at_door()
+        if connection.access is not self._door.access:
+            raise Gone  # it came in by an older door; clients ask again on a new connection
+        users = connection.access.users
+        if users is None:
+            self._respond(connection, self._answer(request))
+            return
+        who = credentials(request.headers.get(b"authorization", b""))
+        if who is None:
+            self._respond(connection, _UNAUTHORIZED)
+        elif users.known(who):
+            self._respond(connection, self._answer(request))
+        else:
+            self._ask(connection, users, who)
+
+    def _ask(self, connection: Connection, users: Users, who: Credentials) -> None:
+        self._asked += 1
+        self._questions[self._asked] = connection
+        connection.credentials = who
+        connection.enter(State.ASKING, time.monotonic())
+        self._doorkeeper.ask(self._asked, connection.address, users, who)
+
+    def _answered(self, question: int, right: bool) -> None:  # noqa: FBT001 — the doorkeeper's thread calls this
+        self._answers.append((question, right))
+        os.eventfd_write(self._wake, 1)
+
+    def _take_answer(self, question: int, right: bool) -> None:  # noqa: FBT001
+        connection = self._questions.pop(question, None)
+        if connection is not None:
+            self._serve(connection, self._let_in if right else self._turn_away)
+
+    def _let_in(self, connection: Connection) -> None:
+        users, who = connection.access.users, connection.credentials
+        if connection.access is not self._door.access or users is None or who is None:
+            raise Gone  # the users changed meanwhile
+        users.remember(who)
+        self._respond(connection, self._answer(connection.request))
+
+    def _turn_away(self, connection: Connection) -> None:
+        self._respond(connection, _UNAUTHORIZED)
+
+    def _respond(self, connection: Connection, response: Response) -> None:
+        self.traffic.requests[response.status] += 1
+        now = time.monotonic()
+        connection.respond(response, now)
+        if not connection.send(now):
+            self._bound_unsent(connection)
+
+    def _bound_unsent(self, newest: Connection) -> None:
+        """Throw out the slowest readers when all together hold too much; never the one that was just answered."""
+        writing = sorted((one for one in self._connections.values() if one.state is State.WRITING), key=lambda one: one.since)
+        unsent = sum(len(one.out) for one in writing)
+        for connection in writing:
+            if unsent <= UNSENT:
+                return
+            if connection is not newest:
+                unsent -= len(connection.out)
+                self._throw_out(connection, "memory")
+
+    def _look_at_door(self) -> None:
+        """Follow the web configuration; those who wait for nothing must come in by the new door."""
+        if self._door.look():
+            for connection in [one for one in self._connections.values() if one.state is State.IDLE]:
+                self._close(connection)

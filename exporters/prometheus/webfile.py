@@ -1,0 +1,102 @@
+"""Reading the files of a web configuration: bounded, never a device, and remembered, so that a change is seen."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from collectors.model import BadInput
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+_LIMIT = 1 << 20  # bytes; a file of certificates is a few kilobytes
+
+
+def refused(path: Path, key: str, reason: str) -> BadInput:
+    """Name file, key and what would be right, in one line."""
+    return BadInput(": ".join(part for part in (str(path), key, reason) if part))
+
+
+class Signature(NamedTuple):
+    """What tells one state of a file from the next."""
+
+    path: str
+    inode: int
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+
+
+def _signature(path: str, status: os.stat_result) -> Signature:
+    return Signature(path, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+def changed(signatures: Iterable[Signature]) -> bool:
+    """Whether any of these files is not what it was."""
+    try:
+        return any(_signature(one.path, os.stat(one.path)) != one for one in signatures)  # noqa: PTH116 — asked every second: no Path is made
+    except OSError:
+        return True
+
+
+class Reader:
+    """Reads the files of one web configuration; `signatures` are those of all that were read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.signatures: list[Signature] = []
+
+    def refused(self, key: str, reason: str) -> BadInput:
+        """Name this file, the key and what would be right."""
+        return refused(self.path, key, reason)
+
+    def content(self, path: Path, key: str = "") -> bytes:
+        """Give a file's bytes; BadInput for what is no regular file, cannot be read, or is too large to be meant."""
+        name = str(path) if key else ""
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            with os.fdopen(descriptor, "rb") as opened:
+                status = os.fstat(descriptor)
+                regular = stat.S_ISREG(status.st_mode)
+                content = opened.read(_LIMIT + 1) if regular else b""
+        except OSError as error:
+            raise self._refused(key, name, f"{error.strerror}; it must be a file that vitald's user may read") from None
+        except ValueError:
+            raise self._refused(key, repr(name), "not a file name") from None
+        if not regular:
+            raise self._refused(key, name, "not a regular file")
+        if len(content) > _LIMIT:
+            raise self._refused(key, name, "larger than 1 MiB")
+        self.signatures.append(_signature(str(path), status))
+        return content
+
+    def _refused(self, key: str, name: str, reason: str) -> BadInput:
+        return self.refused(key, f"{name}: {reason}" if name else reason)
+
+    def tree(self) -> dict[Any, Any]:
+        """Parse the file as YAML into strings, lists and dicts. A key given twice is refused: the last one would win unseen."""
+        import yaml  # noqa: PLC0415 — 2.8 MB, paid only where there is such a file
+
+        class Loader(yaml.BaseLoader):  # every scalar a string: a user named `no` is no boolean, and no number overflows
+            def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 — theirs
+                keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+                for key in keys:
+                    if keys.count(key) > 1:
+                        problem = f"{str(key)[:80]!r} is given twice"
+                        raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+                return super().construct_mapping(node, deep=deep)
+
+        content = self.content(self.path)
+        try:
+            tree = yaml.load(content, Loader) or {}  # noqa: S506 — a BaseLoader makes nothing but strings, lists and dicts
+        except yaml.MarkedYAMLError as error:
+            line = f"line {error.problem_mark.line + 1}" if error.problem_mark else ""
+            raise self.refused(line, str(error.problem)) from None
+        except (yaml.YAMLError, UnicodeError, RecursionError) as error:
+            raise self.refused("not YAML", " ".join(str(error).split())[:200]) from None
+        if not isinstance(tree, dict):
+            raise self.refused("", "not a mapping; write sections such as tls_server_config:")
+        return tree
