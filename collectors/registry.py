@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from collectors.probe.collector import Probe
+
 if TYPE_CHECKING:
     from collectors.model import Collector
 
-COLLECTORS: dict[str, type[Collector[Any]]] = {collector.name: collector for collector in ()}
+_ALL: tuple[type[Collector[Any]], ...] = (Probe,)
+
+COLLECTORS: dict[str, type[Collector[Any]]] = {collector.name: collector for collector in _ALL}

@@ -12,8 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from exporters.prometheus.exporter import Exporter
-
+from collectors.cardinality import Dropped
 from collectors.model import BadInput, Host, InUse, NoSlot, Report
 from collectors.registry import COLLECTORS
 from daemon.board import Board
@@ -21,6 +20,7 @@ from daemon.notify import Notifier
 from daemon.runner import HEARTBEAT_SECONDS, Runner, Track
 from daemon.selfreport import VERSION, SelfReport
 from daemon.state import StateDirectory
+from exporters.prometheus.exporter import Exporter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,6 +51,7 @@ class Application:
         self._state = open_state(state)
         self._board = Board(self._slot("health"), self._say_status)
         self._self_report = SelfReport(handler, self._state)
+        self._dropped = Dropped()
         self._exporter = Exporter(
             self._reports,
             addresses=config.web.listen_addresses,
@@ -58,6 +59,7 @@ class Application:
             web_config=Path(config.web.config_file) if config.web.config_file else None,
             version=VERSION,
             ready=lambda: self._ready,
+            dropped=self._dropped,
         )
         self._roots = roots
         watchdog = self._notifier.watchdog_seconds
@@ -71,8 +73,8 @@ class Application:
         self._exporter.start()
         self._runner.start(self._tracks)
         self._ready = True
-        for address in self._exporter.addresses:
-            log.info("vitald %s is up: metrics at %s", VERSION, self._exporter.url(address))
+        for url in self._exporter.urls:
+            log.info("vitald %s is up: metrics at %s", VERSION, url)
         self._notifier.ready()
         self._say_status()
         gc.collect()
@@ -100,7 +102,7 @@ class Application:
         for name, settings in config.collectors.items():
             if settings.enabled:
                 kept = old.get(name)
-                tracks[name] = kept if kept and kept.settings == settings else Track(self._make(name, settings), settings)
+                tracks[name] = kept if kept and kept.settings == settings else Track(self._make(name, settings), settings, self._dropped)
         return tracks
 
     def _make(self, name: str, settings: Any) -> Collector[Any]:  # noqa: ANN401 — each collector's own struct

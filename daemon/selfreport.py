@@ -32,7 +32,6 @@ _RELOAD = Family("config_last_reload_successful", Kind.GAUGE, "1 if the settings
 _RELOADED = Family("config_last_reload_success_timestamp_seconds", Kind.GAUGE, "When settings were last read and good.")
 _STATE_FAILURES = Family("state_save_failures", Kind.COUNTER, "Times the state could not be written; what was saved before is kept.")
 _LINES = Family("own_log_lines_hidden", Kind.COUNTER, "Lines of vitald's own log that were not printed, by why.", ("why",))
-DROPPED = Family("series_dropped", Kind.COUNTER, "Series folded into `other`, or left out, since start.", ("metric",))
 
 
 class SelfReport:
@@ -51,7 +50,7 @@ class SelfReport:
 
     def report(self, tracks: Sequence[Track]) -> Report:
         """Say how the daemon is, now."""
-        return Report("vitald", time.time(), metrics=(*self._own(), *_runs(tracks), *_folded(tracks)))
+        return Report("vitald", time.time(), metrics=(*self._own(), *_runs(tracks)))
 
     def _own(self) -> Iterator[Metric]:
         yield Metric(_BUILD, 1, (VERSION, platform.python_version()))
@@ -75,9 +74,3 @@ def _runs(tracks: Sequence[Track]) -> Iterator[Metric]:
             yield Metric(_DURATION, track.duration, name)
         if track.last_success is not None:
             yield Metric(_LAST, track.last_success, name)
-
-
-def _folded(tracks: Sequence[Track]) -> Iterator[Metric]:
-    for track in tracks:
-        for metric, count in track.caps.dropped.items():
-            yield Metric(DROPPED, count, (metric,))

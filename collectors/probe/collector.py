@@ -46,7 +46,7 @@ class ProbeSettings(Settings, frozen=True, kw_only=True):
             try:
                 parse(target)
             except BadInput as bad:
-                raise ValueError(f"targets: {bad}") from None  # noqa: EM102 — the message is the refusal
+                raise ValueError(f"targets: {bad}") from None
         for pattern in self.target_files:
             refuse_unless(pattern.startswith("/"), f"target_files: {pattern!r:.80} must be an absolute path")
             refuse_unless("\0" not in pattern, f"target_files: {pattern!r:.80} has a NUL in it")

@@ -57,6 +57,8 @@ class Exporter:
         self._door = Door(web_config)
         listeners = listen(addresses)
         self.addresses = tuple(map(written, listeners))
+        scheme = "https" if self._door.access.context else "http"
+        self.urls = tuple(f"{scheme}://{address}{telemetry_path}" for address in self.addresses)
         self._server = Server(listeners, self._door, self._answer)
         self._thread = threading.Thread(target=self._server.run, name="vitald-http", daemon=True)
 
