@@ -51,3 +51,7 @@ format: $(VENV)/.dev ## let ruff rewrite the layout
 lock: $(VENV)/.dev ## resolve the pinned dependencies again (UPGRADE=--upgrade for newer ones)
 	$(UV_COMPILE) -o requirements.lock requirements.in
 	$(UV_COMPILE) -c requirements.lock -o requirements-dev.lock requirements-dev.in
+
+.PHONY: bench
+bench: $(VENV)/.dev ## measure vitald beside its peers, into bench/RESULTS.md (ONLY=probe_cpu for one)
+	@$(BIN)/python -m bench $(ONLY)

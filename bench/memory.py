@@ -1,0 +1,85 @@
+"""Resident memory of `vitald run` with its defaults, scraped every 5 s, beside the two exporters it stands for."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+from bench import peers
+from bench.figures import Slope, ratio, theil_sen, thinned
+from bench.results import Row
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bench.peers import Served
+
+ISSUE = 2
+BAR = 45e6  # bytes
+_MINUTES = float(os.environ.get("VITALD_BENCH_MINUTES", "10"))
+_WINDOW = 15.0  # seconds; one point of the slope each
+
+Points = list[tuple[float, float]]
+
+
+def measure(folder: Path) -> list[Row]:
+    """Look at all three each second; the slope is that of the second half, when everything was used once."""
+    with (
+        peers.vitald(folder) as vitald,
+        peers.node_exporter(folder) as node,
+        peers.blackbox(folder) as blackbox,
+        peers.prometheus(folder, peers.scrape_job("all", [vitald, node, blackbox])) as prometheus,
+    ):
+        ours, nodes, blackboxes, pss = watch([vitald, node, blackbox])
+        scrapes = prometheus.number(f'sum(count_over_time(up{{instance="127.0.0.1:{vitald.port}"}}[{_MINUTES * 60:.0f}s]))')
+        failed = scrapes - prometheus.number(f'sum(sum_over_time(up{{instance="127.0.0.1:{vitald.port}"}}[{_MINUTES * 60:.0f}s]))')
+    most, theirs = peak(ours), peak(nodes) + peak(blackboxes)
+    slope, peers_slope = (theil_sen(second_half(points)) for points in (ours, nodes))
+    return [
+        Row(
+            f"resident memory, the most seen in {_MINUTES:g} min of `vitald run` with defaults, {scrapes:.0f} scrapes",
+            "≤ 45 MB",
+            f"{most / 1e6:.1f} MB (PSS {pss / 1e6:.1f} MB)",
+            f"node_exporter {peak(nodes) / 1e6:.1f} MB + blackbox_exporter {peak(blackboxes) / 1e6:.1f} MB",
+            ratio(most, theirs),
+            most <= BAR and not failed,
+            f"{failed:.0f} scrapes failed" if failed else "",
+        ),
+        Row(
+            "its slope over the second half (Theil-Sen, 95 % interval)",
+            "no slope",
+            per_minute(slope),
+            f"node_exporter {per_minute(peers_slope)}",
+            "-",
+            slope.flat,
+            "" if slope.flat else f"{(second_half(ours)[-1][1] - second_half(ours)[0][1]) / 1e3:+.0f} KB in the second half",
+        ),
+    ]
+
+
+def watch(served: list[Served]) -> tuple[Points, Points, Points, int]:
+    """Give (seconds, bytes resident) of each, and the first one's PSS at the end."""
+    points: tuple[Points, Points, Points] = ([], [], [])
+    start = time.monotonic()
+    while (at := time.monotonic() - start) < _MINUTES * 60:
+        for one, into in zip(served, points, strict=True):
+            into.append((at, one.program.memory().rss))
+        time.sleep(1.0)
+    return (*points, served[0].program.memory().pss)
+
+
+def peak(points: Points) -> float:
+    """Give the most bytes that were seen."""
+    return max(size for _, size in points)
+
+
+def per_minute(slope: Slope) -> str:
+    """Spell bytes per second as KB per minute."""
+    median, low, high = (value * 60 / 1e3 for value in (slope.median, slope.low, slope.high))
+    return f"{median:+.2f} KB/min ({low:+.2f} … {high:+.2f})"
+
+
+def second_half(points: Points) -> Points:
+    """Thin the second half, in which nothing is used for the first time any more."""
+    return thinned([point for point in points if point[0] >= points[-1][0] / 2], _WINDOW)
