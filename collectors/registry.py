@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from collectors.host.collector import HostInfo
 from collectors.probe.collector import Probe
 
 if TYPE_CHECKING:
     from collectors.model import Collector
 
-_ALL: tuple[type[Collector[Any]], ...] = (Probe,)
+_ALL: tuple[type[Collector[Any]], ...] = (HostInfo, Probe)
 
 COLLECTORS: dict[str, type[Collector[Any]]] = {collector.name: collector for collector in _ALL}

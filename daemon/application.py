@@ -6,8 +6,8 @@ import faulthandler
 import gc
 import logging
 import os
-import queue
 import signal
+import socket
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +34,9 @@ log = logging.getLogger("vitald")
 STOP_SECONDS = 4.5  # systemd and people get an answer within 5
 SAVE_EVERY = 6  # heartbeats
 
+_ENDS = {signal.SIGTERM, signal.SIGINT}
+_KEPT: list[socket.socket] = []  # the writing end, which only the kernel's handler uses
+
 
 class Application:
     """The daemon, from the first word to systemd to the last."""
@@ -42,7 +45,7 @@ class Application:
         """Read settings, lock the state, bind the port; BadInput says which of them cannot be had."""
         self._read_config = read_config
         self._handler = handler
-        self._signals: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self._signals = catch_signals()
         self._ready = False
         self._beats = 0
         config = read_config()
@@ -68,8 +71,6 @@ class Application:
 
     def run(self) -> int:
         """Serve until SIGTERM or SIGINT."""
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, self._caught)
         self._exporter.start()
         self._runner.start(self._tracks)
         self._ready = True
@@ -79,16 +80,10 @@ class Application:
         self._say_status()
         gc.collect()
         gc.freeze()  # what start-up made stays: no need to look through it again and again
-        while self._signals.get() == signal.SIGHUP:
+        while not _ENDS & set(self._signals.recv(4096)):  # a hundred SIGHUPs at once are one
             self._reload()
         self._stop()
         return 0
-
-    def _caught(self, number: int, _frame: object) -> None:
-        if number != signal.SIGHUP:
-            faulthandler.dump_traceback_later(STOP_SECONDS, exit=True)  # whatever hangs on the way out is named, and left behind
-        if number != signal.SIGHUP or self._signals.empty():  # a hundred at once are one
-            self._signals.put(number)
 
     def _reports(self) -> tuple[Report, ...]:
         return (*self._board.reports(), self._self_report.report(self._runner.tracks()))
@@ -149,6 +144,26 @@ class Application:
         if self._state:
             self._state.close()
         self._handler.flush_all()
+
+
+def catch_signals() -> socket.socket:
+    """Turn signals into bytes on a socket, each byte a signal's number.
+
+    Not by Python's handlers alone: the kernel may deliver a signal to any thread, and a main thread that sleeps on a lock does not
+    notice that (signal(7), Python's signal.set_wakeup_fd).
+    """
+    reader, writer = socket.socketpair()
+    writer.setblocking(False)
+    signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+    _KEPT.append(writer)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, _caught)
+    return reader
+
+
+def _caught(number: int, _frame: object) -> None:
+    if number in _ENDS:
+        faulthandler.dump_traceback_later(STOP_SECONDS, exit=True)  # whatever hangs on the way out is named, and left behind
 
 
 def open_state(path: Path) -> StateDirectory | None:

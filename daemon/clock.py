@@ -34,7 +34,7 @@ class MonotonicZone(dt.tzinfo):
         return (_EPOCH + dt.timedelta(seconds=time.monotonic())).replace(tzinfo=self)
 
 
-class Every(BaseTrigger):  # type: ignore[misc] — apscheduler 3 is untyped
+class Every(BaseTrigger):  # type: ignore[misc]  # apscheduler 3 is untyped
     """At once, then every `seconds`; the first pause is shorter by a random part, so that a fleet restarted together does not stay in step.
 
     A moment that was missed (a suspended machine, a CPU quota) is not made up for.

@@ -33,18 +33,18 @@ class LineFormatter(logging.Formatter):
 
     def __init__(self, style: Format, *, under_systemd: bool) -> None:
         super().__init__()
-        self._style = style
+        self._as_json = style == "json"
         self._under_systemd = under_systemd
 
     def format(self, record: logging.LogRecord) -> str:
         """Write the record's fields in a fixed order."""
-        fields = {} if self._under_systemd else {"ts": _timestamp(record.created)}
+        fields: dict[str, object] = {} if self._under_systemd else {"ts": _timestamp(record.created)}
         fields |= {"level": record.levelname.lower(), "msg": record.getMessage()}
         if record.exc_info:
             fields["traceback"] = self.formatException(record.exc_info)
         if repeated := getattr(record, "repeated", 0):
             fields["repeated"] = repeated
-        line = json.dumps(fields, ensure_ascii=True) if self._style == "json" else " ".join(f"{k}={_logfmt(v)}" for k, v in fields.items())
+        line = json.dumps(fields, ensure_ascii=True) if self._as_json else " ".join(f"{k}={_logfmt(v)}" for k, v in fields.items())
         return f"<{_PRIORITY.get(record.levelno, 6)}>{line}" if self._under_systemd else line
 
 

@@ -74,7 +74,7 @@ def parse(text: str, file: str) -> Config:
     except RecursionError:
         raise BadInput(f"{file}: nested too deeply to be settings") from None
     try:
-        root = msgspec.convert(found, _Root, dec_hook=decode_hook)
+        root: Any = msgspec.convert(found, _Root, dec_hook=decode_hook)
     except msgspec.ValidationError as error:
         raise BadInput(f"{file}: {_complaint(str(error), found)}") from None
     return Config(root.web, {name: getattr(root, name) for name in COLLECTORS})
@@ -82,13 +82,16 @@ def parse(text: str, file: str) -> Config:
 
 def read_text(path: Path) -> str:
     """Read a plain file whole; never waits on a FIFO, never swallows a device. OSError or BadInput."""
-    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:  # noqa: PTH123 — open(2)'s own flags
-        info = os.fstat(file.fileno())
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        info = os.fstat(fd)
         if not stat.S_ISREG(info.st_mode):
             raise BadInput(f"{path}: not a plain file")
-        data = file.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
-        raise BadInput(f"{path}: larger than {MAX_BYTES >> 20} MiB, which no settings are")
+        if info.st_size > MAX_BYTES:
+            raise BadInput(f"{path}: larger than {MAX_BYTES >> 20} MiB, which no settings are")
+        data = os.read(fd, MAX_BYTES)
+    finally:
+        os.close(fd)
     try:
         return data.decode()
     except UnicodeDecodeError as error:
@@ -98,7 +101,7 @@ def read_text(path: Path) -> str:
 
 def _toml_complaint(error: str) -> str:
     match = re.fullmatch(r"(.*) \(at line (\d+), column (\d+)\)", error)
-    return f"line {match[2]}, column {match[3]}: {match[1]}" if match else f"{error}, which is not TOML"
+    return f"line {match[2]}, column {match[3]}: not TOML: {match[1]}" if match else f"not TOML: {error}"
 
 
 def _complaint(error: str, found: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ import re
 import socket
 from typing import TYPE_CHECKING
 
-from collectors.model import BadInput
+from collectors.model import BadInput, InUse
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,4 +87,5 @@ def _refused(address: str, port: int, error: OSError) -> BadInput:
         errno.EACCES: "not permitted; ports below 1024 need CAP_NET_BIND_SERVICE, choose a higher one",
         errno.EADDRNOTAVAIL: "not an address of this host; `ip address` lists them",
     }
-    return BadInput(f"listen address {address!r:.80}: {reasons.get(error.errno or 0, error.strerror)}")
+    kind = InUse if error.errno == errno.EADDRINUSE else BadInput
+    return kind(f"listen address {address!r:.80}: {reasons.get(error.errno or 0, error.strerror)}")

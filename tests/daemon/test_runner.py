@@ -15,6 +15,7 @@ from collectors.settings import Duration, Settings
 from daemon.board import Board
 from daemon.runner import Runner, Track
 
+ROOT = Path(__file__).parents[2]
 RUNS = Family("test_runs", Kind.COUNTER, "Runs.")
 
 
@@ -102,9 +103,11 @@ class Daemon:
     def beat(self) -> None:
         self.beats += 1
 
-    def runs(self, name: str) -> float:
+    def runs(self, name: str) -> int:
         found = {report.collector: report for report in self.board.reports()}
-        return found[name].metrics[0].value if name in found else 0  # type: ignore[return-value] — a counter
+        value = found[name].metrics[0].value if name in found else 0
+        assert isinstance(value, int)
+        return value
 
 
 @pytest.fixture
@@ -157,7 +160,7 @@ def test_one_that_hangs_in_its_first_run_is_seen_and_started_once(start: Start, 
     daemon = start(stuck := track(Hangs(tmp_path / "fifo")), track(Counts()))
     until(lambda: daemon.runs("counts") >= 5 and stuck.skipped >= 3)
     assert stuck.running_seconds() > 0.2
-    assert stuck.collector.runs == 1  # type: ignore[attr-defined] — Counts has it
+    assert stuck.collector.runs == 1  # type: ignore[attr-defined]  # Counts has it
     assert stuck.success is False
     assert [t.name for t in daemon.runner.tracks()] == ["hangs", "counts"]
     (tmp_path / "fifo").write_bytes(b"")  # the mount is back
@@ -179,7 +182,7 @@ def test_a_collector_whose_settings_did_not_change_keeps_its_history(start: Star
     until(lambda: daemon.runs("counts") >= 3)
     daemon.runner.replace({"counts": kept, "absent": new})
     until(new.begun.is_set)
-    assert old.collector.closed  # type: ignore[attr-defined] — Counts has it
+    assert old.collector.closed  # type: ignore[attr-defined]  # Counts has it
     assert daemon.runs("counts") >= 3
     assert {t.name for t in daemon.runner.tracks()} == {"counts", "absent"}
 
@@ -224,8 +227,7 @@ def test_the_heart_beats_in_the_schedulers_thread_and_stops_with_it(start: Start
 NO_THREADS = """
 import os, resource, sys, time
 import concurrent.futures.thread  # what is imported late would be read as the other user
-sys.path.insert(0, sys.argv[1])
-from test_runner import Counts, Daemon, track
+from tests.daemon.test_runner import Counts, Daemon, track
 class Second(Counts):
     name = "second"
     def read(self):
@@ -246,14 +248,13 @@ os._exit(0)
 @pytest.mark.fault(48)
 @pytest.mark.root
 def test_without_threads_collectors_take_turns() -> None:
-    done = subprocess.run([sys.executable, "-c", NO_THREADS, Path(__file__).parent], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", NO_THREADS], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.stdout == "True True True\n", done.stderr
 
 
 NO_MEMORY = """
 import os, resource, sys, time
-sys.path.insert(0, sys.argv[1])
-from test_runner import Counts, Daemon, track
+from tests.daemon.test_runner import Counts, Daemon, track
 class Greedy(Counts):
     name = "greedy"
     def read(self):
@@ -272,14 +273,13 @@ os._exit(0)
 
 @pytest.mark.fault(48)
 def test_without_memory_a_run_fails_and_the_daemon_lives() -> None:
-    done = subprocess.run([sys.executable, "-c", NO_MEMORY, Path(__file__).parent], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", NO_MEMORY], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.stdout == "True True\n", done.stderr
 
 
 CLOCK_JUMPS = """
 import os, select, sys, time
-sys.path.insert(0, sys.argv[1])
-from test_runner import Counts, Daemon, track
+from tests.daemon.test_runner import Counts, Daemon, track
 def set_clock(offset):
     with open(os.environ["FAKETIME_TIMESTAMP_FILE"], "w") as file:
         file.write(offset)
@@ -310,8 +310,8 @@ def test_a_clock_that_jumps_changes_no_interval(tmp_path: Path) -> None:
         "FAKETIME_NO_CACHE": "1",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
     }
-    code = [sys.executable, "-c", CLOCK_JUMPS, Path(__file__).parent]
-    done = subprocess.run(code, capture_output=True, text=True, check=False, env=env, timeout=60)
+    code = [sys.executable, "-c", CLOCK_JUMPS]
+    done = subprocess.run(code, cwd=ROOT, capture_output=True, text=True, check=False, env=env, timeout=60)
     rows = [line.split() for line in done.stdout.splitlines()]
     assert [(row[0], row[1]) for row in rows] == [("+1h", "1"), ("-1h", "-1"), ("+3650d", "87600"), ("-3650d", "-87600"), ("+0", "0")], (
         done.stderr

@@ -1,0 +1,105 @@
+"""A `vitald run` in a process of its own, as tests use it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PATIENCE = 30.0  # seconds; the machine is shared
+
+
+class Vitald:
+    """The daemon, its port, what it said, and the systemd it speaks to."""
+
+    def __init__(self, folder: Path, *flags: str, **popen: Any) -> None:
+        self.folder = folder
+        self.manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.manager.bind(str(folder / "notify"))
+        self.manager.settimeout(PATIENCE)
+        self.config = folder / "vitald.toml"
+        self.config.touch()
+        self.stderr = folder / "stderr"
+        env = {**os.environ, "NOTIFY_SOCKET": str(folder / "notify"), **popen.pop("env", {})}
+        command = [sys.executable, "-m", "daemon", "run", "--config.file", str(self.config)]
+        with self.stderr.open("wb") as stderr:
+            command += ["--state.directory", str(folder / "state")]
+            self.process = subprocess.Popen(
+                [*command, "--web.listen-address", "127.0.0.1:0", *flags], stderr=stderr, env=env, cwd=Path(__file__).parents[2], **popen
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.kill()
+        self.process.wait()
+        self.manager.close()
+
+    def hears(self, word: str) -> str:
+        """Wait until systemd is told something that starts with `word`."""
+        while True:
+            said = self.manager.recv(4096).decode()
+            if said.startswith(word):
+                return said
+
+    def ready(self) -> Vitald:
+        """Wait for READY=1."""
+        self.hears("READY=1")
+        return self
+
+    @property
+    def log(self) -> str:
+        """Everything said on stderr so far."""
+        return self.stderr.read_text()
+
+    @property
+    def url(self) -> str:
+        """Where the metrics are."""
+        found = re.search(r"metrics at (\S+)/metrics", self.log)
+        assert found, self.log
+        return found[1]
+
+    def get(self, path: str = "/metrics") -> str:
+        """Scrape."""
+        with urllib.request.urlopen(self.url + path, timeout=PATIENCE) as answer:
+            text: str = answer.read().decode()
+            return text
+
+    def metric(self, series: str) -> float | None:
+        """Give the value of one series, as the exposition writes it."""
+        for line in self.get().splitlines():
+            if line.startswith(series + " "):
+                return float(line.split()[-1])
+        return None
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        """Wait for something to come true."""
+        deadline = time.monotonic() + PATIENCE
+        while not condition():
+            assert time.monotonic() < deadline, f"waited in vain; the daemon said:\n{self.log}"
+            assert self.process.poll() is None, f"it ended with {self.process.returncode}:\n{self.log}"
+            time.sleep(0.02)
+
+    def signal(self, number: int) -> None:
+        """Send a signal."""
+        self.process.send_signal(number)
+
+    def stop(self) -> tuple[int, float]:
+        """Send SIGTERM; gives the exit status and the seconds it took."""
+        began = time.monotonic()
+        self.signal(signal.SIGTERM)
+        return self.process.wait(PATIENCE), time.monotonic() - began

@@ -1,0 +1,121 @@
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collectors.model import BadInput
+from collectors.registry import COLLECTORS
+from collectors.settings import Duration
+from daemon import settings
+
+
+def test_an_empty_file_and_no_file_are_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "empty.toml").touch()
+    monkeypatch.setattr(settings, "DEFAULT_FILE", tmp_path / "none.toml")
+    assert settings.load(tmp_path / "empty.toml") == settings.load(None)
+    assert settings.load(None).web.listen_addresses == ("127.0.0.1:19100",)
+
+
+def test_a_section_is_its_collectors_own_struct() -> None:
+    config = settings.parse('[probe]\ntargets = ["10.0.0.5:22", "[fd00::5]:22"]\nevery = "1m30s"\n', "f")
+    probe = config.collectors["probe"]
+    assert isinstance(probe, COLLECTORS["probe"].Settings)
+    assert float(probe.every) == 90.0
+    assert probe.enabled
+
+
+@pytest.mark.fault(30)
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("[probe]\ntarget = []", "f: probe.target: unknown key; did you mean targets?"),
+        ("[probe]\nxyz = 1", "f: probe.xyz: unknown key; known are enabled, every, "),
+        ("[prob]", "f: prob: unknown section; did you mean probe?"),
+        ("probe = 7", "f: probe: must be a section, [probe]"),
+        ("[web]\nlisten_address = []", "f: web.listen_address: unknown key; did you mean listen_addresses?"),
+        ("[web]\nlisten_addresses = []", "f: web.listen_addresses: must name at least one address"),
+        ("[web]\ntelemetry_path = 'metrics'", 'f: web.telemetry_path: must start with "/"'),
+        ("[probe]\nevery = 5", 'f: probe.every: expected a duration like "5s", got 5'),
+        ("[probe]\nevery = 'soon'", "f: probe.every: 'soon' is not a duration; write it like \"5s\""),
+        ("[probe]\nevery = '50ms'\ntimeout = '10ms'", "f: probe.every: must be at least 100ms"),
+        ("[probe]\ntimeout = '10s'", "f: probe.timeout: must be shorter than every"),
+        ("[probe]\ntargets = [22]", "f: probe.targets[0]: expected `str`, got `int`"),
+        ("[probe]\ntargets = ['nowhere']", "f: probe.targets: "),
+        ("[probe]\nfailures_until_critical = 0", "f: probe.failures_until_critical: must be at least 1"),
+        ("[probe]\nenabled = 'yes'", "f: probe.enabled: expected `bool`, got `str`"),
+        ("\n\n[probe\n", "f: line 3, column 7: "),
+        ("a = 1\na = 2", "f: not TOML: "),
+        ("x = " + "[" * 100_000, "f: "),
+    ],
+)
+def test_what_is_wrong_is_named_with_file_key_and_reason(text: str, complaint: str) -> None:
+    with pytest.raises(BadInput) as refused:
+        settings.parse(text, "f")
+    assert str(refused.value).startswith(complaint)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.fault(30)
+@pytest.mark.parametrize(
+    ("make", "complaint"),
+    [
+        (lambda path: None, "no such file"),  # noqa: ARG005
+        (Path.mkdir, "not a plain file"),
+        (os.mkfifo, "not a plain file"),
+        (lambda path: path.symlink_to("/dev/zero"), "not a plain file"),
+        (lambda path: path.write_bytes(b"# fine\n# \xff\n"), "line 2: not valid UTF-8"),
+        (lambda path: path.write_bytes(b"#" * (5 << 20)), "larger than 4 MiB"),
+    ],
+    ids=["missing", "directory", "FIFO", "device", "latin-1", "huge"],
+)
+def test_a_file_that_cannot_be_settings_is_refused(tmp_path: Path, make: Callable[[Path], Any], complaint: str) -> None:
+    path = tmp_path / "vitald.toml"
+    make(path)
+    with pytest.raises(BadInput, match=complaint):
+        settings.load(path)
+
+
+@given(st.text(max_size=200))
+@pytest.mark.fault(55)
+def test_only_our_own_error_escapes_the_parser(text: str) -> None:
+    refused = ""
+    try:
+        settings.parse(text, "f")
+    except BadInput as error:
+        refused = str(error)
+    assert "\n" not in refused
+
+
+@given(st.text(max_size=20))
+@pytest.mark.fault(55)
+def test_only_value_errors_escape_a_duration(text: str) -> None:
+    refused = "write it like"
+    try:
+        assert Duration.parse(text) >= 0
+    except ValueError as error:
+        refused = str(error)
+    assert "write it like" in refused
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("5s", 5), ("1h30m", 5400), ("500ms", 0.5), ("1d", 86400), ("2w1d", 1296000)])
+def test_durations_are_prometheus_own(text: str, seconds: float) -> None:
+    assert Duration.parse(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "5", "s", "5m1h", "1.5h", "-5s", "5 s", "\u0665s"])
+def test_what_prometheus_refuses_we_refuse(text: str) -> None:
+    with pytest.raises(ValueError, match="write it like"):
+        Duration.parse(text)
+
+
+def test_flags_win_over_the_file() -> None:
+    config = settings.parse("[probe]\nenabled = false\n", "f")
+    on = settings.with_flags(config, web={"telemetry_path": "/m"}, enabled={"probe": True}, disable_defaults=True)
+    assert on.collectors["probe"].enabled
+    assert on.web.telemetry_path == "/m"
+    off = settings.with_flags(settings.parse("", "f"), web={}, enabled={}, disable_defaults=True)
+    assert not any(own.enabled for own in off.collectors.values())
