@@ -35,7 +35,6 @@ STOP_SECONDS = 4.5  # systemd and people get an answer within 5
 SAVE_EVERY = 6  # heartbeats
 
 _ENDS = {signal.SIGTERM, signal.SIGINT}
-_KEPT: list[socket.socket] = []  # the writing end, which only the kernel's handler uses
 
 
 class Application:
@@ -153,9 +152,8 @@ def catch_signals() -> socket.socket:
     notice that (signal(7), Python's signal.set_wakeup_fd).
     """
     reader, writer = socket.socketpair()
-    writer.setblocking(False)
-    signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
-    _KEPT.append(writer)
+    os.set_blocking(writer.fileno(), False)  # noqa: FBT003 — its only way
+    signal.set_wakeup_fd(writer.detach(), warn_on_full_buffer=False)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, _caught)
     return reader
