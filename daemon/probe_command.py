@@ -130,7 +130,7 @@ def histogram(ordered: Sequence[int], mark: str) -> Iterator[str]:
 def _rounds(targets: Sequence[Target], arguments: argparse.Namespace) -> Iterator[list[Outcome]]:
     """Probe all targets at once, again and again at the interval."""
     sweeper, resolver = Sweeper(), Resolver(arguments.timeout)
-    resolver.want({target.host for target in targets if target.address is None})
+    resolver.want(target.host for target in targets if target.address is None)
     begun, made = time.monotonic(), 0
     try:
         while not arguments.count or made < arguments.count:

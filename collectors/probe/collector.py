@@ -129,7 +129,7 @@ class Probe(Collector[Reading]):
         self._targets = tuple(reversed(once.values()))
         self._records = {target.text: self._records.get(target.text, Record()) for target in self._targets}
         self._series = {target: series for target, series in self._series.items() if target in self._records}
-        self._resolver.want({target.host for target in self._targets if target.address is None})
+        self._resolver.want(target.host for target in self._targets if target.address is None)
 
     def _plan(self) -> Sequence[Planned]:
         return [target.address or self._resolver.ask(target.host, target.port) for target in self._targets or ()]

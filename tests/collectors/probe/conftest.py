@@ -96,6 +96,7 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
         for where, last in ((two.near, "1"), (two.far, "2")):
             two.ip("-n", where, "addr", "add", f"10.77.1.{last}/24", "dev", "wire")
             two.ip("-n", where, "addr", "add", f"fd77::{last}/64", "dev", "wire", "nodad")
+            two.ip("-n", where, "link", "set", "wire", "addrgenmode", "none")  # no link-local address, whose DAD would hold ND up for 1 s
             two.ip("-n", where, "link", "set", "lo", "up")
             two.ip("-n", where, "link", "set", "wire", "up")
         yield two

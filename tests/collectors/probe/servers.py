@@ -1,6 +1,6 @@
 """Listens as told, says "ready" and goes on until it is ended. "80", "80:full", "80:silent", "80:talks"; the port 0 is the kernel's choice.
 
-Prints one line with the ports in use before "ready".
+Before that word stand the ports in use.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ def main(orders: list[str]) -> None:
     kept, accepting, talking, ports = [], [], set(), []
     for order in orders:
         port, _, manner = order.partition(":")
-        listener = socket.create_server(("::", int(port)), family=socket.AF_INET6, dualstack_ipv6=True, backlog=0 if manner == "full" else 512)
+        listener = socket.create_server(
+            ("::", int(port)), family=socket.AF_INET6, dualstack_ipv6=True, backlog=0 if manner == "full" else 512
+        )
         ports.append(listener.getsockname()[1])
         kept.append(listener)
         if manner == "full":  # a backlog of 0 holds one connection; nobody takes it
@@ -23,8 +25,8 @@ def main(orders: list[str]) -> None:
             accepting.append(listener)
         if manner == "talks":
             talking.add(listener)
-    print(*ports)
-    print("ready", flush=True)
+    sys.stdout.write(f"{' '.join(map(str, ports))} ready\n")
+    sys.stdout.flush()
     held = []
     while True:
         for listener in select.select(accepting, [], [])[0]:

@@ -11,6 +11,7 @@ import os
 import select
 import struct
 import subprocess
+import sys
 import time
 
 
@@ -19,7 +20,8 @@ def main() -> None:
     fcntl.ioctl(tun, 0x400454CA, struct.pack("16sH14x", b"slow", 0x0001 | 0x1000))  # TUNSETIFF, IFF_TUN | IFF_NO_PI
     subprocess.run(["ip", "addr", "add", "10.78.0.1", "peer", "10.78.0.2", "dev", "slow"], check=True)
     subprocess.run(["ip", "link", "set", "slow", "up"], check=True)
-    print("ready", flush=True)
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
     answers: list[tuple[float, bytes]] = []
     seen = set()
     while True:

@@ -13,21 +13,25 @@ import socket
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from collectors.model import Host
 from collectors.probe import resolver
 from collectors.probe.collector import Probe, ProbeSettings
-from collectors.probe.reasons import FAILURES, LABELS
+from collectors.probe.reasons import FAILURES, LABELS, Outcome, Reason
 from collectors.settings import decode_hook
+
+if TYPE_CHECKING:
+    from collectors.model import Verdict
+    from collectors.probe.record import Record
 
 
 def main(order: dict[str, Any]) -> None:
     held = [socket.create_connection(tuple(address)) for address in order.get("hold", ())]
     if order.get("conntrack"):
-        from fill_conntrack import fill  # noqa: PLC0415 — beside this file
+        from tests.collectors.probe.fill_conntrack import fill  # noqa: PLC0415
 
         fill()
     resolver.REFRESH = order.get("refresh", resolver.REFRESH)
@@ -41,32 +45,25 @@ def main(order: dict[str, Any]) -> None:
         reading = probe.read()
         took = time.monotonic() - begun
         verdicts = {verdict.subject: verdict for verdict in probe.judge([reading])}
-        names = {target.text: probe._resolver.ask(target.host, target.port) for target in probe._targets or () if not target.address}  # noqa: SLF001
-        print(
-            json.dumps(
-                {
-                    target: {
-                        "reason": LABELS[record.last.reason] if record.last else None,
-                        "own_fault": bool(record.last and record.last.own_fault),
-                        "rtt": record.last.rtt if record.last else 0,
-                        "retransmits": record.last.retransmits if record.last else 0,
-                        "seconds": record.last.seconds if record.last else 0,
-                        "router": record.last.router if record.last else "",
-                        "in_a_row": record.in_a_row,
-                        "failures": {reason: count for reason, count in zip(FAILURES, record.failures, strict=True) if count},
-                        "level": int(verdicts[target].level),
-                        "message": verdicts[target].message,
-                        "address": getattr(names.get(target), "sockaddr", [None])[0],
-                        "took": took,
-                        "held": len(held),
-                        "dns": record.dns_seconds,
-                    }
-                    for target, record in reading.records.items()
-                }
-            ),
-            flush=True,
-        )
+        names = {target.text: probe._resolver.ask(target.host, target.port) for target in probe._targets or () if not target.address}
+        said = {target: say(record, verdicts[target]) for target, record in reading.records.items()}
+        for target, more in said.items():
+            more.update(address=getattr(names.get(target), "sockaddr", [None])[0], took=took, held=len(held))
+        sys.stdout.write(json.dumps(said) + "\n")
     probe.close()
+
+
+def say(record: Record, verdict: Verdict) -> dict[str, Any]:
+    last = record.last or Outcome(Reason.OTHER)
+    return {
+        **last._asdict(),
+        "reason": LABELS[last.reason],
+        "in_a_row": record.in_a_row,
+        "failures": {reason: count for reason, count in zip(FAILURES, record.failures, strict=True) if count},
+        "level": int(verdict.level),
+        "message": verdict.message,
+        "dns": record.dns_seconds,
+    }
 
 
 if __name__ == "__main__":

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Lab
-
-from conftest import HERE
+    from tests.collectors.probe.conftest import Lab
 
 pytestmark = [pytest.mark.root, pytest.mark.needs("ip", "nft")]
 
@@ -59,7 +58,7 @@ def test_lost_syns_are_counted_exactly_and_a_lossy_path_is_not_a_slow_one(lab: L
 
 @pytest.mark.fault(41)
 def test_a_target_that_answers_late_is_slow_not_lossy(lab: Lab) -> None:
-    lab.start(lab.near, sys.executable, str(HERE / "slow_peer.py"), ready="ready")
+    lab.start(lab.near, sys.executable, str(Path(__file__).parent / "slow_peer.py"), ready="ready")
     (seen,) = lab.sweep("10.78.0.2:400", "10.78.0.2:2000", "10.78.0.2:9000", every="4s", timeout="2500ms")
     soon, late, never = seen.values()
     assert (soon["reason"], soon["retransmits"]) == ("answered", 0)
