@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collectors.probe.sweep import Planned
 
 SPREAD = 0.8  # of the time that is left beside the timeout: a sweep ends before the next begins, with some to spare
+LONGEST_WINDOW = 10.0  # seconds: whoever probes every hour still wants an answer from `vitald check`
 SHORTEST_TIMEOUT = 0.01  # seconds
 
 
@@ -70,7 +71,7 @@ class Probe(Collector[Reading]):
         self._settings = settings
         self._host = host
         self._files = target_files.TargetFiles(settings.target_files)
-        self._window = SPREAD * (settings.every - settings.timeout)
+        self._window = min(LONGEST_WINDOW, SPREAD * (settings.every - settings.timeout))
         self._sweeper = Sweeper()
         self._resolver = Resolver(settings.timeout)
         self._targets: tuple[Target, ...] | None = None
@@ -128,7 +129,7 @@ class Probe(Collector[Reading]):
         self._targets = tuple(reversed(once.values()))
         self._records = {target.text: self._records.get(target.text, Record()) for target in self._targets}
         self._series = {target: series for target, series in self._series.items() if target in self._records}
-        self._resolver.want({target.host for target in self._targets if target.address is None})
+        self._resolver.want(target.host for target in self._targets if target.address is None)
 
     def _plan(self) -> Sequence[Planned]:
         return [target.address or self._resolver.ask(target.host, target.port) for target in self._targets or ()]

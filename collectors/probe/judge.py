@@ -40,6 +40,7 @@ _OWN_MENDS = {
     Reason.PERMISSION: "Look at this host's own firewall (nft list ruleset, iptables -S OUTPUT) and at cgroup or LSM rules for vitald.",
     Reason.LOCAL_RESOURCES: "Look at this host: ss -s, net.ipv4.ip_local_port_range, nf_conntrack_count against _max, and ulimit -n.",
     Reason.NET_UNREACHABLE: "This host has no route to the target: ip route get ADDRESS.",
+    Reason.DNS_TIMEOUT: "Look-ups of other names hang and hold every thread: look at the name servers in /etc/resolv.conf.",
     Reason.HOST_UNREACHABLE: "This host's routing table says unreachable: ip route get ADDRESS.",
 }
 

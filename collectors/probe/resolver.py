@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import random
 import threading
@@ -16,11 +17,14 @@ if TYPE_CHECKING:
 
     from collectors.probe.targets import Address
 
-THREADS = 8
-FOR_TROUBLED = 4  # of them, so that names that hang never take the last thread
+THREADS = 16  # only as many as hanging look-ups make necessary
+FOR_TROUBLED = 4  # of them, so that names known to hang never take the last thread
+IDLE = 2  # stay
 REFRESH = 60.0  # seconds from an answer to the next look-up
 RETRY = 5.0  # and from a failure
 SLOW = 0.1  # a look-up that waits this long for a thread gets one more
+
+_NO_THREAD = Outcome(Reason.DNS_TIMEOUT, own_fault=True, error=errno.EAGAIN)  # nothing was asked yet: not the target's fault
 
 log = logging.getLogger(__name__)
 
@@ -39,12 +43,12 @@ class _Name:
 
     def settle(self, answer: Answer, now: float) -> None:
         """Take an answer in. An address that is still among them is kept: round-robin answers must not make the target flap."""
-        self.running = False
         self.troubled = bool(answer.failure)
         self.due = now + (RETRY if answer.failure else REFRESH * random.uniform(0.9, 1.0))  # noqa: S311 — spreads load, no secret
         if not answer.failure and self.chosen not in answer.addresses:
             self.chosen = answer.addresses[0]
         self.answer = answer.bounded()
+        self.running = False  # last, since the sweep reads without the lock
 
 
 class Resolver:
@@ -68,15 +72,14 @@ class Resolver:
         """Say where a name is now, or why that is not known; None while its first look-up is young."""
         name = self._names[host]
         now = time.monotonic()
-        hangs = name.running and now - name.asked > self._deadline
-        if hangs or (name.answer is None and now - name.asked > self._deadline):
-            name.troubled = name.troubled or hangs
-            self._grow()
-            return Outcome(Reason.DNS_TIMEOUT) if self._threads else Outcome(Reason.LOCAL_RESOURCES, own_fault=True)
+        waited = now - name.asked
+        if name.running and waited > self._deadline:
+            name.troubled = True
+            return Outcome(Reason.DNS_TIMEOUT)
         if name.answer is None:
-            if now - name.asked > SLOW:
+            if waited > SLOW:
                 self._grow()
-            return None
+            return _NO_THREAD if waited > self._deadline and not name.running else None
         if name.answer.failure:
             return name.answer.failure
         return name.chosen and name.chosen._replace(sockaddr=(name.chosen.sockaddr[0], port, *name.chosen.sockaddr[2:]))
@@ -97,8 +100,10 @@ class Resolver:
     def _grow(self) -> None:
         """Start one more thread if a name is due and nobody is free to look it up."""
         with self._changed:
+            if self._idle or self._threads >= THREADS:
+                return
             name = self._pick()
-            if self._idle or self._threads >= THREADS or name is None or name.due > time.monotonic():
+            if name is None or name.due > time.monotonic():
                 return
             try:
                 threading.Thread(target=self._work, name=f"probe-dns-{self._threads + 1}", daemon=True).start()
@@ -115,7 +120,7 @@ class Resolver:
                 self._changed.notify()
 
     def _take(self) -> _Name | None:
-        """Wait for a name that is due; None when there is nothing left to live for."""
+        """Wait for a name that is due; None when this thread is one too many."""
         with self._changed:
             while self._names:
                 now = time.monotonic()
@@ -123,6 +128,8 @@ class Resolver:
                 if name and name.due <= now:
                     name.running, name.asked = True, (now if name.answer else name.asked)
                     return name
+                if self._idle >= IDLE:
+                    break
                 self._idle += 1
                 self._changed.wait(name.due - now if name else None)
                 self._idle -= 1

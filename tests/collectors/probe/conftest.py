@@ -1,0 +1,104 @@
+"""Two hosts on one wire, in network namespaces, and the collector run on one of them."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[2]
+_numbers = itertools.count()
+
+
+@dataclass
+class Lab:
+    """`near` probes, `far` is probed (10.77.1.1, fd77::1 and 10.77.1.2, fd77::2); what runs in them ends with the test."""
+
+    near: str
+    far: str
+    folder: Path
+    _running: list[subprocess.Popen[Any]] = field(default_factory=list)
+
+    def ip(self, *words: str) -> None:
+        run("ip", *words)
+
+    def inside(self, where: str, *words: str) -> str:
+        return run("ip", "netns", "exec", where, *words)
+
+    def nft(self, where: str, rules: str) -> None:
+        run("ip", "netns", "exec", where, "nft", "-f", "-", stdin=rules)
+
+    def start(self, where: str, *words: str, ready: str) -> subprocess.Popen[str]:
+        """Start a program and wait until it has said that it is ready."""
+        process = subprocess.Popen(
+            ["ip", "netns", "exec", where, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=_environment()
+        )
+        self._running.append(process)
+        assert process.stdout is not None
+        said = []
+        for line in process.stdout:
+            said.append(line)
+            if ready in line:
+                return process
+        raise AssertionError("".join(said))
+
+    def serve(self, where: str, *ports: str) -> None:
+        """Listen: "80" answers, "80:full" has a full accept queue, "80:silent" accepts and never says a word, "80:talks" says much."""
+        self.start(where, sys.executable, str(HERE / "servers.py"), *ports, ready="ready")
+
+    def sweep(self, *targets: str, sweeps: int = 1, every: str = "2s", timeout: str = "1600ms", **more: Any) -> list[dict[str, Any]]:
+        """Run the collector on `near`: for each sweep, what it says of each target."""
+        order = {"settings": {"targets": targets, "every": every, "timeout": timeout}, "sweeps": sweeps, **more}
+        said = self.inside(self.near, sys.executable, str(HERE / "sweeps.py"), json.dumps(order))
+        return [json.loads(line) for line in said.splitlines()]
+
+    def close(self) -> None:
+        for process in self._running:
+            process.terminate()
+            process.wait()
+            if process.stdout:
+                process.stdout.close()
+        for name in (self.near, self.far):
+            subprocess.run(["ip", "netns", "del", name], check=False)
+            shutil.rmtree(f"/etc/netns/{name}", ignore_errors=True)
+
+
+def run(*words: str, stdin: str = "") -> str:
+    done = subprocess.run(words, input=stdin, capture_output=True, text=True, check=False, env=_environment(), timeout=60)
+    assert done.returncode == 0, f"{' '.join(words)}: {done.stderr}{done.stdout}"
+    return done.stdout
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin", "PYTHONPATH": str(ROOT)}
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[Lab]:
+    number = f"{os.getpid()}{next(_numbers)}"
+    two = Lab(f"vdprobe-{number}n", f"vdprobe-{number}f", tmp_path)
+    try:
+        for where in (two.near, two.far):
+            two.ip("netns", "add", where)
+        two.ip("link", "add", "wire", "netns", two.near, "type", "veth", "peer", "name", "wire", "netns", two.far)
+        for where, last in ((two.near, "1"), (two.far, "2")):
+            two.ip("-n", where, "addr", "add", f"10.77.1.{last}/24", "dev", "wire")
+            two.ip("-n", where, "addr", "add", f"fd77::{last}/64", "dev", "wire", "nodad")
+            two.ip("-n", where, "link", "set", "wire", "addrgenmode", "none")  # no link-local address, whose DAD would hold ND up for 1 s
+            two.ip("-n", where, "link", "set", "lo", "up")
+            two.ip("-n", where, "link", "set", "wire", "up")
+        yield two
+    finally:
+        two.close()

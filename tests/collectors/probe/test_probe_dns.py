@@ -1,0 +1,81 @@
+"""Names and a real dnsmasq: it hangs, does not know, answers with 500 addresses, and changes its mind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    import subprocess
+
+    from tests.collectors.probe.conftest import Lab
+
+pytestmark = [pytest.mark.root, pytest.mark.needs("ip", "nft", "dnsmasq")]
+
+
+def serve_names(lab: Lab, hosts: str) -> tuple[subprocess.Popen[str], Path]:
+    """Answer for *.test on `far`, from a hosts file; *.hang is never answered. `near` asks there."""
+    folder = Path("/etc/netns") / lab.near
+    folder.mkdir(parents=True)
+    (folder / "resolv.conf").write_text("nameserver 10.77.1.2\noptions timeout:3 attempts:2\n")
+    names = lab.folder / "hosts"
+    names.write_text(hosts)
+    lab.folder.chmod(0o755)
+    lab.nft(lab.far, "table inet dns {\n chain i { type filter hook input priority 0;\n udp dport 5999 drop\n tcp dport 5999 drop\n }\n}\n")
+    words = (
+        "--no-daemon --conf-file=/dev/null --no-hosts --no-resolv --user=root --local=/test/ --listen-address=10.77.1.2 --bind-interfaces"
+    )
+    more = [f"--addn-hosts={names}", "--server=/hang/10.77.1.2#5999", "--max-ttl=0", "--cache-size=0"]
+    return lab.start(lab.far, "dnsmasq", *words.split(), *more, ready="read "), names
+
+
+@pytest.mark.fault(42)
+def test_a_hanging_name_is_its_own_failure_and_delays_nobody(lab: Lab) -> None:
+    serve_names(lab, "10.77.1.2 db.test\nfd77::2 six.test\n")
+    lab.serve(lab.far, "80")
+    hanging = [f"h{number}.hang:80" for number in range(10)]
+    targets = [*hanging, "db.test:80", "six.test:80", "nobody.test:80", "10.77.1.2:80"]
+    first, second = lab.sweep(*targets, sweeps=2, every="2s", timeout="1s")
+    for seen in (first, second):
+        assert {target: seen[target]["reason"] for target in hanging} == dict.fromkeys(hanging, "dns_timeout")
+        assert seen["nobody.test:80"]["reason"] == "dns_not_found"
+        for target in ("db.test:80", "six.test:80", "10.77.1.2:80"):
+            assert (seen[target]["reason"], seen[target]["retransmits"]) == ("answered", 0), target
+        assert seen["10.77.1.2:80"]["took"] < 3  # the look-ups go on for six seconds
+    assert first["db.test:80"]["dns"] < 3
+    assert first["10.77.1.2:80"]["dns"] is None
+    assert second["h0.hang:80"]["in_a_row"] == 2
+    assert second["h0.hang:80"]["dns"] > 1
+    assert second["h0.hang:80"]["message"].startswith("dns timeout 2 times in a row")
+
+
+@pytest.mark.fault(42)
+def test_no_name_server_at_all_is_told_from_a_silent_one(lab: Lab) -> None:
+    folder = Path("/etc/netns") / lab.near
+    folder.mkdir(parents=True)
+    (folder / "resolv.conf").write_text("nameserver 10.77.1.2\n")  # nobody listens there: ICMP says so at once
+    (seen,) = lab.sweep("db.test:80")
+    assert seen["db.test:80"]["reason"] == "dns_error"
+
+
+@pytest.mark.fault(42)
+def test_500_addresses_in_changing_order_do_not_flap_and_a_peer_that_moved_is_followed(lab: Lab) -> None:
+    many = "".join(f"10.80.{number // 250}.{number % 250 + 1} many.test\n" for number in range(500))
+    dnsmasq, names = serve_names(lab, f"{many}10.77.1.2 mover.test\n")
+    lab.ip("-n", lab.far, "route", "add", "local", "10.80.0.0/16", "dev", "lo")
+    lab.ip("-n", lab.near, "route", "add", "10.80.0.0/16", "via", "10.77.1.2")
+    lab.serve(lab.far, "80")
+    moved = f"{''.join(reversed(many.splitlines(keepends=True)))}10.80.9.9 mover.test\n"
+    gone = "10.80.9.8 many.test\n"
+    first, second, third = lab.sweep(
+        "many.test:80", "mover.test:80", sweeps=3, every="1s", timeout="500ms",
+        refresh=0.2, hosts=[moved, gone], hosts_file=str(names), dnsmasq=dnsmasq.pid,
+    )  # fmt: skip
+    assert [seen["many.test:80"]["reason"] for seen in (first, second, third)] == ["answered"] * 3
+    assert first["many.test:80"]["address"] == second["many.test:80"]["address"] != "10.80.9.8"
+    assert third["many.test:80"]["address"] == "10.80.9.8"
+    assert [seen["mover.test:80"]["address"] for seen in (first, second)] == ["10.77.1.2", "10.80.9.9"]
+    assert second["mover.test:80"]["reason"] == "answered"
+    assert third["mover.test:80"]["reason"] == "dns_not_found"

@@ -1,0 +1,133 @@
+"""Targets that fail in every way there is, and hosts that fail themselves, for real, in namespaces."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.collectors.probe.conftest import Lab
+
+pytestmark = [pytest.mark.root, pytest.mark.needs("ip", "nft")]
+
+FILTER = "table inet t {{\n chain c {{ type filter hook {hook} priority 0;\n {rules}\n }}\n}}\n"
+
+
+@pytest.mark.fault(41)
+def test_each_way_to_fail_has_its_own_reason(lab: Lab) -> None:
+    rules = "tcp dport 1001 drop\n tcp dport 1002 reject with tcp reset\n tcp dport 1003 reject with icmpx type host-unreachable\n"
+    rules += " tcp dport 1004 reject with icmpx type no-route\n tcp dport 1005 reject with icmpx type admin-prohibited\n"
+    rules += " tcp dport 83 tcp flags & (syn | ack) == ack reject with tcp reset"
+    lab.nft(lab.far, FILTER.format(hook="input", rules=rules))
+    lab.serve(lab.far, "80", "81:silent", "82:talks", "83")
+    ports = ["80", "81", "82", "83", "99", "1001", "1002", "1003", "1004", "1005"]
+    expected = dict(zip(ports, ["answered"] * 3 + ["reset", "refused", "timeout", "refused"] + [""] * 3, strict=True))
+    four, six = {**expected, "1003": "host_unreachable", "1004": "net_unreachable", "1005": "host_unreachable"}, dict(expected)
+    six.update({"1003": "host_unreachable", "1004": "net_unreachable", "1005": "permission"})
+    targets = [f"10.77.1.2:{port}" for port in four] + [f"[fd77::2]:{port}" for port in six]
+    (seen,) = lab.sweep(*targets)
+    assert {target: said["reason"] for target, said in seen.items()} == dict(zip(targets, [*four.values(), *six.values()], strict=True))
+    assert not any(said["own_fault"] for said in seen.values())
+    for target, said in seen.items():
+        assert said["level"] == (0 if said["reason"] == "answered" else 1), target
+        assert said["seconds"] < 1.9 or said["reason"] == "timeout", target
+        assert bool(said["rtt"]) == (said["reason"] == "answered"), target
+    assert seen["10.77.1.2:1001"]["retransmits"] == 1
+    assert "no answer to 2 SYNs" in seen["10.77.1.2:1001"]["message"]
+
+
+@pytest.mark.fault(41)
+def test_lost_syns_are_counted_exactly_and_a_lossy_path_is_not_a_slow_one(lab: Lab) -> None:
+    rules = "tcp dport 2000-2079 tcp flags & (syn | ack) == syn numgen random mod 100 < 30 counter drop"
+    lab.nft(lab.far, FILTER.format(hook="input", rules=rules))
+    lab.serve(lab.far, *(str(port) for port in range(2000, 2080)))
+    (seen,) = lab.sweep(*(f"10.77.1.2:{port}" for port in range(2000, 2080)))
+    dropped = json.loads(lab.inside(lab.far, "nft", "-j", "list", "chain", "inet", "t", "c"))["nftables"]
+    counted = next(part["counter"]["packets"] for item in dropped if "rule" in item for part in item["rule"]["expr"] if "counter" in part)
+    lossy = [said for said in seen.values() if said["reason"] == "answered" and said["retransmits"]]
+    lost = [said for said in seen.values() if said["reason"] == "timeout"]
+    assert counted == sum(said["retransmits"] for said in lossy) + sum(1 + said["retransmits"] for said in lost) > 0
+    assert {said["reason"] for said in seen.values()} <= {"answered", "timeout"}
+    assert lossy
+    assert all(said["rtt"] < 500_000 < said["seconds"] * 1e6 for said in lossy)
+
+
+@pytest.mark.fault(41)
+def test_a_target_that_answers_late_is_slow_not_lossy(lab: Lab) -> None:
+    lab.start(lab.near, sys.executable, str(Path(__file__).parent / "slow_peer.py"), ready="ready")
+    (seen,) = lab.sweep("10.78.0.2:400", "10.78.0.2:2000", "10.78.0.2:9000", every="4s", timeout="2500ms")
+    soon, late, never = seen.values()
+    assert (soon["reason"], soon["retransmits"]) == ("answered", 0)
+    assert soon["rtt"] >= 400_000
+    assert late["reason"] == "answered"
+    assert late["rtt"] >= 1_900_000  # the SYN-ACK echoes the first SYN's timestamp: the kernel knows that nothing was lost
+    assert late["seconds"] >= 1.9
+    assert never["reason"] == "timeout"
+
+
+@pytest.mark.fault(43)
+def test_a_firewall_of_our_own_is_not_the_targets_fault(lab: Lab) -> None:
+    rules = "tcp dport 1001 drop\n tcp dport 1002 reject\n tcp dport 1003 reject with icmpx type admin-prohibited"
+    lab.nft(lab.near, FILTER.format(hook="output", rules=rules))
+    lab.serve(lab.far, "80", "1001", "1002", "1003")
+    ports = ["1001", "1002", "1003"]
+    blocked = [f"10.77.1.2:{port}" for port in ports] + [f"[fd77::2]:{port}" for port in ports]
+    seen = lab.sweep("10.77.1.2:80", *blocked, sweeps=2)
+    for said in seen:
+        assert said["10.77.1.2:80"]["level"] == 0
+        for target in blocked:
+            assert (said[target]["reason"], said[target]["own_fault"], said[target]["in_a_row"]) == ("permission", True, 0), target
+            assert said[target]["level"] == 1
+            assert "this host itself" in said[target]["message"]
+    assert seen[1][blocked[0]]["failures"] == {"permission": 2}
+
+
+@pytest.mark.fault(43)
+def test_local_ports_used_up_are_this_hosts_fault(lab: Lab) -> None:
+    lab.serve(lab.far, "80", "81")
+    lab.inside(lab.near, "sysctl", "-qw", "net.ipv4.ip_local_port_range=40000 40003")
+    (seen,) = lab.sweep("10.77.1.2:80", "10.77.1.2:81", hold=[["10.77.1.2", 80]] * 4)
+    assert seen["10.77.1.2:80"]["held"] == 4
+    assert (seen["10.77.1.2:80"]["reason"], seen["10.77.1.2:80"]["own_fault"]) == ("local_resources", True)
+    assert seen["10.77.1.2:80"]["level"] == 1
+    assert seen["10.77.1.2:80"]["in_a_row"] == 0
+    assert seen["10.77.1.2:81"]["reason"] == "answered"
+
+
+@pytest.mark.fault(43)
+def test_no_route_is_this_hosts_fault(lab: Lab) -> None:
+    lab.ip("-n", lab.near, "route", "add", "unreachable", "10.88.0.0/16")
+    lab.ip("-n", lab.near, "route", "add", "prohibit", "10.89.0.0/16")
+    (seen,) = lab.sweep("192.0.2.1:80", "10.88.0.1:80", "10.89.0.1:80", "[2001:db8::1]:80")
+    assert [said["reason"] for said in seen.values()] == ["net_unreachable", "host_unreachable", "permission", "net_unreachable"]
+    assert all(said["own_fault"] and said["in_a_row"] == 0 and said["level"] == 1 for said in seen.values())
+
+
+@pytest.mark.fault(43)
+def test_a_full_connection_table_is_this_hosts_fault(lab: Lab) -> None:
+    lab.nft(lab.near, FILTER.format(hook="output", rules="ct state new accept"))
+    lab.serve(lab.far, "80")
+    (seen,) = lab.sweep("10.77.1.2:80", "[fd77::2]:80", conntrack=True)
+    for said in seen.values():
+        assert (said["reason"], said["own_fault"], said["in_a_row"]) == ("local_resources", True, 0)
+        assert said["level"] == 1
+
+
+def test_a_connect_that_meets_itself_is_refused(lab: Lab) -> None:
+    lab.inside(lab.near, "sysctl", "-qw", "net.ipv4.ip_local_port_range=41001 41001")
+    (seen,) = lab.sweep("127.0.0.1:41001", "[::1]:41001")
+    assert [said["reason"] for said in seen.values()] == ["refused", "refused"]
+
+
+def test_a_router_that_says_no_is_named(lab: Lab) -> None:
+    lab.ip("-n", lab.near, "route", "add", "10.99.0.0/16", "via", "10.77.1.2")
+    lab.inside(lab.far, "sysctl", "-qw", "net.ipv4.ip_forward=1")
+    (seen,) = lab.sweep("10.99.0.1:80")
+    (said,) = seen.values()
+    assert (said["reason"], said["own_fault"], said["router"]) == ("net_unreachable", False, "10.77.1.2")
+    assert said["in_a_row"] == 1
+    assert "10.77.1.2 says so" in said["message"]
