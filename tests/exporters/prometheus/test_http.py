@@ -6,6 +6,7 @@ import gzip
 import http.client
 import logging
 import socket
+import subprocess
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ from exporters.prometheus import connection, server
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from exporters.prometheus.exporter import Exporter
 
@@ -65,6 +67,18 @@ def test_metrics_are_served_as_text_and_as_openmetrics(serve: Serve) -> None:
     response, body = ask(exporter, "GET", "/metrics?a=b", Accept="application/openmetrics-text")
     assert response.headers["Content-Type"].startswith("application/openmetrics-text; version=1.0.0")
     assert body.endswith(b"# EOF\n")
+
+
+@pytest.mark.fault(56)
+@pytest.mark.needs("promtool")
+def test_what_the_exporter_says_of_itself_is_clean(serve: Serve, tmp_path: Path) -> None:
+    dropped = Dropped()
+    dropped.add(Family("log_lines", Kind.COUNTER, "Lines.", ("source",)))
+    (tmp_path / "web.yml").touch()
+    body = ask(serve(dropped=dropped, web_config=tmp_path / "web.yml"), "GET", "/metrics")[1]
+    assert b"vitald_web_config_last_reload_successful 1.0" in body
+    done = subprocess.run(["promtool", "check", "metrics"], input=body, capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
 def test_gzip_is_used_where_it_is_accepted(serve: Serve) -> None:
