@@ -47,7 +47,7 @@ def write(pki: Any, tmp_path: Path) -> Any:
         TLS + "  client_auth_type: RequestClientCert\n",
         TLS + "  client_ca: ''\n",
         f"basic_auth_users:\n  alice: {ALICE}\n  no: {ALICE}\n  123: {ALICE}\n",
-        "http_server_config:\n  http2: false\n  headers:\n    X-Frame-Options: deny\n    X-Content-Type-Options:\n    X-XSS-Protection: 0\n",
+        "http_server_config:\n  http2: false\n  headers:\n    X-Frame-Options: deny\n    X-Content-Type-Options:\n    X-XSS-Protection:\n",
     ],
 )
 def test_what_the_toolkit_takes_is_taken(write: Any, text: str) -> None:
