@@ -33,7 +33,7 @@ def exposition(accept: str) -> Format:
         if media in _TEXT and version != "1.0.0":
             return _format("")
         if media in (OPENMETRICS, "text/plain") and version in ("", "1.0.0"):
-            return _format(f"{media};version=1.0.0" + f";escaping={ALLOWUTF8}" * (escaping == ALLOWUTF8))
+            return _format(media + f";version={version}" * bool(version) + f";escaping={ALLOWUTF8}" * (escaping == ALLOWUTF8))
     return _format("")
 
 
@@ -44,7 +44,7 @@ def gzip_accepted(accept_encoding: str) -> bool:
     return parameters is not None and _quality(parameters) > 0
 
 
-@cache  # of the five headers that `exposition` may write
+@cache  # of the few headers that `exposition` may write
 def _format(accept: str) -> Format:
     encoder, content_type = choose_encoder(accept)
     function: Any = getattr(encoder, "func", encoder)

@@ -125,12 +125,13 @@ class Server:
                 if error.errno not in _NO_ROOM:
                     continue  # the client was gone before it was accepted (accept(2), ECONNABORTED and the network's errors)
                 self.traffic.accept_errors += 1
-                if evicted or not self._connections:
+                if evicted or not self._connections:  # somebody else in this process took the room
                     self._pause()
                     return
                 evicted = True
                 self._throw_out(self._oldest(), "descriptors")
                 continue
+            evicted = False
             self._welcome(sock, address[0])
 
     def _pause(self) -> None:

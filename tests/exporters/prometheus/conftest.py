@@ -1,0 +1,83 @@
+"""A real exporter on a real port, and certificates made by openssl."""
+
+from __future__ import annotations
+
+import subprocess
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from collectors.model import Family, Kind, Level, Metric, Report, Verdict
+from exporters.prometheus.exporter import Exporter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+LINES = Family("log_lines", Kind.COUNTER, "Lines read.", ("source",))
+REPORT = Report("logs", 1.0, (Verdict("kernel_log", "kmsg", Level.HEALTHY),), (Metric(LINES, 7, ("kmsg",)),))
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Exporter]]:
+    """Start an exporter with these settings; stopped at the end."""
+    with ExitStack() as stack:
+
+        def start(reports: Callable[[], Any] = lambda: [REPORT], **settings: Any) -> Exporter:
+            settings = {"addresses": ["127.0.0.1:0"], "version": "1.2.3", "ready": lambda: True, **settings}
+            exporter = Exporter(reports, **settings)
+            stack.callback(exporter.close)
+            exporter.start()
+            return exporter
+
+        yield start
+
+
+@dataclass(frozen=True)
+class Pki:
+    """A folder with a CA; `issue` makes `NAME.crt` and `NAME.key` there."""
+
+    folder: Path
+
+    def issue(self, name: str, *, san: str = "IP:127.0.0.1", days: int = 30, ca: str = "ca") -> tuple[Path, Path]:
+        certificate, key = self.folder / f"{name}.crt", self.folder / f"{name}.key"
+        self._openssl(
+            "req",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-keyout",
+            key,
+            "-out",
+            f"{name}.csr",
+            "-subj",
+            f"/CN={name}",
+        )
+        (self.folder / f"{name}.ext").write_text(f"subjectAltName={san}\n")
+        signed_by = ("-CA", f"{ca}.crt", "-CAkey", f"{ca}.key", "-CAcreateserial")
+        self._openssl("x509", "-req", "-in", f"{name}.csr", *signed_by, "-days", days, "-extfile", f"{name}.ext", "-out", certificate)
+        return certificate, key
+
+    def authority(self, name: str) -> Path:
+        certificate = self.folder / f"{name}.crt"
+        curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+        self._openssl("req", "-x509", *curve, "-keyout", f"{name}.key", "-out", certificate, "-days", "30", "-subj", f"/CN={name}")
+        return certificate
+
+    def _openssl(self, *arguments: object) -> None:
+        subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True, cwd=self.folder)
+
+
+@pytest.fixture(scope="session")
+def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
+    made = Pki(tmp_path_factory.mktemp("pki"))
+    made.authority("ca")
+    made.authority("stranger")
+    made.issue("server")
+    made.issue("client", san="DNS:prometheus.internal,IP:fd00::5,URI:spiffe://fleet/prometheus,email:p@example.org")
+    made.issue("intruder", ca="stranger")
+    return made

@@ -1,0 +1,79 @@
+"""Listen addresses: what is taken, and what is said about those that are not."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collectors.model import BadInput
+from exporters.prometheus.exporter import Exporter
+from exporters.prometheus.listen import listen, written
+
+
+@pytest.mark.fault(29)
+def test_a_port_in_use_is_named_with_what_to_do() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(BadInput, match="in use by another program") as refused:
+            Exporter(list, addresses=["127.0.0.1:0", address], version="1", ready=lambda: True)
+    assert repr(address) in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.fault(29)
+def test_a_second_exporter_on_the_same_port_is_refused() -> None:
+    first = Exporter(list, addresses=[":0"], version="1", ready=lambda: True)
+    with pytest.raises(BadInput, match="in use"):
+        Exporter(list, addresses=[":" + first.addresses[0].rpartition(":")[2]], version="1", ready=lambda: True)
+    first.close()
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("", "not HOST:PORT"),
+        ("127.0.0.1", "not HOST:PORT"),
+        ("19100", "not HOST:PORT"),
+        ("::1:19100", "not HOST:PORT"),
+        ("[::1]", "not HOST:PORT"),
+        ("127.0.0.1:70000", "not HOST:PORT"),
+        ("127.0.0.1:-1", "not HOST:PORT"),
+        ("127.0.0.1:\u0661", "not HOST:PORT"),
+        ("192.0.2.1:0", "not an address of this host"),
+        ("[2001:db8::1]:0", "address"),
+        ("a\0b:0", "address of this host is right"),
+        ("..:0", "address of this host is right"),
+    ],
+)
+def test_what_is_no_address_of_ours_is_refused(address: str, reason: str) -> None:
+    with pytest.raises(BadInput, match=reason) as refused:
+        listen([address])
+    assert "\n" not in str(refused.value)
+
+
+def test_an_address_given_twice_is_bound_once() -> None:
+    sockets = listen(["127.0.0.1:0", "127.0.0.1:0"])
+    assert len(sockets) == 1
+    assert written(sockets[0]).startswith("127.0.0.1:")
+    sockets[0].close()
+
+
+def test_no_address_at_all_is_refused() -> None:
+    with pytest.raises(BadInput, match="at least one"):
+        listen([])
+
+
+@pytest.mark.parametrize("path", ["", "metrics", "/a b", "/a?b", "/-/ready", "/é", "/a\n"])
+def test_a_telemetry_path_that_no_client_could_ask_for_is_refused(path: str) -> None:
+    with pytest.raises(BadInput, match="/metrics is right"):
+        Exporter(list, addresses=["127.0.0.1:0"], telemetry_path=path, version="1", ready=lambda: True)
+
+
+@pytest.mark.fault(55)
+@given(st.text(max_size=30).filter(lambda text: not text.isascii() or ":" not in text))
+def test_any_other_text_is_refused_and_nothing_worse(address: str) -> None:
+    with pytest.raises(BadInput):
+        listen([address])
