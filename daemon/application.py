@@ -152,7 +152,7 @@ def catch_signals() -> socket.socket:
     notice that (signal(7), Python's signal.set_wakeup_fd).
     """
     reader, writer = socket.socketpair()
-    os.set_blocking(writer.fileno(), False)  # noqa: FBT003 — its only way
+    os.set_blocking(writer.fileno(), False)
     signal.set_wakeup_fd(writer.detach(), warn_on_full_buffer=False)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, _caught)
