@@ -36,6 +36,10 @@ test: lint ## lint, types, unit and end-to-end tests
 unit: $(VENV)/.dev ## the quick part of the tests, under a minute
 	$(BIN)/pytest -m "not e2e" $(ARGS)
 
+.PHONY: faults
+faults: $(VENV)/.dev ## which faults of docs/faults.md have a test that makes them
+	@$(BIN)/python -m tests.faults
+
 .PHONY: lint
 lint: $(VENV)/.dev ## ruff and mypy
 	$(BIN)/ruff check .

@@ -15,6 +15,8 @@ from daemon.runner import Track
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from rich.table import Table
+
     from collectors.model import Host, Report, Verdict
     from collectors.settings import Settings
 
@@ -102,25 +104,13 @@ def as_json(looks: Sequence[Look]) -> str:
 
 def print_table(looks: Sequence[Look]) -> None:
     """Print what is wrong with its evidence and its mend, worst first; what is well in one line a check."""
-    from rich.box import SIMPLE  # noqa: PLC0415 — 6 MB that `run` must not pay
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
+    from rich.console import Console  # noqa: PLC0415 — 6 MB that `run` must not pay
     from rich.text import Text  # noqa: PLC0415
 
-    style = {Level.WARNING: "yellow", Level.CRITICAL: "bold red"}
-    console = Console(highlight=False, soft_wrap=False)
+    console = Console(highlight=False)
     verdicts = list(_verdicts(looks))
-    bad = sorted((v for v in verdicts if v.level), key=lambda v: (-v.level, v.check, v.subject))
-    if bad:
-        table = Table("", "check", "subject", "what is wrong", "what to do", box=SIMPLE, pad_edge=False)
-        for verdict in bad:
-            facts = ", ".join(f"{key}={value}" for key, value in verdict.evidence.items())
-            what = Text(_plain(verdict.message))
-            if facts:
-                what.append(f"\n{_plain(facts)}", "dim")
-            level = Text(verdict.level.name, style[verdict.level])
-            table.add_row(level, verdict.check, Text(_plain(verdict.subject)), what, Text(_plain(verdict.mend)))
-        console.print(table)
+    if bad := sorted((v for v in verdicts if v.level), key=lambda v: (-v.level, v.check, v.subject)):
+        console.print(_findings(bad))
     for check in sorted({verdict.check for verdict in verdicts if not verdict.level}):
         subjects = [_plain(verdict.subject) for verdict in verdicts if verdict.check == check and not verdict.level]
         more = f" and {len(subjects) - 5} more" if len(subjects) > 5 else ""  # noqa: PLR2004 — as many as fit a line
@@ -131,6 +121,28 @@ def print_table(looks: Sequence[Look]) -> None:
             console.print(Text.assemble((f"{word} ", colour), f"{one.name}: {_plain(one.problem or one.absent)}"))
     if not looks:
         sys.stdout.write("no collector is switched on\n")
+
+
+def _findings(verdicts: Sequence[Verdict]) -> Table:
+    """Lay out findings so that 80 columns are enough: what it is about on the left, what there is to know on the right."""
+    from rich.box import HORIZONTALS  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    style = {Level.WARNING: "yellow", Level.CRITICAL: "bold red"}
+    table = Table("finding", "what is wrong, the evidence, what to do", box=HORIZONTALS, show_lines=True, pad_edge=False)
+    table.columns[0].overflow = "fold"
+    table.columns[1].overflow = "fold"
+    for verdict in verdicts:
+        name = Text.assemble((verdict.level.name, style[verdict.level]), "\n", verdict.check, "\n", _plain(verdict.subject))
+        facts = ", ".join(f"{key.replace('_', ' ')} {_plain(str(value))}" for key, value in verdict.evidence.items())
+        rows = [("wrong", _plain(verdict.message), ""), ("evidence", facts, "dim"), ("do", _plain(verdict.mend), "")]
+        inner = Table.grid(padding=(0, 1))
+        for label, words, look_like in rows:
+            if words:
+                inner.add_row(Text(label, "dim"), Text(words, look_like, overflow="fold"))
+        table.add_row(name, inner)
+    return table
 
 
 def _plain(text: str) -> str:

@@ -141,7 +141,8 @@ def _check_config(arguments: argparse.Namespace) -> int:
     for line in complaints:
         sys.stderr.write(f"vitald: {line}\n")
     if not complaints:
-        sys.stdout.write(f"{file or settings.DEFAULT_FILE}: good\n")
+        found = file or settings.DEFAULT_FILE
+        sys.stdout.write(f"{found}: good\n" if found.exists() else f"{found}: not there, so every default holds\n")
     return 2 if complaints else 0
 
 

@@ -1,0 +1,108 @@
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from daemon.selfreport import VERSION
+
+ROOT = Path(__file__).parents[2]
+
+
+def vitald(*args: str | Path) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, "COLUMNS": "160", "TERM": "dumb"}
+    return subprocess.run([sys.executable, "-m", "daemon", *map(str, args)], capture_output=True, text=True, check=False, cwd=ROOT, env=env)
+
+
+@pytest.fixture
+def closed() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return f"127.0.0.1:{server.getsockname()[1]}"
+
+
+def settings(folder: Path, text: str) -> Path:
+    path = folder / "vitald.toml"
+    path.write_text(text)
+    return path
+
+
+def test_help_names_every_command() -> None:
+    done = vitald("--help")
+    assert done.returncode == 0
+    for command in ("run", "check", "check-config", "probe"):
+        assert re.search(rf"^    {command}\b", done.stdout, re.MULTILINE)
+        assert vitald(command, "--help").returncode == 0
+
+
+def test_no_command_and_a_wrong_one_are_bad_usage() -> None:
+    assert vitald().returncode == 2
+    wrong = vitald("chekc")
+    assert wrong.returncode == 2
+    assert "invalid choice: 'chekc'" in wrong.stderr
+    assert vitald("run", "--nonsense").returncode == 2
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    assert vitald("--version").stdout == f"vitald {VERSION}\n"
+
+
+def test_check_on_a_healthy_host_is_0(tmp_path: Path) -> None:
+    done = vitald("check", "--config.file", settings(tmp_path, ""))
+    assert done.returncode == 0, done.stderr
+    assert "healthy tcp_probe: 127.0.0.1:" in done.stdout
+
+
+def test_check_says_what_is_wrong_the_evidence_and_what_to_do(tmp_path: Path, closed: str) -> None:
+    done = vitald("check", "--config.file", settings(tmp_path, f'[probe]\ntargets = ["{closed}"]\n'))
+    assert done.returncode == 1, done.stderr
+    for words in ("WARNING", "tcp_probe", closed, "refused once", "errno ECONNREFUSED", "look at the service"):
+        assert words in done.stdout
+
+
+def test_check_in_json_is_for_machines(tmp_path: Path, closed: str) -> None:
+    file = settings(tmp_path, f'[probe]\ntargets = ["{closed}"]\nfailures_until_critical = 1\n')
+    done = vitald("check", "--format", "json", "--config.file", file)
+    assert done.returncode == 2
+    document = json.loads(done.stdout)
+    assert document["exit"] == 2
+    (finding,) = document["findings"]
+    assert (finding["check"], finding["subject"], finding["level"]) == ("tcp_probe", closed, "critical")
+    assert finding["evidence"]["reason"] == "refused"
+
+
+def test_check_that_could_not_tell_is_3(tmp_path: Path) -> None:
+    broken = settings(tmp_path, f'[probe]\ntarget_files = ["{tmp_path}/*.json"]\n')
+    (tmp_path / "targets.json").write_text("{")
+    done = vitald("check", "--config.file", broken, "--collector.disable-defaults", "--collector.probe")
+    assert done.returncode in {0, 3}, "a target file that cannot be read is no finding against the host"
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_check_with_nothing_switched_on_says_so(tmp_path: Path) -> None:
+    done = vitald("check", "--config.file", settings(tmp_path, ""), "--collector.disable-defaults")
+    assert (done.returncode, done.stdout) == (0, "no collector is switched on\n")
+
+
+@pytest.mark.fault(30)
+def test_check_config_names_every_file_that_is_wrong(tmp_path: Path) -> None:
+    good = settings(tmp_path, "")
+    assert vitald("check-config", good).stdout == f"{good}: good\n"
+    assert vitald("check-config", tmp_path / "none.toml").returncode == 2
+    (tmp_path / "targets.json").write_text('[{"targets": ["nowhere"]}]')
+    (tmp_path / "web.yml").write_text("tls_server_config: {cert_fil: x}\n")
+    bad = settings(tmp_path, f'[probe]\ntarget_files = ["{tmp_path}/*.json"]\n[web]\nconfig_file = "{tmp_path}/web.yml"\n')
+    done = vitald("check-config", bad)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 2
+    assert f"{tmp_path}/targets.json" in done.stderr
+    assert f"{tmp_path}/web.yml" in done.stderr
+
+
+def test_output_that_nobody_reads_to_its_end_is_no_traceback(tmp_path: Path) -> None:
+    command = f"{sys.executable} -m daemon check --config.file {settings(tmp_path, '')} --format json | head -c 1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,40 @@
+"""`make faults`: which faults have a test that makes them, and which have none yet."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+LAST = 58
+
+
+def covered() -> dict[int, list[str]]:
+    """Give the tests of each fault, by its number: `file::test`."""
+    tests: dict[int, list[str]] = defaultdict(list)
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        marks: list[int] = []
+        for line in path.read_text().splitlines():
+            if match := re.match(r"\s*@pytest\.mark\.fault\((\d+)\)", line):
+                marks.append(int(match[1]))
+            elif match := re.match(r"\s*(?:async )?(?:def (test_\w+)|class Test\w+)", line):
+                for number in marks:
+                    tests[number].append(f"{path.relative_to(ROOT)}::{match[1] or 'class'}")
+                marks = []
+    return tests
+
+
+def main() -> int:
+    """Print a line a fault, with the number of its tests and the first of them."""
+    tests = covered()
+    for number in range(1, LAST + 1):
+        names = tests.get(number, [])
+        sys.stdout.write(f"{number:3}  {len(names):3}  {names[0] if names else '-'}\n")
+    sys.stdout.write(f"{len(tests)} of {LAST} faults have a test\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
