@@ -48,7 +48,7 @@ def measure(folder: Path) -> list[Row]:
 
 def settings(targets: list[str]) -> str:
     """Probe these every second."""
-    return f'[probe]\nevery = "1s"\ntargets = {targets!r}\n'
+    return f'[probe]\nevery = "1s"\ntimeout = "900ms"\ntargets = {targets!r}\n'
 
 
 def row(title: str, cpu: float, probes: float, theirs: float, peer: str, *, bar: bool) -> Row:
