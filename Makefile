@@ -55,3 +55,14 @@ lock: $(VENV)/.dev ## resolve the pinned dependencies again (UPGRADE=--upgrade f
 .PHONY: bench
 bench: $(VENV)/.dev ## measure vitald beside its peers, into bench/RESULTS.md (ONLY=probe_cpu for one)
 	@$(BIN)/python -m bench $(ONLY)
+
+# PREFIX, DESTDIR, PYTHON, PURGE: see systemd/install.sh
+.PHONY: install uninstall
+install uninstall:
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' PYTHON='$(if $(filter file,$(origin PYTHON)),,$(PYTHON))' PURGE='$(PURGE)' systemd/install.sh $@
+install: ## into /opt/vitald, with user and unit (as root; settings are kept)
+uninstall: ## the program and its unit (as root; PURGE=1: settings, state and user, too)
+
+.PHONY: lab
+lab: $(VENV)/.dev ## a shell in a booted systemd container with vitald installed (as root)
+	@$(BIN)/python -m tests.e2e.lab $(ARGS)
