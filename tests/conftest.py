@@ -20,6 +20,9 @@ PACKAGES = {  # program → Debian package, so that a skip says what to install
     "debootstrap": "debootstrap",
     "openssl": "openssl",
     "setpriv": "util-linux",
+    "nsenter": "util-linux",
+    "systemd-sysusers": "systemd",
+    "systemd-tmpfiles": "systemd",
     "stress-ng": "stress-ng",
 }
 

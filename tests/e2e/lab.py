@@ -199,15 +199,10 @@ class Container:
 
 @contextlib.contextmanager
 def _cgroups(name: str) -> Iterator[list[Path]]:
-    """Make a cgroup below ours in each hierarchy that systemd manages: v2, and in a hybrid v1's `name=systemd`, too."""
-    made = []
-    for line in Path("/proc/self/cgroup").read_text().splitlines():
-        _, controllers, path = line.split(":", 2)
-        if controllers in ("", "name=systemd"):
-            top = Path("/sys/fs/cgroup") / ("systemd" if controllers else "unified")
-            top = top if top.is_dir() else top.parent
-            if (top / "cgroup.procs").exists():
-                made.append(top / path.lstrip("/") / name)
+    """Make a cgroup in each hierarchy that systemd manages: v2's, or in a hybrid both v2's and v1's `name=systemd`."""
+    top = Path("/sys/fs/cgroup")
+    hierarchies = [top] if (top / "cgroup.procs").exists() else [top / "systemd", top / "unified"]
+    made = [hierarchy / name for hierarchy in hierarchies if hierarchy.is_dir()]
     for group in made:
         group.mkdir()
     try:

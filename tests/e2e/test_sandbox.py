@@ -1,0 +1,165 @@
+"""What the unit grants and what it closes, tried under the systemd that enforces it."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.e2e.lab import Container
+    from tests.e2e.prometheus import Prometheus
+    from tests.e2e.service import Service
+
+NO_CAPABILITY = "[Service]\nCapabilityBoundingSet=\nAmbientCapabilities=\n"
+NET_RAW = 1 << 13  # linux/capability.h
+
+IMPORT_EVERYTHING = """
+import importlib, pkgutil
+names = [m.name for top in ("collectors", "exporters", "daemon") for m in pkgutil.walk_packages(importlib.import_module(top).__path__, top + ".")]
+for name in names:
+    name.endswith("__main__") or importlib.import_module(name)
+for name in ("scapy.all", "rich.table", "pyroute2", "psutil", "bcrypt", "ssl", "ctypes", "yaml"):
+    importlib.import_module(name)
+print(len(names), "modules")
+"""
+
+
+@pytest.mark.fault(57)
+def test_the_installed_unit_is_verified_without_a_word(service: Service) -> None:
+    done = service.host.run("systemd-analyze", "verify", "vitald.service")
+    assert (done.stdout, done.stderr) == ("", "")
+
+
+@pytest.mark.fault(57)
+def test_the_running_unit_is_exposed_by_at_most_two(service: Service) -> None:
+    said = service.host.run("systemd-analyze", "security", "--no-pager", "vitald.service").stdout
+    found = re.search(r"Overall exposure level for vitald\.service: ([0-9.]+)", said)
+    assert found, said
+    assert float(found[1]) <= 2.0
+
+
+@pytest.mark.fault(57)
+def test_without_any_capability_nothing_is_broken(service: Service, prometheus: Prometheus) -> None:
+    since = service.cursor()
+    service.drop_in(NO_CAPABILITY)
+    status = _status(service.pid())
+    assert {status[name] for name in ("CapEff", "CapPrm", "CapBnd", "CapAmb")} == {"0000000000000000"}
+    prometheus.wait_for("min(vitald_probe_attempts_total) >= 2")
+    assert prometheus.query("vitald_collector_success == 0") == {}
+    assert not [e for e in service.journal(since) if int(e["PRIORITY"]) <= 3]
+
+
+def test_it_runs_as_its_own_user_with_one_capability_and_two_groups(service: Service) -> None:
+    def number(kind: str, name: str) -> str:
+        return service.host.run("getent", kind, name).stdout.split(":")[2]
+
+    status = _status(service.pid())
+    assert status["Uid"].split() == [number("passwd", "vitald")] * 4
+    assert set(status["Groups"].split()) == {number("group", name) for name in ("vitald", "systemd-journal", "adm")}
+    assert int(status["CapEff"], 16) == int(status["CapBnd"], 16) == NET_RAW
+    assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
+
+
+@pytest.mark.fault(57)
+def test_everything_imports_where_memory_cannot_be_written_and_executed(service: Service) -> None:
+    done = service.host.run(
+        *("systemd-run", "--quiet", "--pipe", "--wait", "--property=User=vitald", "--property=MemoryDenyWriteExecute=yes"),
+        *("/opt/vitald/current/bin/python", "-Ic", IMPORT_EVERYTHING),
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout.split()[0]) > 20
+
+
+@pytest.fixture
+def kmsg(host: Container) -> Iterator[None]:
+    """Give the container a /dev/kmsg, as every real host has one."""
+    node = host.file("/dev/kmsg")
+    os.mknod(node, 0o644 | stat.S_IFCHR, os.makedev(1, 11))
+    yield
+    node.unlink()
+    host.run("systemctl", "daemon-reload")
+    host.run("systemctl", "restart", "vitald")
+
+
+READ_STDIN = """
+[Service]
+Type=simple
+WatchdogSec=0
+Restart=no
+ExecStart=
+ExecStart=/opt/vitald/current/bin/python -c "import os; print('a record:', os.read(0, 9000).partition(b';')[0].decode())"
+"""
+
+
+@pytest.mark.fault(13)
+def test_where_there_is_no_kmsg_it_starts_all_the_same(service: Service) -> None:
+    assert not service.host.file("/dev/kmsg").exists()
+    assert service.show("DropInPaths") == ""
+    assert Path(f"/proc/{service.pid()}/fd/0").readlink() == Path("/dev/null")
+
+
+@pytest.mark.usefixtures("kmsg")
+def test_where_there_is_one_it_comes_open_and_is_read_without_a_capability(service: Service) -> None:
+    service.host.run("systemctl", "daemon-reload")
+    service.systemctl("restart")
+    assert os.stat(f"/proc/{service.pid()}/fd/0").st_rdev == os.makedev(1, 11)  # noqa: PTH116 — through the link
+    assert int(_status(service.pid())["CapEff"], 16) == NET_RAW
+    since = service.cursor()
+    service.drop_in(NO_CAPABILITY + READ_STDIN)
+    line = service.wait_for_line(since, "a record:")
+    assert re.fullmatch(r"a record: \d+,\d+,\d+,.*", str(line["MESSAGE"]))
+
+
+def test_what_it_may_not_do_it_cannot(service: Service) -> None:
+    service.host.write("/run/vitald-try.py", TRY)
+    since = service.cursor()
+    service.drop_in(RUN_TRY)
+    line = service.wait_for_line(since, "tried:")
+    assert line["MESSAGE"] == "tried: state=done etc=refused program=refused home=refused kmsg=refused namespace=refused executable-memory=refused"
+
+
+RUN_TRY = """
+[Service]
+Type=simple
+WatchdogSec=0
+Restart=no
+ExecStart=
+ExecStart=/opt/vitald/current/bin/python /run/vitald-try.py
+"""
+TRY = """
+import ctypes, mmap, os
+libc = ctypes.CDLL(None, use_errno=True)
+def call(done):
+    if done != 0:
+        raise OSError(ctypes.get_errno(), "refused")
+tries = {
+    "state": lambda: open("/var/lib/vitald/try", "w").close(),
+    "etc": lambda: open("/etc/vitald/try", "w"),
+    "program": lambda: open("/opt/vitald/try", "w"),
+    "home": lambda: os.listdir("/root") and os.listdir("/home"),
+    "kmsg": lambda: os.open("/dev/kmsg", os.O_RDONLY),
+    "namespace": lambda: call(libc.unshare(0x10000000)),
+    "executable-memory": lambda: mmap.mmap(-1, 4096, prot=mmap.PROT_WRITE | mmap.PROT_EXEC),
+}
+said = []
+for name, attempt in tries.items():
+    try:
+        attempt()
+        said.append(name + "=done")
+    except OSError:
+        said.append(name + "=refused")
+print("tried:", *said)
+"""
+
+
+def _status(pid: int) -> dict[str, str]:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}

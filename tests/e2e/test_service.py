@@ -1,0 +1,199 @@
+"""What systemctl, the watchdog and the kernel do to the service, and what is true afterwards."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.freeze import Frozen, thread_named
+from tests.e2e.limits import cpu_quota, memory_max, out_of_memory_kills
+from tests.e2e.service import SETTINGS, wait
+
+if TYPE_CHECKING:
+    from tests.e2e.conftest import Targets
+    from tests.e2e.network import Network
+    from tests.e2e.prometheus import Prometheus
+    from tests.e2e.service import Service
+
+MORE = '"10.98.0.2:7004", '
+
+
+def test_reload_takes_good_settings_and_keeps_what_did_not_change(service: Service, prometheus: Prometheus, targets: Targets) -> None:
+    before = service.pid()
+    service.host.write(SETTINGS, targets.settings().replace("targets = [", f"targets = [{MORE}"))
+    service.systemctl("reload")
+    prometheus.wait_for('vitald_probe_failures_total{target="10.98.0.2:7004", reason="refused"} > 0')
+    assert service.pid() == before
+
+
+@pytest.mark.fault(30)
+def test_reload_of_bad_settings_fails_and_the_old_ones_stay(service: Service, prometheus: Prometheus, targets: Targets) -> None:
+    before, since = service.pid(), service.cursor()
+    prometheus.wait_for("vitald_config_last_reload_successful == 1")
+    service.host.write(SETTINGS, targets.settings() + 'timeot = "1s"\n')
+    assert service.systemctl("reload", check=False).returncode != 0
+    prometheus.wait_for("vitald_config_last_reload_successful == 0")
+    said = str(service.wait_for_line(since, "probe.timeot")["MESSAGE"])
+    assert SETTINGS in said
+    attempts = max(prometheus.wait_for("vitald_probe_attempts_total").values())
+    prometheus.wait_for(f"min(vitald_probe_attempts_total) > {attempts}")  # all three are probed on
+    service.host.write(SETTINGS, targets.settings())
+    service.systemctl("reload")
+    prometheus.wait_for("vitald_config_last_reload_successful == 1")
+    assert service.pid() == before
+
+
+def test_restart_is_a_new_process_that_is_scraped_again(service: Service, prometheus: Prometheus) -> None:
+    before = service.pid()
+    service.systemctl("restart")  # returns when it said READY: the port is bound
+    assert service.pid() != before
+    assert service.show("StatusText")
+    prometheus.wait_for("vitald_probe_attempts_total >= 2")
+
+
+@pytest.mark.fault(32)
+def test_stop_is_clean_and_start_works_again(service: Service) -> None:
+    service.systemctl("stop")
+    assert (service.show("Result"), service.show("ExecMainStatus"), service.show("ActiveState")) == ("success", "0", "inactive")
+    service.systemctl("start")
+
+
+@pytest.mark.fault(32)
+def test_a_hundred_hangups_at_once_change_nothing(service: Service, prometheus: Prometheus) -> None:
+    before = service.pid()
+    for _ in range(100):
+        os.kill(before, signal.SIGHUP)
+    prometheus.wait_for("vitald_config_last_reload_successful == 1")
+    assert (service.pid(), service.show("ActiveState")) == (before, "active")
+
+
+def test_killed_it_is_started_again(service: Service, prometheus: Prometheus) -> None:
+    service.drop_in("[Service]\nRestartSec=100ms\n")
+    before = service.pid()
+    os.kill(before, signal.SIGKILL)
+    wait(lambda: service.show("NRestarts") == "1" and service.show("ActiveState") == "active", "systemd to start it again")
+    assert service.pid() != before
+    prometheus.wait_for("vitald_probe_attempts_total >= 2")
+
+
+@pytest.mark.fault(12)
+def test_a_stuck_scheduler_is_aborted_with_every_stack_in_the_journal(service: Service, prometheus: Prometheus) -> None:
+    service.drop_in("[Service]\nWatchdogSec=4\nRestartSec=100ms\n")
+    since, before = service.cursor(), service.pid()
+    prometheus.wait_for("vitald_probe_attempts_total >= 2")
+    frozen = Frozen(thread_named(before, "vitald-sched"))
+    frozen.wait(30)
+    wait(lambda: service.show("NRestarts") == "1" and service.show("ActiveState") == "active", "systemd to start it again")
+    said = [str(entry["MESSAGE"]) for entry in service.journal(since)]
+    assert any("Watchdog timeout" in line for line in said)
+    assert "Fatal Python error: Aborted" in said
+    stacks = [line for line in said if "most recent call first" in line]
+    assert len(stacks) >= 3, said  # the main thread, the scheduler, the HTTP server
+    assert any("_main_loop" in line for line in said), said  # where APScheduler waits
+    assert service.pid() != before
+    prometheus.wait_for("vitald_probe_attempts_total >= 2")
+
+
+@pytest.mark.fault(12)
+def test_a_client_that_says_nothing_does_not_stop_the_watchdog(service: Service, network: Network) -> None:
+    service.drop_in("[Service]\nWatchdogSec=3\n")
+    before = service.pid()
+    silent = network.call(socket.create_connection, ("127.0.0.1", 19100))
+    silent.sendall(b"GET /metr")
+    began = int(service.show("WatchdogTimestampMonotonic"))  # µs
+    wait(lambda: int(service.show("WatchdogTimestampMonotonic")) > began + 4_000_000, "pings beyond the watchdog's period")
+    assert (service.pid(), service.show("NRestarts")) == (before, "0")
+    silent.close()
+
+
+def test_the_journal_has_readable_lines_with_priorities(service: Service, targets: Targets) -> None:
+    since = service.cursor()
+    service.systemctl("restart")
+    up = service.wait_for_line(since, "is up")
+    assert up["PRIORITY"] == "6"
+    assert str(up["MESSAGE"]).startswith("level=info msg=")
+    assert up["SYSLOG_IDENTIFIER"] == "vitald"
+    service.host.write(SETTINGS, targets.settings() + "nonsense = 1\n")
+    service.systemctl("reload", check=False)
+    assert service.wait_for_line(since, "settings not taken")["PRIORITY"] == "3"
+
+
+@pytest.mark.fault(30)
+def test_bad_settings_at_start_are_said_and_it_starts_once_they_are_mended(service: Service, targets: Targets) -> None:
+    service.drop_in("[Service]\nRestartSec=200ms\n")
+    since = service.cursor()
+    service.host.write(SETTINGS, "[probe]\ntargets = 7\n")
+    assert service.systemctl("restart", check=False).returncode != 0
+    line = service.wait_for_line(since, "probe.targets")
+    assert SETTINGS in str(line["MESSAGE"])
+    assert service.show("ExecMainStatus") == "2"
+    service.host.write(SETTINGS, targets.settings())
+    wait(lambda: service.show("ActiveState") == "active", "the mended settings to be found by the next try")
+
+
+@pytest.mark.fault(28)
+def test_a_second_daemon_on_its_state_leaves_with_a_clear_message(service: Service) -> None:
+    before = service.pid()
+    second = service.host.run(
+        *("runuser", "-u", "vitald", "--", "vitald", "run", "--web.listen-address=127.0.0.1:0", "--state.directory=/var/lib/vitald"),
+        check=False,
+    )
+    assert second.returncode not in (0, None)
+    assert f"another vitald (pid {service.show('MainPID')})" in second.stderr
+    assert service.pid() == before
+
+
+@pytest.mark.fault(29)
+def test_a_port_in_use_is_named(service: Service) -> None:
+    second = service.host.run(
+        *("runuser", "-u", "vitald", "--", "vitald", "run", "--state.directory=/tmp/vitald-second"),
+        check=False,
+    )
+    assert second.returncode not in (0, None)
+    assert "127.0.0.1:19100" in second.stderr
+    assert service.show("ActiveState") == "active"
+
+
+@pytest.mark.fault(47)
+def test_with_a_twentieth_of_a_core_it_still_answers(service: Service, network: Network) -> None:
+    many = ", ".join(f'"10.98.0.2:{port}"' for port in range(8000, 8100))
+    service.host.write(SETTINGS, f'[probe]\ntargets = [{many}]\nevery = "100ms"\ntimeout = "50ms"\n')
+    service.systemctl("reload")
+
+    def scrape() -> str:
+        return network.get("http://127.0.0.1:19100/metrics", 30)
+
+    wait(lambda: f'vitald_probe_attempts_total{{target="10.98.0.2:8099"}}' in scrape(), "the new targets to be probed")
+    pid = service.pid()
+    with cpu_quota(pid, 5) as group:
+        before = _skipped(scrape())
+        wait(lambda: _skipped(scrape()) > before, "a run to be skipped", 60)  # each look at it is a scrape that was answered
+        said = dict(line.split() for line in (group / "cpu.stat").read_text().splitlines())
+        assert int(said["nr_throttled"]) > 0
+        assert len(list(Path(f"/proc/{pid}/task").iterdir())) < 20  # runs that could not begin were not queued in threads
+    assert (service.pid(), service.show("NRestarts")) == (pid, "0")
+
+
+@pytest.mark.fault(46)
+def test_out_of_its_memory_it_is_killed_and_comes_back_with_its_state(service: Service, prometheus: Prometheus) -> None:
+    service.drop_in("[Service]\nRestartSec=100ms\n")
+    before, since = service.pid(), service.cursor()
+    many = ", ".join(f'"10.98.0.2:{port}"' for port in range(10000, 40000))
+    with memory_max(before, 4 << 20) as group:
+        service.host.write(SETTINGS, f"[probe]\ntargets = [{many}]\n")
+        os.kill(before, signal.SIGHUP)
+        service.wait_for_line(since, "status=9/KILL", 60)
+        assert out_of_memory_kills(group) >= 1
+    wait(lambda: service.show("ActiveState") == "active", "systemd to start it again", 60)
+    assert service.pid() != before
+    prometheus.wait_for("up == 1")
+    assert not [e for e in service.journal(since) if "is of no use" in str(e["MESSAGE"])]
+
+
+def _skipped(page: str) -> float:
+    return next(float(line.split()[-1]) for line in page.splitlines() if line.startswith("vitald_collector_runs_skipped_total"))
