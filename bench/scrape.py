@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gzip
 import http.client
-
 import math
 import os
 import re

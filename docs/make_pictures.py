@@ -28,16 +28,21 @@ def picture(name: str, title: str, *command: str) -> None:
 
 def main() -> None:
     """Probe one open port, one closed one and one whose accept queue is full, all on loopback."""
-    with socket.create_server(("127.0.0.1", 0)) as opened, socket.create_server(("127.0.0.1", 0), backlog=0) as full, socket.socket() as a:
-        with socket.socket() as b, tempfile.TemporaryDirectory() as folder:
-            for client in (a, b):
-                client.setblocking(False)  # noqa: FBT003 — its only argument
-                client.connect_ex(full.getsockname())
-            targets = [f"127.0.0.1:{server.getsockname()[1]}" for server in (opened, full)]
-            config = Path(folder) / "vitald.toml"
-            config.write_text(f'[probe]\ntargets = ["{targets[0]}", "{targets[1]}", "127.0.0.1:1"]\nfailures_until_critical = 1\n')
-            picture("check.svg", "vitald check", "check", "--config.file", str(config))
-            picture("probe.svg", f"vitald probe -c 20 -i 0.05 {targets[0]}", "probe", "-c", "20", "-i", "0.05", targets[0])
+    with (
+        socket.create_server(("127.0.0.1", 0)) as opened,
+        socket.create_server(("127.0.0.1", 0), backlog=0) as full,
+        socket.socket() as one,
+        socket.socket() as two,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        for client in (one, two):
+            client.setblocking(False)  # noqa: FBT003 — its only argument
+            client.connect_ex(full.getsockname())
+        targets = [f"127.0.0.1:{server.getsockname()[1]}" for server in (opened, full)]
+        config = Path(folder) / "vitald.toml"
+        config.write_text(f'[probe]\ntargets = ["{targets[0]}", "{targets[1]}", "127.0.0.1:1"]\nfailures_until_critical = 1\n')
+        picture("check.svg", "vitald check", "check", "--config.file", str(config))
+        picture("probe.svg", f"vitald probe -c 20 -i 0.05 {targets[0]}", "probe", "-c", "20", "-i", "0.05", targets[0])
 
 
 if __name__ == "__main__":

@@ -105,6 +105,7 @@ def test_a_reload_takes_what_changed_and_tells_systemd(start: Start) -> None:
 @pytest.mark.fault(30)
 def test_a_bad_file_on_reload_changes_nothing_and_is_seen(start: Start) -> None:
     daemon = start().ready()
+    daemon.until(lambda: daemon.metric('vitald_collector_success{collector="probe"}') == 1)
     good_at = daemon.metric("vitald_config_last_reload_success_timestamp_seconds")
     for bad in ("[probe]\nevery = 'x'", "[probe", "[nonsense]"):
         daemon.config.write_text(bad)

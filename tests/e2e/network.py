@@ -74,5 +74,5 @@ class Network:
 
 
 def _fetch(url: str, seconds: float) -> str:
-    with urllib.request.urlopen(url, timeout=seconds) as answer:  # noqa: S310 — always http://127.0.0.1
+    with urllib.request.urlopen(url, timeout=seconds) as answer:
         return str(answer.read().decode())

@@ -74,4 +74,3 @@ class Prometheus:
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()
         self._log.close()
-

@@ -168,7 +168,7 @@ def test_with_a_twentieth_of_a_core_it_still_answers(service: Service, network: 
     def scrape() -> str:
         return network.get("http://127.0.0.1:19100/metrics", 30)
 
-    wait(lambda: f'vitald_probe_attempts_total{{target="10.98.0.2:8099"}}' in scrape(), "the new targets to be probed")
+    wait(lambda: 'vitald_probe_attempts_total{target="10.98.0.2:8099"}' in scrape(), "the new targets to be probed")
     pid = service.pid()
     with cpu_quota(pid, 5) as group:
         before = _skipped(scrape())
