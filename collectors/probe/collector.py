@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from collectors.model import BadInput, Collector, Metric, Unavailable
-from collectors.probe import conntrack, target_files
+from collectors.probe import conntrack, file_sd, target_files
 from collectors.probe.judge import judge
 from collectors.probe.metrics import FILE_VALID, Series
 from collectors.probe.reasons import Outcome, Reason
@@ -50,6 +50,8 @@ class ProbeSettings(Settings, frozen=True, kw_only=True):
                 raise ValueError(f"targets: {bad}") from None
         for pattern in self.target_files:
             refuse_unless(pattern.startswith("/"), f"target_files: {pattern!r:.80} must be an absolute path")
+            right = pattern.lower().endswith(file_sd.SUFFIXES)
+            refuse_unless(right, f"target_files: {pattern!r:.80} must end in {', '.join(file_sd.SUFFIXES)}")
             refuse_unless("\0" not in pattern, f"target_files: {pattern!r:.80} has a NUL in it")
 
 

@@ -59,6 +59,7 @@ class Resolver:
         self._names: dict[str, _Name] = {}
         self._changed = threading.Condition()
         self._threads = self._idle = 0
+        self._closed = False
 
     def want(self, hosts: Iterable[str]) -> None:
         """Set the names in use: new ones are looked up at once, the others are forgotten."""
@@ -94,13 +95,13 @@ class Resolver:
     def close(self) -> None:
         """Let the threads go; one that hangs in a look-up ends when that does, or with the process."""
         with self._changed:
-            self._names = {}
+            self._closed = True
             self._changed.notify_all()
 
     def _grow(self) -> None:
         """Start one more thread if a name is due and nobody is free to look it up."""
         with self._changed:
-            if self._idle or self._threads >= THREADS:
+            if self._closed or self._idle or self._threads >= THREADS:
                 return
             name = self._pick()
             if name is None or name.due > time.monotonic():
@@ -122,7 +123,7 @@ class Resolver:
     def _take(self) -> _Name | None:
         """Wait for a name that is due; None when this thread is one too many."""
         with self._changed:
-            while self._names:
+            while self._names and not self._closed:
                 now = time.monotonic()
                 name = self._pick()
                 if name and name.due <= now:

@@ -58,7 +58,7 @@ class Lab:
         """Listen: "80" answers, "80:full" has a full accept queue, "80:silent" accepts and never says a word, "80:talks" says much."""
         self.start(where, sys.executable, str(HERE / "servers.py"), *ports, ready="ready")
 
-    def sweep(self, *targets: str, sweeps: int = 1, every: str = "2s", timeout: str = "1600ms", **more: Any) -> list[dict[str, Any]]:
+    def sweep(self, *targets: str, sweeps: int = 1, every: str = "2s", timeout: str = "1300ms", **more: Any) -> list[dict[str, Any]]:
         """Run the collector on `near`: for each sweep, what it says of each target."""
         order = {"settings": {"targets": targets, "every": every, "timeout": timeout}, "sweeps": sweeps, **more}
         said = self.inside(self.near, sys.executable, str(HERE / "sweeps.py"), json.dumps(order))
@@ -92,13 +92,15 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
     try:
         for where in (two.near, two.far):
             two.ip("netns", "add", where)
-        two.ip("link", "add", "wire", "netns", two.near, "type", "veth", "peer", "name", "wire", "netns", two.far)
-        for where, last in ((two.near, "1"), (two.far, "2")):
-            two.ip("-n", where, "addr", "add", f"10.77.1.{last}/24", "dev", "wire")
-            two.ip("-n", where, "addr", "add", f"fd77::{last}/64", "dev", "wire", "nodad")
-            two.ip("-n", where, "link", "set", "wire", "addrgenmode", "none")  # no link-local address, whose DAD would hold ND up for 1 s
+        near, far = ("address", "02:00:00:00:77:01"), ("address", "02:00:00:00:77:02")
+        two.ip("link", "add", "wire", *near, "netns", two.near, "type", "veth", "peer", "name", "wire", *far, "netns", two.far)
+        for where, own, other in ((two.near, "1", "2"), (two.far, "2", "1")):
+            two.ip("-n", where, "addr", "add", f"10.77.1.{own}/24", "dev", "wire")
+            two.ip("-n", where, "addr", "add", f"fd77::{own}/64", "dev", "wire", "nodad")
             two.ip("-n", where, "link", "set", "lo", "up")
             two.ip("-n", where, "link", "set", "wire", "up")
+            # the kernel's link watch tells IPv6 of a new carrier once a second: nobody waits for neighbour discovery here
+            two.ip("-n", where, "neigh", "add", f"fd77::{other}", "lladdr", f"02:00:00:00:77:0{other}", "dev", "wire", "nud", "permanent")
         yield two
     finally:
         two.close()

@@ -1,0 +1,163 @@
+"""The collector over loopback, as any user."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+
+from collectors.model import Histogram, Host, Level, Unavailable
+from collectors.probe.collector import Probe, ProbeSettings
+from collectors.probe.reasons import FAILURES
+from collectors.settings import decode_hook
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+def settings(**values: Any) -> ProbeSettings:
+    return msgspec.convert(values, ProbeSettings, dec_hook=decode_hook)
+
+
+@pytest.fixture
+def up() -> Iterator[str]:
+    with socket.create_server(("127.0.0.1", 0), backlog=1024) as server:
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+
+
+def down() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return f"127.0.0.1:{server.getsockname()[1]}"
+
+
+def series(probe: Probe, reading: Any) -> dict[tuple[str, ...], Any]:
+    return {(metric.family.name, *metric.labels): metric.value for metric in probe.measure(reading)}
+
+
+def test_with_nothing_configured_it_probes_vitald_itself(up: str) -> None:
+    probe = Probe(settings(), Host(listening=(up,)))
+    reading = probe.read()
+    assert [(verdict.check, verdict.subject, verdict.level) for verdict in probe.judge([reading])] == [("tcp_probe", up, Level.HEALTHY)]
+    probe.close()
+
+
+def test_with_targets_configured_the_canary_stays_at_home(up: str) -> None:
+    reading = Probe(settings(targets=[down()]), Host(listening=(up,))).read()
+    assert up not in reading.records
+
+
+def test_with_nothing_at_all_to_probe_it_is_unconfigured() -> None:
+    with pytest.raises(Unavailable) as why:
+        Probe(settings(), Host()).read()
+    assert why.value.reason == "unconfigured"
+
+
+def test_every_counter_is_there_from_the_first_sweep_and_only_failures_move(up: str) -> None:
+    bad = down()
+    probe = Probe(settings(targets=[up, bad]), Host())
+    probe.read()
+    reading = probe.read()
+    seen = series(probe, reading)
+    for target in (up, bad):
+        assert {key[2] for key in seen if key[:2] == ("probe_failures", target)} == set(FAILURES)
+        assert seen["probe_attempts", target] == 2
+        assert seen["probe_syn_retransmits", target] == 0
+        assert ("probe_dns_seconds", target) not in seen
+    assert seen["probe_failures", bad, "refused"] == 2
+    assert sum(value for key, value in seen.items() if key[:2] == ("probe_failures", up)) == 0
+    rtt = seen["probe_rtt_seconds", up]
+    assert isinstance(rtt, Histogram)
+    assert sum(rtt.counts) == 2
+    assert seen["probe_connect_seconds", up] > 0
+    assert ("probe_connect_seconds", bad) not in seen
+    assert [verdict.level for verdict in probe.judge([reading])] == [Level.HEALTHY, Level.WARNING]
+
+
+def test_measuring_twice_says_the_same(up: str) -> None:
+    probe = Probe(settings(targets=[up, down()]), Host())
+    reading = probe.read()
+    assert list(probe.measure(reading)) == list(probe.measure(reading))
+
+
+def test_a_target_that_leaves_the_list_vanishes_and_one_that_stays_keeps_its_record(up: str, tmp_path: Path) -> None:
+    path, bad = tmp_path / "t.json", down()
+    path.write_text(json.dumps([{"targets": [up, bad]}]))
+    probe = Probe(settings(target_files=[f"{tmp_path}/*.json"], targets=[up]), Host())
+    assert list(probe.read().records) == [up, bad]  # named twice, probed once
+    path.write_text(json.dumps([{"targets": [up]}]))
+    reading = probe.read()
+    seen = series(probe, reading)
+    assert {key[1] for key in seen if key[0] == "probe_attempts"} == {up}
+    assert seen["probe_attempts", up] == 2
+    assert [verdict.subject for verdict in probe.judge([reading])] == [up]
+    path.write_text("[{")
+    seen = series(probe, probe.read())
+    assert seen["probe_target_file_valid", str(path)] == 0
+    assert seen["probe_attempts", up] == 3
+
+
+def test_a_file_without_targets_is_visible_though_nothing_is_probed(tmp_path: Path) -> None:
+    (tmp_path / "t.json").write_text("[]")
+    probe = Probe(settings(target_files=[f"{tmp_path}/t.json"]), Host())
+    assert series(probe, probe.read()) == {("probe_target_file_valid", f"{tmp_path}/t.json"): 1.0}
+    with pytest.raises(Unavailable):
+        Probe(settings(target_files=[f"{tmp_path}/none*.json"]), Host(listening=("127.0.0.1:1",))).read()
+
+
+def test_a_name_has_its_look_up_time_and_is_probed_in_the_first_sweep(up: str) -> None:
+    name = f"localhost:{up.rpartition(':')[2]}"
+    probe = Probe(settings(targets=[name, up]), Host())
+    seen = series(probe, probe.read())
+    assert seen["probe_attempts", name] == 1
+    assert seen["probe_dns_seconds", name] > 0
+    assert ("probe_dns_seconds", up) not in seen
+    probe.close()
+
+
+def test_close_ends_a_sweep_that_is_out_and_its_threads() -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as server, socket.create_connection(server.getsockname()):
+        probe = Probe(settings(targets=[f"127.0.0.1:{server.getsockname()[1]}", "localhost:1"], every="5m", timeout="1m"), Host())
+        readings: list[Any] = []
+        sweep = threading.Thread(target=lambda: readings.append(probe.read()))
+        sweep.start()
+        time.sleep(0.05)
+        probe.close()
+        sweep.join(10)
+        assert not sweep.is_alive()
+    assert [record.attempts for target, record in readings[0].records.items() if not target.startswith("localhost")] == [0]
+    deadline = time.monotonic() + 10
+    while any(thread.name.startswith("probe-dns") for thread in threading.enumerate()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("probe-dns")]
+
+
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [
+        ({"every": "2s"}, "timeout: must be shorter than every"),
+        ({"timeout": "1ms"}, "timeout: must be at least 10ms"),
+        ({"timeout": "0s"}, "timeout: must be at least 10ms"),
+        ({"failures_until_critical": 0}, "failures_until_critical: must be at least 1"),
+        ({"failures_until_critical": 2.5}, "failures_until_critical"),
+        ({"targets": ["10.0.0.5"]}, "targets: '10.0.0.5' is not a target"),
+        ({"targets": [5]}, "targets"),
+        ({"target_files": ["targets/*.json"]}, "target_files: .* must be an absolute path"),
+        ({"target_files": ["/etc/vitald/targets"]}, "target_files: .* must end in .json"),
+        ({"target": []}, "unknown field `target`"),
+    ],
+)
+def test_impossible_settings_are_refused_by_their_key(values: dict[str, Any], why: str) -> None:
+    with pytest.raises(msgspec.ValidationError, match=why):
+        settings(**values)
+
+
+def test_problems_names_broken_target_files(tmp_path: Path) -> None:
+    (tmp_path / "t.json").write_text('[{"targets": ["a"]}]')
+    (line,) = Probe.problems(settings(target_files=[f"{tmp_path}/*.json"]))
+    assert line.startswith(f"{tmp_path}/t.json: group 1: 'a' is not a target")
