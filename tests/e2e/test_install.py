@@ -90,7 +90,11 @@ def test_a_version_that_does_not_take_the_settings_is_not_switched_to(machine: C
 
 
 def test_a_package_that_is_not_the_one_that_was_locked_is_refused(machine: Container) -> None:
-    machine.run("sh", "-euc", f"rm -rf {COPY} && cp -R /src/vitald {COPY} && sed -i 's/--hash=sha256:....../--hash=sha256:000000/' {COPY}/requirements.lock")
+    machine.run(
+        "sh",
+        "-euc",
+        f"rm -rf {COPY} && cp -R /src/vitald {COPY} && sed -i 's/--hash=sha256:....../--hash=sha256:000000/' {COPY}/requirements.lock",
+    )
     before = (current(machine), releases(machine))
     done = machine.run("make", "-C", COPY, "install", check=False)
     assert done.returncode != 0
@@ -127,7 +131,9 @@ def test_an_ordinary_user_can_stage_it_and_the_stage_runs_where_it_is_copied_to(
     ],
 )
 def test_what_cannot_work_is_refused_in_words(machine: Container, words: list[str], complaint: str) -> None:
-    machine.run("sh", "-c", "mkdir -p /root/python/bin && cp /usr/bin/python3.11 /root/python/bin/python3 && ln -sfn /usr/lib /root/python/lib")
+    machine.run(
+        "sh", "-c", "mkdir -p /root/python/bin && cp /usr/bin/python3.11 /root/python/bin/python3 && ln -sfn /usr/lib /root/python/lib"
+    )
     done = machine.run("make", "-C", "/src/vitald", "install", *words, check=False)
     assert done.returncode != 0
     assert complaint in done.stderr

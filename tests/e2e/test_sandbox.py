@@ -123,7 +123,10 @@ def test_what_it_may_not_do_it_cannot(service: Service) -> None:
     since = service.cursor()
     service.drop_in(RUN_TRY)
     line = service.wait_for_line(since, "tried:")
-    assert line["MESSAGE"] == "tried: state=done etc=refused program=refused home=refused kmsg=refused namespace=refused executable-memory=refused"
+    assert (
+        line["MESSAGE"]
+        == "tried: state=done etc=refused program=refused home=refused kmsg=refused namespace=refused executable-memory=refused"
+    )
 
 
 RUN_TRY = """
