@@ -25,6 +25,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if "/e2e/" in str(item.path):
             item.add_marker("root")
             item.add_marker(pytest.mark.needs(*PROGRAMS))
+            item.add_marker(pytest.mark.timeout(900))  # the first one on a machine waits for debootstrap
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,8 @@ class Network:
 
     def start(self, *command: str, **options: Any) -> subprocess.Popen[bytes]:
         """Start a program in there that does not outlive us."""
-        return self.call(subprocess.Popen, ["setpriv", "--pdeathsig=KILL", *command], stdin=subprocess.DEVNULL, **options)
+        bound = ["setpriv", "--pdeathsig=KILL", *command]
+        return self.call(lambda: subprocess.Popen(bound, stdin=subprocess.DEVNULL, **options))
 
     def wire(self, other: Network, ours: str, theirs: str) -> None:
         """Lay a wire to another namespace, with an address (`10.0.0.1/24`) at each end."""

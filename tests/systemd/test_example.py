@@ -1,0 +1,42 @@
+"""systemd/vitald.toml: every key there is, each with its true default behind a `#`."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import msgspec
+
+from collectors.settings import Duration
+from daemon import settings
+
+EXAMPLE = Path(__file__).parents[2] / "systemd/vitald.toml"
+
+
+def uncommented() -> str:
+    """Take the `#` from every line that is a key (`#every = …`); prose has a space after it."""
+    return re.sub(r"^#(?=[a-z_]+ = )", "", EXAMPLE.read_text(), flags=re.MULTILINE)
+
+
+def test_as_it_is_shipped_it_sets_nothing() -> None:
+    assert all(section == {} for section in tomllib.loads(EXAMPLE.read_text()).values())
+
+
+def test_with_every_key_uncommented_it_is_taken_and_changes_nothing() -> None:
+    assert settings.parse(uncommented(), str(EXAMPLE)) == settings.parse("", "nothing")
+
+
+def test_it_names_every_section_and_every_key() -> None:
+    expected = {
+        section.name: [field.encode_name for field in msgspec.structs.fields(section.type)]
+        for section in msgspec.structs.fields(settings._Root)
+    }
+    found = tomllib.loads(uncommented())
+    assert {name: sorted(keys) for name, keys in found.items()} == {name: sorted(keys) for name, keys in expected.items()}
+
+
+def test_its_durations_are_written_as_durations() -> None:
+    every = [section["every"] for section in tomllib.loads(uncommented()).values() if "every" in section]
+    assert every
+    assert all(Duration.parse(text) for text in every)
