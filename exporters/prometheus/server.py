@@ -27,6 +27,18 @@ UNSENT = 8 << 20  # bytes of responses that slow readers may hold together
 _ACCEPTS = 32  # a turn: those already here are served between
 _PAUSE = 0.5  # seconds without accepting, when there is no descriptor for it
 _NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_LOST = (  # accept(2): what became of a client that was waiting; the next one may be well
+    errno.ECONNABORTED,
+    errno.EPERM,
+    errno.EPROTO,
+    errno.ENETDOWN,
+    errno.ENETUNREACH,
+    errno.EHOSTDOWN,
+    errno.EHOSTUNREACH,
+    errno.ENOPROTOOPT,
+    errno.ENONET,
+    errno.EOPNOTSUPP,
+)
 _UNAUTHORIZED = plain(401, "A user and a password are needed.", ("WWW-Authenticate", 'Basic realm="vitald", charset="UTF-8"'))
 
 
@@ -70,7 +82,10 @@ class Server:
         os.eventfd_write(self._wake, 1)
 
     def close(self) -> None:
-        """Close the listening sockets; after `run()` has returned, or where it was never called."""
+        """Close the listening sockets; after `run()` has returned, or where it was never called.
+
+        The eventfd stays: a thread that still asks bcrypt will write to it, and its number must not become another file's.
+        """
         for listener in self._listeners.values():
             listener.close()
         self._epoll.close()
@@ -122,10 +137,10 @@ class Server:
             except BlockingIOError:
                 return
             except OSError as error:
-                if error.errno not in _NO_ROOM:
-                    continue  # the client was gone before it was accepted (accept(2), ECONNABORTED and the network's errors)
+                if error.errno in _LOST:
+                    continue
                 self.traffic.accept_errors += 1
-                if evicted or not self._connections:  # somebody else in this process took the room
+                if error.errno not in _NO_ROOM or evicted or not self._connections:  # eviction does not help: others took the room
                     self._pause()
                     return
                 evicted = True

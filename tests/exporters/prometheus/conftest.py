@@ -57,7 +57,7 @@ class Pki:
             "-subj",
             f"/CN={name}",
         )
-        (self.folder / f"{name}.ext").write_text(f"subjectAltName={san}\n")
+        (self.folder / f"{name}.ext").write_text(f"subjectAltName={san}\nauthorityKeyIdentifier=keyid\n")
         signed_by = ("-CA", f"{ca}.crt", "-CAkey", f"{ca}.key", "-CAcreateserial")
         self._openssl("x509", "-req", "-in", f"{name}.csr", *signed_by, "-days", days, "-extfile", f"{name}.ext", "-out", certificate)
         return certificate, key
@@ -65,7 +65,8 @@ class Pki:
     def authority(self, name: str) -> Path:
         certificate = self.folder / f"{name}.crt"
         curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
-        self._openssl("req", "-x509", *curve, "-keyout", f"{name}.key", "-out", certificate, "-days", "30", "-subj", f"/CN={name}")
+        usage = ("-addext", "keyUsage=critical,keyCertSign,cRLSign")  # Python 3.13 verifies strictly (RFC 5280)
+        self._openssl("req", "-x509", *curve, *usage, "-keyout", f"{name}.key", "-out", certificate, "-days", "30", "-subj", f"/CN={name}")
         return certificate
 
     def _openssl(self, *arguments: object) -> None:
