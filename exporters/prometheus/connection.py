@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 import select
 import socket
 import ssl
@@ -15,48 +14,17 @@ from urllib.parse import urlsplit
 import h11
 
 from exporters.prometheus.pages import Request, Response, plain
+from exporters.prometheus.state import REQUEST_SECONDS, SECONDS, Gone, State
 from exporters.prometheus.tls import admitted
 
 if TYPE_CHECKING:
     from exporters.prometheus.access import Access
     from exporters.prometheus.auth import Credentials
 
-REQUEST_SECONDS = 10.0  # for handshake and request together
-RESPONSE_SECONDS = 30.0  # for a slow reader to take all of it
-IDLE_SECONDS = 300.0  # Prometheus comes every 15 to 60 s
-LINGER_SECONDS = 1.0
 _HEAD_LIMIT = 16 << 10  # bytes of a request's head
 _BODY_LIMIT = 64 << 10  # bytes of a body that nobody wants, read to keep the connection
 _CHUNK = 16 << 10
 _PLAIN_TO_TLS = b"HTTP/1.0 400 Bad Request\r\n\r\nThis port speaks TLS: write https://.\n"
-
-
-class State(enum.IntEnum):
-    """What a connection is doing; the lower, the sooner it is thrown out."""
-
-    IDLE = 0
-    LINGERING = 1
-    HANDSHAKE = 2
-    READING = 3
-    ASKING = 4
-    WRITING = 5
-
-
-SECONDS = {
-    State.IDLE: IDLE_SECONDS,
-    State.LINGERING: LINGER_SECONDS,
-    State.HANDSHAKE: REQUEST_SECONDS,
-    State.ASKING: REQUEST_SECONDS,
-    State.WRITING: RESPONSE_SECONDS,
-}  # READING goes on with the time of the handshake, so that both together are bounded
-
-
-class Gone(Exception):  # noqa: N818 — not an error: clients come and go
-    """The connection is over; `handshake` if it failed before it began."""
-
-    def __init__(self, *, handshake: bool = False) -> None:
-        super().__init__()
-        self.handshake = handshake
 
 
 class Connection:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import select
@@ -11,8 +10,10 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from exporters.prometheus.auth import Credentials, Doorkeeper, Users, credentials
-from exporters.prometheus.connection import Connection, Gone, State
+from exporters.prometheus.connection import Connection
+from exporters.prometheus.intake import Intake
 from exporters.prometheus.pages import Request, Response, plain
+from exporters.prometheus.state import Gone, State
 from exporters.prometheus.traffic import Traffic
 
 if TYPE_CHECKING:
@@ -24,21 +25,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 CONNECTIONS = 128
 UNSENT = 8 << 20  # bytes of responses that slow readers may hold together
-_ACCEPTS = 32  # a turn: those already here are served between
-_PAUSE = 0.5  # seconds without accepting, when there is no descriptor for it
-_NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-_LOST = (  # accept(2): what became of a client that was waiting; the next one may be well
-    errno.ECONNABORTED,
-    errno.EPERM,
-    errno.EPROTO,
-    errno.ENETDOWN,
-    errno.ENETUNREACH,
-    errno.EHOSTDOWN,
-    errno.EHOSTUNREACH,
-    errno.ENOPROTOOPT,
-    errno.ENONET,
-    errno.EOPNOTSUPP,
-)
 _UNAUTHORIZED = plain(401, "A user and a password are needed.", ("WWW-Authenticate", 'Basic realm="vitald", charset="UTF-8"'))
 
 
@@ -47,10 +33,10 @@ class Server:
 
     def __init__(self, listeners: Sequence[socket.socket], door: Door, answer: Callable[[Request], Response]) -> None:
         self.traffic = Traffic()
-        self._listeners = {listener.fileno(): listener for listener in listeners}
         self._door = door
         self._answer = answer
         self._epoll = select.epoll()
+        self._intake = Intake(listeners, self._epoll, self.traffic)
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._connections: dict[int, Connection] = {}
         self._again: set[Connection] = set()
@@ -58,11 +44,8 @@ class Server:
         self._questions: dict[int, Connection] = {}
         self._asked = 0
         self._answers: deque[tuple[int, bool]] = deque()
-        self._resume_at: float | None = None
         self._stopping = False
         self._epoll.register(self._wake, select.EPOLLIN)
-        for descriptor in self._listeners:
-            self._epoll.register(descriptor, select.EPOLLIN)
 
     def run(self) -> None:
         """Serve. No client and no page ends this: what goes wrong is logged, and the connection it happened on is closed."""
@@ -86,15 +69,14 @@ class Server:
 
         The eventfd stays: a thread that still asks bcrypt will write to it, and its number must not become another file's.
         """
-        for listener in self._listeners.values():
-            listener.close()
+        self._intake.close()
         self._epoll.close()
 
     def _turn(self) -> None:
         events = self._epoll.poll(self._patience())
         accept = []
         for descriptor, _ in events:
-            if descriptor in self._listeners:
+            if descriptor in self._intake:
                 accept.append(descriptor)  # after the others: a newcomer may have one of them thrown out
             elif descriptor == self._wake:
                 os.eventfd_read(self._wake)
@@ -107,7 +89,8 @@ class Server:
         while self._answers:
             self._take_answer(*self._answers.popleft())
         for descriptor in accept:
-            self._accept(self._listeners[descriptor])
+            for sock, address in self._intake.newcomers(descriptor, self._make_room):
+                self._welcome(sock, address)
         self._expire()
 
     def _patience(self) -> float | None:
@@ -115,45 +98,22 @@ class Server:
         if self._again:
             return 0
         deadlines = [connection.deadline for connection in self._connections.values()]
-        if self._resume_at is not None:
-            deadlines.append(self._resume_at)
+        if self._intake.resume_at is not None:
+            deadlines.append(self._intake.resume_at)
         return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
 
     def _expire(self) -> None:
         now = time.monotonic()
         for connection in [one for one in self._connections.values() if one.deadline <= now]:
             self._throw_out(connection, "deadline")
-        if self._resume_at is not None and self._resume_at <= now:
-            self._resume_at = None
-            for descriptor in self._listeners:
-                self._epoll.modify(descriptor, select.EPOLLIN)
+        self._intake.resume(now)
 
-    def _accept(self, listener: socket.socket) -> None:
-        """Take newcomers. Where there is no descriptor left, one old connection makes room; where that does not help, wait."""
-        evicted = False
-        for _ in range(_ACCEPTS):
-            try:
-                sock, address = listener.accept()
-            except BlockingIOError:
-                return
-            except OSError as error:
-                if error.errno in _LOST:
-                    continue
-                self.traffic.accept_errors += 1
-                if error.errno not in _NO_ROOM or evicted or not self._connections:  # eviction does not help: others took the room
-                    self._pause()
-                    return
-                evicted = True
-                self._throw_out(self._oldest(), "descriptors")
-                continue
-            evicted = False
-            self._welcome(sock, address[0])
-
-    def _pause(self) -> None:
-        """Stop listening for a moment: epoll would report the same waiting client again and again."""
-        self._resume_at = time.monotonic() + _PAUSE
-        for descriptor in self._listeners:
-            self._epoll.modify(descriptor, 0)
+    def _make_room(self) -> bool:
+        """Give up one connection for its descriptor; False where there is none."""
+        if self._connections:
+            self._throw_out(self._oldest(), "descriptors")
+            return True
+        return False
 
     def _welcome(self, sock: socket.socket, address: str) -> None:
         sock.setblocking(False)  # noqa: FBT003

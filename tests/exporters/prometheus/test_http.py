@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from collectors.cardinality import Dropped
 from collectors.model import Family, Kind, Metric, Report
 from exporters.prometheus import connection, server
+from exporters.prometheus.state import SECONDS, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -244,7 +245,7 @@ def test_a_slow_reader_of_a_large_scrape_gets_all_of_it(serve: Serve) -> None:
 
 
 def test_readers_that_never_read_are_thrown_out(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(connection.SECONDS, connection.State.WRITING, 0.2)
+    monkeypatch.setitem(SECONDS, State.WRITING, 0.2)
     report = large(60_000)
     exporter = serve(lambda: [report])
     with socket.create_connection(("127.0.0.1", port(exporter)), timeout=10) as stuck:
