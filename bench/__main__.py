@@ -1,6 +1,7 @@
 """Runs the benches, prints their rows and writes RESULTS.md. `python -m bench [NAME…]`; no name means all.
 
 A bench is a module of this folder with `ISSUE` (a number) and `measure(folder: Path) -> list[Row]`.
+For a quick try: `VITALD_BENCH_SECONDS=20 VITALD_BENCH_MINUTES=1 VITALD_BENCH_SCRAPES=100`; the command is written beside the rows.
 """
 
 from __future__ import annotations
