@@ -40,7 +40,7 @@ class Prometheus:
         )
 
     def query(self, expression: str) -> dict[tuple[str, ...], float]:
-        """Give the present value of each series, by its label values in the order of their names, without `__name__`, `instance` and `job`."""
+        """Give the present value of each series, by its label values in the order of their names; `instance` and `job` left out."""
         query = urllib.parse.urlencode({"query": expression})
         found = {}
         for series in self._get(f"/api/v1/query?{query}")["data"]["result"]:

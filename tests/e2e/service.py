@@ -72,9 +72,10 @@ class Service:
 
     def wait_for_line(self, since: str, words: str, seconds: float = 20) -> dict[str, Any]:
         """Wait for a journal entry with these words in it."""
-        return wait(
+        found: dict[str, Any] = wait(
             lambda: next((e for e in self.journal(since) if words in str(e["MESSAGE"])), None), f"{words!r} in the journal", seconds
         )
+        return found
 
 
 def _inner_pid(process: Path) -> str:

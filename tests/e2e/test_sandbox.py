@@ -22,7 +22,8 @@ NET_RAW = 1 << 13  # linux/capability.h
 
 IMPORT_EVERYTHING = """
 import importlib, pkgutil
-names = [m.name for top in ("collectors", "exporters", "daemon") for m in pkgutil.walk_packages(importlib.import_module(top).__path__, top + ".")]
+tops = ("collectors", "exporters", "daemon")
+names = [m.name for top in tops for m in pkgutil.walk_packages(importlib.import_module(top).__path__, top + ".")]
 for name in names:
     name.endswith("__main__") or importlib.import_module(name)
 for name in ("scapy.all", "rich.table", "pyroute2", "psutil", "bcrypt", "ssl", "ctypes", "yaml"):
