@@ -156,7 +156,7 @@ def test_starts_are_spread_over_the_window() -> None:
             return address
 
         # an address that comes late is asked for in its own slot first
-        Sweeper().run([None] * 128, 1.0, window=0.4, late=late)
+        Sweeper().run([None] * 256, 1.0, window=0.4, late=late)
     gaps = [after - before for before, after in pairwise(starts)]
-    assert len(starts) == 128
+    assert len(starts) == 256
     assert sum(gap > 0.05 for gap in gaps) == 3
