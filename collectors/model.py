@@ -182,6 +182,14 @@ class Collector(ABC, Generic[R]):
     def measure(self, reading: R) -> Iterable[Metric]:
         """Say the newest reading as numbers."""
 
+    def wakes(self) -> Iterable[int]:
+        """Give descriptors that become readable when there is something to look at before the next tick.
+
+        `read()` drains them. Asked after each run that worked, from the thread of that run; the runner then runs the collector at once,
+        though no sooner than a quarter of a second after its last run began.
+        """
+        return ()
+
     @classmethod
     def problems(cls, settings: Any) -> Iterable[str]:  # noqa: ANN401, ARG003
         """Name what is wrong with the files these settings point to: a line each, for `vitald check-config`."""

@@ -17,9 +17,10 @@ from collectors.model import BadInput, Host, InUse, NoSlot, Report
 from collectors.registry import COLLECTORS
 from daemon.board import Board
 from daemon.notify import Notifier
-from daemon.runner import HEARTBEAT_SECONDS, Runner, Track
+from daemon.runner import HEARTBEAT_SECONDS, Runner
 from daemon.selfreport import VERSION, SelfReport
 from daemon.state import StateDirectory
+from daemon.track import Track
 from exporters.prometheus.exporter import Exporter
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from collectors.model import Level, Unavailable
 from collectors.registry import COLLECTORS
-from daemon.runner import Track
+from daemon.track import Track
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

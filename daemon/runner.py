@@ -7,12 +7,12 @@ delaying another. A failure of a collector is caught here, in `tick()`, and nowh
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import logging
 import threading
 import time
-from collections import deque
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from apscheduler.events import EVENT_JOB_MAX_INSTANCES, JobSubmissionEvent
 from apscheduler.executors.debug import DebugExecutor
@@ -20,58 +20,23 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from collectors.cardinality import Caps
-from collectors.model import Report, Unavailable
+from collectors.model import Unavailable
 from daemon.clock import Every, MonotonicZone
+from daemon.wake import Waker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from collectors.cardinality import Dropped
-    from collectors.model import Collector, Verdict
     from daemon.board import Board
+    from daemon.track import Track
 
 log = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 10.0
 MAX_THREADS = 64  # threads appear only as runs overlap; the bound is for collectors that hang and are replaced again and again
 HEARTBEAT = "heartbeat"
-
-
-class Track:
-    """One collector's course: its history, and how its runs have gone."""
-
-    def __init__(self, collector: Collector[Any], settings: Any, dropped: Dropped | None = None) -> None:  # noqa: ANN401 — its own struct
-        self.collector = collector
-        self.settings = settings
-        self.history: deque[Any] = deque(maxlen=collector.keep)
-        self.caps = Caps(dropped)
-        self.begun = threading.Event()
-        self.retired = False
-        self.started: float | None = None  # monotonic; None while no run is out
-        self.success = False
-        self.unavailable: Unavailable | None = None
-        self.failures = 0
-        self.skipped = 0
-        self.duration: float | None = None  # seconds
-        self.last_success: float | None = None  # Unix time
-
-    @property
-    def name(self) -> str:
-        """Name the collector as settings and labels do."""
-        return self.collector.name
-
-    def running_seconds(self) -> float:
-        """Say how long the run that is out has been out; 0 where none is."""
-        started = self.started
-        return 0.0 if started is None else time.monotonic() - started
-
-    def look(self) -> Report:
-        """Go the house's one way: read, judge, measure, report."""
-        self.history.append(self.collector.read())
-        verdicts: list[Verdict] = self.caps.fold_verdicts(self.collector.judge(self.history))
-        metrics = self.caps.fold(self.collector.measure(self.history[-1]))
-        return Report(self.name, time.time(), tuple(verdicts), tuple(metrics))
+WAKE_GAP_SECONDS = 0.25  # a busy descriptor costs four runs a second at most, and the second in which an event must be seen is kept
+_RETURN_SECONDS = 0.02  # what a run needs to hand its thread back: a run planned before that would be skipped
 
 
 class Runner:
@@ -81,6 +46,7 @@ class Runner:
         """`heartbeat` is called from the scheduler's own thread, so that it stops when the scheduler is stuck."""
         self._board = board
         self._tracks: dict[str, Track] = {}
+        self._waker = Waker(self._hasten)
         workers = {"thread_name_prefix": "vitald-run", "initializer": _name_thread, "initargs": ("vitald-run",)}
         self._scheduler = BackgroundScheduler(
             timezone=MonotonicZone(),
@@ -118,6 +84,7 @@ class Runner:
         """Start no more runs, and tell collectors to let go; runs that are out are not waited for."""
         if self._scheduler.running:
             self._scheduler.remove_all_jobs()
+        self._waker.stop()
         for track in self.tracks():
             self._close(track)
 
@@ -151,7 +118,7 @@ class Runner:
         if track.started is not None:  # its instance count went astray, as it does when no thread could be made
             track.skipped += 1
             return
-        began = track.started = time.monotonic()
+        began = track.began = track.started = time.monotonic()
         track.begun.set()
         try:
             report = track.look()
@@ -167,6 +134,27 @@ class Runner:
         finally:
             track.duration = time.monotonic() - began
             track.started = None
+        self._arm(track)
+
+    def _arm(self, track: Track) -> None:
+        if track.retired or not track.success or track.unavailable is not None:
+            return
+        try:
+            self._waker.arm(track.name, track.collector.wakes())
+        except OSError as error:  # closed under us: the next tick asks again
+            log.debug("collector %s cannot be woken: %s", track.name, error)
+
+    def _hasten(self, name: str) -> None:
+        """Bring a collector's next run forward; called from the waker's thread."""
+        track = self._tracks.get(name)
+        if track is None:
+            return
+        wait = max(_RETURN_SECONDS, track.began + WAKE_GAP_SECONDS - time.monotonic())
+        with contextlib.suppress(JobLookupError):  # dropped in this moment
+            job = self._scheduler.get_job(name)
+            when = dt.datetime.now(self._scheduler.timezone) + dt.timedelta(seconds=wait)
+            if job is not None and when < job.next_run_time:
+                job.modify(next_run_time=when)
 
     def _unavailable(self, track: Track, why: Unavailable) -> None:
         if track.unavailable is None or track.unavailable.reason != why.reason:

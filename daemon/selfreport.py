@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from daemon.logs import LineHandler
-    from daemon.runner import Track
     from daemon.state import StateDirectory
+    from daemon.track import Track
 
 VERSION = installed_version("vitald")
 
