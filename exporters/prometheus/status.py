@@ -70,7 +70,11 @@ def page(status: Status, telemetry_path: str) -> bytes:
     bad = sorted((f for f in status.findings if f.verdict.level), key=lambda f: (-f.verdict.level, f.verdict.check, f.verdict.subject))
     level = bad[0].verdict.level if bad else Level.HEALTHY
     name = _text(status.host.get("hostname", "this host"))
-    facts = " · ".join(f"<span>{_text(key.replace('_', ' '))} <b>{_text(value)}</b></span>" for key, value in status.host.items() if value)
+    facts = " · ".join(
+        f"<span>{_text(key.replace('_', ' '))} <b>{_text(value)}</b></span>"
+        for key, value in status.host.items()
+        if value and key != "hostname"
+    )
     style = resources.files(__package__).joinpath("status.css").read_text()
     parts = [
         f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{_WORD[level]}: {name}</title>',
