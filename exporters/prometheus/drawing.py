@@ -29,7 +29,8 @@ def trace(line: Trace) -> str:
         (gone if value is None else good).append(f"M{index * step:.1f} {HEIGHT}v-{height:.1f}h{step * 0.8:.2f}v{height:.1f}z")
     paths = "".join(f'<path class="{name}" d="{"".join(path)}"/>' for name, path in (("v", good), ("x", gone)) if path)
     label = escape(printable(line.label))
-    return f'<svg class="trace" viewBox="0 0 {WIDTH} {HEIGHT}" preserveAspectRatio="none" role="img" aria-label="{label}"><title>{label}</title>{paths}</svg>'
+    frame = f'class="trace" viewBox="0 0 {WIDTH} {HEIGHT}" preserveAspectRatio="none" role="img"'
+    return f'<svg {frame} aria-label="{label}"><title>{label}</title>{paths}</svg>'
 
 
 def bar(shares: Sequence[Share]) -> str:
