@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from collectors.model import BadInput, Collector, Metric, Unavailable
@@ -15,7 +15,8 @@ from collectors.probe.reasons import Outcome, Reason
 from collectors.probe.record import Record
 from collectors.probe.resolver import Resolver
 from collectors.probe.sweep import Sweeper
-from collectors.probe.targets import Target, parse
+from collectors.probe.targets import Address, Target, parse
+from collectors.probe.watch import Watch
 from collectors.settings import Duration, Settings, refuse_unless
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from collectors.model import Host, Verdict
     from collectors.panel import Panel
+    from collectors.probe.diagnosis import Diagnosis
     from collectors.probe.sweep import Planned
 
 SPREAD = 0.8  # of the time that is left beside the timeout: a sweep ends before the next begins, with some to spare
@@ -59,10 +61,11 @@ class ProbeSettings(Settings, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Reading:
-    """The records of all targets on the list, by target as written, and whether each target file was in order."""
+    """The records of all targets, by target as written, whether each target file was in order, and what is known of bad targets."""
 
     records: Mapping[str, Record]
     files: Mapping[str, bool]
+    diagnoses: Mapping[str, Diagnosis] = field(default_factory=dict)
 
 
 class Probe(Collector[Reading]):
@@ -77,6 +80,7 @@ class Probe(Collector[Reading]):
         self._files = target_files.TargetFiles(settings.target_files)
         self._window = min(LONGEST_WINDOW, SPREAD * (settings.every - settings.timeout))
         self._sweeper = Sweeper()
+        self._watch = Watch(host, settings.timeout)
         self._resolver = Resolver(settings.timeout)
         self._targets: tuple[Target, ...] | None = None
         self._records: dict[str, Record] = {}
@@ -91,14 +95,15 @@ class Probe(Collector[Reading]):
             raise Unavailable("unconfigured", "there is nothing to probe: [probe] targets and target_files name no target")
         plan = self._plan()
         outcomes = self._sweeper.run(plan, self._settings.timeout, self._window, self._ask)
-        self._add(self._blame(outcomes))
-        return Reading(self._records, files)
+        texts = [target.text for target in self._targets or ()]
+        self._add(self._watch.blame(texts, plan, self._blame(outcomes)))
+        return Reading(self._records, files, self._watch.after(self._records, self._places()))
 
     def judge(self, readings: Sequence[Reading]) -> Iterator[Verdict]:
         """Give one `tcp_probe` verdict for each target."""
         critical = self._settings.failures_until_critical
         for target, record in readings[-1].records.items():
-            yield judge(target, record, critical)
+            yield judge(target, record, critical, readings[-1].diagnoses.get(target))
 
     def measure(self, reading: Reading) -> Iterator[Metric]:
         """Give every target's series, and every target file's."""
@@ -121,6 +126,7 @@ class Probe(Collector[Reading]):
         """End the sweep that may be out; a hanging look-up is not waited for."""
         self._sweeper.stop()
         self._resolver.close()
+        self._watch.close()
 
     def _listed(self) -> Iterator[Target]:
         """Give the targets of settings and files; with none configured, vitald itself: a canary for the way probes go."""
@@ -141,6 +147,11 @@ class Probe(Collector[Reading]):
 
     def _plan(self) -> Sequence[Planned]:
         return [target.address or self._resolver.ask(target.host, target.port) for target in self._targets or ()]
+
+    def _places(self) -> dict[str, Address]:
+        """Say where each target is, as far as that is known."""
+        places = ((target.text, planned) for target, planned in zip(self._targets or (), self._plan(), strict=True))
+        return {text: planned for text, planned in places if isinstance(planned, Address)}
 
     def _ask(self, index: int) -> Planned:
         assert self._targets is not None  # noqa: S101 — set by read(), for mypy
