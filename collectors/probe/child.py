@@ -62,7 +62,12 @@ class PacketChild:
         """Play all of them, within `seconds` once the child is up; Unavailable where it lacks CAP_NET_RAW or scapy."""
         if not plays:
             return Results({}, "")
-        process = self._start(rate, seconds)
+        if not capability.at_hand():
+            raise Unavailable("permission", "crafted packets need CAP_NET_RAW, which this process does not have")
+        try:
+            process = self._start(rate, seconds)
+        except OSError as error:  # no memory, no process to be had, no interpreter any more
+            return Results({}, f"the packet child could not be started: {error}")
         table: _Table[T] = _Table(process, plays)
         try:
             lines = _Lines(process, time.monotonic() + START_SECONDS)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.collectors.probe.paths import FAR, PathLab, path
+from tests.collectors.probe.paths import FAR, HERE, PathLab, path
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = [pytest.mark.root, pytest.mark.needs("ip", "nft")]
 
@@ -97,7 +100,7 @@ def test_forged_late_and_doubled_answers_are_not_believed(tmp_path: Path) -> Non
     with path(tmp_path) as lab:
         lab.filter(lab.far, "input", "tcp dport { 80, 82 } drop")
         lab.serve(lab.far, "81")
-        lab.start(lab.far, sys.executable, str(Path(__file__).parent / "liar.py"), ready="ready")
+        lab.start(lab.far, sys.executable, str(HERE / "liar.py"), ready="ready")
         said = lab.search(FAR, "10.98.3.2:81", "10.98.3.2:82")["targets"]
         assert not said[FAR]["answered"]
         assert (said["10.98.3.2:81"]["metric"], said["10.98.3.2:81"]["hop"]) == (9001, "")
@@ -109,6 +112,6 @@ def test_without_the_capability_the_rest_of_it_is_there(tmp_path: Path) -> None:
     with path(tmp_path) as lab:
         words = ["setpriv", "--reuid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all", sys.executable]
         order = {"settings": {"targets": [FAR], "every": "2s", "timeout": "300ms"}, "sweeps": 1, "thorough": True}
-        said = json.loads(lab.inside(lab.near, *words, str(Path(__file__).parent / "sweeps.py"), json.dumps(order)))[FAR]
+        said = json.loads(lab.inside(lab.near, *words, str(HERE / "sweeps.py"), json.dumps(order)))[FAR]
         assert "crafted packets need CAP_NET_RAW" in said["message"]
         assert "neighbour REACHABLE; there is no other target to compare with" in said["message"]
