@@ -1,0 +1,79 @@
+"""Since when an interface is as it is, and what it was before. Pure; the collector keeps it in its slot across restarts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Mapping
+
+    from collectors.nic.reading import Nic
+
+MOST_INTERFACES = 1000  # remembered; a hostile host could make more names than a state file should hold
+WATCHED = ("sg", "tso", "gso", "gro", "lro", "tx", "rx")
+
+Fact = str | int | bool
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One fact: its value, since when (Unix seconds, as first seen by us), and the value before, None where there was none."""
+
+    value: Fact
+    since: float
+    before: Fact | None = None
+
+
+Memory = dict[str, dict[str, Change]]  # interface → fact → its change
+
+
+def note(memory: Memory, interface: str, facts: Mapping[str, Fact], now: float) -> bool:
+    """Take down what an interface is now; True where anything is new."""
+    known = memory.setdefault(interface, {}) if len(memory) < MOST_INTERFACES or interface in memory else {}
+    changed = False
+    for name, value in facts.items():
+        old = known.get(name)
+        if old is None or old.value != value:
+            known[name] = Change(value, now, None if old is None else old.value)
+            changed = True
+    return changed
+
+
+def facts(nic: Nic) -> dict[str, Fact]:
+    """Pick what is worth remembering of an interface."""
+    known: dict[str, Fact] = {"mtu": nic.link.mtu, "carrier": bool(nic.link.carrier)}
+    if nic.driver_name:
+        known["driver"] = nic.driver_name
+    return known | {name: state.active for name, state in nic.features.items() if name in WATCHED}
+
+
+def shrink(memory: Memory, present: Container[str]) -> None:
+    """Make room for new interfaces: those that are gone are forgotten once the memory is half full."""
+    if len(memory) > MOST_INTERFACES // 2:
+        for name in [name for name in memory if name not in present]:
+            del memory[name]
+
+
+def dump(memory: Memory) -> dict[str, Any]:
+    """Give it as plain JSON values."""
+    return {
+        interface: {name: [change.value, change.since, change.before] for name, change in facts.items()}
+        for interface, facts in memory.items()
+    }
+
+
+def restore(saved: Any) -> Memory:  # noqa: ANN401 — whatever lay in the slot
+    """Read what `dump` gave; anything else there is forgotten without a word: it is only a memory."""
+    memory: Memory = {}
+    for interface, facts in list(saved.items())[:MOST_INTERFACES] if isinstance(saved, dict) else ():
+        if isinstance(facts, dict):
+            memory[str(interface)] = {str(name): change for name, raw in facts.items() if (change := _change(raw)) is not None}
+    return memory
+
+
+def _change(raw: Any) -> Change | None:  # noqa: ANN401
+    match raw:
+        case [str() | int() as value, int() | float() as since, (None | str() | int()) as before]:
+            return Change(value, float(since), before)
+    return None
