@@ -17,7 +17,7 @@ FOREVER = 0xFFFFFFFF
 _PERMANENT, _TEMPORARY = 0x80, 0x01  # IFA_F_PERMANENT; IFA_F_TEMPORARY, of IPv6 privacy addresses
 _FROM_ROUTERS = {1, 2, 3}  # IFAPROT_KERNEL_LO, _RA, _LL: no client's
 _IFADDR = struct.Struct("=BBBBi")  # struct ifaddrmsg, after the 16 bytes of nlmsghdr
-_HOST_PREFIX = {socket.AF_INET6: 128}
+_DHCPV6_PREFIX = 128
 _TRIES = 5
 
 
@@ -62,11 +62,9 @@ def parse_address(message: bytes, monotonic: float) -> Address | None:
     if len(message) < 16 + _IFADDR.size:
         return None
     family, prefix, flags, _, index = _IFADDR.unpack_from(message, 16)
-    if (
-        family not in {socket.AF_INET, socket.AF_INET6}
-        or prefix != _HOST_PREFIX.get(family, prefix)
-        or flags & _TEMPORARY & -(family == socket.AF_INET6)
-    ):
+    if family not in {socket.AF_INET, socket.AF_INET6}:
+        return None
+    if family == socket.AF_INET6 and (prefix != _DHCPV6_PREFIX or flags & _TEMPORARY):
         return None
     try:
         decoded: Any = part("netlink.rtnl.ifaddrmsg").ifaddrmsg(message)

@@ -10,25 +10,24 @@ import re
 from typing import TYPE_CHECKING
 
 from collectors.nic.ethtool import Driver
-from collectors.nic.features import Feature
+from collectors.nic.features import short_features
 from collectors.nic.files import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from collectors.nic.features import Feature
+
 _MOST_BYTES = 4 << 20
-_LONG_NAMES = {  # ethtool's common.c, off_flag_def
-    "rx-checksumming": "rx",
-    "tx-checksumming": "tx",
-    "scatter-gather": "sg",
-    "tcp-segmentation-offload": "tso",
-    "udp-fragmentation-offload": "ufo",
-    "generic-segmentation-offload": "gso",
-    "generic-receive-offload": "gro",
-    "large-receive-offload": "lro",
-    "rx-vlan-offload": "rxvlan",
-    "tx-vlan-offload": "txvlan",
+_LONG_NAMES = {  # where a short name has one bit only, ethtool prints nothing else (common.c, off_flag_def)
+    "rx-checksumming": "rx-checksum",
+    "udp-fragmentation-offload": "tx-udp-fragmentation",
+    "generic-segmentation-offload": "tx-generic-segmentation",
+    "generic-receive-offload": "rx-gro",
+    "large-receive-offload": "rx-lro",
+    "rx-vlan-offload": "rx-vlan-hw-parse",
+    "tx-vlan-offload": "tx-vlan-hw-insert",
 }
 
 
@@ -39,15 +38,16 @@ def parse_driver(text: str) -> Driver:
 
 
 def parse_features(text: str) -> dict[str, Feature]:
-    """Read what `ethtool -k` printed: the lines of long names, `on` or `off`, `[fixed]`, `[requested on]`."""
-    found = {}
-    for match in re.finditer(r"^([\w-]+): (on|off)(?: \[(fixed|requested on|requested off|not requested)\])?", text, re.MULTILINE):
-        short = _LONG_NAMES.get(match[1])
-        if short is not None:
-            active, note = match[2] == "on", match[3]
-            requested = note == "requested on" or (active and note not in {"requested off", "not requested"})
-            found[short] = Feature(active, requested, note == "fixed")
-    return found
+    """Read what `ethtool -k` printed: `on` or `off`, then `[fixed]`, `[requested on]` or `[requested off]`."""
+    names, states = [], []
+    for match in re.finditer(r"^\s*([\w-]+): (on|off)(?: \[(fixed|requested on|requested off)\])?[ \t]*$", text, re.MULTILINE):
+        active, note = match[2] == "on", match[3]
+        requested = note == "requested on" or (active and note != "requested off")
+        names.append(_LONG_NAMES.get(match[1], match[1]))
+        states.append((note != "fixed", requested, active))
+    available, wanted, active_bits = (sum(1 << at for at, state in enumerate(states) if state[column]) for column in range(3))
+    words = [(bits >> (32 * block)) & 0xFFFFFFFF for block in range(-(-len(names) // 32)) for bits in (available, wanted, active_bits, 0)]
+    return short_features(names, words)
 
 
 def parse_statistics(text: str) -> dict[str, int]:
