@@ -42,7 +42,7 @@ def driver_verdict(nic: Nic, release: str, wall: float) -> Verdict:
         return Verdict("nic_driver", nic.link.name, level, message, evidence | more, mend)
 
     required = nic.wanted.driver
-    if required is not None and name not in {required, rules.MODULES.get(required)}:
+    if required is not None and rules.MODULES.get(name, name) != rules.MODULES.get(required, required):
         return say(
             Level.CRITICAL,
             f"driver is {name or 'unknown'}, should be {required}, since {evidence['since']}",
