@@ -172,7 +172,7 @@ def test_a_flood_of_link_events_ends_in_a_full_look(lab: Namespace) -> None:
     collector = lab.collector("nic", ALL)
     collector.look()
     batch = "\n".join(f"link set one mtu {1500 + n % 2}" for n in range(6000)) + "\nlink add late type veth peer name later\n"
-    path = Path(f"/tmp/{lab.name}.batch")  # noqa: S108 — a name of our own, gone below
+    path = Path(f"/tmp/{lab.name}.batch")
     path.write_text(batch)
     try:
         lab.run(f"ip -batch {path}")
