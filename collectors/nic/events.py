@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from collectors.nic.pyroute import part
 from collectors.nic.rtnetlink import GROUP_LINK, RTM_DELLINK, RTM_NEWLINK, Multicast
 
+_ifinfmsg = part("netlink.rtnl.ifinfmsg").ifinfmsg
 _IFINFO = struct.Struct("=BxHiII")  # struct ifinfomsg, after the 16 bytes of nlmsghdr
 MOST_DECODED = 128  # messages in one drain; beyond that everything is looked at, which is cheaper
 
@@ -33,7 +34,6 @@ class LinkEvents:
 
     def __init__(self) -> None:
         self._multicast = Multicast(GROUP_LINK)
-        self._decode = part("netlink.rtnl.ifinfmsg").ifinfmsg
 
     def news(self) -> News:
         """Take what has come since the last call."""
@@ -59,7 +59,7 @@ class LinkEvents:
     def _name(self, message: bytes) -> str | None:
         """Read IFLA_IFNAME; None where pyroute2 cannot read the message."""
         try:
-            decoded = self._decode(message)
+            decoded = _ifinfmsg(message)
             decoded.decode()
             name = decoded.get_attr("IFLA_IFNAME")
         except Exception:  # noqa: BLE001 — a kernel newer than the library, or a name that is no UTF-8: whatever it raises, we look ourselves

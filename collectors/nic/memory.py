@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -10,6 +12,7 @@ if TYPE_CHECKING:
 
     from collectors.nic.reading import Nic
 
+NEWS_SECONDS = 3600.0  # how long another driver under the same name, or a smaller MTU, is told as news
 MOST_INTERFACES = 1000  # remembered; a hostile host could make more names than a state file should hold
 WATCHED = ("sg", "tso", "gso", "gro", "lro", "tx", "rx")
 
@@ -77,3 +80,11 @@ def _change(raw: Any) -> Change | None:  # noqa: ANN401
         case [str() | int() as value, int() | float() as since, (None | str() | int()) as before]:
             return Change(value, float(since), before)
     return None
+
+
+@lru_cache(maxsize=256)
+def stamp(at: float | None) -> str:
+    """Write Unix time as people and logs read it."""
+    if at is None or not 0 <= at < 4e9:  # noqa: PLR2004 — beyond 2096 the clock is wrong, and time.gmtime may refuse
+        return "unknown"
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))

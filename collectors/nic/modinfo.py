@@ -5,10 +5,12 @@ Only little- and big-endian ELF64 relocatable files are read: what x86-64 and aa
 
 from __future__ import annotations
 
+import importlib
 import lzma
 import struct
+import sys
 import zlib
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from collectors.nic.files import read_regular
 
@@ -86,16 +88,8 @@ def _stream(data: bytes) -> _Stream:
 
 
 def _zstd() -> _Stream:
-    """Give zstd's decompressor: Python's own from 3.14 on, before that its backport."""
-    library: Any
-    try:
-        from compression import zstd as library  # type: ignore[import-not-found,no-redef]  # noqa: PLC0415 — 3.14
-    except ImportError:
-        try:
-            from backports import zstd as library  # noqa: PLC0415 — only hosts with .ko.zst pay for it
-        except ImportError:
-            msg = "zstd needs Python 3.14 or the package backports.zstd"
-            raise Unreadable(msg) from None
+    """Give zstd's decompressor: Python's own from 3.14 on, before that its backport. Only hosts with .ko.zst pay for the import."""
+    library = importlib.import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
     found: _Stream = library.ZstdDecompressor()
     return found
 

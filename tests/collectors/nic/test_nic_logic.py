@@ -14,11 +14,11 @@ from collectors.model import Level
 from collectors.nic.allowance import allowance_verdict
 from collectors.nic.counters import Counters, increase, understand
 from collectors.nic.link import Link, Traffic
+from collectors.nic.memory import stamp
 from collectors.nic.reading import Nic, Sample
 from collectors.nic.recorded import parse_driver, parse_features, parse_statistics
 from collectors.nic.snmp import Tcp, parse_tcp
 from collectors.nic.stall import fallen, stall_verdict
-from collectors.nic.verdicts import stamp
 from collectors.nic.version import Shape, numbers, older, release_key, shape
 
 LINK = Link("ens5", 2, 9001, up=True, carrier=True, carrier_changes=2, physical=True, driver="ena")
