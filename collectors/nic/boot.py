@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from collectors.nic.files import read_text
+from collectors.nic.files import denied, read_text
 from collectors.nic.version import release_key
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _MOST_BYTES = 1 << 20
 _ENVIRONMENTS = ("boot/grub/grubenv", "boot/grub2/grubenv", "boot/efi/EFI/amzn/grubenv", "boot/efi/EFI/redhat/grubenv")
 _MENUS = ("boot/grub/grub.cfg", "boot/grub2/grub.cfg")
+_ENTRIES = "boot/loader/entries"
 _ITEM = re.compile(
     r"""^\s*(?:(?P<kind>menuentry|submenu)\s+(?P<quote>['"])(?P<title>.*?)(?P=quote)(?P<rest>[^\n]*)|linux(?:16|efi)?\s+(?P<image>\S+)|(?P<end>\})\s*$)""",
     re.MULTILINE,
@@ -55,7 +56,8 @@ def next_kernel(root: Path, installed: Sequence[str]) -> tuple[str, str]:
         found = _resolve(asked, menu, installed, newest)
         if found:
             return found, "GRUB_DEFAULT"
-    return newest, "the newest installed"
+    refused = next((path for path in (*_ENVIRONMENTS, *_MENUS, _ENTRIES) if denied(root / path)), "")
+    return newest, f"the newest installed, since /{refused} may not be read" if refused else "the newest installed"
 
 
 def _resolve(asked: str, menu: Sequence[Entry], installed: Sequence[str], newest: str) -> str:
@@ -132,7 +134,7 @@ def _grub_cfg(text: str) -> list[Entry]:
 
 def _bls(root: Path) -> list[Entry]:
     """Read loader entries (title, version, linux), sorted as blscfg does: newest first."""
-    folder = root / "boot/loader/entries"
+    folder = root / _ENTRIES
     try:
         files = sorted(name for name in os.listdir(folder) if name.endswith(".conf"))[:1000]  # noqa: PTH208
     except OSError:

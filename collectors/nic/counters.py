@@ -6,6 +6,7 @@ Counters run since the driver's last reset (before ENA 2.16) or since it was loa
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,8 @@ RESETS = {  # reason → its names; EC2 user guide, troubleshooting-ena.md; amzn
     "poll_starvation": ("suspected_poll_starvation",),
     "suspend": ("suspend",),
 }
+PROOFS = ("bw_in_allowance_exceeded", "conntrack_allowance_available", "missing_tx_cmpl")  # counters whose presence says a version
+KNOWN = frozenset({*AVAILABLE, *PROOFS, *itertools.chain(*ALLOWANCES.values(), *RESETS.values())})  # all names that are read
 GRAVE = frozenset({"tx_timeout", "keep_alive", "admin_queue_pause", "failed", "netdev_watchdog"})  # critical on any increase
 TALKATIVE = frozenset({"ena", "ixgbevf", "virtio_net"})  # drivers whose statistics we know; of others none are read
 
@@ -64,7 +67,7 @@ def understand(driver: str, statistics: Mapping[str, int], tx_timeouts: int) -> 
     resets = {reason: value for reason, names in RESETS.items() if (value := _first(statistics, names)) is not None}
     resets["tx_timeout"] = max(resets.get("tx_timeout", 0), tx_timeouts)
     missing = tuple(names[0] for word, names in ALLOWANCES.items() if word not in allowances) if driver == "ena" else ()
-    return Counters(allowances, _first(statistics, AVAILABLE), resets, missing, frozenset(_proofs(statistics)))
+    return Counters(allowances, _first(statistics, AVAILABLE), resets, missing, frozenset(name for name in PROOFS if name in statistics))
 
 
 def increase(before: Mapping[str, int], now: Mapping[str, int]) -> dict[str, int]:
@@ -78,7 +81,3 @@ def increase(before: Mapping[str, int], now: Mapping[str, int]) -> dict[str, int
 
 def _first(statistics: Mapping[str, int], names: tuple[str, ...]) -> int | None:
     return next((statistics[name] for name in names if name in statistics), None)
-
-
-def _proofs(statistics: Mapping[str, int]) -> list[str]:
-    return [name for name in ("bw_in_allowance_exceeded", "conntrack_allowance_available", "missing_tx_cmpl") if name in statistics]

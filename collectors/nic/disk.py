@@ -42,11 +42,13 @@ def _print(root: Path, path: str) -> tuple[str, int, int, int] | None:
 
 
 def look(root: Path, drivers: tuple[str, ...], machine: str) -> Disk | None:
-    """Read kernels, modules and the boot menu; None where there is no /lib/modules (a container) or it may not be read."""
+    """Read kernels, modules and the boot menu; None where there is no /lib/modules or nothing in it: a container."""
     try:
         found = releases(root)
-    except OSError:
+    except FileNotFoundError:
         return None
+    except OSError as error:
+        return Disk(problem=f"{error.filename}: {error.strerror}")
     kernels = tuple(read_kernel(root, release, drivers, machine) for release in found)
     bootable = [kernel.release for kernel in kernels if kernel.bootable] or [kernel.release for kernel in kernels]
     return Disk(kernels, *next_kernel(root, bootable)) if kernels else None

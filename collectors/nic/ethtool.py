@@ -7,6 +7,7 @@ take that) and sizes the statistics buffer exactly, which the kernel overruns wh
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import socket
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING
 from collectors.nic.features import Feature, short_features
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping
 
 _SIOCETHTOOL = 0x8946
 _GDRVINFO, _GSTRINGS, _GSTATS, _GSSET_INFO, _GFEATURES = 0x03, 0x1B, 0x1D, 0x37, 0x3A
@@ -48,7 +49,7 @@ class Ethtool:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
         self._feature_names: tuple[str, ...] = ()
         self._decoded: dict[bytes, Mapping[str, Feature]] = {}
-        self._names: dict[tuple[str, Driver], tuple[str, ...]] = {}
+        self._places: dict[tuple[str, Driver], tuple[tuple[int, str], ...]] = {}  # the wanted statistics: place among all, name
 
     def close(self) -> None:
         """Let go of the socket."""
@@ -76,25 +77,32 @@ class Ethtool:
             known = self._decoded[state] = short_features(self._feature_names, struct.unpack_from(f"={4 * blocks}I", state, 8))
         return known
 
-    def statistics(self, interface: str, driver: Driver) -> dict[str, int]:
-        """Read the driver's own counters by name. `driver` is what `driver()` just said: it says how many there are."""
+    def statistics(self, interface: str, driver: Driver, wanted: Container[str] | None = None) -> dict[str, int]:
+        """Read the driver's own counters by name, all or the wanted ones. `driver` is what `driver()` just said: how many there are.
+
+        EAGAIN where their number changes meanwhile: a reset, or another number of queues.
+        """
         if not 0 < driver.statistics <= MOST_STATISTICS:
             return {}
-        names = self._names.get((interface, driver))
-        if names is None:
-            self._names = {key: value for key, value in self._names.items() if key[0] != interface}
-            names = self._names[interface, driver] = self._strings(interface, _SS_STATS, driver.statistics)
-        reply = array("Q", bytes(8 * (1 + len(names) + _SPARE)))
-        reply[0] = _pair(_GSTATS, len(names))
+        places = self._places.get((interface, driver))
+        if places is None:
+            names = self._strings(interface, _SS_STATS, driver.statistics)
+            if len(names) != driver.statistics:
+                raise OSError(errno.EAGAIN, "the number of statistics changed", interface)
+            places = tuple((at, name) for at, name in enumerate(names, 1) if wanted is None or name in wanted)
+            self.forget(interface)
+            self._places[interface, driver] = places
+        reply = array("Q", bytes(8 * (1 + driver.statistics + _SPARE)))
+        reply[0] = _pair(_GSTATS, driver.statistics)
         self._ask(interface, reply)
-        if struct.unpack_from("=II", reply)[1] != len(names):  # a reset or another number of queues: these are other counters
-            del self._names[interface, driver]
-            return {}
-        return dict(zip(names, reply[1:], strict=False))
+        if struct.unpack_from("=II", reply)[1] != driver.statistics:
+            self.forget(interface)  # these are other counters
+            raise OSError(errno.EAGAIN, "the number of statistics changed", interface)
+        return {name: reply[at] for at, name in places}
 
     def forget(self, interface: str) -> None:
         """Drop what was remembered of an interface that has gone."""
-        self._names = {key: value for key, value in self._names.items() if key[0] != interface}
+        self._places = {key: value for key, value in self._places.items() if key[0] != interface}
 
     def _count(self, interface: str, which: int) -> int:
         reply = array("B", struct.pack("=IIQI", _GSSET_INFO, 0, 1 << which, 0))
@@ -114,7 +122,7 @@ class Ethtool:
         name = os.fsencode(interface)
         if len(name) > _NAME:
             msg = f"{interface!r} is longer than an interface's name can be"
-            raise OSError(msg)
+            raise OSError(errno.ENODEV, msg)
         fcntl.ioctl(self._socket, _SIOCETHTOOL, struct.pack("16sP16x", name, reply.buffer_info()[0]))
 
 

@@ -31,9 +31,41 @@ def read_text(path: Path, most: int) -> str:
         return ""
 
 
+def denied(path: Path) -> bool:
+    """Say whether it is there, or may be, but not for us."""
+    try:
+        os.close(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK))
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def mtime(path: Path) -> float:
-    """Give the time of the last change, in Unix seconds; 0 where there is no such path."""
+    """Give the time of the last change of what is in it, in Unix seconds; 0 where there is no such path."""
     try:
         return path.stat().st_mtime
     except OSError:
         return 0.0
+
+
+def ctime(path: Path) -> float:
+    """Give the time of the last change, also of name, place or owner: packages bring modification times of their own along."""
+    try:
+        return path.stat().st_ctime
+    except OSError:
+        return 0.0
+
+
+def within(root: Path, path: str) -> Path:
+    """Give the place under a root that is not ours where an absolute link means that root, as it does to the host booted from it.
+
+    A link in the last part only: what `/lib/modules/KERNEL/build` and weak-updates are.
+    """
+    place = root / path
+    try:
+        target = os.readlink(place)  # noqa: PTH115 — the text, not a path
+    except OSError:
+        return place
+    return root / target.lstrip("/") if target.startswith("/") else place

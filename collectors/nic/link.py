@@ -28,6 +28,8 @@ class Link:
     module: str = ""
     tx_timeouts: int = 0
     queues: int = 0
+    module_version: str = ""  # of the loaded module, where it states one
+    srcversion: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,8 @@ def read_link(sys: Path, name: str) -> Link | None:
         module=_target(base + "device/driver/module") if driver else "",
         tx_timeouts=timeouts,
         queues=queues,
+        module_version=(_text(base + "device/driver/module/version") or "") if driver else "",
+        srcversion=(_text(base + "device/driver/module/srcversion") or "") if driver else "",
     )
 
 

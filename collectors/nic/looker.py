@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING
 
-from collectors.nic.counters import SILENT, TALKATIVE, understand
+from collectors.nic.counters import KNOWN, SILENT, TALKATIVE, understand
 from collectors.nic.ethtool import Ethtool
 from collectors.nic.link import Link, Traffic, interfaces, read_carrier_changes, read_link, read_traffic
 from collectors.nic.policy import wanted
@@ -42,7 +43,10 @@ class Looker:
         link = read_link(self._sys, name)
         if link is None:
             return None
-        driver, features, counters = self._ask(link)
+        try:
+            driver, features, counters = self._ask(link, before)
+        except OSError:
+            return None
         called = driver.name if driver else link.driver
         asked = before.wanted if before is not None and before.driver_name == called else wanted(self._policies, name, called)
         nic = Nic(link, driver, features, counters, before.changes if before is not None else {}, asked)
@@ -73,23 +77,33 @@ class Looker:
         if self._ethtool is not None:
             self._ethtool.close()
 
-    def _ask(self, link: Link) -> tuple[Driver | None, Mapping[str, Feature], Counters]:
-        """Ask the driver; whatever it cannot say, or can say no more, is left out."""
+    def _ask(self, link: Link, before: Nic | None) -> tuple[Driver | None, Mapping[str, Feature], Counters]:
+        """Ask the driver; whatever it cannot say is left out. OSError where the interface has gone meanwhile."""
         plain = understand(link.driver, {}, link.tx_timeouts) if link.physical and link.driver != "ena" else SILENT
         try:
             if self._ethtool is None:
                 self._ethtool = Ethtool() if self.live else RecordedEthtool(self._recorded)
             driver = self._ethtool.driver(link.name)
-        except OSError:
+        except OSError as error:
+            _raise_if_gone(error)
             return None, {}, plain
         try:
             features = self._ethtool.features(link.name)
-        except OSError:
+        except OSError as error:
+            _raise_if_gone(error)
             features = {}
         if driver.name not in TALKATIVE:
             return driver, features, plain
         try:
-            counted = self._ethtool.statistics(link.name, driver)
-        except OSError:
+            counted = self._ethtool.statistics(link.name, driver, KNOWN)
+        except OSError as error:
+            _raise_if_gone(error)
+            if error.errno == errno.EAGAIN:  # it is just resetting: what it counts is seen at the next look
+                return driver, features, before.counters if before is not None else plain
             counted = {}
         return driver, features, understand(driver.name, counted, link.tx_timeouts)
+
+
+def _raise_if_gone(error: OSError) -> None:
+    if error.errno == errno.ENODEV:
+        raise error

@@ -77,5 +77,5 @@ def _modules(reading: Reading) -> Iterator[Metric]:
     used = {module_of(nic) for nic in reading.nics if nic.link.physical}
     for kernel in reading.disk.kernels if reading.disk else ():
         for driver, module in kernel.modules.items():
-            if driver in used:
+            if driver in used and module.origin:
                 yield Metric(MODULE, 1, (driver, kernel.release, module.version, module.srcversion, module.origin))

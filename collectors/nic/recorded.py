@@ -14,7 +14,7 @@ from collectors.nic.features import short_features
 from collectors.nic.files import read_regular
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping
     from pathlib import Path
 
     from collectors.nic.features import Feature
@@ -70,9 +70,9 @@ class RecordedEthtool:
         """Read `k`."""
         return parse_features(self._text(interface, "k"))
 
-    def statistics(self, interface: str, driver: Driver) -> dict[str, int]:  # noqa: ARG002 — the ioctls need to know it
+    def statistics(self, interface: str, driver: Driver, wanted: Container[str] | None = None) -> dict[str, int]:  # noqa: ARG002 — the ioctls need to know it
         """Read `S`."""
-        return parse_statistics(self._text(interface, "S"))
+        return {name: value for name, value in parse_statistics(self._text(interface, "S")).items() if wanted is None or name in wanted}
 
     def forget(self, interface: str) -> None:
         """Nothing is remembered."""
