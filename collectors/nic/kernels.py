@@ -24,9 +24,9 @@ _INITRAMFS = ("boot/initrd.img-{0}", "boot/initramfs-{0}.img", "boot/initrd-{0}"
 
 @dataclass(frozen=True, slots=True)
 class Module:
-    """A driver's module in one kernel. `origin`: `in-tree`, `dkms` (or another outside the kernel's tree), `missing`, or
-    empty where we cannot tell.
+    """A driver's module in one kernel.
 
+    `origin`: `in-tree`, `dkms` (or another outside the kernel's tree), `missing`, or empty where we cannot tell.
     `problem` says why a file that is there cannot be used, `unread` why we cannot tell.
     `initramfs`: `absent`, `older` (than the module: it may hold an old copy), `newer`.
     """

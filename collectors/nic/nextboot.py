@@ -125,7 +125,7 @@ def _changed(it: Prospect) -> str:
         return f"has only its in-tree {name}; in use is {it.loaded or 'one'} from DKMS: the driver would change"
     if shape(it.loaded, "") in {Shape.GITHUB, Shape.OWN} and not module.version:
         return f"has {name} as the kernel's own build; in use is {it.loaded}: the driver would change"
-    if it.loaded and older(module.version, it.loaded):
+    if numbers(module.version) and numbers(it.loaded) and older(module.version, it.loaded):
         return f"has {name} {module.version}, older than {it.loaded}, which is in use"
     return ""
 

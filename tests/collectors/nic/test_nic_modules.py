@@ -8,8 +8,10 @@ import lzma
 import os
 import random
 import shutil
+import struct
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +29,7 @@ from collectors.nic.modinfo import Unreadable, parse_modinfo, read_modinfo
 from collectors.nic.nextboot import next_boot_verdicts
 from collectors.nic.policy import Wanted
 from collectors.nic.reading import Nic, Reading
+from tests.collectors.nic.nic_lab import ENVIRONMENT, REPOSITORY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -213,6 +216,35 @@ def test_a_kernel_that_is_being_installed_is_not_judged_harshly_yet(host: Path) 
     assert "a build may still be running" in verdict.message
 
 
+@pytest.mark.fault(36)
+def test_a_kernel_that_is_installed_and_removed_while_we_look_does_no_harm(host: Path) -> None:
+    older, newest = releases(host)
+    source, target, stop = host / "aside", host / "lib/modules" / newest, threading.Event()
+    shutil.copytree(target, source)
+
+    def churn() -> None:
+        while not stop.is_set():
+            shutil.rmtree(target)
+            (host / f"boot/vmlinuz-{newest}").unlink(missing_ok=True)
+            shutil.copytree(source, target)
+            (host / f"boot/vmlinuz-{newest}").touch()
+
+    installer = threading.Thread(target=churn)
+    installer.start()
+    seen = set()
+    try:
+        for _ in range(150):
+            signature(host)
+            verdict = judged(host, after=0.0)
+            seen.add((verdict.evidence["next_kernel"], verdict.level))
+    finally:
+        stop.set()
+        installer.join()
+    assert {level for _, level in seen} <= {Level.HEALTHY, Level.WARNING}
+    assert {kernel for kernel, _ in seen} <= {older, newest}
+    assert judged(host).level == Level.HEALTHY
+
+
 @pytest.mark.fault(26)
 def test_a_module_that_is_a_directory_or_a_fifo_holds_nobody_up(host: Path) -> None:
     newest = releases(host)[-1]
@@ -223,14 +255,79 @@ def test_a_module_that_is_a_directory_or_a_fifo_holds_nobody_up(host: Path) -> N
     path.rmdir()
     os.mkfifo(path)
     assert read_module(host, newest, "ixgbevf", MACHINE).problem.endswith("not a regular file")
+    verdict = judged(host)
+    assert verdict.level == Level.CRITICAL
+    assert "cannot load ixgbevf" in verdict.message
+
+
+@pytest.mark.parametrize(("damage", "words"), [("truncated", "the file is truncated"), ("foreign", "built for another architecture")])
+def test_a_next_kernel_with_a_damaged_module_is_told(host: Path, damage: str, words: str) -> None:
+    path = host / "lib/modules" / releases(host)[-1] / MODULES["ixgbevf"]
+    content = bytearray(path.read_bytes())
+    if damage == "foreign":
+        struct.pack_into("<H", content, 18, 183 if MACHINE == "x86_64" else 62)  # elf.h: e_machine
+    path.write_bytes(content[: len(content) // 2] if damage == "truncated" else content)
+    verdict = judged(host)
+    assert verdict.level == Level.CRITICAL
+    assert words in verdict.message
+    assert verdict.mend
+
+
+def test_the_loaded_driver_is_what_the_next_one_is_compared_with(host: Path) -> None:
+    verdict = judged(host, running=1, loaded="4.1.2")  # the very kernel that runs: its DKMS module was taken off the disk since
+    assert verdict.level == Level.WARNING
+    assert "in use is 4.1.2: the driver would change" in verdict.message
+    assert judged(host, running=1, loaded="4.1.0-k").level == Level.HEALTHY  # upstream dropped its numbers: no other driver
 
 
 @pytest.mark.fault(13)
-def test_no_kernels_and_unreadable_ones_mean_no_verdict(tmp_path: Path) -> None:
+def test_no_kernels_mean_no_verdict(tmp_path: Path) -> None:
     assert look(tmp_path, ("ena",), MACHINE) is None
     (tmp_path / "lib/modules").mkdir(parents=True)
     assert look(tmp_path, ("ena",), MACHINE) is None
     assert list(next_boot_verdicts(Reading(0.0, "6.1.0", (nic(),)))) == []
+
+
+UNPRIVILEGED = """
+import os, sys, time
+from pathlib import Path
+from tests.collectors.nic.test_nic_modules import MACHINE, Reading, next_boot_verdicts, nic
+from collectors.nic.disk import look
+import encodings.idna, lzma, zlib
+os.setgroups([]); os.setresgid(54321, 54321, 54321); os.setresuid(54321, 54321, 54321)
+disk = look(Path(sys.argv[1]), ("ixgbevf",), MACHINE)
+(verdict,) = next_boot_verdicts(Reading(time.time() + 3600, sys.argv[2], (nic(),), disk=disk))
+print(int(verdict.level), verdict.message, verdict.evidence.get("chosen_by", ""), sep="|")
+"""
+
+
+@pytest.mark.root
+@pytest.mark.fault(13)
+@pytest.mark.parametrize(
+    ("closed", "level", "words"),
+    [
+        ("lib/modules", 1, "cannot tell which driver the next boot brings: {root}/lib/modules: Permission denied"),
+        (
+            "lib/modules/{newest}",
+            1,
+            "cannot tell whether the next kernel {newest} has ixgbevf: {root}/lib/modules/{newest}/mod",
+        ),
+        ("lib/modules/{newest}/kernel", 1, "cannot tell whether the next kernel {newest} has ixgbevf: kernel/drivers"),
+        ("boot/grub2", 0, "|the newest installed, since /boot/grub2/grubenv may not be read"),
+    ],
+)
+def test_what_may_not_be_read_is_said_and_is_no_missing_driver(host: Path, closed: str, level: int, words: str) -> None:
+    newest = releases(host)[-1]
+    (host / "boot/grub2").mkdir()
+    for folder in (host, *host.parents):
+        if folder.stat().st_uid == 0 and folder != Path("/"):
+            folder.chmod(folder.stat().st_mode | 0o111)
+    (host / closed.format(newest=newest)).chmod(0o700)
+    done = subprocess.run(
+        [sys.executable, "-c", UNPRIVILEGED, host, newest], cwd=REPOSITORY, check=True, capture_output=True, text=True, env=ENVIRONMENT
+    )
+    assert done.stdout.startswith(f"{level}|")
+    assert words.format(root=host, newest=newest) in done.stdout
 
 
 GRUB = """
