@@ -43,13 +43,13 @@ def shaped(name: str, samples: tuple[Sample, ...]) -> tuple[dict[str, int], floa
     return _grown(name, samples, "allowances")
 
 
-def reset(name: str, samples: tuple[Sample, ...]) -> dict[str, int]:
-    """Say for which reasons the driver reset itself within the last minute."""
-    return _grown(name, samples, "resets")[0]
+def reset(name: str, samples: tuple[Sample, ...], within: float = NOW_SECONDS) -> dict[str, int]:
+    """Say for which reasons the driver reset itself within the last seconds."""
+    return _grown(name, samples, "resets", within)[0]
 
 
-def _grown(name: str, samples: tuple[Sample, ...], table: str) -> tuple[dict[str, int], float]:
-    recent = [sample for sample in samples if samples[-1].at - sample.at <= NOW_SECONDS and name in sample.counters]
+def _grown(name: str, samples: tuple[Sample, ...], table: str, within: float = NOW_SECONDS) -> tuple[dict[str, int], float]:
+    recent = [sample for sample in samples if samples[-1].at - sample.at <= within and name in sample.counters]
     total: dict[str, int] = {}
     for before, after in itertools.pairwise(recent):
         was: Mapping[str, int] = getattr(before.counters[name], table)
@@ -64,7 +64,8 @@ def allowance_verdict(nic: Nic, samples: tuple[Sample, ...]) -> Verdict | None:
     if not counters.allowances and not counters.missing:
         return None
     grown, seconds = shaped(name, samples)
-    evidence: dict[str, Any] = {"exceeded": dict(counters.allowances), "within_seconds": round(seconds), "available": counters.available}
+    facts = {"exceeded": dict(counters.allowances), "within_seconds": round(seconds), "available": counters.available}
+    evidence: dict[str, Any] = {key: value for key, value in facts.items() if value not in ({}, None)}
     if grown:
         worst = "conntrack" if "conntrack" in grown else max(grown, key=lambda what: grown[what])
         said = ", ".join(
@@ -81,7 +82,7 @@ def allowance_verdict(nic: Nic, samples: tuple[Sample, ...]) -> Verdict | None:
             "nic_allowance", name, level, f"{left} tracked connections left before new ones are dropped", evidence, _MENDS["conntrack"]
         )
     if counters.missing:
-        text = f"the driver does not count {', '.join(counters.missing)}: shaping by EC2 cannot be seen"
+        text = f"the driver does not count {', '.join(counters.missing)} allowances: shaping by EC2 cannot be seen"
         mend = "update the ENA driver to 2.2.10 or newer (https://github.com/amzn/amzn-drivers), or the kernel"
         return Verdict("nic_allowance", name, Level.WARNING, text, evidence | {"missing": counters.missing}, mend)
     return Verdict("nic_allowance", name, Level.HEALTHY, "", evidence)

@@ -49,7 +49,7 @@ TALKATIVE = frozenset({"ena", "ixgbevf", "virtio_net"})  # drivers whose statist
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """What of a driver's statistics has a name of ours. `missing` are the counters that this driver should have and has not."""
+    """What of a driver's statistics has a name of ours. `missing` are the allowances that this driver should count and does not."""
 
     allowances: Mapping[str, int] = field(default_factory=dict)
     available: int | None = None
@@ -66,7 +66,7 @@ def understand(driver: str, statistics: Mapping[str, int], tx_timeouts: int) -> 
     allowances = {word: value for word, names in ALLOWANCES.items() if (value := _first(statistics, names)) is not None}
     resets = {reason: value for reason, names in RESETS.items() if (value := _first(statistics, names)) is not None}
     resets["tx_timeout"] = max(resets.get("tx_timeout", 0), tx_timeouts)
-    missing = tuple(names[0] for word, names in ALLOWANCES.items() if word not in allowances) if driver == "ena" else ()
+    missing = tuple(word for word in ALLOWANCES if word not in allowances) if driver == "ena" else ()
     return Counters(allowances, _first(statistics, AVAILABLE), resets, missing, frozenset(name for name in PROOFS if name in statistics))
 
 

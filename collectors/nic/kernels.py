@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -70,15 +71,18 @@ def releases(root: Path) -> list[str]:
 
 
 def read_kernel(root: Path, release: str, drivers: tuple[str, ...], machine: str) -> Kernel:
-    """Look at one kernel; a folder that vanishes meanwhile has nothing in it."""
+    """Look at one kernel; a folder that vanishes meanwhile has nothing in it, and has changed now."""
     folder = root / "lib/modules" / release
     images = [root / image.format(release) for image in _IMAGES]
+    modules = {driver: read_module(root, release, driver, machine) for driver in drivers}
+    around = [(folder / module.path).parent for module in modules.values() if module.path]  # removing begins at the leaves
+    times = [ctime(path) for path in (folder, folder / "modules.dep", folder / "updates/dkms", *around, *images)]
     return Kernel(
         release,
         bootable=any(os.path.isfile(image) for image in images),  # noqa: PTH113 — Path.is_file raises where we may not look
         headers=os.path.isfile(within(root, f"lib/modules/{release}/build") / "Makefile"),  # noqa: PTH113
-        changed=max(ctime(path) for path in (folder, folder / "modules.dep", folder / "updates/dkms", *images)),
-        modules={driver: read_module(root, release, driver, machine) for driver in drivers},
+        changed=max(times) if times[0] else time.time(),
+        modules=modules,
     )
 
 

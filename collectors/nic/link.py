@@ -15,11 +15,14 @@ _LONGEST = 4096  # sysfs gives a page at most
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One interface. `carrier` is None where the interface is down or the driver cannot say; `physical`: a device is behind it."""
+    """One interface. `mtu` is None where it cannot be read, `carrier` where the interface is down or the driver cannot say.
+
+    `physical`: a device is behind it.
+    """
 
     name: str
     index: int
-    mtu: int
+    mtu: int | None
     up: bool
     carrier: bool | None
     carrier_changes: int
@@ -59,7 +62,7 @@ def read_link(sys: Path, name: str) -> Link | None:
     return Link(
         name=name,
         index=index,
-        mtu=_number(base + "mtu") or 0,
+        mtu=_number(base + "mtu"),
         up=bool(_hexadecimal(flags) & _IFF_UP),
         carrier=None if carrier is None else bool(carrier),
         carrier_changes=_number(base + "carrier_changes") or 0,

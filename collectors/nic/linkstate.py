@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from collectors.model import Level, Verdict
-from collectors.nic.memory import NEWS_SECONDS, stamp
+from collectors.nic.allowance import grave, reset
+from collectors.nic.memory import NEWS_SECONDS, since, stamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -13,28 +15,23 @@ if TYPE_CHECKING:
     from collectors.nic.reading import Nic, Reading, Sample
 
 FLAP_SECONDS = 300.0
+_RESET_MEND = "dmesg | tail; is a vCPU starved (top: steal, softirq)? then update the driver, else ask AWS support"
 
 
 def mtu_verdict(nic: Nic, wall: float) -> Verdict:
     """Judge the MTU: as policy asks, and not silently smaller than it was."""
-    name, mtu, change = nic.link.name, nic.link.mtu, nic.changes.get("mtu")
-    since = stamp(change.since if change else None)
-    evidence = {"mtu": mtu, "since": since}
-    if nic.wanted.mtu is not None and mtu != nic.wanted.mtu:
-        text = f"MTU is {mtu}, should be {nic.wanted.mtu}, since {since}"
-        return Verdict("nic_mtu", name, Level.WARNING, text, evidence, f"ip link set {name} mtu {nic.wanted.mtu}")
+    name, mtu, change, wanted = nic.link.name, nic.link.mtu, nic.changes.get("mtu"), nic.wanted.mtu
     before = change.before if change else None
-    if (
-        nic.wanted.mtu is None
-        and change is not None
-        and isinstance(before, int)
-        and before > mtu
-        and 0 <= wall - change.since < NEWS_SECONDS
-    ):
-        text = f"MTU fell from {before} to {mtu} at {since}"
-        return Verdict(
-            "nic_mtu", name, Level.WARNING, text, evidence | {"before": before}, f"ip link set {name} mtu {before}, if nobody meant it"
-        )
+    evidence = {"mtu": mtu, "since": since(change).removeprefix("since ")}
+    mend = f"ip link set {quote(name)} mtu"
+    if mtu is None:
+        return Verdict("nic_mtu", name, Level.HEALTHY, "the MTU cannot be read")
+    if wanted is not None and mtu != wanted:
+        return Verdict("nic_mtu", name, Level.WARNING, f"MTU is {mtu}, should be {wanted}, {since(change)}", evidence, f"{mend} {wanted}")
+    fell = wanted is None and change is not None and isinstance(before, int) and before > mtu
+    if change is not None and fell and 0 <= wall - change.since < NEWS_SECONDS:
+        text = f"MTU fell from {before} to {mtu} at {stamp(change.since)}"
+        return Verdict("nic_mtu", name, Level.WARNING, text, evidence | {"before": before}, f"{mend} {before}, if nobody meant it")
     return Verdict("nic_mtu", name, Level.HEALTHY, "", evidence)
 
 
@@ -53,16 +50,14 @@ def _link(nic: Nic, samples: tuple[Sample, ...]) -> Verdict:
     link = nic.link
     evidence = {"up": link.up, "carrier": link.carrier, "carrier_changes": link.carrier_changes}
     if link.up and link.carrier is False:
-        change = nic.changes.get("carrier")
-        text = f"no carrier, since {stamp(change.since if change else None)}"
-        return Verdict(
-            "nic_link",
-            link.name,
-            Level.CRITICAL,
-            text,
-            evidence,
-            "dmesg | tail; on EC2: detach and attach the interface, or reboot the instance",
-        )
+        text, mend = f"no carrier, {since(nic.changes.get('carrier'))}", "dmesg | tail; on EC2: detach and attach the interface, or reboot"
+        return Verdict("nic_link", link.name, Level.CRITICAL, text, evidence, mend)
+    resets = reset(link.name, samples, FLAP_SECONDS)
+    if resets:
+        said = ", ".join(f"{reason} {count}" for reason, count in resets.items())
+        text = f"the driver reset itself or stood still within {FLAP_SECONDS / 60:.0f} minutes: {said}"
+        level = Level.CRITICAL if grave(resets) else Level.WARNING
+        return Verdict("nic_link", link.name, level, text, evidence | {"resets": resets}, _RESET_MEND)
     flaps = _flaps(link.name, link.carrier_changes, samples)
     if flaps > 1:  # one change is somebody switching it on
         text = f"the carrier changed {flaps} times within {FLAP_SECONDS / 60:.0f} minutes"

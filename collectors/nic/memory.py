@@ -45,7 +45,9 @@ def note(memory: Memory, interface: str, facts: Mapping[str, Fact], now: float) 
 
 def facts(nic: Nic) -> dict[str, Fact]:
     """Pick what is worth remembering of an interface."""
-    known: dict[str, Fact] = {"mtu": nic.link.mtu, "carrier": bool(nic.link.carrier)}
+    known: dict[str, Fact] = {"carrier": bool(nic.link.carrier)}
+    if nic.link.mtu is not None:
+        known["mtu"] = nic.link.mtu
     if nic.driver_name:
         known["driver"] = nic.driver_name
     return known | {name: state.active for name, state in nic.features.items() if name in WATCHED}
@@ -88,3 +90,10 @@ def stamp(at: float | None) -> str:
     if at is None or not 0 <= at < 4e9:  # noqa: PLR2004 — beyond 2096 the clock is wrong, and time.gmtime may refuse
         return "unknown"
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
+
+
+def since(change: Change | None) -> str:
+    """Say since when; of what was so at our first look only that it is older."""
+    if change is None:
+        return "since when is unknown"
+    return f"since {'before ' if change.before is None else ''}{stamp(change.since)}"

@@ -60,7 +60,8 @@ def _interface(nic: Nic) -> Iterator[Metric]:
     link, name = nic.link, nic.link.name
     if nic.driver is not None:
         yield Metric(DRIVER, 1, (name, nic.driver.name, nic.driver.version, nic.driver.firmware, nic.driver.bus))
-    yield Metric(MTU, link.mtu, (name,))
+    if link.mtu is not None:
+        yield Metric(MTU, link.mtu, (name,))
     yield Metric(CARRIER, int(bool(link.carrier)), (name,))
     yield Metric(CARRIER_CHANGES, link.carrier_changes, (name,))
     for feature, state in nic.features.items():

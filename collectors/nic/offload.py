@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from collectors.model import Level, Verdict
 from collectors.nic import rules
-from collectors.nic.memory import stamp
+from collectors.nic.memory import since
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +27,7 @@ def offload_verdict(nic: Nic, release: str) -> Verdict:
     if not wrong:
         return Verdict("nic_offload", nic.link.name, Level.HEALTHY, "", _offloads(nic))
     switches = " ".join(f"{name} {'on' if on else 'off'}" for name, on, changeable, _ in wrong if changeable)
-    mend = f"ethtool -K {nic.link.name} {switches}" if switches else "this driver cannot switch it: change nic.policy"
+    mend = f"ethtool -K {quote(nic.link.name)} {switches}" if switches else "this driver cannot switch it: change nic.policy"
     return Verdict("nic_offload", nic.link.name, Level.WARNING, "; ".join(text for *_, text in wrong), _offloads(nic), mend)
 
 
@@ -39,8 +40,7 @@ def _drift(nic: Nic) -> Iterator[tuple[str, bool, bool, str]]:
         if state is None or state.active == on or (state.fixed and on):
             continue
         change = nic.changes.get(name)
-        since = stamp(change.since if change else None)
-        yield name, on, not state.fixed, f"{name} is {_spoken(state)}, should be {'on' if on else 'off'}, since {since}: {reason}"
+        yield name, on, not state.fixed, f"{name} is {_spoken(state)}, should be {'on' if on else 'off'}, {since(change)}: {reason}"
 
 
 def _spoken(state: Feature) -> str:
@@ -65,14 +65,19 @@ def _xen(nic: Nic, release: str) -> Verdict | None:
     if state is None or "sg" in nic.wanted.offloads:
         return None
     linearises = kernel_number(release) >= rules.XEN_LINEARISES
-    evidence: dict[str, Any] = {"sg": _spoken(state), "mtu": nic.link.mtu, "kernel": release, "facts": rules.XEN_ROCKET}
+    evidence: dict[str, Any] = {"sg": _spoken(state), "mtu": nic.link.mtu, "kernel": release}
     if linearises and not state.active and not state.fixed:
         text = (
             f"sg is {_spoken(state)}: this kernel needs no rocket workaround (it linearises such packets), pays throughput for it "
             f"and lowers the MTU to 1500 (now {nic.link.mtu}). {rules.XEN_ROCKET}"
         )
         return Verdict(
-            "nic_offload", name, Level.WARNING, text, evidence, f"ethtool -K {name} sg on && ip link set {name} mtu {rules.JUMBO}"
+            "nic_offload",
+            name,
+            Level.WARNING,
+            text,
+            evidence,
+            f"ethtool -K {quote(name)} sg on && ip link set {quote(name)} mtu {rules.JUMBO}",
         )
     if linearises or kernel_number(release) == (0, 0):
         return None
@@ -84,15 +89,15 @@ def _xen(nic: Nic, release: str) -> Verdict | None:
             Level.WARNING,
             f"sg is on under kernel {release}. {rules.XEN_ROCKET}",
             evidence,
-            f"{mend}; until then: ethtool -K {name} sg off with MTU {rules.JUMBO}",
+            f"{mend}; until then: ethtool -K {quote(name)} sg off with MTU {rules.JUMBO}",
         )
-    if nic.link.mtu < rules.JUMBO:
+    if nic.link.mtu is not None and nic.link.mtu < rules.JUMBO:
         return Verdict(
             "nic_offload",
             name,
             Level.WARNING,
             f"sg is off with MTU {nic.link.mtu} under kernel {release}. {rules.XEN_ROCKET}",
             evidence,
-            f"{mend}; until then: ip link set {name} mtu {rules.JUMBO}",
+            f"{mend}; until then: ip link set {quote(name)} mtu {rules.JUMBO}",
         )
     return None

@@ -19,6 +19,7 @@ from collectors.nic.reading import Nic, Sample
 from collectors.nic.recorded import parse_driver, parse_features, parse_statistics
 from collectors.nic.snmp import Tcp, parse_tcp
 from collectors.nic.stall import fallen, stall_verdict
+from collectors.nic.standing import stand
 from collectors.nic.version import Shape, numbers, older, release_key, shape
 
 LINK = Link("ens5", 2, 9001, up=True, carrier=True, carrier_changes=2, physical=True, driver="ena")
@@ -58,6 +59,26 @@ def test_versions_are_compared_by_number() -> None:
 def test_kernels_are_ordered_as_package_managers_do() -> None:
     order = ["4.14.33-59.37.amzn2.x86_64", "5.4.0-99-aws", "5.4.0-1025-aws", "6.1.0-9-amd64", "6.1.0-56-amd64", "6.12.0~rc1", "6.12.0"]
     assert sorted([*order[1:], order[0]], key=release_key) == order
+
+
+@pytest.mark.parametrize(
+    ("release", "version", "counters", "level"),
+    [
+        ("4.14.173-137.229.amzn2.x86_64", "4.14.173-137.229.amzn2.x86_64", (), Level.WARNING),
+        ("4.14.186-146.268.amzn2.x86_64", "4.14.186-146.268.amzn2.x86_64", (), Level.HEALTHY),
+        ("4.18.0-193.el8.x86_64", "4.18.0-193.el8.x86_64", (), Level.WARNING),
+        ("4.18.0-240.1.1.el8_3.x86_64", "2.1.0K", (), Level.HEALTHY),  # a number that stood still, in a kernel that is new enough
+        ("4.18.0-193.el8.x86_64", "2.1.0K", (), Level.WARNING),
+        ("5.4.0-1009-aws", "2.1.0K", ("bw_in_allowance_exceeded",), Level.HEALTHY),  # a capability beats a number
+        ("5.4.0-1009-aws", "5.4.0-1009-aws", (), Level.WARNING),
+        ("5.4.0-1025-aws", "", (), Level.HEALTHY),
+        ("6.8.0-1044-aws", "6.8.0-1044-aws", (), Level.HEALTHY),
+    ],
+)
+def test_the_kernels_own_ena_is_judged_by_the_kernel_that_brings_it(
+    release: str, version: str, counters: tuple[str, ...], level: Level
+) -> None:
+    assert stand("ena", version, release, counters).finding(None)[0] == level
 
 
 @given(st.text(max_size=60), st.text(max_size=60))
