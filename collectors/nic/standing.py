@@ -50,9 +50,8 @@ class Standing:
         if asked is not None and self.below(asked):
             return Level.CRITICAL, f"{name} is older than {asked}, which nic.policy asks for"
         if asked is not None and not self.own and not self.proves(asked):
-            return Level.WARNING, (
-                f"{self.driver} is the kernel's own build and has no version: nic.policy asks for {asked} or newer, and nothing here proves it"
-            )
+            text = f"{self.driver} is the kernel's own build and has no version"
+            return Level.WARNING, f"{text}: nic.policy asks for {asked} or newer, and nothing here proves it"
         for bad in rules.BAD:
             if self.own and bad.driver == self.driver and not older(self.version, bad.first) and not older(bad.last, self.version):
                 return Level.WARNING, f"{name} is known to be bad: {bad.reason} ({bad.source})"
