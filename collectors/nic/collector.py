@@ -115,6 +115,10 @@ class NicCollector(Collector[Reading]):
         if self._events is not None:
             self._events.close()
 
+    def look_again(self) -> None:
+        """Make the next `read()` a full look."""
+        self._due = 0.0
+
     def _look_at_all(self, now: float, wall: float) -> None:
         every = self._settings.look_every
         apart = 0.9 * every if len(self._samples) > 1 else BASELINE_SECONDS

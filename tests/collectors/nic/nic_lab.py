@@ -35,7 +35,9 @@ kind = {"nic": NicCollector, "dhcp": DhcpCollector}[sys.argv[1]]
 settings = msgspec.convert(json.loads(sys.argv[2]), kind.Settings, dec_hook=decode_hook)
 collector = kind(settings, Host(slot=Slot(sys.argv[3])) if sys.argv[3:] else Host())
 for line in sys.stdin:
-    if line.strip() == "now" and hasattr(collector, "_due"):
+    if line.strip() == "now" and hasattr(collector, "look_again"):
+        collector.look_again()
+    elif line.strip() == "now" and hasattr(collector, "_due"):
         collector._due = 0.0
     began = time.thread_time()
     reading = collector.read()
