@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.figures import megabytes, ratio, seconds
+from bench.figures import ratio, seconds
 from bench.nic_inside import INTERVAL
 from bench.program import BenchError
 from bench.results import Row
@@ -108,12 +108,17 @@ def faults(folder: Path) -> Iterator[Row]:
 
 
 def pyroute2() -> Iterator[Row]:
-    """Import all of pyroute2, and the parts that could be used, each in a process of its own beside what the daemon has already."""
+    """Import all of pyroute2, and parts of it, each in a process of its own beside what the daemon has already."""
     whole = imported("import pyroute2")
     for part in ("netlink.rtnl.ifinfmsg", "ethtool.ioctl"):
         ours = imported(f"part({part!r})")
         yield Row(
-            f"resident memory of pyroute2's {part} alone", "-", megabytes(ours), f"all of it: {megabytes(whole)}", ratio(ours, whole), None
+            f"resident memory of pyroute2's {part} alone",
+            "-",
+            f"{ours / 1e6:.1f} MB",
+            f"all of it: {whole / 1e6:.1f} MB",
+            ratio(ours, whole),
+            None,
         )
 
 
@@ -148,7 +153,7 @@ def namespace() -> Iterator[str]:
 
 
 def ip(*words: str, text: str = "") -> None:
-    """Run ip(8)."""
+    """Run it from iproute2."""
     done = subprocess.run(["ip", *words], check=False, capture_output=True, text=True, input=text, env=_ENVIRONMENT)
     if done.returncode:
         msg = f"ip {' '.join(words)}: {re.sub(r's+', ' ', done.stderr)[-300:]}"
