@@ -12,8 +12,9 @@ import msgspec
 import pytest
 
 from collectors.model import Histogram, Host, Level, Unavailable
-from collectors.probe.collector import Probe, ProbeSettings
+from collectors.probe.collector import Probe
 from collectors.probe.reasons import FAILURES
+from collectors.probe.settings import ProbeSettings
 from collectors.settings import decode_hook
 
 if TYPE_CHECKING:
