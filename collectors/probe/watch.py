@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from collectors.probe.diagnose import Diagnoser
 from collectors.probe.diagnosis import NO_NEIGHBOUR
@@ -26,6 +26,22 @@ FIRST_DIAGNOSIS = 15.0  # seconds that `vitald check` waits for one, since it lo
 _SILENCE = {Reason.TIMEOUT, Reason.HOST_UNREACHABLE}
 
 
+class Seen(NamedTuple):
+    """One sweep, probe by probe: whose it was, where it went, and how it ended. A name has a probe for each of its addresses."""
+
+    texts: Sequence[str]
+    plan: Sequence[Planned]
+    outcomes: Sequence[Outcome | None]
+
+    def places(self) -> dict[str, Address]:
+        """Say where each target is, as far as that is known; of several addresses one that failed."""
+        found: dict[str, Address] = {}
+        for text, planned, outcome in zip(self.texts, self.plan, self.outcomes, strict=True):
+            if isinstance(planned, Address) and (text not in found or (outcome and outcome.reason is not Reason.ANSWERED)):
+                found[text] = planned
+        return found
+
+
 class Watch:
     """Goes with one prober, from sweep to sweep."""
 
@@ -35,21 +51,22 @@ class Watch:
         self._bad: set[str] = set()
         self._own: Mapping[str, Reason] = {}
 
-    def blame(self, texts: Sequence[str], plan: Sequence[Planned], outcomes: list[Outcome | None]) -> list[Outcome | None]:
+    def blame(self, seen: Seen, outcomes: list[Outcome | None]) -> list[Outcome | None]:
         """Put down to this host what a silent gateway did, and what a diagnosis has found to be its own doing."""
         silent = [index for index, outcome in enumerate(outcomes) if outcome and outcome.reason in _SILENCE and not outcome.own_fault]
         if not silent:
             return outcomes
-        for index in _behind_silent_gateways(silent, plan):
+        for index in _behind_silent_gateways(silent, seen.plan):
             outcomes[index] = _own(outcomes[index], Reason.HOST_UNREACHABLE, errno.EHOSTUNREACH)
         for index in silent:
-            if (reason := self._own.get(texts[index])) and reason is not Reason.HOST_UNREACHABLE:
+            if (reason := self._own.get(seen.texts[index])) and reason is not Reason.HOST_UNREACHABLE:
                 outcomes[index] = _own(outcomes[index], reason, errno.EPERM)
         return outcomes
 
-    def after(self, records: Mapping[str, Record], places: Mapping[str, Address]) -> Mapping[str, Diagnosis]:
+    def after(self, seen: Seen, records: Mapping[str, Record]) -> Mapping[str, Diagnosis]:
         """Take the records in; gives the diagnoses there are, by target."""
         states = {target: state for target, record in records.items() if (state := _state(record))}
+        places = seen.places()
         ROSTER.publish(places)
         for target in states.keys() - self._bad:
             ROSTER.turned_bad(target)
