@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, ClassVar
 from collectors.model import Collector, Metric, Unavailable
 from collectors.probe import conntrack, metrics, target_files
 from collectors.probe.judge import judge
-from collectors.probe.panel import targets
 from collectors.probe.metrics import Series
 from collectors.probe.names import after, speak
+from collectors.probe.panel import targets
 from collectors.probe.reasons import Outcome, Reason
 from collectors.probe.record import Record
 from collectors.probe.resolver import Resolver
