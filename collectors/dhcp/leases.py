@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 MOST = 256  # leases followed
 LOST_SECONDS = 86_400.0  # how long a lost lease is spoken of: after a day somebody has meant it
 JUMP_SECONDS = 2.0  # the kernel tells lifetimes in whole seconds: an end that is off by less is the same end
+DRIFT_SECONDS = 10.0  # an end that is off by more was set anew, also within one and the same tick of the kernel's
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ def follow(known: Leases, seen: Iterable[Address], links: Mapping[str, int], now
         before = known.leases.get(key)
         lease = leases[key] = _lease(found, before, now)
         renewals.setdefault(found.interface, 0)
-        if before is not None and before.lost is None and lease.stamp != before.stamp and lease.ends > before.ends + JUMP_SECONDS:
+        if before is not None and before.lost is None and _set_anew(found, before, now) and lease.ends > before.ends + JUMP_SECONDS:
             renewals[found.interface] += 1
     for lost in _lost(known, present, dynamic, links, now)[: MOST - len(leases)]:
         leases[lost.interface, lost.address] = lost
@@ -77,6 +78,11 @@ def _lost(known: Leases, present: Iterable[Address], dynamic: Iterable[Address],
     return gone
 
 
+def _set_anew(found: Address, before: Lease, now: float) -> bool:
+    """Tell a client's doing from the drift between the clock we count by, which NTP slews, and the kernel's ticks, which it does not."""
+    return found.stamp != before.stamp or abs(now + (found.valid or 0.0) - before.ends) > DRIFT_SECONDS
+
+
 def _lease(found: Address, before: Lease | None, now: float) -> Lease:
     """Join what is seen with what was known. A client that starts again may set what is left of its lease: the longer length holds."""
     ends = now + (found.valid or 0.0)
@@ -85,7 +91,7 @@ def _lease(found: Address, before: Lease | None, now: float) -> Lease:
     if before is not None and before.lost is None:
         if abs(ends - before.ends) <= JUMP_SECONDS:
             ends = before.ends
-        if found.stamp == before.stamp:
+        if not _set_anew(found, before, now):
             seconds, preferred_ends = before.seconds, before.preferred_ends
         elif ends <= before.ends:
             seconds = max(seconds, before.seconds)

@@ -61,10 +61,15 @@ def test_renewals_are_counted_by_the_end_moving_away() -> None:
 def test_a_clock_that_runs_apart_from_the_kernels_ticks_is_no_renewal() -> None:
     """CLOCK_MONOTONIC is slewed by NTP, jiffies are not: over a day of one lease they drift apart by seconds."""
     known = follow(Leases(), [address(86_400.0, 100)], LINKS, 0.0)
-    known = follow(known, [address(43_210.0, 100, age=43_190.0)], LINKS, 43_200.0)
+    known = follow(known, [address(43_205.0, 100, age=43_195.0)], LINKS, 43_200.0)
     assert known.renewals == {"eth0": 0}
     lease = known.leases["eth0", "10.0.0.56"]
-    assert (lease.ends, lease.seconds) == (86_410.0, 86_400.0)
+    assert (lease.ends, lease.seconds) == (86_405.0, 86_400.0)
+
+
+def test_two_settings_within_one_tick_of_the_kernels_are_a_renewal_all_the_same() -> None:
+    known = follow(Leases(), [address(400.0, 100)], LINKS, 0.0)
+    assert follow(known, [address(3600.0, 100)], LINKS, 0.01).renewals == {"eth0": 1}
 
 
 def test_a_client_that_sets_what_is_left_does_not_shorten_the_lease() -> None:
