@@ -110,6 +110,17 @@ def test_a_lease_that_becomes_static_or_whose_interface_goes_is_forgotten(lab: N
     assert collector.look(now=True).verdicts == {}
 
 
+@pytest.mark.fault(33)
+def test_an_interface_that_is_renamed_has_lost_nothing(lab: Namespace) -> None:
+    give(lab, 3600)
+    collector = lab.collector("dhcp", ALL)
+    collector.look()
+    lab.run("ip link set one name renamed")
+    seen = collector.look(now=True)
+    assert {subject: found[0] for (_, subject), found in seen.verdicts.items()} == {"10.97.0.56": 0}
+    assert ("dhcp_lease_seconds", "renamed", "10.97.0.56") in seen.metrics
+
+
 def test_a_deprecated_address_counts_down_like_any_other(lab: Namespace) -> None:
     give(lab, 3600, 0)
     assert lab.collector("dhcp", ALL).look().level("dhcp_lease", "10.97.0.56") == 0
