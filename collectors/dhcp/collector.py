@@ -31,7 +31,6 @@ REMAINING = Family(
 LENGTH = Family("dhcp_lease_seconds", Kind.GAUGE, "Length of the whole lease, as it was last set.", ("interface", "address"), cap=256)
 RENEWALS = Family("dhcp_renewals", Kind.COUNTER, "Times a lease's end moved into the future.", ("interface",), cap=256)
 
-
 LOOK_SECONDS = 30.0  # between two looks at the whole table where no event asks for one
 
 
@@ -100,6 +99,10 @@ class DhcpCollector(Collector[Reading]):
         """Let go of the socket."""
         if self._events is not None:
             self._events.close()
+
+    def look_again(self) -> None:
+        """Make the next `read()` a full look."""
+        self._due = 0.0
 
     def _changed(self, known: Leases) -> bool:
         """Say whether the kernel told of a leased address, or of an interface that has one, or lost what it wanted to tell."""

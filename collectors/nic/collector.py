@@ -108,6 +108,10 @@ class NicCollector(Collector[Reading]):
             self._measured = reading, tuple(metrics(reading))
         return self._measured[1]
 
+    def wakes(self) -> tuple[int, ...]:
+        """Name the socket of the link events: a flap is seen at once."""
+        return (self._events.fileno(),) if self._events is not None and self._events.fileno() >= 0 else ()
+
     def close(self) -> None:
         """Let go of sockets and the thread."""
         self._disk.close()

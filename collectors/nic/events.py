@@ -34,6 +34,10 @@ class LinkEvents:
     def __init__(self) -> None:
         self._multicast = Multicast(GROUP_LINK)
 
+    def fileno(self) -> int:
+        """Give the descriptor that becomes readable when something happened; -1 once closed."""
+        return self._multicast.fileno()
+
     def news(self) -> News:
         """Take what has come since the last call."""
         taken = self._multicast.drain()
