@@ -54,7 +54,7 @@ def series(page: str, start: str) -> list[str]:
 
 def verdicts(service: Service) -> list[dict[str, Any]]:
     said = service.host.run("runuser", "-u", "vitald", "--", "/opt/vitald/current/bin/vitald", "check", "--format=json", check=False)
-    found: list[dict[str, Any]] = json.loads(said.stdout)["verdicts"]
+    found: list[dict[str, Any]] = json.loads(said.stdout)["findings"]
     return [verdict for verdict in found if verdict["check"] == "dhcp_lease"]
 
 
