@@ -152,7 +152,11 @@ def main() -> None:
 
     def say(name: str, first: list[tuple[int | None, int | None]], calm_first: list[int | None]) -> None:
         early = sum(1 for t, start in first if t is not None and start is not None and t <= start)
-        delays = sorted((t - start) / HOUR if t is not None and start is not None and t > start else math.inf for t, start in first if not (t is not None and start is not None and t <= start))
+        delays = sorted(
+            (t - start) / HOUR if t is not None and start is not None and t > start else math.inf
+            for t, start in first
+            if not (t is not None and start is not None and t <= start)
+        )
         within = sum(1 for delay in delays if delay <= 12)
         false = sum(1 for t in calm_first if t is not None)
         print(
@@ -163,7 +167,9 @@ def main() -> None:
     def column(key: str) -> tuple[list, list]:  # type: ignore[type-arg]
         return [(r[key], r["from"]) for r in leaky], [r[key] for r in calm]
 
-    print(f"{len(leaky)} leaking and {len(calm)} calm hosts, a week each at {STEP} s, noise x{args.noise}, {time.monotonic() - begun:.0f} s")
+    print(
+        f"{len(leaky)} leaking and {len(calm)} calm hosts, a week each at {STEP} s, noise x{args.noise}, {time.monotonic() - begun:.0f} s"
+    )
     say("vitald: sure of a leak", *column("first"))
     say("vitald: warning (end in a day)", *column("warned"))
     for rule in leaky[0]["rules"]:  # type: ignore[attr-defined]
@@ -171,7 +177,13 @@ def main() -> None:
             say(f"{rule} {what}", [(r["rules"][rule][i], r["from"]) for r in leaky], [r["rules"][rule][i] for r in calm])  # type: ignore[index]
     missed = [r for r in leaky if r["first"] is None or (r["first"] > r["from"] + 12 * HOUR)]
     print("missed or late, % of RAM a day: " + " ".join(f"{100 * r['a_day']:.1f}" for r in sorted(missed, key=lambda r: r["a_day"])[:40]))
-    print("false alarms by look: " + str([r["how"] for r in calm if r["first"] is not None] + [r["how"] for r in leaky if r["first"] is not None and r["first"] <= r["from"]]))
+    print(
+        "false alarms by look: "
+        + str(
+            [r["how"] for r in calm if r["first"] is not None]
+            + [r["how"] for r in leaky if r["first"] is not None and r["first"] <= r["from"]]
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -23,15 +23,18 @@ if TYPE_CHECKING:
 Series = "Sequence[tuple[float, float]]"  # (seconds, bytes), oldest first
 
 BLOCKS = 8
-STUDENT = 3.0  # one-sided 99 % of Student's t with BLOCKS - 1 = 7 degrees of freedom (2.998)
+STUDENT = 5.0  # one-sided 99.9 % of Student's t with BLOCKS - 1 = 7 degrees of freedom is 4.79
 STUDENT_LESS_ONE = 3.37  # the same with 5: seven differences, of which the largest is left out
 FAST_SPANS = (300.0, 600.0, 1200.0, 2400.0, 3600.0)
 SLOW_SPANS = (7200.0, 14400.0, 21600.0, 43200.0)
 SLOW_NEEDED = 50  # quarters that cover the longest of them
 HOURS = (24, 36, 48)  # quarters: 6, 9 and 12 hours
-LEAST = 0.0015  # of MemTotal: what must have been gained before `hours` speaks
+LEAST = 0.0025  # of MemTotal: what must have been gained before `hours` speaks
 LEAST_A_DAY = 0.004  # of MemTotal: what a day must have gained before `days` speaks
-SWING = 0.5  # of how far the host usually swings in those hours: no two days are alike
+SWING_UNKNOWN = 1.3  # the same while we may have seen nothing but a weekend
+WEEKDAYS = 5
+SWING = 0.65  # of how far the host usually swings in those hours: no two days are alike
+LASTING = 0.7  # of the first half's gain must come again in the second half: what warms up slows down
 JUMP = 0.0002  # of MemTotal in a quarter of an hour; below it nothing is called a jump
 
 
@@ -95,21 +98,22 @@ def hours(slow: Sequence[Point], total: int) -> Growth | None:
     Of each quarter hour's rise the ordinary one is taken off: the median of earlier days at that time. A daily cycle vanishes, and so does a
     sawtooth, whose teeth all rise alike. What jumps is put back to the middle; what then still rises evenly, and goes on rising, is a leak.
     """
-    compared = _compared(slow)
-    if compared is None:
+    rises = _rises(slow)
+    if len(rises) <= DAY + HOURS[-1] + 1 or _gaps(slow):
         return None
-    excess, usual = compared
+    excess = _excess(rises, HOURS[-1])
     for length in HOURS:
         rises = excess[-length:]
-        swing = list(accumulate(usual[-length:]))
-        least = max(total * LEAST, SWING * (max(swing) - min(swing)))
+        swing = SWING if len(slow) > WEEKDAYS * DAY else SWING_UNKNOWN
+        least = max(total * LEAST, swing * _swing(slow, length))
         middle = median(rises)
         limit = max(6 * 1.4826 * median([abs(rise - middle) for rise in rises]), total * JUMP)
         even = [rise if abs(rise - middle) <= limit else middle for rise in rises]
         step = length // BLOCKS
         sums = [sum(even[i : i + step]) for i in range(0, length, step)]
         mean, low = confidence(sums, STUDENT)
-        if low > 0 and mean * BLOCKS >= least and sum(sums[BLOCKS // 2 :]) >= 0.7 * sum(sums[: BLOCKS // 2]):
+        gain = mean * BLOCKS
+        if low > 0 and gain >= least and sum(sums[BLOCKS // 2 :]) >= LASTING * sum(sums[: BLOCKS // 2]) and _lifted(slow) >= gain / 3:
             seconds = step * QUARTER
             return Growth(mean / seconds, low / seconds, length * QUARTER, "hours")
     return None
@@ -122,7 +126,7 @@ def days(slow: Sequence[Point], total: int) -> Growth | None:
     """
     if len(slow) < 2 * DAY + 2 or _gaps(slow[-2 * DAY - 2 :]):
         return None
-    rises = [float(b.held - a.held) for a, b in zip(slow[-2 * DAY - 1 :], slow[-2 * DAY :], strict=False)]
+    rises = _rises(slow[-2 * DAY - 1 :])
     middle = median(rises)
     limit = max(6 * 1.4826 * median([abs(rise - middle) for rise in rises]), total * JUMP)
     levels = list(accumulate(min(rise, middle) if rise - middle > limit else rise for rise in rises))
@@ -161,17 +165,44 @@ def median(values: Sequence[float]) -> float:
     return sorted(values)[len(values) // 2]
 
 
-def _compared(slow: Sequence[Point]) -> tuple[list[float], list[float]] | None:
-    """Give the newest half day's rises less the usual ones, and the usual ones; None where there is no earlier day to compare with.
+def _rises(slow: Sequence[Point]) -> list[float]:
+    return [float(b.held - a.held) for a, b in zip(slow, slow[1:], strict=False)]
 
-    What is usual is the median of the earlier days at that time, give or take half an hour.
+
+def _excess(rises: Sequence[float], length: int) -> list[float]:
+    """Give the newest rises less the usual ones: the median of the earlier days at that time, give or take half an hour.
+
+    Of only two earlier days the one that rose less is the usual one: on the other the host may have been warming up.
     """
-    if len(slow) <= DAY + HOURS[-1] + 2 or _gaps(slow):
-        return None
-    rises = [float(b.held - a.held) for a, b in zip(slow, slow[1:], strict=False)]
-    newest = range(len(rises) - HOURS[-1], len(rises))
-    usual = [median([rise for back in range(i - DAY, 1, -DAY) for rise in rises[back - 2 : back + 3]]) for i in newest]
-    return [rises[i] - rise for i, rise in zip(newest, usual, strict=True)], usual
+    newest = range(len(rises) - length, len(rises))
+    around = [[rises[back - 2 : back + 3] for back in range(i - DAY, 1, -DAY)] for i in newest]
+    if len(around[0]) <= 2:  # noqa: PLR2004 — two days
+        curves = [[median(days[day]) for days in around] for day in range(len(around[0]))]
+        usual = min(curves, key=sum)
+    else:
+        usual = [median([rise for day in days for rise in day]) for days in around]
+    return [rises[i] - rise for i, rise in zip(newest, usual, strict=True)]
+
+
+def _lifted(slow: Sequence[Point]) -> float:
+    """Say how far the floor of the last two hours lies above the middle of the same hours on earlier days, in bytes."""
+    before = [median([p.held for p in slow[end - 8 : end]]) for end in range(len(slow) - DAY, 7, -DAY)]
+    return min(p.held for p in slow[-8:]) - median(before)
+
+
+def _swing(slow: Sequence[Point], length: int) -> float:
+    """Say how far the host went up and down at these hours on its liveliest earlier day, in bytes.
+
+    Two measures, of which the lesser counts: the levels' own range (a step makes it large) and that of the smoothed rises (a sawtooth does).
+    """
+    found = 0.0
+    for end in range(len(slow) - DAY, length + 3, -DAY):
+        day = slow[end - length - 3 : end]
+        levels = sorted(p.held for p in day)
+        rises = _rises(day)
+        smooth = list(accumulate(sorted(rises[i : i + 5])[2] for i in range(len(rises) - 4)))
+        found = max(found, min(levels[-length // 10] - levels[length // 10], max(smooth) - min(smooth)))
+    return found
 
 
 def _gaps(slow: Sequence[Point]) -> bool:

@@ -64,7 +64,13 @@ def _between(last: Point, new: Point) -> tuple[Point, ...]:
     line = []
     for i in range(1, missed + 1):
         part = i / (missed + 1)
-        line.append(Point((last.at // QUARTER + i + 0.5) * QUARTER, _mix(last.held, new.held, part), tuple(map(_mix, last.parts, new.parts, [part] * len(last.parts)))))
+        line.append(
+            Point(
+                (last.at // QUARTER + i + 0.5) * QUARTER,
+                _mix(last.held, new.held, part),
+                tuple(map(_mix, last.parts, new.parts, [part] * len(last.parts))),
+            )
+        )
     return (last, *line)
 
 
