@@ -61,11 +61,17 @@ class Growth:
 
 
 def growth(window: Window, total: int, available: int, reach: float) -> Growth:
-    """Judge what the kernel holds: the surest of the three looks, else the plain slope of the last hours."""
-    looks = (fast(window, total, available, reach), hours(window.slow, total), days(window.slow, total))
-    for look in looks:
-        if look is not None:
-            return look
+    """Judge a window: what `fast` says, else what `steady` says, else the plain slope, of which nothing is sure."""
+    return fast(window, total, available, reach) or steady(window.slow, total) or plain(window)
+
+
+def steady(slow: Sequence[Point], total: int) -> Growth | None:
+    """Look for slow leaks. Changes only when a quarter of an hour is over, so ask only then: it takes a millisecond."""
+    return hours(slow, total) or days(slow, total)
+
+
+def plain(window: Window) -> Growth:
+    """Give the slope of the last six hours (or of the points there are), of which nothing is sure."""
     points = window.slow[-24:] if len(window.slow) >= BLOCKS else window.fast
     return Growth(theil_sen([(p.at, float(p.held)) for p in points[:: max(len(points) // 24, 1)]]), -inf, _length(points))
 
