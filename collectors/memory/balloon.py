@@ -1,7 +1,7 @@
 """Reads how much of MemTotal a balloon driver has given back to the hypervisor.
 
 Most drivers take a balloon's pages out of MemTotal (virtio and Xen always did; adjust_managed_page_count), and nothing is missing then.
-Three leave MemTotal as it is, so that the balloon looks like a leak: virtio with DEFLATE_ON_OOM (drivers/virtio/virtio_balloon.c), VMware's,
+Three leave MemTotal alone, so that the balloon looks like a leak: virtio with DEFLATE_ON_OOM (drivers/virtio/virtio_balloon.c), VMware's,
 and Hyper-V's before Linux 5.17.
 """
 

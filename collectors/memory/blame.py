@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import subprocess  # noqa: S404 — our own program, by its module's name, no shell
+import subprocess
 import sys
 from typing import IO, TYPE_CHECKING, Any
 
@@ -37,9 +37,9 @@ class Blame:
         answer = None
         try:
             answer = os.fdopen(os.memfd_create("vitald-holders", os.MFD_CLOEXEC), "r+b")  # a pipe could fill, a file wants a disk
-            self._child = subprocess.Popen(
+            self._child = subprocess.Popen(  # noqa: S603 — our own program, no shell
                 self._command, stdin=subprocess.DEVNULL, stdout=answer, stderr=subprocess.DEVNULL, close_fds=True
-            )  # noqa: S603
+            )
         except OSError as error:  # no memory and no processes left: just when a leak is at its end
             if answer is not None:
                 answer.close()

@@ -1,4 +1,4 @@
-"""Reads what cgroups tell of kernel memory (cgroups(7)): whose a process is, and cgroups that are gone but still hold memory. v1, v2, hybrid."""
+"""Reads what cgroups tell of kernel memory (cgroups(7)): whose a process is, and cgroups gone that still hold memory. v1, v2, hybrid."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Who holds kernel memory: a short-lived program at the lowest priority, `python -Im collectors.memory.holders [/proc]`, answering in JSON.
 
-A program of its own, for three reasons. The tables of 50,000 sockets and 20,000 processes are tens of megabytes, and only a process that ends
+A program of its own, because the tables of 50,000 sockets and 20,000 processes are tens of megabytes, and only a process that ends
 gives them all back; priority belongs to a process (SCHED_IDLE, so it takes only what nobody else wants); and if it hangs on a stuck
 /proc entry it is killed, and the daemon never waits for it.
 """

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def reserved(fields: Mapping[str, int], sys: Path) -> int:
     """Give bytes of huge pages of all sizes, free and used.
 
-    `Hugetlb` (kernel 4.17 and later) is exact. Before that, the pool of each size is in /sys, and without /sys meminfo knows the default size only.
+    `Hugetlb` (kernel 4.17 and later) is exact. Before that, the pool of each size is in /sys; meminfo itself knows the default size only.
     """
     if "Hugetlb" in fields:
         return fields["Hugetlb"]

@@ -20,8 +20,17 @@ USER = ("anonymous", "page_cache", "shared_memory", "swap_cache", "compressed_sw
 SET_ASIDE = ("hugepages", "balloon", "corrupted")  # somebody decided so
 RECLAIMABLE = ("slab_reclaimable", "misc_reclaimable", "zfs_cache", "gpu_reclaimable")  # the kernel gives it back under pressure
 HELD = (  # the kernel has it and cannot give it back: here leaks live
-    "slab_unreclaimable", "page_tables", "secondary_page_tables", "kernel_stack", "vmalloc", "percpu", "bounce", "writeback", "gpu", "unaccounted",
-)  # fmt: skip
+    "slab_unreclaimable",
+    "page_tables",
+    "secondary_page_tables",
+    "kernel_stack",
+    "vmalloc",
+    "percpu",
+    "bounce",
+    "writeback",
+    "gpu",
+    "unaccounted",
+)
 AREAS = FREE + USER + SET_ASIDE + RECLAIMABLE + HELD
 OF_WHICH = ("tcp_buffers", "udp_buffers", "ip_fragments", "zfs_arc", "locked")  # facts that overlap the areas instead of adding to them
 

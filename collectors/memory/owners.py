@@ -15,7 +15,8 @@ from collectors.memory.cgroup import unit_of
 from collectors.memory.text import count, text_or_none
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Set
+    from collections.abc import Callable
+    from collections.abc import Set as AbstractSet
     from pathlib import Path
 
 FILES = 400_000  # looked at altogether; a process can have a million, and each is a system call
@@ -34,7 +35,7 @@ class Process:
 
 @dataclass(slots=True)
 class Walk:
-    """All processes that were seen, the owner of each wanted socket, how many would not show us their files, and whether we stopped early."""
+    """The processes seen, the owner of each wanted socket, how many hid their files from us, and whether we stopped early."""
 
     processes: dict[int, Process] = field(default_factory=dict)
     owner: dict[int, int] = field(default_factory=dict)
@@ -42,7 +43,7 @@ class Walk:
     truncated: bool = False
 
 
-def walk(proc: Path, wanted: Set[int], limit: int, enough: Callable[[], bool]) -> Walk:
+def walk(proc: Path, wanted: AbstractSet[int], limit: int, enough: Callable[[], bool]) -> Walk:
     """Look at no more than `limit` processes, and stop when `enough()` says so. `wanted` are the inodes of sockets."""
     found = Walk()
     files = FILES
@@ -83,7 +84,7 @@ def _process(folder: str, pid: int) -> Process | None:
     return process
 
 
-def _files(folder: str, process: Process, wanted: Set[int], found: Walk) -> int:
+def _files(folder: str, process: Process, wanted: AbstractSet[int], found: Walk) -> int:
     try:
         names = os.listdir(folder)  # noqa: PTH208
     except PermissionError:

@@ -15,7 +15,7 @@ LIMIT = 20_000  # processes looked at
 
 
 class Process(NamedTuple):
-    """A process and its own memory in bytes: resident pages less those of files and shared memory. `began` tells two owners of one pid apart."""
+    """A process and its own memory in bytes: resident less files and shared memory. `began` tells two owners of one pid apart."""
 
     pid: int
     began: int

@@ -1,4 +1,4 @@
-"""Tells a leak from steps, sawteeth, daily cycles and noise. Pure: points in, a finding out. docs/memory.md explains it with pictures in words.
+"""Tells a leak from steps, sawteeth, daily cycles and noise. Pure: points in, a finding out. docs/memory.md explains it.
 
 Three looks, because leaks come in three speeds:
 - `fast`: the last minutes or hours rose evenly, and by enough that the end is no more than `reach` times as far away as we have watched.
@@ -9,7 +9,7 @@ Three looks, because leaks come in three speeds:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from math import inf, sqrt
 from typing import TYPE_CHECKING
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from collectors.memory.window import Point, Window
-
-Series = "Sequence[tuple[float, float]]"  # (seconds, bytes), oldest first
 
 BLOCKS = 8
 STUDENT = 5.0  # one-sided 99.9 % of Student's t with BLOCKS - 1 = 7 degrees of freedom is 4.79
@@ -88,7 +86,7 @@ def fast(window: Window, total: int, available: int, reach: float) -> Growth | N
         levels = blocks([(p.at, float(p.held)) for p in points], newest - span, span)
         if levels is None:
             continue
-        rises = sorted(b - a for a, b in zip(levels, levels[1:], strict=False))
+        rises = sorted(b - a for a, b in pairwise(levels))
         if rises[1] <= 0 or sum(rises) < total * 0.01:
             continue
         mean, low = confidence(rises[:-1], STUDENT_LESS_ONE)
@@ -101,8 +99,8 @@ def fast(window: Window, total: int, available: int, reach: float) -> Growth | N
 def hours(slow: Sequence[Point], total: int) -> Growth | None:
     """Look for half a day that rose more than the same hours of earlier days did.
 
-    Of each quarter hour's rise the ordinary one is taken off: the median of earlier days at that time. A daily cycle vanishes, and so does a
-    sawtooth, whose teeth all rise alike. What jumps is put back to the middle; what then still rises evenly, and goes on rising, is a leak.
+    Of each quarter hour's rise the ordinary one is taken off: the median of earlier days at that time. A daily cycle vanishes, and a sawtooth too,
+    whose teeth all rise alike. What jumps is put back to the middle; what then still rises evenly, and goes on rising, is a leak.
     """
     rises = _rises(slow)
     if len(rises) <= DAY + HOURS[-1] + 1 or _gaps(slow):
@@ -144,7 +142,7 @@ def days(slow: Sequence[Point], total: int) -> Growth | None:
     return Growth(median(gains) / seconds, low / seconds, 2 * seconds, "days")
 
 
-def blocks(series: Series, start: float, span: float) -> list[float] | None:  # type: ignore[valid-type]
+def blocks(series: Sequence[tuple[float, float]], start: float, span: float) -> list[float] | None:
     """Cut a span into eight and give each one's lower quartile: a leak lifts the floor, a burst does not. None where one is empty."""
     cut: list[list[float]] = [[] for _ in range(BLOCKS)]
     for at, value in series:
@@ -160,7 +158,7 @@ def confidence(values: Sequence[float], student: float) -> tuple[float, float]:
     return mean, mean - student * spread / sqrt(len(values))
 
 
-def theil_sen(series: Series) -> float:  # type: ignore[valid-type]
+def theil_sen(series: Sequence[tuple[float, float]]) -> float:
     """Give the median of the slopes of all pairs (Theil 1950, Sen 1968): up to 29 % of the points may be anything."""
     slopes = [(b - a) / (t - s) for i, (s, a) in enumerate(series) for t, b in series[i + 1 :] if t > s]
     return median(slopes) if slopes else 0.0
@@ -172,7 +170,7 @@ def median(values: Sequence[float]) -> float:
 
 
 def _rises(slow: Sequence[Point]) -> list[float]:
-    return [float(b.held - a.held) for a, b in zip(slow, slow[1:], strict=False)]
+    return [float(b.held - a.held) for a, b in pairwise(slow)]
 
 
 def _excess(rises: Sequence[float], length: int) -> list[float]:
@@ -199,7 +197,7 @@ def _lifted(slow: Sequence[Point]) -> float:
 def _swing(slow: Sequence[Point], length: int) -> float:
     """Say how far the host went up and down at these hours on its liveliest earlier day, in bytes.
 
-    Two measures, of which the lesser counts: the levels' own range (a step makes it large) and that of the smoothed rises (a sawtooth does).
+    Two measures, of which the lesser counts: the levels' own range (large after a step) and that of the smoothed rises (large in a sawtooth).
     """
     found = 0.0
     for end in range(len(slow) - DAY, length + 3, -DAY):

@@ -57,7 +57,7 @@ class Window:
 
 
 def _between(last: Point, new: Point) -> tuple[Point, ...]:
-    """Give the finished quarter of an hour, and straight lines for those we missed: a restart must not blind us. A missed day starts afresh."""
+    """Give the finished quarter, and a straight line over those we missed: a restart must not blind us. A missed day does."""
     missed = int(new.at // QUARTER - last.at // QUARTER) - 1
     if missed > DAY:
         return ()

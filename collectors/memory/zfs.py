@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Arc:
-    """Bytes. `size` is the whole cache, part of it in slabs; `pages` the part in no counter of the kernel; `floor` is where it stops shrinking."""
+    """Bytes. `size` is the whole cache, part of it slabs; `pages` what is in no counter of the kernel; `floor` where it stops shrinking."""
 
     size: int
     floor: int
