@@ -89,10 +89,11 @@ class KernelMemory(Collector[Reading]):
         self._processes_at = float("-inf")
         self._balloon_stays: bool | None = None
         self.thorough = False
+        self.clock = _boottime  # seconds; tests turn it faster
 
     def read(self) -> Reading:
         """Take the ledger; once a quarter of an hour also the caches, the modules and a copy for the state directory."""
-        now = time.clock_gettime(time.CLOCK_BOOTTIME)
+        now = self.clock()
         books = self._ledger()
         history = self._remember(now, books)
         growth = self._growth(history.window, books)
@@ -232,6 +233,11 @@ class KernelMemory(Collector[Reading]):
             Own(process, trend.growth(window, books.total, books.available, self._limits.reach))
             for process, window in self._processes.values()
         )
+
+
+def _boottime() -> float:
+    """Give seconds since boot, those asleep included: no change of the wall clock moves it."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def _gained(now: Mapping[str, int] | None, before: Mapping[str, int] | None) -> dict[str, int] | None:

@@ -78,7 +78,7 @@ def _holder(proc: Path, pid: int, held: list[diag.Socket], walk: owners.Walk) ->
     peer, through = peers.most_common(1)[0]
     if peer.startswith("inode:"):
         peer, through = _other_end(held, walk)
-    comm = walk.processes[pid].comm if pid > 0 else ("(a process we may not look into)" if pid else "(no process: closed, not yet sent)")
+    comm = walk.processes[pid].comm if pid > 0 else ("(no process that we can see)" if pid else "(no process: closed, not yet sent)")
     return {
         "pid": max(pid, 0),
         "comm": comm,

@@ -77,7 +77,8 @@ def plain(window: Window) -> Growth:
 def fast(window: Window, total: int, available: int, reach: float) -> Growth | None:
     """Look for growth that ends soon. The longest span that is sure counts; short spans speak of near ends only.
 
-    A step is not growth: the largest of the seven differences is left out, and the other six must agree.
+    A step is not growth: the largest of the seven differences is left out, and the other six must agree. Nor is what slows down, nor a
+    tooth of a saw that was as high before.
     """
     if not window.fast or window.fast[-1].held - min(p.held for p in window.fast + window.slow[-SLOW_NEEDED:]) < total * 0.01:
         return None
@@ -87,8 +88,10 @@ def fast(window: Window, total: int, available: int, reach: float) -> Growth | N
         if levels is None:
             continue
         rises = sorted(b - a for a, b in pairwise(levels))
-        if rises[1] <= 0 or sum(rises) < total * 0.01:
+        if rises[1] <= 0 or sum(rises) < total * 0.01 or levels[-1] - levels[3] < LASTING * (levels[3] - levels[0]):
             continue
+        if any(p.at <= newest - span and p.held >= levels[-1] for p in points):
+            continue  # it was as high before, and came down again
         mean, low = confidence(rises[:-1], STUDENT_LESS_ONE)
         seconds = span / BLOCKS
         if low > 0 and available / (mean / seconds) <= reach * span:
@@ -99,8 +102,8 @@ def fast(window: Window, total: int, available: int, reach: float) -> Growth | N
 def hours(slow: Sequence[Point], total: int) -> Growth | None:
     """Look for half a day that rose more than the same hours of earlier days did.
 
-    Of each quarter hour's rise the ordinary one is taken off: the median of earlier days at that time. A daily cycle vanishes, and a sawtooth too,
-    whose teeth all rise alike. What jumps is put back to the middle; what then still rises evenly, and goes on rising, is a leak.
+    The ordinary rise of each quarter hour, the median of earlier days at that time, is taken off. A daily cycle vanishes, and so
+    does a sawtooth, whose teeth all rise alike. What jumps is put back to the middle; what then still rises evenly is a leak.
     """
     rises = _rises(slow)
     if len(rises) <= DAY + HOURS[-1] + 1 or _gaps(slow):
@@ -197,7 +200,7 @@ def _lifted(slow: Sequence[Point]) -> float:
 def _swing(slow: Sequence[Point], length: int) -> float:
     """Say how far the host went up and down at these hours on its liveliest earlier day, in bytes.
 
-    Two measures, of which the lesser counts: the levels' own range (large after a step) and that of the smoothed rises (large in a sawtooth).
+    The lesser of two measures: the levels' own range (large after a step) and that of the smoothed rises (large in a sawtooth).
     """
     found = 0.0
     for end in range(len(slow) - DAY, length + 3, -DAY):
