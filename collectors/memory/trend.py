@@ -88,7 +88,7 @@ def fast(window: Window, total: int, available: int, reach: float) -> Growth | N
         if levels is None:
             continue
         rises = sorted(b - a for a, b in pairwise(levels))
-        if rises[1] <= 0 or sum(rises) < total * 0.01 or levels[-1] - levels[3] < LASTING * (levels[3] - levels[0]):
+        if rises[1] <= 0 or sum(rises) < total * 0.01 or levels[7] - levels[4] < LASTING * (levels[3] - levels[0]):
             continue
         if any(p.at <= newest - span and p.held >= levels[-1] for p in points):
             continue  # it was as high before, and came down again
