@@ -51,10 +51,9 @@ def _sockets(reading: Reading, total: int) -> str:
     if max(gain, seen) < total * SHARE:
         return ""
     top = (reading.holders or {}).get("holders") or ()
-    if top and top[0]["bytes"] >= total * SHARE / 2:
-        return holder(top[0])
-    if gain < total * SHARE:
-        return ""
+    if top and seen >= total * SHARE:
+        others = f"; all processes together {size(seen)}" if top[0]["bytes"] < seen / 2 else ""
+        return holder(top[0]) + others
     if reading.holders is None:
         return f"socket buffers, {size(gain)} more than before; who holds them was not looked at yet"
     return f"socket buffers, {size(gain)} more than before, in another network namespace (a container), where we may not look"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from math import inf, sqrt
+from math import ceil, inf, sqrt
 from typing import TYPE_CHECKING
 
 from collectors.memory.window import DAY, QUARTER
@@ -150,7 +150,7 @@ def blocks(series: Sequence[tuple[float, float]], start: float, span: float) -> 
     cut: list[list[float]] = [[] for _ in range(BLOCKS)]
     for at, value in series:
         if at > start:
-            cut[min(int((at - start) * BLOCKS / span), BLOCKS - 1)].append(value)
+            cut[min(ceil((at - start) * BLOCKS / span), BLOCKS) - 1].append(value)
     return [sorted(values)[len(values) // 4] for values in cut] if all(cut) else None
 
 
