@@ -21,7 +21,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from collectors.memory.trend import Growth, fast, hours, days
+from collectors.memory.trend import Growth, days, fast, hours
 from collectors.memory.window import FAST, QUARTER, SLOW, Point, Window
 
 TOTAL = 16 << 30

@@ -143,6 +143,7 @@ class Host:
     """Where a collector finds the host: roots are parameters, so the same code runs over `tests/fixtures/<host>/`.
 
     `listening` are vitald's own bound addresses (`127.0.0.1:19100`), the canary of the probes.
+    `thorough`: a person waits for this one look (`vitald check`), so what costs seconds is looked at, too.
     """
 
     proc: Path = Path("/proc")
@@ -150,6 +151,7 @@ class Host:
     root: Path = Path("/")
     listening: tuple[str, ...] = ()
     slot: Slot = field(default_factory=NoSlot)
+    thorough: bool = False
 
 
 R = TypeVar("R")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from collectors.memory.evidence import OF_HOLDERS
 from collectors.memory.ledger import AREAS, FREE, HELD, RECLAIMABLE, SET_ASIDE, USER
 from collectors.memory.metrics import KERNEL
 from collectors.memory.words import clean, size
@@ -39,7 +40,7 @@ def lines(report: Report, width: int = 80) -> list[str]:
     overlap = [f"{name} {size(n)}" for name, n in sizes.items() if name not in areas and n >= total * LEAST]
     found += ["  of which " + ", ".join(overlap)] if overlap else []
     for verdict in report.verdicts:
-        found += [f"  {clean_line(str(text))}" for key, text in verdict.evidence.items() if key.startswith("holder_")]
+        found += [f"  {_titled(key)}{clean_line(str(text))}" for key, text in verdict.evidence.items() if key.startswith(OF_HOLDERS)]
     return found
 
 
@@ -49,6 +50,10 @@ def bar(parts: list[tuple[str, int]], width: int) -> str:
     cells = [max(round(n * width / total), 1) if n else 0 for _, n in parts]
     cells[cells.index(max(cells))] += width - sum(cells)
     return "".join(sign * cell for (sign, _), cell in zip(parts, cells, strict=True))
+
+
+def _titled(key: str) -> str:
+    return "" if key.startswith("holder_") else f"{key.replace('_', ' ')}: "
 
 
 def clean_line(text: str) -> str:

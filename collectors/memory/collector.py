@@ -6,26 +6,14 @@ import os
 import time
 from typing import TYPE_CHECKING, ClassVar
 
-from collectors.memory import (
-    balloon,
-    cgroup,
-    hugepages,
-    meminfo,
-    metrics,
-    modules,
-    processes,
-    protocols,
-    slabinfo,
-    sockstat,
-    trend,
-    verdicts,
-    vmstat,
-    zfs,
-)
+from collectors.memory import cgroup, metrics, modules, protocols, slabinfo, trend, verdicts
 from collectors.memory.blame import Blame
-from collectors.memory.history import SIZES, History, Mark, begin, restore
-from collectors.memory.ledger import HELD, Ledger, ledger
-from collectors.memory.reading import Own, Reading
+from collectors.memory.books import Books
+from collectors.memory.culprit import SLAB_NEEDED
+from collectors.memory.evidence import WORTH_A_WORD
+from collectors.memory.followed import Followed
+from collectors.memory.history import History, Mark, begin, restore
+from collectors.memory.reading import Reading
 from collectors.memory.text import text_or_none
 from collectors.memory.window import QUARTER, Point, Window
 from collectors.model import Collector, Metric, Unavailable
@@ -35,16 +23,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from collectors.memory.blame import Found
-    from collectors.memory.processes import Process
-    from collectors.memory.trend import Growth
+    from collectors.memory.ledger import Ledger
+    from collectors.memory.robust import Growth
     from collectors.model import Host, Verdict
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 MARKS = 24  # every six hours: six days
 MARK_APART = 21_600.0  # seconds
 TOP_CACHES = 10
-TOP_PROCESSES = 5
-PROCESSES_APART = 300.0  # seconds; a walk over 2,000 processes takes 30 ms
 SUSPICIOUS = 256 << 20  # bytes, or 1 % of MemTotal if that is less: gained since the last look, enough to look again
 REMEMBERED = 3600.0  # seconds for which the last look's answer is shown
 PATIENCE_OF_PEOPLE = 15.0  # seconds `vitald check` waits for holders
@@ -78,23 +64,22 @@ class KernelMemory(Collector[Reading]):
     def __init__(self, settings: MemorySettings, host: Host) -> None:
         self._limits = settings
         self._host = host
+        self._books = Books(host.proc, host.sys, PAGE)
         self._blame = Blame(host.proc)
+        self._followed = Followed(host.proc, PAGE)
         self._history: History | None = None
         self._steady: tuple[tuple[Point, ...], Growth | None] = ((), None)
         self._looked_at: int | None = None
         self._found: tuple[float, Found] | None = None
         self._slab: Mapping[str, int] | None = None
         self._slab_problem = ""
-        self._processes: dict[tuple[int, int], tuple[Process, Window]] = {}
-        self._processes_at = float("-inf")
-        self._balloon_stays: bool | None = None
-        self.thorough = False
+        self.thorough = host.thorough
         self.clock = _boottime  # seconds; tests turn it faster
 
     def read(self) -> Reading:
         """Take the ledger; once a quarter of an hour also the caches, the modules and a copy for the state directory."""
         now = self.clock()
-        books = self._ledger()
+        books = self._books.take()
         history = self._remember(now, books)
         growth = self._growth(history.window, books)
         if growth.sure or self._suspicious(books) or self.thorough:
@@ -129,29 +114,6 @@ class KernelMemory(Collector[Reading]):
         if self._history is not None:
             self._host.slot.save(self._history.plain())
 
-    def _ledger(self) -> Ledger:
-        proc, sys = self._host.proc, self._host.sys
-        fields = meminfo.read(proc)
-        counters = vmstat.read(proc)
-        if self._balloon_stays is None:
-            if meminfo.is_a_containers(text_or_none(proc / "self/mountinfo") or ""):
-                raise Unavailable("missing", f"{proc}/meminfo is a container's own view (lxcfs), not the host's; run vitald on the host")
-            self._balloon_stays = balloon.stays_in_total(sys)
-        zspages = counters.get("nr_zspages")
-        books = ledger(
-            fields,
-            hugepages=hugepages.reserved(fields, sys),
-            balloon=balloon.inside(counters, PAGE) if self._balloon_stays else 0,
-            zspages=None if zspages is None else zspages * PAGE,
-            arc=zfs.read(proc),
-            sockets=sockstat.read(proc, PAGE),
-        )
-        if not books.consistent:
-            raise Unavailable(
-                "missing", f"{proc}/meminfo: its counters exceed MemTotal by {-books.excess >> 20} MB; a container's own view?"
-            )
-        return books
-
     def _remember(self, now: float, books: Ledger) -> History:
         boot = (text_or_none(self._host.proc / "sys/kernel/random/boot_id") or "").strip()
         history = self._history
@@ -162,22 +124,24 @@ class KernelMemory(Collector[Reading]):
         quarter = not history.window.fast or history.window.fast[-1].at // QUARTER != now // QUARTER
         history = history.add(now, books)
         if quarter or self._history is None:
-            history = self._mark(history, now, books)
+            history = self._mark(history, now)
             self._host.slot.save(history.plain())
         self._history = history
         return history
 
-    def _mark(self, history: History, now: float, books: Ledger) -> History:
+    def _mark(self, history: History, now: float) -> History:
         """Look at caches and modules, and keep it every few hours."""
         try:
             self._slab, self._slab_problem = slabinfo.read(self._host.proc, PAGE), ""
         except Unavailable as why:
-            self._slab, self._slab_problem = None, f"{why}; CAP_DAC_READ_SEARCH would name the cache"
+            self._slab, self._slab_problem = (
+                None,
+                f"{why}; {SLAB_NEEDED}",
+            )
         if history.marks and now - history.marks[-1].at < MARK_APART:
             return history
-        sizes = {**books.areas, **books.of_which}
-        kept = {name: sizes[name] for name in SIZES if name in sizes}
-        return history.mark(Mark(now, kept, self._slab, modules.loaded(self._host.proc)), MARKS)
+        large = None if self._slab is None else {name: size for name, size in self._slab.items() if size >= WORTH_A_WORD}
+        return history.mark(Mark(now, large, modules.loaded(self._host.proc)), MARKS)
 
     def _growth(self, window: Window, books: Ledger) -> Growth:
         if self._steady[0] is not window.slow:
@@ -196,7 +160,7 @@ class KernelMemory(Collector[Reading]):
             try:
                 self._slab = slabinfo.read(self._host.proc, PAGE)
             except Unavailable:
-                self._slab = None
+                self._slab = None  # why, the last mark has said
 
     def _reading(self, now: float, books: Ledger, history: History, growth: Growth) -> Reading:
         mark = history.before(now - max(growth.span, QUARTER))
@@ -206,7 +170,7 @@ class KernelMemory(Collector[Reading]):
             wall=time.time(),
             ledger=books,
             growth=growth,
-            before={**dict.fromkeys(HELD, 0), **mark.sizes},
+            before=history.sizes(now - growth.span),
             since=mark.at,
             slab=self._slab,
             slab_growth=_gained(self._slab, mark.slab),
@@ -216,22 +180,7 @@ class KernelMemory(Collector[Reading]):
             modules=modules.loaded(self._host.proc) - mark.modules if growth.sure else frozenset(),
             dying_cgroups=cgroup.dying(self._host.sys) if growth.sure else None,
             pressed=pressed,
-            processes=self._own(now, books),
-        )
-
-    def _own(self, now: float, books: Ledger) -> tuple[Own, ...]:
-        """Follow the largest processes; whoever is no longer one of them is forgotten."""
-        if now - self._processes_at >= PROCESSES_APART:
-            self._processes_at = now
-            largest = processes.largest(self._host.proc, PAGE, TOP_PROCESSES)
-            known = self._processes
-            self._processes = {
-                (p.pid, p.began): (p, (known[p.pid, p.began][1] if (p.pid, p.began) in known else Window()).add(Point(now, p.own)))
-                for p in largest
-            }
-        return tuple(
-            Own(process, trend.growth(window, books.total, books.available, self._limits.reach))
-            for process, window in self._processes.values()
+            processes=self._followed.look(now, books, self._limits.reach),
         )
 
 
@@ -245,4 +194,4 @@ def _gained(now: Mapping[str, int] | None, before: Mapping[str, int] | None) -> 
     if now is None:
         return None
     gains = ((name, size - (before or {}).get(name, 0)) for name, size in now.items())
-    return dict(sorted(((name, gain) for name, gain in gains if gain > 0), key=lambda item: -item[1])[:TOP_CACHES])
+    return dict(sorted(((name, gain) for name, gain in gains if gain >= WORTH_A_WORD), key=lambda item: -item[1])[:TOP_CACHES])

@@ -1,4 +1,4 @@
-"""What the collector remembers between ticks and across restarts: the points, and what things were like when the growth began.
+"""What the collector remembers between ticks and across restarts: the points, and what slab caches and modules there were.
 
 Everything hangs on the boot and on the size of the machine: after a reboot, and when a balloon or a hot-plugged module changes MemTotal or
 the pool of huge pages changes, there is nothing to compare with, and it starts afresh.
@@ -24,10 +24,9 @@ SAME = 0.001  # of MemTotal: Xen's balloon moves by a few pages all the time
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """How things were at one moment: the sizes of areas, the slab caches (None where we may not read them), the modules."""
+    """How things were at one moment: the slab caches above a megabyte (None where we may not read them), the modules."""
 
     at: float = 0.0
-    sizes: Mapping[str, int] = field(default_factory=dict)
     slab: Mapping[str, int] | None = None
     modules: frozenset[str] = frozenset()
 
@@ -49,7 +48,7 @@ class History:
 
     def add(self, at: float, ledger: Ledger) -> History:
         """Give the history with one more point."""
-        parts = tuple(ledger.areas.get(area, 0) for area in HELD)
+        parts = tuple(ledger.areas.get(name, ledger.of_which.get(name, 0)) for name in SIZES)
         return replace(self, window=self.window.add(Point(at, ledger.held, parts)))
 
     def mark(self, new: Mark, keep: int) -> History:
@@ -61,12 +60,15 @@ class History:
         older = [mark for mark in self.marks if mark.at <= at]
         return older[-1] if older else self.marks[0] if self.marks else Mark()
 
+    def sizes(self, at: float) -> dict[str, int]:
+        """Give the areas of SIZES as the newest point that is not after `at` has them, else the oldest."""
+        points = (*self.window.slow, *self.window.fast)
+        older = max((point for point in points if point.at <= at), key=lambda point: point.at, default=points[0] if points else None)
+        return dict(zip(SIZES, older.parts, strict=False)) if older else {}
+
     def plain(self) -> dict[str, Any]:
         """Say it in JSON values."""
-        marks = [
-            {"at": m.at, "sizes": dict(m.sizes), "slab": None if m.slab is None else dict(m.slab), "modules": sorted(m.modules)}
-            for m in self.marks
-        ]
+        marks = [{"at": m.at, "slab": None if m.slab is None else dict(m.slab), "modules": sorted(m.modules)} for m in self.marks]
         return {"boot": self.boot, "total": self.total, "hugepages": self.hugepages, "window": self.window.plain(), "marks": marks}
 
 
@@ -84,7 +86,7 @@ def restore(value: Any, boot: str, ledger: Ledger, now: float) -> History:  # no
         saved = History(str(value["boot"]), int(value["total"]), int(value["hugepages"]))
         if not saved.still(boot, ledger):
             return new
-        window = of_plain(value["window"], len(HELD), now)
+        window = of_plain(value["window"], len(SIZES), now)
         marks = tuple(_mark(row, now) for row in value["marks"][-24:])
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError):
         return new
@@ -96,7 +98,7 @@ def _mark(row: Mapping[str, Any], now: float) -> Mark:
     if not 0 <= at <= now:
         raise ValueError(at)
     slab = None if row["slab"] is None else _sizes(row["slab"])
-    return Mark(at, _sizes(row["sizes"]), slab, frozenset(str(name) for name in row["modules"]))
+    return Mark(at, slab, frozenset(str(name) for name in row["modules"]))
 
 
 def _sizes(row: Mapping[str, Any]) -> dict[str, int]:

@@ -113,8 +113,9 @@ def _files(proc: Path, walk: owners.Walk) -> list[dict[str, Any]]:
 
 def _step_back() -> None:
     """Take the lowest priority there is. Failing that is no reason not to look."""
-    with contextlib.suppress(OSError, AttributeError):
+    with contextlib.suppress(OSError):
         os.nice(19)
+    with contextlib.suppress(OSError):  # not for real-time policies: also where RestrictRealtime= holds
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 

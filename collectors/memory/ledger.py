@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collectors.memory.sockstat import Sockets
     from collectors.memory.zfs import Arc
 
-FREE = ("free",)
+FREE = ("free", "free_lists")  # the second: pages in each CPU's own lists, which MemFree does not count
 USER = ("anonymous", "page_cache", "shared_memory", "swap_cache", "compressed_swap")  # a process or a file owns it
 SET_ASIDE = ("hugepages", "balloon", "corrupted")  # somebody decided so
 RECLAIMABLE = ("slab_reclaimable", "misc_reclaimable", "zfs_cache", "gpu_reclaimable")  # the kernel gives it back under pressure
@@ -60,9 +60,22 @@ class Ledger:
         return -self.excess <= self.total // 50 + (64 << 20)
 
 
-def ledger(fields: Mapping[str, int], *, hugepages: int, balloon: int, zspages: int | None, arc: Arc | None, sockets: Sockets) -> Ledger:
-    """Put the facts together. `fields` are meminfo's, `zspages` bytes of zsmalloc; `hugepages` and `balloon` are bytes inside MemTotal."""
-    areas = {name: value for name, value in _named(fields, hugepages, balloon, zspages).items() if value is not None}
+@dataclass(frozen=True, slots=True)
+class Besides:
+    """What meminfo does not say, in bytes. `hugepages` and `balloon` are inside MemTotal; None is "this kernel does not tell"."""
+
+    sockets: Sockets
+    hugepages: int = 0
+    balloon: int = 0
+    lists: int | None = None
+    zspages: int | None = None
+    arc: Arc | None = None
+
+
+def ledger(fields: Mapping[str, int], besides: Besides) -> Ledger:
+    """Put the facts together; `fields` are meminfo's, in bytes."""
+    arc = besides.arc
+    areas = {name: value for name, value in _named(fields, besides).items() if value is not None}
     rest = fields["MemTotal"] - sum(areas.values())
     if arc is not None:
         areas["zfs_cache"] = min(arc.pages, max(rest, 0))
@@ -73,21 +86,22 @@ def ledger(fields: Mapping[str, int], *, hugepages: int, balloon: int, zspages: 
         available = sum(areas.get(area, 0) for area in ("free", "page_cache", "slab_reclaimable"))
     if arc is not None:
         available += min(arc.shrinkable, areas["zfs_cache"])
-    return Ledger(fields["MemTotal"], min(available, fields["MemTotal"]), areas, _of_which(fields, arc, sockets), min(rest, 0))
+    return Ledger(fields["MemTotal"], min(available, fields["MemTotal"]), areas, _of_which(fields, arc, besides.sockets), min(rest, 0))
 
 
-def _named(fields: Mapping[str, int], hugepages: int, balloon: int, zspages: int | None) -> dict[str, int | None]:
+def _named(fields: Mapping[str, int], besides: Besides) -> dict[str, int | None]:
     get = fields.get
     shmem, stack, vmalloc = get("Shmem"), get("KernelStack"), get("VmallocUsed")
     return {
         "free": get("MemFree"),
+        "free_lists": besides.lists,
         "anonymous": get("AnonPages"),
         "page_cache": _sum(_less(get("Cached"), shmem or 0), get("Buffers")),
         "shared_memory": shmem,
         "swap_cache": get("SwapCached"),
-        "compressed_swap": _largest(get("Zswap"), zspages),  # zswap's pool is zsmalloc's since 6.18, zram's always was
-        "hugepages": hugepages or None,
-        "balloon": balloon or None,
+        "compressed_swap": _largest(get("Zswap"), besides.zspages),  # zswap's pool is zsmalloc's since 6.18, zram's always was
+        "hugepages": besides.hugepages or None,
+        "balloon": besides.balloon or None,
         "corrupted": get("HardwareCorrupted"),
         "slab_reclaimable": get("SReclaimable"),
         "misc_reclaimable": _less(get("KReclaimable"), get("SReclaimable") or 0),

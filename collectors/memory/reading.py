@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from collectors.memory.ledger import Ledger
     from collectors.memory.processes import Process
-    from collectors.memory.trend import Growth
+    from collectors.memory.robust import Growth
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Own:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """`before` is the ledger's HELD areas (and the socket buffers) as they were when the growth began, as far back as we remember.
+    """`before` is what the areas of `history.SIZES` were when the growth began, as far back as we remember.
 
     `at` is seconds of CLOCK_BOOTTIME, `wall` Unix time, for people to read only.
     `slab_growth` is bytes by cache since then, largest first, or None where /proc/slabinfo is not for us; `slab_problem` says why.

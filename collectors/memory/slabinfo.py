@@ -5,6 +5,7 @@ The sum of all caches can be far below `Slab`: a kmalloc() of more than two page
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from collectors.memory.text import count, text_of
@@ -31,5 +32,6 @@ def parse(text: str, page: int) -> Mapping[str, int]:
             continue
         pages, slabs = count(columns[5]), count(data[1])
         if pages is not None and slabs is not None and slabs:
-            found[columns[0]] = found.get(columns[0], 0) + pages * slabs * page
+            name = sys.intern(columns[0])  # a day of marks has each name many times
+            found[name] = found.get(name, 0) + pages * slabs * page
     return found

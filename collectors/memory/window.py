@@ -21,7 +21,7 @@ DAY = 96  # quarters
 
 
 class Point(NamedTuple):
-    """Seconds since boot, bytes held by the kernel, and the parts of it, in the order of `ledger.HELD`."""
+    """Seconds since boot, bytes held by the kernel, and the parts of it, in the order of `history.SIZES`."""
 
     at: float
     held: int

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from collectors.memory.metrics import KERNEL
 
+from collectors.memory.metrics import KERNEL
 from collectors.model import Level, Metric, Report, Verdict
 from daemon import ledger_view
 

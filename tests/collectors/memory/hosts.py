@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from collectors.memory import hugepages, meminfo, sockstat, vmstat, zfs
-from collectors.memory.ledger import Ledger, ledger
+from collectors.memory import hugepages, meminfo, sockstat, vmstat, zfs, zoneinfo
+from collectors.memory.ledger import Besides, Ledger, ledger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,11 +23,14 @@ def books(name: str, change: Mapping[str, int] | None = None, *, leave_out: tupl
     zspages = vmstat.read(folder / "proc").get("nr_zspages")
     return ledger(
         fields,
-        hugepages=hugepages.reserved(fields, folder / "sys"),
-        balloon=balloon,
-        zspages=None if zspages is None else zspages * 4096,
-        arc=zfs.read(folder / "proc"),
-        sockets=sockstat.read(folder / "proc", 4096),
+        Besides(
+            hugepages=hugepages.reserved(fields, folder / "sys"),
+            balloon=balloon,
+            lists=zoneinfo.read(folder / "proc", 4096),
+            zspages=None if zspages is None else zspages * 4096,
+            arc=zfs.read(folder / "proc"),
+            sockets=sockstat.read(folder / "proc", 4096),
+        ),
     )
 
 

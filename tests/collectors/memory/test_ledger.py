@@ -7,7 +7,7 @@ import random
 import pytest
 
 from collectors.memory import balloon, cgroup, hugepages, meminfo, modules, protocols, slabinfo, sockstat, vmstat, zfs
-from collectors.memory.ledger import AREAS, ledger
+from collectors.memory.ledger import AREAS, Besides, ledger
 from collectors.memory.sockstat import Sockets
 from collectors.model import Unavailable
 from tests.collectors.memory.hosts import FIXTURES, HOSTS, books
@@ -80,8 +80,8 @@ def test_a_balloon_that_leaves_memtotal_alone_is_an_area_of_its_own() -> None:
 def test_the_zfs_cache_is_a_cache() -> None:
     fields = meminfo.read(FIXTURES / "laptop-6.17/proc")
     arc = zfs.Arc(size=400 * MIB, floor=100 * MIB, pages=350 * MIB)
-    with_it = ledger(fields, hugepages=0, balloon=0, zspages=None, arc=arc, sockets=Sockets())
-    without = ledger(fields, hugepages=0, balloon=0, zspages=None, arc=None, sockets=Sockets())
+    with_it = ledger(fields, Besides(Sockets(), arc=arc))
+    without = ledger(fields, Besides(Sockets(), arc=None))
     assert with_it.areas["zfs_cache"] == 350 * MIB
     assert with_it.held == without.held - 350 * MIB
     assert with_it.available == without.available + 300 * MIB
@@ -90,7 +90,7 @@ def test_the_zfs_cache_is_a_cache() -> None:
 
 def test_a_cache_of_zfs_larger_than_the_rest_takes_the_rest_only() -> None:
     fields = meminfo.read(FIXTURES / "vm-6.18/proc")
-    one = ledger(fields, hugepages=0, balloon=0, zspages=None, arc=zfs.Arc(9 << 40, 0, 9 << 40), sockets=Sockets())
+    one = ledger(fields, Besides(Sockets(), arc=zfs.Arc(9 << 40, 0, 9 << 40)))
     assert one.areas["unaccounted"] == 0
     assert sum(one.areas.values()) == one.total
     assert one.available <= one.total
@@ -98,7 +98,7 @@ def test_a_cache_of_zfs_larger_than_the_rest_takes_the_rest_only() -> None:
 
 def test_a_machine_with_12_tb() -> None:
     fields = {name: size * 209 for name, size in meminfo.read(FIXTURES / "laptop-6.17/proc").items()}
-    one = ledger(fields, hugepages=0, balloon=0, zspages=None, arc=None, sockets=Sockets())
+    one = ledger(fields, Besides(Sockets(), arc=None))
     assert one.total > 12e12
     assert sum(one.areas.values()) == one.total
 
