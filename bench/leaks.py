@@ -37,8 +37,9 @@ RULES = {
 
 
 class Spoke:
-    """What a rule said in a week: whether while nothing leaked, and how many hours after the leak began. An alarm that already
-    stands when the leak begins counts as both.
+    """What a rule said in a week: whether while nothing leaked, and how many hours after the leak began.
+
+    An alarm that already stands when the leak begins counts as both.
     """
 
     def __init__(self, one: Host) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 APART = 300.0  # seconds between two looks, at least
-PATIENCE = 120.0  # seconds; at the lowest priority of a busy host 2 s of work take long
+PATIENCE = 280.0  # seconds; at the lowest priority of a busy host a second of work can take minutes
 LARGEST = 1 << 20  # bytes of an answer
 
 Found = dict[str, Any]
@@ -22,8 +22,9 @@ Found = dict[str, Any]
 class Blame:
     """At most one look at a time, and never two within five minutes. Times are the caller's clock, in seconds."""
 
-    def __init__(self, proc: Path) -> None:
-        self._command = [sys.executable, "-Im", "collectors.memory.holders", str(proc)]
+    def __init__(self, proc: Path, *, hurry: bool = False) -> None:
+        """`hurry` is for `vitald check`: a person waits, so it need not be the very least important process."""
+        self._command = [sys.executable, "-Im", "collectors.memory.holders", str(proc), *(["hurry"] if hurry else [])]
         self._child: subprocess.Popen[bytes] | None = None
         self._answer: IO[bytes] | None = None
         self._begun = float("-inf")

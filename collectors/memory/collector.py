@@ -65,7 +65,7 @@ class KernelMemory(Collector[Reading]):
         self._limits = settings
         self._host = host
         self._books = Books(host.proc, host.sys, PAGE)
-        self._blame = Blame(host.proc)
+        self._blame = Blame(host.proc, hurry=host.thorough)
         self._followed = Followed(host.proc, PAGE)
         self._history: History | None = None
         self._steady: tuple[tuple[Point, ...], Growth | None] = ((), None)

@@ -1,4 +1,6 @@
-"""Who holds kernel memory: a short-lived program at the lowest priority, `python -Im collectors.memory.holders [/proc]`, answering in JSON.
+"""Who holds kernel memory: a short-lived program at the lowest priority, which answers in JSON.
+
+`python -Im collectors.memory.holders [/proc [hurry]]`; `hurry` where a person waits.
 
 A program of its own, because the tables of 50,000 sockets and 20,000 processes are tens of megabytes, and only a process that ends
 gives them all back; priority belongs to a process (SCHED_IDLE, so it takes only what nobody else wants); and if it hangs on a stuck
@@ -24,12 +26,13 @@ if TYPE_CHECKING:
 SOCKETS = 50_000
 PROCESSES = 20_000
 CPU_SECONDS = 5.0
-WALL_SECONDS = 30.0
+WALL_SECONDS = 240.0  # as long as the daemon waits, less the time to answer
+HURRY_SECONDS = 12.0
 TOP = 5
 PIPE = 65_536  # bytes a pipe can hold unless somebody changed it (pipe(7))
 
 
-def look(proc: Path) -> dict[str, Any]:
+def look(proc: Path, seconds: float = WALL_SECONDS) -> dict[str, Any]:
     """Look once, and say who holds most of what. Bounded in sockets, processes, files and seconds; what was left out is said."""
     begun = time.monotonic()
     found, truncated = [], []
@@ -38,7 +41,7 @@ def look(proc: Path) -> dict[str, Any]:
     if len(found) >= SOCKETS:
         truncated.append(f"sockets after {SOCKETS}")
     wanted = {s.inode for s in found if s.memory} | {int(s.peer[6:]) for s in found if s.memory and s.peer.startswith("inode:")}
-    walk = owners.walk(proc, wanted, PROCESSES, lambda: time.process_time() > CPU_SECONDS or time.monotonic() - begun > WALL_SECONDS)
+    walk = owners.walk(proc, wanted, PROCESSES, lambda: time.process_time() > CPU_SECONDS or time.monotonic() - begun > seconds)
     if walk.truncated:
         truncated.append(f"processes after {len(walk.processes)}")
     return {
@@ -111,18 +114,21 @@ def _files(proc: Path, walk: owners.Walk) -> list[dict[str, Any]]:
     return [{"pid": p.pid, "comm": p.comm, "unit": owners.unit(proc, p.pid), "kind": kind, "size": n} for n, kind, p in rows[:TOP]]
 
 
-def _step_back() -> None:
+def _step_back(*, hurry: bool) -> None:
     """Take the lowest priority there is. Failing that is no reason not to look."""
     with contextlib.suppress(OSError):
         os.nice(19)
+    if hurry:
+        return
     with contextlib.suppress(OSError):  # not for real-time policies: also where RestrictRealtime= holds
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
 def main() -> int:
     """Look and print."""
-    _step_back()
-    json.dump(look(Path(sys.argv[1] if len(sys.argv) > 1 else "/proc")), sys.stdout)
+    proc, hurry = Path(sys.argv[1] if len(sys.argv) > 1 else "/proc"), "hurry" in sys.argv[2:]
+    _step_back(hurry=hurry)
+    json.dump(look(proc, HURRY_SECONDS if hurry else WALL_SECONDS), sys.stdout)
     return 0
 
 
