@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from collectors.model import Level, Unavailable
 from collectors.registry import COLLECTORS
-from daemon import ledger_view
 from daemon.track import Track
 
 if TYPE_CHECKING:
@@ -122,8 +121,6 @@ def print_table(looks: Sequence[Look]) -> None:
         more = f" and {len(subjects) - 5} more" if len(subjects) > 5 else ""  # noqa: PLR2004 — as many as fit a line
         console.print(Text.assemble(("healthy ", "green"), f"{check}: {', '.join(subjects[:5])}{more}"))
     for one in looks:
-        for line in ledger_view.lines(one.report, console.width) if one.report else ():
-            console.print(Text(_plain(line)))
         if one.problem or one.absent:
             word, colour = ("could not tell", "magenta") if one.problem else ("not here", "dim")
             console.print(Text.assemble((f"{word} ", colour), f"{one.name}: {plain(one.problem or one.absent)}"))

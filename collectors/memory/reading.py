@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collectors.memory.ledger import Ledger
     from collectors.memory.processes import Process
     from collectors.memory.robust import Growth
+    from collectors.memory.window import Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Reading:
     ledger: Ledger
     growth: Growth
     before: Mapping[str, int]
+    window: Window
     since: float = 0.0
     slab: Mapping[str, int] | None = None
     slab_growth: Mapping[str, int] | None = None
