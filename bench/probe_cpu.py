@@ -21,14 +21,9 @@ _WARM_UP = 10.0
 
 
 def measure(folder: Path) -> list[Row]:
-    """Compare with 200 targets."""
-    return compare(folder, TARGETS, BAR, "1/6")
-
-
-def compare(folder: Path, count: int, most: float, bar: str) -> list[Row]:
     """Compare `vitald run` with defaults, and with the probes alone, to blackbox_exporter; Prometheus, which drives it, is not counted."""
     with (
-        peers.listeners(folder, count) as targets,
+        peers.listeners(folder, TARGETS) as targets,
         peers.vitald(folder, settings(targets)) as whole,
         peers.vitald(folder, settings(targets), "--collector.disable-defaults", "--collector.probe", name="probe-only") as alone,
         peers.blackbox(folder) as blackbox,
@@ -46,8 +41,8 @@ def compare(folder: Path, count: int, most: float, bar: str) -> list[Row]:
     (cpu, probes), (alone_cpu, alone_probes) = ((b[0] - a[0], b[1] - a[1]) for a, b in zip(before, after, strict=True))
     peer = f"blackbox_exporter {seconds(theirs)} ({probed / (end - start):.0f} probes/s)"
     return [
-        row("CPU per probe, `vitald run` with every default collector", (cpu, probes, count), theirs, peer, (most, bar)),
-        row("CPU per probe, the probe collector alone", (alone_cpu, alone_probes, count), theirs, peer, None),
+        row("CPU per probe, `vitald run` with every default collector", (cpu, probes, TARGETS), theirs, peer, (BAR, "1/6")),
+        row("CPU per probe, the probe collector alone", (alone_cpu, alone_probes, TARGETS), theirs, peer, None),
     ]
 
 

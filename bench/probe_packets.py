@@ -27,12 +27,16 @@ LISTEN = "import socket, sys, time\nheld = [socket.create_server(('', 7000 + n))
 
 def measure(folder: Path) -> list[Row]:
     """Run one daemon with rounds every 2 s beside one without, and compare what each has grown by."""
-    with network() as (near, far), Program("listen", inside(far, sys.executable, "-c", LISTEN, str(TARGETS)), folder):
-        with _vitald(folder, near, "true") as rounds, _vitald(folder, near, "false") as still:
-            time.sleep(_WARM_UP)
-            before = [_rss(one.pid) for one in (rounds, still)]
-            children, largest = _watch(rounds.pid, _LENGTH)
-            after = [_rss(one.pid) for one in (rounds, still)]
+    with (
+        network() as (near, far),
+        Program("listen", inside(far, sys.executable, "-c", LISTEN, str(TARGETS)), folder),
+        _vitald(folder, near, "true") as rounds,
+        _vitald(folder, near, "false") as still,
+    ):
+        time.sleep(_WARM_UP)
+        before = [_rss(one.pid) for one in (rounds, still)]
+        children, largest = _watch(rounds.pid, _LENGTH)
+        after = [_rss(one.pid) for one in (rounds, still)]
     grown = [later - earlier for earlier, later in zip(before, after, strict=True)]
     title = f"main process: growth while {len(children)} path-MTU rounds to {TARGETS} targets run, {_LENGTH:.0f} s"
     enough = len(children) >= _LENGTH / 6
