@@ -51,7 +51,7 @@ def measure(folder: Path) -> list[Row]:
     if blackbox_probes < TARGETS * LENGTH / 4:  # most scrapes ran into their timeout, so the rest say nothing of their cost
         (blackbox_cpu, blackbox_probes), pace = (
             _blackbox(folder, "5s"),
-            ", each target every 5 s: every second was too much for the machine",
+            ", each target every 5 s: each second was too much",
         )
     if not blackbox_probes:
         raise BenchError("blackbox_exporter has made no probe in time")
