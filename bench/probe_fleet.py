@@ -57,7 +57,7 @@ def measure(folder: Path) -> list[Row]:
         raise BenchError("blackbox_exporter has made no probe in time")
     theirs = blackbox_cpu / blackbox_probes
     peer = f"blackbox_exporter {seconds(theirs)} ({blackbox_probes / LENGTH:.0f} probes/s{pace})"
-    title = "CPU per probe, `vitald run` with every default collector"
+    title = "CPU per probe, `vitald run` with every default collector, scraped every 15 s"
     return [row(title, (cpu, probes, TARGETS), theirs, peer, (BAR, "1/8")), engine(folder)]
 
 
@@ -66,7 +66,7 @@ def _vitald(folder: Path) -> tuple[float, float]:
     with (
         peers.listeners(folder, TARGETS) as targets,
         peers.vitald(folder, settings(targets)) as vitald,
-        peers.prometheus(folder, peers.scrape_job("vitald", [vitald])),
+        peers.prometheus(folder, peers.scrape_job("vitald", [vitald], "15s")),
     ):
         time.sleep(WARM_UP)
         cpu, probes = vitald.program.cpu_seconds(), vitald.total("vitald_probe_attempts_total")
