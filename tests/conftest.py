@@ -14,6 +14,8 @@ settings.load_profile("vitald")
 
 PACKAGES = {  # program → Debian package, so that a skip says what to install
     "ip": "iproute2",
+    "ethtool": "ethtool",
+    "dhclient": "isc-dhcp-client",
     "nft": "nftables",
     "dnsmasq": "dnsmasq-base",
     "promtool": "prometheus",
@@ -23,6 +25,7 @@ PACKAGES = {  # program → Debian package, so that a skip says what to install
     "systemd-analyze": "systemd",
     "debootstrap": "debootstrap",
     "openssl": "openssl",
+    "curl": "curl",
     "setpriv": "util-linux",
     "nsenter": "util-linux",
     "systemd-sysusers": "systemd",

@@ -19,12 +19,14 @@ from collectors.probe.settings import ProbeSettings
 from collectors.probe.sweep import Sweeper
 from collectors.probe.target_list import TargetList
 from collectors.probe.targets import Address, Target
+from collectors.probe.watch import Seen, Watch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from collectors.model import Host, Verdict
     from collectors.panel import Panel
+    from collectors.probe.diagnosis import Diagnosis
     from collectors.probe.mesh import Choice
     from collectors.probe.resolver import Lookups
     from collectors.probe.sweep import Planned
@@ -39,6 +41,7 @@ class Reading:
     """The records of all targets on the list by target as written; those given by name also by address, and with their look-ups.
 
     `labels` are the values of the labels that come along; `files` says whether each file was in order; `mesh` is whom we watch in it.
+    `diagnoses` say why bad targets are bad, as far as that has been found out.
     """
 
     records: Mapping[str, Record]
@@ -47,6 +50,7 @@ class Reading:
     addresses: Mapping[str, Mapping[str, Record]] = field(default_factory=dict)
     lookups: Mapping[str, Lookups] = field(default_factory=dict)
     mesh: Choice | None = None
+    diagnoses: Mapping[str, Diagnosis] = field(default_factory=dict)
 
 
 class Probe(Collector[Reading]):
@@ -62,6 +66,7 @@ class Probe(Collector[Reading]):
         self._label_names = tuple(settings.labels())
         self._window = min(LONGEST_WINDOW, SPREAD * (settings.every - settings.timeout))
         self._sweeper = Sweeper()
+        self._watch = Watch(host, settings.timeout)
         self._resolver = Resolver(settings.timeout)
         self._targets: Mapping[Target, tuple[str, ...]] | None = None
         self._records: dict[str, Record] = {}
@@ -77,16 +82,19 @@ class Probe(Collector[Reading]):
             raise Unavailable("unconfigured", "there is nothing to probe: [probe] targets, target_files and mesh_files name no target")
         owners, plan = self._plan()
         outcomes = self._sweeper.run(plan, self._settings.timeout, self._window, lambda index: self._ask(owners[index]))
-        self._add(owners, plan, self._blame(outcomes))
+        seen = Seen([owner.text for owner in owners], [at or self._ask(owner) for at, owner in zip(plan, owners, strict=True)], outcomes)
+        self._add(owners, plan, self._watch.blame(seen, self._blame(outcomes)))
+        diagnoses = self._watch.after(seen, self._records)
         labels = {target.text: labels for target, labels in targets.items()} if self._label_names else {}
         lookups = {target.text: self._resolver.lookups(target.host) for target in targets if target.address is None}
-        return Reading(self._records, files, labels, dict(self._addresses), lookups, self._list.choice())
+        return Reading(self._records, files, labels, dict(self._addresses), lookups, self._list.choice(), diagnoses)
 
     def judge(self, readings: Sequence[Reading]) -> Iterator[Verdict]:
         """Give one `tcp_probe` verdict for each target."""
         critical, addresses = self._settings.failures_until_critical, readings[-1].addresses
+        diagnoses = readings[-1].diagnoses
         for target, record in readings[-1].records.items():
-            verdict = judge(target, record, critical)
+            verdict = judge(target, record, critical, diagnoses.get(target))
             yield speak(verdict, addresses[target]) if target in addresses else verdict
 
     def measure(self, reading: Reading) -> Iterator[Metric]:
@@ -115,6 +123,7 @@ class Probe(Collector[Reading]):
         """End the sweep that may be out; a hanging look-up is not waited for."""
         self._sweeper.stop()
         self._resolver.close()
+        self._watch.close()
 
     def _adopt(self, listed: Mapping[Target, tuple[str, ...]]) -> None:
         """Take a new list: who stays keeps the record, who left is forgotten."""
