@@ -1,4 +1,4 @@
-"""Whether a report's series are within their families' caps, found out quickly: the values of each label by themselves, a column at a time."""
+"""Whether series are within their families' caps, found out quickly: the values of each label by themselves, a column at a time."""
 
 from __future__ import annotations
 
