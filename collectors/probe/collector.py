@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from collectors.model import Collector, Metric, Unavailable
 from collectors.probe import conntrack, metrics, target_files
+from collectors.probe.half_open import HalfOpen
 from collectors.probe.judge import judge
 from collectors.probe.metrics import Series
 from collectors.probe.names import after, speak
@@ -66,9 +67,11 @@ class Probe(Collector[Reading]):
         self._label_names = tuple(settings.labels())
         self._window = min(LONGEST_WINDOW, SPREAD * (settings.every - settings.timeout))
         self._sweeper = Sweeper()
+        self._half_open = HalfOpen(settings.syn_every, settings.timeout)
         self._watch = Watch(host, settings.timeout)
         self._resolver = Resolver(settings.timeout)
         self._targets: Mapping[Target, tuple[str, ...]] | None = None
+        self._shy: frozenset[str] = frozenset()
         self._records: dict[str, Record] = {}
         self._addresses: dict[str, Mapping[str, Record]] = {}
         self._series: dict[tuple[str, tuple[str, ...]], Series] = {}
@@ -81,8 +84,11 @@ class Probe(Collector[Reading]):
         if not targets and not files:
             raise Unavailable("unconfigured", "there is nothing to probe: [probe] targets, target_files and mesh_files name no target")
         owners, plan = self._plan()
+        self._add_half_open(owners, plan)
         outcomes = self._sweeper.run(plan, self._settings.timeout, self._window, lambda index: self._ask(owners[index]))
-        seen = Seen([owner.text for owner in owners], [at or self._ask(owner) for at, owner in zip(plan, owners, strict=True)], outcomes)
+        seen = Seen(
+            self._shy, [owner.text for owner in owners], [self._place(at, owner) for at, owner in zip(plan, owners, strict=True)], outcomes
+        )
         self._add(owners, plan, self._watch.blame(seen, self._blame(outcomes)))
         diagnoses = self._watch.after(seen, self._records)
         labels = {target.text: labels for target, labels in targets.items()} if self._label_names else {}
@@ -123,11 +129,12 @@ class Probe(Collector[Reading]):
         """End the sweep that may be out; a hanging look-up is not waited for."""
         self._sweeper.stop()
         self._resolver.close()
+        self._half_open.close()
         self._watch.close()
 
     def _adopt(self, listed: Mapping[Target, tuple[str, ...]]) -> None:
         """Take a new list: who stays keeps the record, who left is forgotten."""
-        self._targets = listed
+        self._targets, self._shy = listed, self._list.half_open()
         self._records = {target.text: self._records.get(target.text, Record()) for target in listed}
         self._addresses = {target: records for target, records in self._addresses.items() if target in self._records}
         here = {(target.text, labels) for target, labels in listed.items()}
@@ -139,11 +146,24 @@ class Probe(Collector[Reading]):
         owners: list[Target] = []
         plan: list[Planned] = []
         for target in self._targets or ():
+            if target.text in self._shy:
+                continue
             planned = target.address or self._resolver.ask_all(target.host, target.port)
             places = planned if isinstance(planned, list) else [planned]
             plan += places
             owners += [target] * len(places)
         return owners, plan
+
+    def _add_half_open(self, owners: list[Target], plan: list[Planned]) -> None:
+        """Add what has become of targets that are probed half-open, beside the sweep and less often; begins the next round if it is due."""
+        targets = {target.text: target for target in self._targets or () if target.text in self._shy} if self._shy else {}
+        places = {text: self._place(target.address, target) for text, target in targets.items()}
+        ended = self._half_open.run(places, LONGEST_WINDOW if self._host.thorough else 0.0)
+        owners += [targets[text] for text in ended]
+        plan += ended.values()
+
+    def _place(self, planned: Planned, target: Target) -> Planned:
+        return planned if isinstance(planned, Address) else target.address or self._ask(target)
 
     def _ask(self, target: Target) -> Planned:
         return self._resolver.ask(target.host, target.port)

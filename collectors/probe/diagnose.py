@@ -46,14 +46,21 @@ class Diagnoser:
         self._due: dict[str, None] = {}
         self._done: dict[str, float] = {}  # monotonic: the last diagnosis of each target
         self._rested = 0.0
+        self._shy: frozenset[str] = frozenset()
         self._thread: threading.Thread | None = None
 
     def known(self) -> Mapping[str, Diagnosis]:
         """Give what has been found out about the targets that are bad."""
         return dict(self._known)
 
-    def consider(self, states: Mapping[str, str], records: Mapping[str, Record], places: Mapping[str, Address]) -> None:
-        """Take in how each bad target is (any word; the well ones are left out); starts a round where one has changed."""
+    def consider(
+        self, states: Mapping[str, str], records: Mapping[str, Record], places: Mapping[str, Address], shy: frozenset[str]
+    ) -> None:
+        """Take in how each bad target is (any word; the well ones are left out); starts a round where one has changed.
+
+        A target that is `shy` gets no connect.
+        """
+        self._shy = shy
         for target in self._states.keys() - states.keys():
             self._known.pop(target, None)
             self._due.pop(target, None)
@@ -104,7 +111,7 @@ class Diagnoser:
                 plays[target] = (Place(one.route.source, host, port, one.route.mtu), look())
         before = {one.route.interface: self._counters(one.route.interface) for one in seen.values() if one.route}
         looks, why_not = self._look(plays)
-        answered = [target for target, one in looks.items() if one.syn.kind == "syn_ack"]
+        answered = [target for target, one in looks.items() if one.syn.kind == "syn_ack" and target not in self._shy]
         again = dict(zip(answered, Sweeper().run([places[target] for target in answered], self._timeout), strict=True))
         for target, one in seen.items():
             grown = {}

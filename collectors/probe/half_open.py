@@ -13,13 +13,14 @@ from collectors.probe.child import PacketChild
 from collectors.probe.reasons import Outcome, Reason, of
 from collectors.probe.route import route
 from collectors.probe.shots import MOST_PACKETS, Place
+from collectors.probe.targets import Address
 from collectors.probe.trace import half_open
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from collectors.probe.shots import Answer, Play
-    from collectors.probe.targets import Address
+    from collectors.probe.sweep import Planned
 
 TRY_WAIT = 1.0  # seconds until a SYN is sent again, as the kernel waits (RFC 6298 2.1)
 PROHIBITED_V6 = 1  # RFC 4443 3.1: the kernel makes EACCES of it, and of nothing else
@@ -79,23 +80,22 @@ class HalfOpen:
         self._thread: threading.Thread | None = None
         self._ended: dict[str, Outcome] = {}
 
-    def begin(self, places: Mapping[str, Address]) -> None:
-        """Start a round if one is due."""
+    def run(self, plan: Mapping[str, Planned], patience: float) -> dict[str, Outcome]:
+        """Start a round if one is due, wait `patience` seconds for it, and give what has ended since this was asked last.
+
+        What has no address yet is left out, and an outcome of the plan is its own outcome.
+        """
         now = time.monotonic()
+        places = {target: place for target, place in plan.items() if isinstance(place, Address)}
         if places and now >= self._next and not (self._thread and self._thread.is_alive()):
             self._next = now + self._every
-            self._thread = threading.Thread(target=self._round, args=(dict(places),), name="vitald-syn", daemon=True)
+            self._thread = threading.Thread(target=self._round, args=(places,), name="vitald-syn", daemon=True)
             self._thread.start()
-
-    def wait(self, seconds: float) -> None:
-        """Wait for the round that is out."""
-        if self._thread:
-            self._thread.join(seconds)
-
-    def take(self, targets: Iterable[str]) -> dict[str, Outcome]:
-        """Give what has ended since this was asked last, of those targets."""
+        if self._thread and patience:
+            self._thread.join(patience)
         ended, self._ended = self._ended, {}
-        return {target: ended[target] for target in targets if target in ended}
+        ended = {target: end for target, end in ended.items() if target in plan}
+        return ended | {target: place for target, place in plan.items() if isinstance(place, Outcome)}
 
     def close(self) -> None:
         """End the round that is out."""

@@ -27,8 +27,12 @@ _SILENCE = {Reason.TIMEOUT, Reason.HOST_UNREACHABLE}
 
 
 class Seen(NamedTuple):
-    """One sweep, probe by probe: whose it was, where it went, and how it ended. A name has a probe for each of its addresses."""
+    """One sweep, probe by probe: whose it was, where it went, and how it ended. A name has a probe for each of its addresses.
 
+    `shy` are the targets that must not see a connect; they have a probe only now and then.
+    """
+
+    shy: frozenset[str]
     texts: Sequence[str]
     plan: Sequence[Planned]
     outcomes: Sequence[Outcome | None]
@@ -49,6 +53,7 @@ class Watch:
         self._thorough = host.thorough
         self._diagnoser = Diagnoser(host.sys, timeout)
         self._bad: set[str] = set()
+        self._places: dict[str, Address] = {}
         self._own: Mapping[str, Reason] = {}
 
     def blame(self, seen: Seen, outcomes: list[Outcome | None]) -> list[Outcome | None]:
@@ -66,12 +71,13 @@ class Watch:
     def after(self, seen: Seen, records: Mapping[str, Record]) -> Mapping[str, Diagnosis]:
         """Take the records in; gives the diagnoses there are, by target."""
         states = {target: state for target, record in records.items() if (state := _state(record))}
-        places = seen.places()
+        known_places = {**self._places, **seen.places()}
+        places = self._places = {target: place for target, place in known_places.items() if target in records}
         ROSTER.publish(places)
         for target in states.keys() - self._bad:
             ROSTER.turned_bad(target)
         self._bad = set(states)
-        self._diagnoser.consider(states, records, places)
+        self._diagnoser.consider(states, records, places, seen.shy)
         if self._thorough:
             self._diagnoser.wait(FIRST_DIAGNOSIS)
         known = self._diagnoser.known()

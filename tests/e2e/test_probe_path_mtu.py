@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import errno
+import json
+import re
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.collectors.probe.paths import FAR, FAR6, path
+from tests.collectors.probe.paths import FAR, FAR6, PathLab, path
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,3 +95,38 @@ def test_the_hosts_own_tcp_is_not_disturbed_and_says_nothing(tmp_path: Path) -> 
         counters = dict(line.split()[:2] for line in lab.inside(lab.near, "nstat", "-az", "TcpOutRsts").splitlines()[1:])
         assert counters == {"TcpOutRsts": "0"}
         assert lab.half_open() == ""
+
+
+def vitald(lab: PathLab, *flags: str) -> tuple[int, str]:
+    words = ["ip", "netns", "exec", lab.near, sys.executable, "-m", "daemon", "probe", *flags]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_the_command_line_finds_the_black_hole_and_the_way(tmp_path: Path) -> None:
+    with path(tmp_path, middle=1500) as lab:
+        lab.serve(lab.far, "80")
+        lab.block_icmp()
+        code, said = vitald(lab, "--mtu", FAR, FAR6)
+        assert code == 1
+        assert said.count("path MTU: 1500 bytes") == 2
+        assert "black hole: packets above 1500 bytes are lost" in said
+        code, said = vitald(lab, "--trace", FAR, FAR6, "--format", "json")
+        assert code == 0
+        ways = {one["target"]: [hop["address"] for hop in one["hops"]] for one in json.loads(said)["targets"]}
+        assert ways == {FAR: ["10.98.1.1", "10.98.2.2"], FAR6: ["fd98:1::1", "fd98:2::2"]}
+        code, said = vitald(lab, "--trace", "10.98.3.2:99", "10.98.3.9:80")
+        assert code == 1
+        assert re.search(r"3  10\.98\.3\.2 +refuses", said)
+        assert re.search(r"2  10\.98\.2\.2 .*\n +10\.98\.3\.9 +is silent|10\.98\.2\.2 says unreachable", said)
+
+
+def test_the_command_line_probes_half_open(tmp_path: Path) -> None:
+    with path(tmp_path) as lab:
+        lab.serve(lab.far, "80")
+        code, said = vitald(lab, "--syn", "-c", "2", "-i", "0.05", FAR, FAR6)
+        assert code == 0
+        assert said.count("SYNs: 2 sent, 2 answered, 0 lost") == 2
+        assert lab.inside(lab.far, "nstat", "-az", "TcpPassiveOpens").split()[-2] == "0"
+        code, said = vitald(lab, "--mtu", "127.0.0.1:1")
+        assert (code, "it is this very host" in said) == (1, True)

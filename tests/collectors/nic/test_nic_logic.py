@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from collectors.model import Level
 from collectors.nic.allowance import allowance_verdict
 from collectors.nic.counters import Counters, increase, understand
-from collectors.nic.link import Link
+from collectors.nic.link import Device, Link
 from collectors.nic.memory import stamp
 from collectors.nic.reading import Nic, Sample
 from collectors.nic.recorded import parse_driver, parse_features, parse_statistics
@@ -20,7 +20,7 @@ from collectors.nic.snmp import Tcp, parse_tcp
 from collectors.nic.standing import stand
 from collectors.nic.version import Shape, numbers, older, release_key, shape
 
-LINK = Link("ens5", 2, 9001, up=True, carrier=True, carrier_changes=2, physical=True, driver="ena")
+LINK = Link("ens5", 2, 9001, up=True, carrier=True, carrier_changes=2, device=Device(physical=True, driver="ena", module="ena"))
 
 
 @pytest.mark.parametrize(
@@ -98,6 +98,7 @@ def test_no_text_upsets_the_parsers(text: str) -> None:
 def test_tcp_columns_are_found_by_name() -> None:
     assert parse_tcp("Tcp: New RetransSegs OutSegs\nTcp: 9 3 50\n") == Tcp(sent=50, retransmitted=3)
     assert parse_tcp("Tcp: OutSegs\nTcp: 50\n") is None
+    assert parse_tcp("Tcp: OutSegs\n") is None
     assert parse_tcp("") is None
 
 

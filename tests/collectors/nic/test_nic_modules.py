@@ -25,7 +25,7 @@ from collectors.nic.boot import next_kernel
 from collectors.nic.disk import DiskWatch, look, signature
 from collectors.nic.ethtool import Driver
 from collectors.nic.kernels import Disk, read_module, releases
-from collectors.nic.link import Link
+from collectors.nic.link import VIRTUAL, Device, Link
 from collectors.nic.modinfo import Unreadable, parse_modinfo, read_modinfo
 from collectors.nic.nextboot import next_boot_verdicts
 from collectors.nic.policy import Wanted
@@ -62,7 +62,7 @@ def host(kernels: Path, tmp_path: Path) -> Path:
 
 
 def nic(driver: str = "ixgbevf", **wanted: Any) -> Nic:
-    link = Link("eth0", 2, 1500, up=True, carrier=True, carrier_changes=1, physical=True, driver=driver, module=driver)
+    link = Link("eth0", 2, 1500, up=True, carrier=True, carrier_changes=1, device=Device(physical=True, driver=driver, module=driver))
     return Nic(link, Driver(driver, "4.1.2"), wanted=Wanted(**wanted))
 
 
@@ -71,7 +71,7 @@ def judged(root: Path, running: int = 0, after: float = 3600.0, loaded: str = ""
     disk = look(root, ("ixgbevf",), MACHINE)
     assert disk is not None
     one = nic(**wanted)
-    one = replace(one, link=replace(one.link, module_version=loaded))
+    one = replace(one, link=replace(one.link, device=replace(one.link.device, version=loaded)))
     (verdict,) = next_boot_verdicts(Reading(time.time() + after, releases(root)[running], (one,), disk=disk))
     return verdict
 
@@ -440,4 +440,4 @@ def test_without_a_device_behind_it_an_interface_has_no_next_boot(host: Path) ->
     disk = look(host, ("ixgbevf",), MACHINE)
     one = nic()
     assert isinstance(disk, Disk)
-    assert not list(next_boot_verdicts(Reading(time.time(), "x", (replace(one, link=replace(one.link, physical=False)),), disk=disk)))
+    assert not list(next_boot_verdicts(Reading(time.time(), "x", (replace(one, link=replace(one.link, device=VIRTUAL)),), disk=disk)))
