@@ -86,7 +86,7 @@ class Application:
         return 0
 
     def _reports(self) -> tuple[Report, ...]:
-        return (*self._board.reports(), self._self_report.report(self._runner.tracks()))
+        return (*self._board.reports(), self._self_report.report(self._runner.tracks(), self._board.findings()))
 
     def _slot(self, name: str) -> Slot:
         return self._state.slot(name) if self._state else NoSlot()
