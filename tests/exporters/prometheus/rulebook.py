@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,9 @@ CASES = sorted((Path(__file__).parent / "rules").glob("*.test.yml"))
 RUNBOOKS = ROOT / "docs/runbooks"
 
 
+@cache
 def load(file: Path) -> Any:
+    """Read a file once; nobody changes what it gives."""
     return yaml.safe_load(file.read_text())
 
 
@@ -50,7 +53,12 @@ class Case:
     series: tuple[str, ...]
 
 
-def cases() -> Iterator[Case]:
+@cache
+def cases() -> tuple[Case, ...]:
+    return tuple(_cases())
+
+
+def _cases() -> Iterator[Case]:
     for file in CASES:
         for group in load(file)["tests"]:
             alert, _, quiet = group["name"].partition(": quiet: ")
