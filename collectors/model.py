@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from collectors.panel import Panel
     from collectors.settings import Settings
 
 
@@ -142,6 +143,7 @@ class Host:
     """Where a collector finds the host: roots are parameters, so the same code runs over `tests/fixtures/<host>/`.
 
     `listening` are vitald's own bound addresses (`127.0.0.1:19100`), the canary of the probes.
+    `thorough`: a person waits for this one look (`vitald check`), so what costs seconds is looked at, too.
     """
 
     proc: Path = Path("/proc")
@@ -149,6 +151,7 @@ class Host:
     root: Path = Path("/")
     listening: tuple[str, ...] = ()
     slot: Slot = field(default_factory=NoSlot)
+    thorough: bool = False
 
 
 R = TypeVar("R")
@@ -181,6 +184,13 @@ class Collector(ABC, Generic[R]):
     @abstractmethod
     def measure(self, reading: R) -> Iterable[Metric]:
         """Say the newest reading as numbers."""
+
+    def show(self, readings: Sequence[R]) -> Iterable[Panel]:  # noqa: ARG002
+        """Show the last readings, oldest first, to people: for the status page and `vitald check`. Pure, like `judge()`.
+
+        Called only when somebody looks, from the looker's thread, with a copy of what the runner remembers.
+        """
+        return ()
 
     def wakes(self) -> Iterable[int]:
         """Give descriptors that become readable when there is something to look at before the next tick.

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from collectors.host.collector import HostInfo
+from collectors.memory.collector import KernelMemory
 from collectors.probe.collector import Probe
 
 if TYPE_CHECKING:
     from collectors.model import Collector
 
-_ALL: tuple[type[Collector[Any]], ...] = (HostInfo, Probe)
+_ALL: tuple[type[Collector[Any]], ...] = (HostInfo, Probe, KernelMemory)
 
 COLLECTORS: dict[str, type[Collector[Any]]] = {collector.name: collector for collector in _ALL}

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collectors.model import Collector, Slot
     from daemon import logs
     from daemon.settings import Config
+    from exporters.prometheus.status import Status
 
 log = logging.getLogger("vitald")
 
@@ -60,7 +61,7 @@ class Application:
             addresses=config.web.listen_addresses,
             telemetry_path=config.web.telemetry_path,
             web_config=Path(config.web.config_file) if config.web.config_file else None,
-            version=VERSION,
+            status=self._status,
             ready=lambda: self._ready,
             dropped=self._dropped,
         )
@@ -87,6 +88,11 @@ class Application:
 
     def _reports(self) -> tuple[Report, ...]:
         return (*self._board.reports(), self._self_report.report(self._runner.tracks(), self._board.findings()))
+
+    def _status(self) -> Status:
+        from daemon.status import status  # noqa: PLC0415 — costs nothing where nobody looks
+
+        return status(self._board, self._runner.tracks())
 
     def _slot(self, name: str) -> Slot:
         return self._state.slot(name) if self._state else NoSlot()

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from collectors.model import Host, Report, Verdict
+    from collectors.panel import Panel
     from collectors.settings import Settings
 
 COULD_NOT_TELL = 3
@@ -30,6 +31,7 @@ class Look:
     def __init__(self, name: str, settings: Settings, host: Host) -> None:
         self.name = name
         self.report: Report | None = None
+        self.panels: list[Panel] = []
         self.problem = ""
         self.absent = ""
         self._settings = settings
@@ -50,6 +52,7 @@ class Look:
                 if again:
                     time.sleep(1)  # a rate wants two looks
                 self.report = track.look()
+            self.panels = track.panels()
         except Unavailable as why:
             self.absent = f"{why} ({why.reason})"
         except Exception as error:  # noqa: BLE001 — one collector's failure is one line of the answer
@@ -107,18 +110,23 @@ def print_table(looks: Sequence[Look]) -> None:
     from rich.console import Console  # noqa: PLC0415 — 6 MB that `run` must not pay
     from rich.text import Text  # noqa: PLC0415
 
+    from daemon.panels import plain, show  # noqa: PLC0415
+
     console = Console(highlight=False)
     verdicts = list(_verdicts(looks))
     if bad := sorted((v for v in verdicts if v.level), key=lambda v: (-v.level, v.check, v.subject)):
         console.print(_findings(bad))
     for check in sorted({verdict.check for verdict in verdicts if not verdict.level}):
-        subjects = [_plain(verdict.subject) for verdict in verdicts if verdict.check == check and not verdict.level]
+        subjects = [plain(verdict.subject) for verdict in verdicts if verdict.check == check and not verdict.level]
         more = f" and {len(subjects) - 5} more" if len(subjects) > 5 else ""  # noqa: PLR2004 — as many as fit a line
         console.print(Text.assemble(("healthy ", "green"), f"{check}: {', '.join(subjects[:5])}{more}"))
     for one in looks:
         if one.problem or one.absent:
             word, colour = ("could not tell", "magenta") if one.problem else ("not here", "dim")
-            console.print(Text.assemble((f"{word} ", colour), f"{one.name}: {_plain(one.problem or one.absent)}"))
+            console.print(Text.assemble((f"{word} ", colour), f"{one.name}: {plain(one.problem or one.absent)}"))
+    for one in looks:
+        for panel in one.panels:
+            show(console, panel)
     if not looks:
         sys.stdout.write("no collector is switched on\n")
 
@@ -129,22 +137,19 @@ def _findings(verdicts: Sequence[Verdict]) -> Table:
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
+    from daemon.panels import plain  # noqa: PLC0415
+
     style = {Level.WARNING: "yellow", Level.CRITICAL: "bold red"}
     table = Table("finding", "what is wrong, the evidence, what to do", box=HORIZONTALS, show_lines=True, pad_edge=False)
     table.columns[0].overflow = "fold"
     table.columns[1].overflow = "fold"
     for verdict in verdicts:
-        name = Text.assemble((verdict.level.name, style[verdict.level]), "\n", verdict.check, "\n", _plain(verdict.subject))
-        facts = ", ".join(f"{key.replace('_', ' ')} {_plain(str(value))}" for key, value in verdict.evidence.items())
-        rows = [("wrong", _plain(verdict.message), ""), ("evidence", facts, "dim"), ("do", _plain(verdict.mend), "")]
+        name = Text.assemble((verdict.level.name, style[verdict.level]), "\n", verdict.check, "\n", plain(verdict.subject))
+        facts = ", ".join(f"{key.replace('_', ' ')} {plain(str(value))}" for key, value in verdict.evidence.items())
+        rows = [("wrong", plain(verdict.message), ""), ("evidence", facts, "dim"), ("do", plain(verdict.mend), "")]
         inner = Table.grid(padding=(0, 1))
         for label, words, look_like in rows:
             if words:
                 inner.add_row(Text(label, "dim"), Text(words, look_like, overflow="fold"))
         table.add_row(name, inner)
     return table
-
-
-def _plain(text: str) -> str:
-    """Keep terminals safe from what a host's names may hold."""
-    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)

@@ -122,7 +122,7 @@ def _check(arguments: argparse.Namespace) -> int:
 
     config = _config(arguments)
     with socket.create_server(("127.0.0.1", 0)) as canary:  # the probes' own path is tried, whether a daemon runs or not
-        host = Host(arguments.procfs, arguments.sysfs, arguments.rootfs, (f"127.0.0.1:{canary.getsockname()[1]}",))
+        host = Host(arguments.procfs, arguments.sysfs, arguments.rootfs, (f"127.0.0.1:{canary.getsockname()[1]}",), thorough=True)
         looks = check.look(config.collectors, host)
     if arguments.format == "json":
         sys.stdout.write(check.as_json(looks) + "\n")

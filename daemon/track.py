@@ -13,6 +13,7 @@ from collectors.model import Report, Unavailable
 if TYPE_CHECKING:
     from collectors.cardinality import Dropped
     from collectors.model import Collector, Verdict
+    from collectors.panel import Panel
 
 
 class Track:
@@ -43,6 +44,16 @@ class Track:
         """Say how long the run that is out has been out; 0 where none is."""
         started = self.started
         return 0.0 if started is None else time.monotonic() - started
+
+    def panels(self) -> list[Panel]:
+        """Show the last readings to people; called from any thread, while a run may be out."""
+        while True:
+            try:
+                readings = tuple(self.history)
+                break
+            except RuntimeError:  # a run has just appended
+                continue
+        return list(self.collector.show(readings)) if readings else []
 
     def look(self) -> Report:
         """Go the house's one way: read, judge, measure, report."""

@@ -30,6 +30,7 @@ PACKAGES = {  # program → Debian package, so that a skip says what to install
     "systemd-sysusers": "systemd",
     "systemd-tmpfiles": "systemd",
     "stress-ng": "stress-ng",
+    "chromium": "chromium",
 }
 
 

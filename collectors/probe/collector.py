@@ -10,6 +10,7 @@ from collectors.model import BadInput, Collector, Metric, Unavailable
 from collectors.probe import conntrack, file_sd, target_files
 from collectors.probe.judge import judge
 from collectors.probe.metrics import FILE_VALID, Series
+from collectors.probe.panel import targets
 from collectors.probe.reasons import Outcome, Reason
 from collectors.probe.record import Record
 from collectors.probe.resolver import Resolver
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from collectors.model import Host, Verdict
+    from collectors.panel import Panel
     from collectors.probe.sweep import Planned
 
 SPREAD = 0.8  # of the time that is left beside the timeout: a sweep ends before the next begins, with some to spare
@@ -105,6 +107,10 @@ class Probe(Collector[Reading]):
             yield from series.measure(record)
         for path, valid in reading.files.items():
             yield Metric(FILE_VALID, float(valid), (path,))
+
+    def show(self, readings: Sequence[Reading]) -> Iterator[Panel]:
+        """Show the targets in a table."""
+        yield targets(readings[-1].records)
 
     @classmethod
     def problems(cls, settings: ProbeSettings) -> Iterable[str]:

@@ -1,8 +1,9 @@
-"""What is remembered of a target: running totals, and the last sweeps in one byte each."""
+"""What is remembered of a target: running totals, and the last sweeps in two bytes each."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
+from math import log2
 from typing import NamedTuple
 
 from collectors.probe.reasons import FAILURES, Outcome, Reason
@@ -18,6 +19,7 @@ _OWN = 0x10  # a byte of the window: the reason, this bit for our own fault, and
 _RETRANSMIT_SHIFT = 5
 _MOST_RETRANSMITS = 7
 _REASON = 0x0F
+_STEPS = 10  # of a byte of the course to a doubling of the round trip: 7 % each, up to 46 s
 
 
 class Record(NamedTuple):
@@ -25,7 +27,7 @@ class Record(NamedTuple):
 
     `failures` are counted in the order of FAILURES, `rtts` per bucket (the last is +Inf's). `in_a_row` counts failed sweeps up to
     now, `since` (Unix time) says when that began; what was our own fault neither adds to it nor ends it. `lossy` counts the
-    connects of the window that succeeded with the help of a retransmission.
+    connects of the window that succeeded with the help of a retransmission. `course` holds the window's round trips on a scale of logs.
     """
 
     attempts: int = 0
@@ -39,6 +41,7 @@ class Record(NamedTuple):
     since: float = 0.0
     lossy: int = 0
     window: bytes = b""
+    course: bytes = b""
     last: Outcome | None = None
 
     def after(self, outcome: Outcome, at: float, dns_seconds: float | None = None) -> Record:
@@ -50,6 +53,7 @@ class Record(NamedTuple):
             lossy -= _is_lossy(window[0])
         window = window[1 - WINDOW :] + bytes((byte,))
         lossy += _is_lossy(byte)
+        course = self.course[1 - WINDOW :] + bytes((min(255, 1 + round(_STEPS * log2(rtt))) if rtt else 0,))
         failures, rtts, rtt_sum, connect_seconds = self.failures, self.rtts, self.rtt_sum, self.connect_seconds
         in_a_row, since = self.in_a_row, self.since
         if reason is Reason.ANSWERED:
@@ -64,8 +68,17 @@ class Record(NamedTuple):
                 in_a_row, since = in_a_row + 1, since or at
         return Record(
             self.attempts + 1, failures, rtts, rtt_sum, self.retransmits + retransmits,
-            connect_seconds, dns_seconds, in_a_row, since, lossy, window, outcome,
+            connect_seconds, dns_seconds, in_a_row, since, lossy, window, course, outcome,
         )  # fmt: skip
+
+    def round_trips(self) -> tuple[float | None, ...]:
+        """Give the window's round trips in seconds, oldest first, within 4 %; None where the kernel took none: nothing was answered."""
+        return tuple(2 ** ((step - 1) / _STEPS) * 1e-6 if step else None for step in self.course)
+
+    def median(self) -> float | None:
+        """Give the median round trip of the window, in seconds, within 4 %."""
+        known = sorted(filter(None, self.course))
+        return 2 ** ((known[len(known) // 2] - 1) / _STEPS) * 1e-6 if known else None
 
     def recent(self) -> dict[str, int]:
         """Count the failures of the present row by reason, as far back as the window goes; the newest reason comes first."""

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from exporters.prometheus.status import Status
+
 _STOP_SECONDS = 1.0
 _RELOADED = Family(
     "web_config_last_reload_successful", Kind.GAUGE, "Whether the web config file, as it is now, is in force: 1, or 0 where it was refused."
@@ -32,9 +34,9 @@ _RESERVED = ("/-/healthy", "/-/ready")
 class Exporter:
     """Serves the latest reports on HTTP, from one thread of its own.
 
-    `reports` gives what the Board holds, and must not block; `dropped` is the daemon's one counter of folded series, which the
-    exporter adds to and exports as `vitald_series_dropped_total`. The constructor reads the web config file and binds: BadInput says
-    what is wrong with either.
+    `reports` gives what the Board holds, and `status` what the page at `/` shows: neither may block. `dropped` is the daemon's one
+    counter of folded series, which the exporter adds to and exports as `vitald_series_dropped_total`. The constructor reads the web
+    config file and binds: BadInput says what is wrong with either.
     """
 
     def __init__(  # noqa: PLR0913 — each is a flag of the daemon's
@@ -44,7 +46,7 @@ class Exporter:
         addresses: Sequence[str],
         telemetry_path: str = "/metrics",
         web_config: Path | None = None,
-        version: str,
+        status: Callable[[], Status],
         ready: Callable[[], bool],
         dropped: Dropped | None = None,
     ) -> None:
@@ -52,7 +54,7 @@ class Exporter:
         self._reports = reports
         self._dropped = Dropped() if dropped is None else dropped
         self._exposition = Exposition(self._dropped)
-        self._pages = Pages(telemetry_path=telemetry_path, version=version, ready=ready, exposition=self._exposition)
+        self._pages = Pages(telemetry_path=telemetry_path, status=status, ready=ready, exposition=self._exposition)
         self._has_web_config = web_config is not None
         self._door = Door(web_config)
         listeners = listen(addresses)

@@ -19,12 +19,16 @@ def clean(value: str) -> str:
     """
     if len(value) <= LIMIT and value.isprintable():
         return value
-    short = value if len(value) <= LIMIT else value[:LIMIT]
-    text = "".join(char if char.isprintable() else _escaped(ord(char)) for char in short)
+    text = printable(value[:LIMIT])
     if len(value) <= LIMIT and len(text) <= LIMIT:
         return text
     digest = blake2b(value.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
     return f"{text[:_KEPT]}…~{digest}"
+
+
+def printable(value: str) -> str:
+    """Write what does not print as `clean()` does, and cut nothing."""
+    return value if value.isprintable() else "".join(char if char.isprintable() else _escaped(ord(char)) for char in value)
 
 
 def _escaped(code: int) -> str:

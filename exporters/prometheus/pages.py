@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import html
 import logging
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,26 +13,12 @@ if TYPE_CHECKING:
 
     from collectors.model import Report
     from exporters.prometheus.exposition import Exposition
+    from exporters.prometheus.status import Status
 
 _log = logging.getLogger(__name__)
 _TEXT = ("Content-Type", "text/plain; charset=utf-8")
-_HTML = ("Content-Type", "text/html; charset=utf-8")
 _GZIP_LEVEL = 1  # of 50 KB it takes 0.05 ms and leaves 2.3 KB; level 9 takes ten times as long and leaves 1.8 KB
 METHODS = ("GET", "HEAD")
-
-PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head><meta charset="utf-8"><title>vitald</title></head>
-<body>
-<h1>vitald {version}</h1>
-<ul>
-<li><a href="{metrics}">Metrics</a></li>
-<li><a href="/-/healthy">Healthy</a></li>
-<li><a href="/-/ready">Ready</a></li>
-</ul>
-</body>
-</html>
-"""
 
 
 class Request(NamedTuple):
@@ -64,11 +49,10 @@ def plain(status: int, text: str, *headers: tuple[str, str]) -> Response:
 class Pages:
     """The paths of this server. Used by one thread."""
 
-    def __init__(self, *, telemetry_path: str, version: str, ready: Callable[[], bool], exposition: Exposition) -> None:
+    def __init__(self, *, telemetry_path: str, status: Callable[[], Status], ready: Callable[[], bool], exposition: Exposition) -> None:
         self._ready = ready
         self._exposition = exposition
-        landing = PAGE.format(version=html.escape(version), metrics=html.escape(telemetry_path)).encode()
-        self._landing = Response(200, (_HTML,), landing)
+        self._status = status
         self._telemetry_path = telemetry_path
 
     def answer(self, request: Request, reports: Callable[[], Sequence[Report]]) -> Response:
@@ -76,21 +60,34 @@ class Pages:
         if request.method not in METHODS:
             return plain(405, "Only GET and HEAD are answered here.", ("Allow", ", ".join(METHODS)))
         try:
-            if request.path == self._telemetry_path:
-                return self._metrics(request, reports())
-            if request.path == "/-/ready":
-                return plain(200, "Ready.") if self._ready() else plain(503, "Not ready: not every collector has been started.")
+            return self._page(request, reports)
         except Exception:  # noqa: BLE001 — whatever it was, the next request is answered
             _log.exception("could not answer %s", request.path)
             return plain(500, "vitald could not answer; its log says why.")
+
+    def _page(self, request: Request, reports: Callable[[], Sequence[Report]]) -> Response:
+        if request.path == self._telemetry_path:
+            return self._metrics(request, reports())
+        if request.path == "/":
+            return self._status_page(request)
+        if request.path == "/-/ready":
+            return plain(200, "Ready.") if self._ready() else plain(503, "Not ready: not every collector has been started.")
         if request.path == "/-/healthy":
             return plain(200, "Healthy.")
-        return self._landing if request.path == "/" else plain(404, "Not found; / lists what there is.")
+        return plain(404, "Not found; / links to what there is.")
 
     def _metrics(self, request: Request, reports: Sequence[Report]) -> Response:
         form = exposition(request.header(b"accept"))
         body = self._exposition.render(reports, form)
-        headers = (("Content-Type", form.content_type), ("Vary", "Accept, Accept-Encoding"))
-        if not gzip_accepted(request.header(b"accept-encoding")):
-            return Response(200, headers, body)
-        return Response(200, (*headers, ("Content-Encoding", "gzip")), gzip.compress(body, _GZIP_LEVEL, mtime=0))
+        return _packed(request, (("Content-Type", form.content_type), ("Vary", "Accept, Accept-Encoding")), body)
+
+    def _status_page(self, request: Request) -> Response:
+        from exporters.prometheus import status  # noqa: PLC0415 — costs nothing where nobody looks
+
+        return _packed(request, (*status.HEADERS, ("Vary", "Accept-Encoding")), status.page(self._status(), self._telemetry_path))
+
+
+def _packed(request: Request, headers: tuple[tuple[str, str], ...], body: bytes) -> Response:
+    if not gzip_accepted(request.header(b"accept-encoding")):
+        return Response(200, headers, body)
+    return Response(200, (*headers, ("Content-Encoding", "gzip")), gzip.compress(body, _GZIP_LEVEL, mtime=0))

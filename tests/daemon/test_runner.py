@@ -294,7 +294,7 @@ for offset in ("+1h", "-1h", "+3650d", "-3650d", "+0"):
         select.select([], [], [], 0.1)  # libfaketime breaks clock_nanosleep(2), which is time.sleep
     storm = (counted.collector.runs - before) / (time.monotonic() - began)
     jumped = round((time.time() - time.monotonic() - real) / 3600)
-    print(offset, jumped, counted.collector.runs - before, storm < 10, min(counted.running_seconds(), 0))
+    print(offset, jumped, counted.collector.runs - before, storm < 10, min(counted.running_seconds(), 0.0))
 sys.stdout.flush()
 os._exit(0)
 """

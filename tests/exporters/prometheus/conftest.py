@@ -11,6 +11,7 @@ import pytest
 
 from collectors.model import Family, Kind, Level, Metric, Report, Verdict
 from exporters.prometheus.exporter import Exporter
+from exporters.prometheus.status import Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,13 +21,18 @@ LINES = Family("log_lines", Kind.COUNTER, "Lines read.", ("source",))
 REPORT = Report("logs", 1.0, (Verdict("kernel_log", "kmsg", Level.HEALTHY),), (Metric(LINES, 7, ("kmsg",)),))
 
 
+def nothing() -> Status:
+    """Show an empty page."""
+    return Status({}, "1.2.3", (), ())
+
+
 @pytest.fixture
 def serve() -> Iterator[Callable[..., Exporter]]:
     """Start an exporter with these settings; stopped at the end."""
     with ExitStack() as stack:
 
         def start(reports: Callable[[], Any] = lambda: [REPORT], **settings: Any) -> Exporter:
-            settings = {"addresses": ["127.0.0.1:0"], "version": "1.2.3", "ready": lambda: True, **settings}
+            settings = {"addresses": ["127.0.0.1:0"], "status": nothing, "ready": lambda: True, **settings}
             exporter = Exporter(reports, **settings)
             stack.callback(exporter.close)
             exporter.start()

@@ -21,9 +21,10 @@ SERVER = """
 import resource, sys, time
 from collectors.model import Report
 from exporters.prometheus.exporter import Exporter
+from exporters.prometheus.status import Status
 if int(sys.argv[1]):
     resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[1]),) * 2)
-exporter = Exporter(lambda: [Report("x", 1.0)], addresses=["127.0.0.1:0"], version="1", ready=lambda: True)
+exporter = Exporter(lambda: [Report("x", 1.0)], addresses=["127.0.0.1:0"], status=lambda: Status({}, "1", (), ()), ready=lambda: True)
 exporter.start()
 print(exporter.addresses[0].rpartition(":")[2], flush=True)
 for line in sys.stdin:  # "take": use up what descriptors are left; "give": let them go

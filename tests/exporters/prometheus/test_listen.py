@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from collectors.model import BadInput
 from exporters.prometheus.exporter import Exporter
 from exporters.prometheus.listen import listen, written
+from tests.exporters.prometheus.conftest import nothing
 
 
 @pytest.mark.fault(29)
@@ -18,16 +19,16 @@ def test_a_port_in_use_is_named_with_what_to_do() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         with pytest.raises(BadInput, match="in use by another program") as refused:
-            Exporter(list, addresses=["127.0.0.1:0", address], version="1", ready=lambda: True)
+            Exporter(list, addresses=["127.0.0.1:0", address], status=nothing, ready=lambda: True)
     assert repr(address) in str(refused.value)
     assert "\n" not in str(refused.value)
 
 
 @pytest.mark.fault(29)
 def test_a_second_exporter_on_the_same_port_is_refused() -> None:
-    first = Exporter(list, addresses=[":0"], version="1", ready=lambda: True)
+    first = Exporter(list, addresses=[":0"], status=nothing, ready=lambda: True)
     with pytest.raises(BadInput, match="in use"):
-        Exporter(list, addresses=[":" + first.addresses[0].rpartition(":")[2]], version="1", ready=lambda: True)
+        Exporter(list, addresses=[":" + first.addresses[0].rpartition(":")[2]], status=nothing, ready=lambda: True)
     first.close()
 
 
@@ -69,7 +70,7 @@ def test_no_address_at_all_is_refused() -> None:
 @pytest.mark.parametrize("path", ["", "metrics", "/a b", "/a?b", "/-/ready", "/é", "/a\n"])
 def test_a_telemetry_path_that_no_client_could_ask_for_is_refused(path: str) -> None:
     with pytest.raises(BadInput, match="/metrics is right"):
-        Exporter(list, addresses=["127.0.0.1:0"], telemetry_path=path, version="1", ready=lambda: True)
+        Exporter(list, addresses=["127.0.0.1:0"], telemetry_path=path, status=nothing, ready=lambda: True)
 
 
 @pytest.mark.fault(55)

@@ -1,0 +1,203 @@
+"""The kernel-memory ledger: what is growing that no process owns, who holds it, and when it runs out."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, ClassVar
+
+from collectors.memory import cgroup, metrics, modules, panel, protocols, slabinfo, trend, verdicts
+from collectors.memory.blame import Blame
+from collectors.memory.books import Books
+from collectors.memory.culprit import SLAB_NEEDED
+from collectors.memory.evidence import WORTH_A_WORD
+from collectors.memory.followed import Followed
+from collectors.memory.history import History, Mark, begin, restore
+from collectors.memory.reading import Reading
+from collectors.memory.text import text_or_none
+from collectors.memory.window import QUARTER, Point, Window
+from collectors.model import Collector, Metric, Unavailable
+from collectors.settings import Duration, Settings, refuse_unless
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from collectors.memory.blame import Found
+    from collectors.memory.ledger import Ledger
+    from collectors.memory.robust import Growth
+    from collectors.model import Host, Verdict
+    from collectors.panel import Panel
+
+PAGE = os.sysconf("SC_PAGE_SIZE")
+MARKS = 24  # every six hours: six days
+MARK_APART = 21_600.0  # seconds
+TOP_CACHES = 10
+SUSPICIOUS = 256 << 20  # bytes, or 1 % of MemTotal if that is less: gained since the last look, enough to look again
+REMEMBERED = 3600.0  # seconds for which the last look's answer is shown
+PATIENCE_OF_PEOPLE = 15.0  # seconds `vitald check` waits for holders
+
+
+class MemorySettings(Settings, frozen=True, kw_only=True):
+    """`[memory]` in vitald.toml. `reach`: a forecast goes no further than so many times the span it was seen over."""
+
+    warn_within: Duration = Duration(86_400.0)
+    critical_within: Duration = Duration(7_200.0)
+    available_percent: float = 3.0
+    reach: float = 4.0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work; the message begins with the key."""
+        Settings.__post_init__(self)
+        refuse_unless(self.warn_within >= self.critical_within, "warn_within: must not be shorter than critical_within")
+        refuse_unless(0 <= self.available_percent < 100, "available_percent: must be at least 0 and below 100")  # noqa: PLR2004
+        refuse_unless(1 <= self.reach <= 1000, "reach: must be between 1 and 1000")  # noqa: PLR2004
+
+
+class KernelMemory(Collector[Reading]):
+    """Sorts all memory into areas that add up, watches what the kernel cannot give back, and looks for holders when that grows.
+
+    `thorough` is for `vitald check`: look for holders in the first `read()` already, and wait for the answer.
+    """
+
+    name = "memory"
+    Settings: ClassVar[type[Settings]] = MemorySettings
+
+    def __init__(self, settings: MemorySettings, host: Host) -> None:
+        self._limits = settings
+        self._host = host
+        self._books = Books(host.proc, host.sys, PAGE)
+        self._blame = Blame(host.proc, hurry=host.thorough)
+        self._followed = Followed(host.proc, PAGE)
+        self._history: History | None = None
+        self._steady: tuple[tuple[Point, ...], Growth | None] = ((), None)
+        self._looked_at: int | None = None
+        self._found: tuple[float, Found] | None = None
+        self._slab: Mapping[str, int] | None = None
+        self._slab_problem = ""
+        self.thorough = host.thorough
+        self.clock = _boottime  # seconds; tests turn it faster
+
+    def read(self) -> Reading:
+        """Take the ledger; once a quarter of an hour also the caches, the modules and a copy for the state directory."""
+        now = self.clock()
+        books = self._books.take()
+        history = self._remember(now, books)
+        growth = self._growth(history.window, books)
+        if growth.sure or self._suspicious(books) or self.thorough:
+            self._look(now, books)
+        found = self._blame.wait(PATIENCE_OF_PEOPLE) if self.thorough else self._blame.poll(now)
+        if found is not None:
+            self._found = (now, found)
+        self.thorough = False
+        if self._found and now - self._found[0] > REMEMBERED:
+            self._found = None
+        return self._reading(now, books, history, growth)
+
+    def judge(self, readings: Sequence[Reading]) -> Iterator[Verdict]:
+        """Give one verdict on the kernel's memory and one on the processes'."""
+        yield verdicts.kernel(readings[-1], self._limits)
+        yield verdicts.process(readings[-1], self._limits)
+
+    def measure(self, reading: Reading) -> Iterator[Metric]:
+        """Give the ledger, its trend, and the holders of the last look."""
+        for area, size in {**reading.ledger.areas, **reading.ledger.of_which}.items():
+            yield Metric(metrics.KERNEL, float(size), (area,))
+        yield Metric(metrics.GROWTH, reading.growth.slope)
+        yield Metric(metrics.EXHAUSTION, reading.growth.exhaustion(reading.ledger.available))
+        for cache in reading.slab_growth or ():
+            yield Metric(metrics.SLAB, float((reading.slab or {}).get(cache, 0)), (cache,))
+        for one in (reading.holders or {}).get("holders", ()):
+            yield Metric(metrics.HOLDER, float(one["bytes"]), (one["comm"], str(one["pid"])))
+
+    def show(self, readings: Sequence[Reading]) -> Iterator[Panel]:
+        """Show the ledger as a bar, with the holders of the last look."""
+        yield panel.ledger(readings[-1])
+
+    def close(self) -> None:
+        """End a look that is out, and save what we know."""
+        self._blame.close()
+        if self._history is not None:
+            self._host.slot.save(self._history.plain())
+
+    def _remember(self, now: float, books: Ledger) -> History:
+        boot = (text_or_none(self._host.proc / "sys/kernel/random/boot_id") or "").strip()
+        history = self._history
+        if history is None:
+            history = restore(self._host.slot.load(), boot, books, now)
+        elif not history.still(boot, books):
+            history = begin(boot, books)
+        quarter = not history.window.fast or history.window.fast[-1].at // QUARTER != now // QUARTER
+        history = history.add(now, books)
+        if quarter or self._history is None:
+            history = self._mark(history, now)
+            self._host.slot.save(history.plain())
+        self._history = history
+        return history
+
+    def _mark(self, history: History, now: float) -> History:
+        """Look at caches and modules, and keep it every few hours."""
+        try:
+            self._slab, self._slab_problem = slabinfo.read(self._host.proc, PAGE), ""
+        except Unavailable as why:
+            self._slab, self._slab_problem = (
+                None,
+                f"{why}; {SLAB_NEEDED}",
+            )
+        if history.marks and now - history.marks[-1].at < MARK_APART:
+            return history
+        large = None if self._slab is None else {name: size for name, size in self._slab.items() if size >= WORTH_A_WORD}
+        return history.mark(Mark(now, large, modules.loaded(self._host.proc)), MARKS)
+
+    def _growth(self, window: Window, books: Ledger) -> Growth:
+        if self._steady[0] is not window.slow:
+            self._steady = (window.slow, trend.steady(window.slow, books.total))
+        return trend.fast(window, books.total, books.available, self._limits.reach) or self._steady[1] or trend.plain(window)
+
+    def _suspicious(self, books: Ledger) -> bool:
+        """Whether enough was gained since the last look to look again, though nothing is sure yet."""
+        if self._looked_at is None or books.held < self._looked_at:
+            self._looked_at = books.held
+        return books.held - self._looked_at >= min(SUSPICIOUS, books.total // 100)
+
+    def _look(self, now: float, books: Ledger) -> None:
+        if self._blame.start(now):
+            self._looked_at = books.held
+            try:
+                self._slab = slabinfo.read(self._host.proc, PAGE)
+            except Unavailable:
+                self._slab = None  # why, the last mark has said
+
+    def _reading(self, now: float, books: Ledger, history: History, growth: Growth) -> Reading:
+        mark = history.before(now - max(growth.span, QUARTER))
+        pressed = tuple(sorted(name for name, one in protocols.read(self._host.proc, PAGE).items() if one.pressed)) if growth.sure else ()
+        return Reading(
+            at=now,
+            wall=time.time(),
+            ledger=books,
+            growth=growth,
+            before=history.sizes(now - growth.span),
+            since=mark.at,
+            slab=self._slab,
+            slab_growth=_gained(self._slab, mark.slab),
+            slab_problem=self._slab_problem,
+            holders=self._found[1] if self._found else None,
+            holders_problem=self._blame.problem,
+            modules=modules.loaded(self._host.proc) - mark.modules if growth.sure else frozenset(),
+            dying_cgroups=cgroup.dying(self._host.sys) if growth.sure else None,
+            pressed=pressed,
+            processes=self._followed.look(now, books, self._limits.reach),
+            window=history.window,
+        )
+
+
+def _boottime() -> float:
+    """Give seconds since boot, those asleep included: no change of the wall clock moves it."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def _gained(now: Mapping[str, int] | None, before: Mapping[str, int] | None) -> dict[str, int] | None:
+    """Give what caches gained, largest first; None where we may not see them."""
+    if now is None:
+        return None
+    gains = ((name, size - (before or {}).get(name, 0)) for name, size in now.items())
+    return dict(sorted(((name, gain) for name, gain in gains if gain >= WORTH_A_WORD), key=lambda item: -item[1])[:TOP_CACHES])

@@ -1,0 +1,115 @@
+"""Tells slow leaks from the rhythm of days: `hours` and `days`, the slow looks of `trend.py`. Pure."""
+
+from __future__ import annotations
+
+from itertools import accumulate, pairwise
+from typing import TYPE_CHECKING
+
+from collectors.memory.robust import BLOCKS, Growth, confidence, length, median
+from collectors.memory.window import DAY, QUARTER
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from collectors.memory.window import Point
+
+STUDENT = 5.0  # one-sided 99.9 % of Student's t with BLOCKS - 1 = 7 degrees of freedom is 4.79
+HOURS = (24, 36, 48)  # quarters: 6, 9 and 12 hours
+LEAST = 0.0025  # of MemTotal: what must have been gained before `hours` speaks
+LEAST_A_DAY = 0.004  # of MemTotal: what a day must have gained before `days` speaks
+SWING = 0.65  # of how far the host usually swings in those hours: no two days are alike
+SWING_UNKNOWN = 1.3  # the same while we may have seen nothing but a weekend
+WEEKDAYS = 5
+LASTING = 0.7  # of the first half's gain must come again in the second half: what warms up slows down
+JUMP = 0.0002  # of MemTotal in a quarter of an hour; below it nothing is called a jump
+
+
+def hours(slow: Sequence[Point], total: int) -> Growth | None:
+    """Look for half a day that rose more than the same hours of earlier days did.
+
+    The ordinary rise of each quarter hour, the median of earlier days at that time, is taken off. A daily cycle vanishes, and so
+    does a sawtooth, whose teeth all rise alike. What jumps is put back to the middle; what then still rises evenly is a leak.
+    """
+    rises = _rises(slow)
+    if len(rises) <= DAY + HOURS[-1] + 1 or _gaps(slow):
+        return None
+    excess = _excess(rises, HOURS[-1])
+    for span in HOURS:
+        rises = excess[-span:]
+        swing = SWING if len(slow) > WEEKDAYS * DAY else SWING_UNKNOWN
+        least = max(total * LEAST, swing * _swing(slow, span))
+        middle = median(rises)
+        limit = max(6 * 1.4826 * median([abs(rise - middle) for rise in rises]), total * JUMP)
+        even = [rise if abs(rise - middle) <= limit else middle for rise in rises]
+        step = span // BLOCKS
+        sums = [sum(even[i : i + step]) for i in range(0, span, step)]
+        mean, low = confidence(sums, STUDENT)
+        gain = mean * BLOCKS
+        if low > 0 and gain >= least and sum(sums[BLOCKS // 2 :]) >= LASTING * sum(sums[: BLOCKS // 2]) and _lifted(slow) >= gain / 3:
+            seconds = step * QUARTER
+            return Growth(mean / seconds, low / seconds, span * QUARTER, "hours")
+    return None
+
+
+def days(slow: Sequence[Point], total: int) -> Growth | None:
+    """Look for a whole day of which each quarter hour lies above the same one of the day before, all by amounts that are alike.
+
+    For leaks that are older than the days we compare with. What jumps up is taken out first: a job that began yesterday is not a leak.
+    """
+    if len(slow) < 2 * DAY + 2 or _gaps(slow[-2 * DAY - 2 :]):
+        return None
+    rises = _rises(slow[-2 * DAY - 1 :])
+    middle = median(rises)
+    limit = max(6 * 1.4826 * median([abs(rise - middle) for rise in rises]), total * JUMP)
+    levels = list(accumulate(min(rise, middle) if rise - middle > limit else rise for rise in rises))
+    gains = sorted(b - a for a, b in zip(levels[:DAY], levels[DAY:], strict=True))
+    low, high = gains[DAY // 10], gains[-DAY // 10]
+    if low < total * LEAST_A_DAY or high > 2.5 * low:
+        return None
+    seconds = DAY * QUARTER
+    return Growth(median(gains) / seconds, low / seconds, 2 * seconds, "days")
+
+
+def _rises(slow: Sequence[Point]) -> list[float]:
+    return [float(b.held - a.held) for a, b in pairwise(slow)]
+
+
+def _excess(rises: Sequence[float], span: int) -> list[float]:
+    """Give the newest rises less the usual ones: the median of the earlier days at that time, give or take half an hour.
+
+    Of only two earlier days the one that rose less is the usual one: on the other the host may have been warming up.
+    """
+    newest = range(len(rises) - span, len(rises))
+    around = [[rises[back - 2 : back + 3] for back in range(i - DAY, 1, -DAY)] for i in newest]
+    if len(around[0]) <= 2:  # noqa: PLR2004 — two days
+        curves = [[median(days[day]) for days in around] for day in range(len(around[0]))]
+        usual = min(curves, key=sum)
+    else:
+        usual = [median([rise for day in days for rise in day]) for days in around]
+    return [rises[i] - rise for i, rise in zip(newest, usual, strict=True)]
+
+
+def _lifted(slow: Sequence[Point]) -> float:
+    """Say how far the floor of the last two hours lies above the middle of the same hours on earlier days, in bytes."""
+    before = [median([p.held for p in slow[end - 8 : end]]) for end in range(len(slow) - DAY, 7, -DAY)]
+    return min(p.held for p in slow[-8:]) - median(before)
+
+
+def _swing(slow: Sequence[Point], span: int) -> float:
+    """Say how far the host went up and down at these hours on its liveliest earlier day, in bytes.
+
+    The lesser of two measures: the levels' own range (large after a step) and that of the smoothed rises (large in a sawtooth).
+    """
+    found = 0.0
+    for end in range(len(slow) - DAY, span + 3, -DAY):
+        day = slow[end - span - 3 : end]
+        levels = sorted(p.held for p in day)
+        rises = _rises(day)
+        smooth = list(accumulate(sorted(rises[i : i + 5])[2] for i in range(len(rises) - 4)))
+        found = max(found, min(levels[-span // 10] - levels[span // 10], max(smooth) - min(smooth)))
+    return found
+
+
+def _gaps(slow: Sequence[Point]) -> bool:
+    """Say whether quarters of an hour are missing: a day ago is then not 96 points ago."""
+    return length(slow) > (len(slow) + 1) * QUARTER

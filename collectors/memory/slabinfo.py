@@ -1,0 +1,37 @@
+"""Reads /proc/slabinfo (slabinfo(5); kernel: mm/slab_common.c). It is root's: mode 0400, CAP_DAC_READ_SEARCH otherwise.
+
+The sum of all caches can be far below `Slab`: a kmalloc() of more than two pages belongs to no cache, but is in SUnreclaim.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from collectors.memory.text import count, text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+def read(proc: Path, page: int) -> Mapping[str, int]:
+    """Give each cache's bytes. Raises `Unavailable` where the file is missing or not for us."""
+    return parse(text_of(proc / "slabinfo"), page)
+
+
+def parse(text: str, page: int) -> Mapping[str, int]:
+    """Give name → bytes: number of slabs x pages per slab x page size. Lines that are no caches are passed over."""
+    found: dict[str, int] = {}
+    for line in text.splitlines():
+        if line.startswith(("#", "slabinfo")):
+            continue
+        head, _, rest = line.partition(" : tunables")
+        columns, data = head.split(), rest.rpartition("slabdata")[2].split()
+        if len(columns) < 6 or len(data) < 2:  # noqa: PLR2004 — name and five numbers; active slabs, slabs, shared
+            continue
+        pages, slabs = count(columns[5]), count(data[1])
+        if pages is not None and slabs is not None and slabs:
+            name = sys.intern(columns[0])  # a day of marks has each name many times
+            found[name] = found.get(name, 0) + pages * slabs * page
+    return found

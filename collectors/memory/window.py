@@ -1,0 +1,100 @@
+"""What the trend remembers: at most 720 points, the newest hour as it was read and six days as the lowest of each quarter of an hour. Pure.
+
+Times are seconds of CLOCK_BOOTTIME: it goes on while the host sleeps, and no change of the wall clock moves it. It restarts with the boot,
+so points are kept with the boot's id and never mixed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from collectors.memory.text import LARGEST
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+FAST = 120  # points as read: an hour at 30 s
+SLOW = 600  # quarters of an hour: six days and six hours
+QUARTER = 900.0  # seconds
+DAY = 96  # quarters
+
+
+class Point(NamedTuple):
+    """Seconds since boot, bytes held by the kernel, and the parts of it, in the order of `history.SIZES`."""
+
+    at: float
+    held: int
+    parts: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The points, oldest first. `lowest` is the quarter of an hour that is not over yet."""
+
+    fast: tuple[Point, ...] = ()
+    slow: tuple[Point, ...] = ()
+    lowest: Point | None = None
+
+    def add(self, point: Point) -> Window:
+        """Give the window with one more point. A point that is not newer than the last one starts afresh: the clock cannot go back."""
+        if self.fast and point.at <= self.fast[-1].at:
+            return Window((point,), (), point)
+        fast = (*self.fast[-FAST + 1 :], point)
+        if self.lowest is None or self.lowest.at // QUARTER == point.at // QUARTER:
+            lowest = point if self.lowest is None or point.held < self.lowest.held else self.lowest
+            return Window(fast, self.slow, lowest)
+        finished = _between(self.lowest, point)
+        return Window(fast, (*self.slow, *finished)[-SLOW:] if finished else (), point)
+
+    def plain(self) -> dict[str, Any]:
+        """Say it in JSON values."""
+        return {
+            "fast": [[p.at, p.held, *p.parts] for p in self.fast],
+            "slow": [[p.at, p.held, *p.parts] for p in self.slow],
+            "lowest": [self.lowest.at, self.lowest.held, *self.lowest.parts] if self.lowest else None,
+        }
+
+
+def _between(last: Point, new: Point) -> tuple[Point, ...]:
+    """Give the finished quarter, and a straight line over those we missed: a restart must not blind us. A missed day does."""
+    missed = int(new.at // QUARTER - last.at // QUARTER) - 1
+    if missed > DAY:
+        return ()
+    line = []
+    for i in range(1, missed + 1):
+        part = i / (missed + 1)
+        line.append(
+            Point(
+                (last.at // QUARTER + i + 0.5) * QUARTER,
+                _mix(last.held, new.held, part),
+                tuple(map(_mix, last.parts, new.parts, [part] * len(last.parts))),
+            )
+        )
+    return (last, *line)
+
+
+def _mix(first: int, second: int, part: float) -> int:
+    return round(first + (second - first) * part)
+
+
+def of_plain(value: Any, parts: int, now: float) -> Window:  # noqa: ANN401 — what a file held, so anything at all
+    """Read what `plain` said; an empty window for anything else. Points later than `now` mean another boot: none is taken."""
+    try:
+        fast, slow = _points(value["fast"], parts, now)[-FAST:], _points(value["slow"], parts, now)[-SLOW:]
+        lowest = _points([value["lowest"]], parts, now)[0] if value["lowest"] else None
+    except (TypeError, ValueError, KeyError, LookupError):
+        return Window()
+    return Window(fast, slow, lowest)
+
+
+def _points(rows: Sequence[Any], parts: int, now: float) -> tuple[Point, ...]:
+    points: list[Point] = []
+    for row in rows:
+        at, held, *rest = row
+        if type(at) not in {int, float} or len(rest) != parts or any(type(n) is not int or abs(n) > LARGEST for n in (held, *rest)):
+            raise ValueError(row)
+        if not (points[-1].at if points else -1.0) < at <= now:
+            raise ValueError(row)
+        points.append(Point(float(at), held, tuple(rest)))
+    return tuple(points)

@@ -1,0 +1,46 @@
+"""Sizes and times as people say them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from math import isinf
+
+_STEPS = ((1 << 40, "TB"), (1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "kB"))
+
+
+def size(number: float) -> str:
+    """Say bytes, in powers of 1024, as `free -h` does."""
+    for step, unit in _STEPS:
+        if abs(number) >= step:
+            value = number / step
+            return f"{value:.0f} {unit}" if abs(value) >= 10 else f"{value:.1f} {unit}"  # noqa: PLR2004 — two digits are enough
+    return f"{number:.0f} B"
+
+
+def rate(bytes_per_second: float) -> str:
+    """Say a growth by the hour."""
+    return f"{size(bytes_per_second * 3600)} an hour"
+
+
+def duration(seconds: float) -> str:
+    """Say how long, in the one unit that fits."""
+    if isinf(seconds):
+        return "never"
+    for step, name in ((86400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= 2 * step:
+            return f"{seconds / step:.0f} {name}"
+    return f"{seconds:.0f} seconds"
+
+
+def hour(wall: float) -> str:
+    """Say a Unix time to the minute; far futures only by their day, and none beyond the calendar."""
+    try:
+        moment = datetime.fromtimestamp(wall, UTC)
+    except (OverflowError, ValueError, OSError):
+        return "in a far future"
+    return f"{moment:%Y-%m-%d %H:%M} UTC"
+
+
+def clean(text: str) -> str:
+    """Keep a name on one line, whatever a process calls itself."""
+    return "".join(c if c.isprintable() else "?" for c in text)[:64]

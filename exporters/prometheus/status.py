@@ -1,0 +1,194 @@
+"""The page at `/`: one host, for the person who has it in front of them. One document, no script, nothing from elsewhere."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from html import escape
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from collectors.model import Level
+from exporters.prometheus.drawing import bar, trace
+from exporters.prometheus.labels import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from collectors.model import Verdict
+    from collectors.panel import Cell, Panel
+
+MOST_ROWS = 50  # of a table: the worst come first, and a phone must load it
+MOST_FINDINGS = 100
+MOST_CHARACTERS = 4000  # of one text
+REFRESH_SECONDS = 15
+HEADERS = (
+    ("Content-Type", "text/html; charset=utf-8"),
+    ("Cache-Control", "no-store"),
+    (
+        "Content-Security-Policy",
+        "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A verdict, and since when (Unix time, seconds) its subject has been what it is."""
+
+    verdict: Verdict
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How a collector's runs go: `state` is `ok`, `failed`, `stuck` or `absent`, `detail` says why, `age` is the reading's, in seconds."""
+
+    name: str
+    state: str
+    detail: str
+    age: float | None
+    duration: float | None
+    panels: Sequence[Panel] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Everything the page shows. `host` are facts by name; `findings` hold every subject, the healthy ones too."""
+
+    host: Mapping[str, str]
+    version: str
+    findings: Sequence[Finding]
+    courses: Sequence[Course]
+
+
+def page(status: Status, telemetry_path: str) -> bytes:
+    """Write the page: findings first, then what the collectors show, then the collectors themselves."""
+    now = time.time()
+    bad = sorted((f for f in status.findings if f.verdict.level), key=lambda f: (-f.verdict.level, f.verdict.check, f.verdict.subject))
+    level = bad[0].verdict.level if bad else Level.HEALTHY
+    name = _text(status.host.get("hostname", "this host"))
+    facts = " · ".join(
+        f"<span>{_text(key.replace('_', ' '))} <b>{_text(value)}</b></span>"
+        for key, value in status.host.items()
+        if value and key != "hostname"
+    )
+    style = resources.files(__package__).joinpath("status.css").read_text()
+    parts = [
+        f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{_WORD[level]}: {name}</title>',
+        f'<meta name="viewport" content="width=device-width,initial-scale=1"><meta http-equiv="refresh" content="{REFRESH_SECONDS}">',
+        f'<style>{style}</style></head><body><header class="{_CLASS[level]}"><p class="state">{_WORD[level]}</p><h1>{name}</h1>',
+        f'<p class="sum">{_sum(status.findings)}</p><p class="facts">{facts}</p></header><main>',
+        *_findings(bad, now),
+        *(_panel(panel, course.age) for course in status.courses for panel in course.panels),
+        *_healthy([f for f in status.findings if not f.verdict.level]),
+        *_courses(status.courses),
+        f'</main><footer>vitald {_text(status.version)} · <a href="{escape(telemetry_path)}">metrics</a> · ',
+        f'<a href="/-/healthy">healthy</a> · <a href="/-/ready">ready</a> · {_utc(now)} · read again every {REFRESH_SECONDS} s</footer>',
+        "</body></html>\n",
+    ]
+    return "\n".join(parts).encode("utf-8", "replace")
+
+
+def _findings(bad: Sequence[Finding], now: float) -> Iterator[str]:
+    if not bad:
+        yield '<section class="calm"><h2>Findings</h2><p>Nothing is wrong here that vitald can see.</p></section>'
+        return
+    yield f"<section><h2>Findings <small>{len(bad)}</small></h2>"
+    for finding in bad[:MOST_FINDINGS]:
+        verdict = finding.verdict
+        word = _WORD[verdict.level].lower()
+        yield f'<article class="{_CLASS[verdict.level]}"><h3><span class="badge">{word}</span> {_text(verdict.check)} '
+        yield f"<b>{_text(verdict.subject)}</b></h3><p>{_text(verdict.message)}</p>"
+        if verdict.mend:
+            yield f'<p class="mend"><b>Do:</b> {_text(verdict.mend)}</p>'
+        yield f'<p class="since">for {_span(now - finding.since)}, since {_utc(finding.since)}</p>'
+        if verdict.evidence:
+            facts = "".join(f"<dt>{_text(k.replace('_', ' '))}</dt><dd>{_text(_value(v))}</dd>" for k, v in verdict.evidence.items())
+            yield f"<details><summary>evidence</summary><dl>{facts}</dl></details>"
+        yield "</article>"
+    if len(bad) > MOST_FINDINGS:
+        yield f"<p>and {len(bad) - MOST_FINDINGS} more: <code>vitald check</code> lists them all.</p>"
+    yield "</section>"
+
+
+def _panel(panel: Panel, age: float | None) -> str:
+    old = "" if age is None else f" <small>{_span(age)} ago</small>"
+    parts = [f"<section><h2>{_text(panel.title)}{old}</h2>"]
+    if panel.shares:
+        parts.append(bar(panel.shares))
+    if panel.rows:
+        head = "".join(f"<th>{_text(column)}</th>" for column in panel.columns)
+        body = "".join(_row(panel.columns, row) for row in panel.rows[:MOST_ROWS])
+        parts.append(f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>')
+        if len(panel.rows) > MOST_ROWS:
+            parts.append(f"<p>and {len(panel.rows) - MOST_ROWS} more.</p>")
+    parts += [f"<p>{_text(note)}</p>" for note in panel.notes]
+    return "".join(parts) + "</section>"
+
+
+def _row(columns: Sequence[str], row: Sequence[Cell]) -> str:
+    cells = zip(columns, row, strict=False)
+    return "<tr>" + "".join(f'<td data-name="{_text(name)}">{_cell(cell)}</td>' for name, cell in cells) + "</tr>"
+
+
+def _cell(cell: Cell) -> str:
+    return _text(cell) if isinstance(cell, str) else trace(cell)
+
+
+def _healthy(well: Sequence[Finding]) -> Iterator[str]:
+    checks: dict[str, list[str]] = {}
+    for finding in well:
+        checks.setdefault(finding.verdict.check, []).append(finding.verdict.subject)
+    if checks:
+        yield '<section><h2>Healthy</h2><dl class="well">'
+        for check, subjects in sorted(checks.items()):
+            more = f" and {len(subjects) - MOST_ROWS} more" if len(subjects) > MOST_ROWS else ""
+            yield f"<dt>{_text(check)}</dt><dd>{_text(', '.join(sorted(subjects)[:MOST_ROWS]))}{more}</dd>"
+        yield "</dl></section>"
+
+
+def _courses(courses: Iterable[Course]) -> Iterator[str]:
+    head = "".join(f"<th>{name}</th>" for name in ("collector", "state", "read", "took"))
+    yield f'<section><h2>Collectors</h2><div class="wide"><table><thead><tr>{head}</tr></thead><tbody>'
+    for course in courses:
+        read = "never" if course.age is None else f"{_span(course.age)} ago"
+        took = "" if course.duration is None else f"{course.duration * 1000:.1f} ms"
+        detail = f": {_text(course.detail)}" if course.detail else ""
+        yield (
+            f'<tr><td data-name="collector">{_text(course.name)}</td>'
+            f'<td data-name="state"><div><span class="{course.state}">{course.state}</span>{detail}</div></td>'
+            f'<td data-name="read">{read}</td><td data-name="took">{took}</td></tr>'
+        )
+    yield "</tbody></table></div></section>"
+
+
+_WORD = {Level.HEALTHY: "Healthy", Level.WARNING: "Warning", Level.CRITICAL: "Critical"}
+_CLASS = {Level.HEALTHY: "ok", Level.WARNING: "warning", Level.CRITICAL: "critical"}
+
+
+def _sum(findings: Sequence[Finding]) -> str:
+    counts = {level: sum(f.verdict.level is level for f in findings) for level in reversed(Level)}
+    return " · ".join(f"{count} {_WORD[level].lower()}" for level, count in counts.items() if count) or "nothing looked at yet"
+
+
+def _text(words: str) -> str:
+    return escape(printable(words[:MOST_CHARACTERS]))
+
+
+def _value(value: Any) -> str:  # noqa: ANN401 — evidence holds whatever explains it
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _span(seconds: float) -> str:
+    whole = max(0, round(seconds))
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if whole >= size * 2:
+            return f"{whole // size} {unit}"
+    return f"{whole} s"
+
+
+def _utc(at: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(at))

@@ -1,0 +1,50 @@
+"""The fixture hosts, as ledgers, and a slot that keeps what it is given."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from collectors.memory import hugepages, meminfo, sockstat, vmstat, zfs, zoneinfo
+from collectors.memory.ledger import Besides, Ledger, ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FIXTURES = Path(__file__).parent / "fixtures"
+HOSTS = sorted(folder.name for folder in FIXTURES.iterdir() if (folder / "proc/meminfo").exists() and folder.name != "lxcfs-5.0")
+
+
+def books(name: str, change: Mapping[str, int] | None = None, *, leave_out: tuple[str, ...] = (), balloon: int = 0) -> Ledger:
+    """The ledger of a fixture host, with some fields changed (bytes) or left out."""
+    folder = FIXTURES / name
+    fields = {k: v for k, v in {**meminfo.read(folder / "proc"), **(change or {})}.items() if k not in leave_out}
+    zspages = vmstat.read(folder / "proc").get("nr_zspages")
+    return ledger(
+        fields,
+        Besides(
+            hugepages=hugepages.reserved(fields, folder / "sys"),
+            balloon=balloon,
+            lists=zoneinfo.read(folder / "proc", 4096),
+            zspages=None if zspages is None else zspages * 4096,
+            arc=zfs.read(folder / "proc"),
+            sockets=sockstat.read(folder / "proc", 4096),
+        ),
+    )
+
+
+class Kept:
+    """A slot that goes through JSON, as the state directory does."""
+
+    def __init__(self, text: str = "null") -> None:
+        self.text = text
+        self.saves = 0
+
+    def load(self) -> Any:
+        return json.loads(self.text)
+
+    def save(self, value: Any) -> bool:
+        self.text = json.dumps(value)
+        self.saves += 1
+        return True

@@ -1,0 +1,151 @@
+"""The page at `/`: what it says, what it never lets through, and how it looks in a real browser."""
+
+from __future__ import annotations
+
+import html.parser
+import re
+import subprocess
+import time
+import urllib.request
+from typing import TYPE_CHECKING
+
+import pytest
+
+from collectors.model import Level, Verdict
+from collectors.panel import Panel, Share, Trace
+from exporters.prometheus.drawing import bar, trace
+from exporters.prometheus.status import MOST_FINDINGS, MOST_ROWS, Course, Finding, Status, page
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from exporters.prometheus.exporter import Exporter
+
+EVIL = "<script>alert(1)</script>\"'&\u202e\udc80\x00\n"
+
+
+class Wellformed(html.parser.HTMLParser):
+    """Notes tags that are closed in the wrong order, and whatever would load something."""
+
+    VOID = frozenset(("meta",))
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.wrong: list[str] = []
+        self.loads: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in self.VOID:
+            self.open.append(tag)
+        names = {name for name, _ in attrs}
+        if tag in ("script", "link", "img", "iframe") or "src" in names or any(name.startswith("on") for name in names):
+            self.loads.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        del tag, attrs
+
+    def handle_endtag(self, tag: str) -> None:
+        if not self.open or self.open.pop() != tag:
+            self.wrong.append(tag)
+
+
+def finding(level: Level, check: str = "tcp_probe", subject: str = "10.0.0.5:22", message: str = "no answer") -> Finding:
+    return Finding(Verdict(check, subject, level, message, {"last_20": "x" * 20}, "look at it"), time.time() - 7200)
+
+
+def text(status: Status) -> str:
+    written = page(status, "/metrics").decode()
+    seen = Wellformed()
+    seen.feed(written)
+    assert (seen.open, seen.wrong, seen.loads) == ([], [], [])
+    return written
+
+
+def test_the_worst_finding_comes_first_with_its_evidence_its_mend_and_since_when() -> None:
+    written = text(Status({"hostname": "web1"}, "1", [finding(Level.WARNING, "dhcp_lease"), finding(Level.CRITICAL)], ()))
+    assert written.index("<b>10.0.0.5:22</b>") < written.index("dhcp_lease")
+    assert "Critical: web1" in written
+    for words in ("no answer", "look at it", "for 2 h, since 20", "last 20", "1 critical · 1 warning"):
+        assert words in written
+
+
+def test_a_healthy_host_says_so_and_names_what_was_looked_at() -> None:
+    written = text(Status({}, "1", [finding(Level.HEALTHY)], ()))
+    assert "Nothing is wrong here that vitald can see." in written
+    assert "<dd>10.0.0.5:22</dd>" in written
+
+
+def test_nothing_that_a_host_says_becomes_markup() -> None:
+    verdict = Verdict(EVIL, EVIL, Level.CRITICAL, EVIL, {EVIL: EVIL}, EVIL)
+    panel = Panel(EVIL, (EVIL,), ((EVIL,), (Trace((1.0, None), EVIL),)), (Share(EVIL, 1.0, EVIL, (EVIL,)),), (EVIL,))
+    status = Status({EVIL: EVIL}, EVIL, [Finding(verdict, 0.0)], [Course(EVIL, "ok", EVIL, 1.0, 1.0, (panel,))])
+    written = text(status)
+    assert "<script" not in written
+    assert "\u202e" not in written
+
+
+def test_ten_thousand_findings_and_rows_make_a_page_that_a_phone_can_load() -> None:
+    findings = [finding(level, subject=f"10.0.{n // 250}.{n % 250}:22") for n in range(10_000) for level in (Level.CRITICAL, Level.HEALTHY)]
+    panel = Panel("Targets", ("target",), tuple((str(n),) for n in range(10_000)))
+    written = text(Status({}, "1", findings, [Course("probe", "ok", "", 1.0, 0.1, (panel,))]))
+    assert len(written) < 200_000
+    assert f"and {10_000 - MOST_FINDINGS} more" in written
+    assert f"and {10_000 - MOST_ROWS} more." in written
+
+
+def test_a_trace_is_as_high_as_its_value_and_a_gap_is_drawn_as_one() -> None:
+    drawn = trace(Trace((1.0, 2.0, None), "RTT"))
+    heights = [float(height) for height in re.findall(r"v-([0-9.]+)h", drawn)]
+    assert heights == [11.0, 22.0, 22.0]
+    assert drawn.count('class="x"') == 1
+    assert "<title>RTT</title>" in drawn
+    assert trace(Trace((), "RTT")) == ""
+    assert trace(Trace((0.0, 0.0), "RTT")).count("v-1.0h") == 2
+
+
+def test_a_bar_is_a_hundred_wide_and_leaves_out_what_is_not_there() -> None:
+    drawn = bar((Share("user", 3.0, "3 GB"), Share("slab", 1.0, "1 GB", ("tcp 1 MB",)), Share("none", 0.0, "0")))
+    assert sum(float(width) for width in re.findall(r'width="([0-9.]+)"', drawn)) == pytest.approx(100)
+    assert "user: 3 GB, 75.0 %" in drawn
+    assert "of which tcp 1 MB" in drawn
+    assert "none:" not in drawn
+    assert bar((Share("none", 0.0, "0"),)) == ""
+
+
+def test_the_page_comes_with_a_policy_that_loads_and_runs_nothing(serve: Callable[..., Exporter]) -> None:
+    exporter = serve(status=lambda: Status({}, "1", [finding(Level.WARNING)], ()))
+    with urllib.request.urlopen(f"http://{exporter.addresses[0]}/") as answer:
+        assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert b"look at it" in answer.read()
+
+
+CHROMIUM = (
+    "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--force-device-scale-factor=1",
+)  # fmt: skip
+MEASURE = b"<script>document.title = document.documentElement.scrollWidth + ' of ' + innerWidth</script>"
+
+
+@pytest.mark.needs("chromium")
+@pytest.mark.parametrize("width", [1200, 500], ids=["desk", "phone"])  # a headless window is never narrower than 500
+def test_a_browser_shows_it_without_scrolling_sideways(tmp_path: Path, width: int) -> None:
+    long = "a-very-long-name-without-any-place-to-break-it-" * 4 + ".example.internal:65535"
+    panel = Panel("Targets", ("target", "sweeps", "last"), ((long, Trace((1.0, None) * 60, "RTT"), "12 ms"),) * 5)
+    status = Status(
+        {"hostname": long}, "1", [finding(Level.CRITICAL, subject=long, message=long)], [Course("p", "ok", long, 1, 0.1, (panel,))]
+    )
+    (tmp_path / "page.html").write_bytes(page(status, "/metrics") + MEASURE)
+    command = (
+        *CHROMIUM,
+        f"--user-data-dir={tmp_path}/profile",
+        f"--window-size={width},1400",
+        "--dump-dom",
+        f"file://{tmp_path}/page.html",
+    )
+    dom = subprocess.run(command, check=True, capture_output=True, timeout=60, text=True).stdout
+    found = re.search(r"<title>(\d+) of (\d+)</title>", dom)
+    assert found is not None
+    assert int(found[1]) <= int(found[2]) == width
