@@ -145,7 +145,7 @@ def _findings(verdicts: Sequence[Verdict]) -> Table:
     table.columns[1].overflow = "fold"
     for verdict in verdicts:
         name = Text.assemble((verdict.level.name, style[verdict.level]), "\n", verdict.check, "\n", plain(verdict.subject))
-        facts = ", ".join(f"{key.replace('_', ' ')} {plain(str(value))}" for key, value in verdict.evidence.items())
+        facts = ", ".join(f"{key.replace('_', ' ')} {plain(_words(value))}" for key, value in verdict.evidence.items())
         rows = [("wrong", plain(verdict.message), ""), ("evidence", facts, "dim"), ("do", plain(verdict.mend), "")]
         inner = Table.grid(padding=(0, 1))
         for label, words, look_like in rows:
@@ -153,3 +153,12 @@ def _findings(verdicts: Sequence[Verdict]) -> Table:
                 inner.add_row(Text(label, "dim"), Text(words, look_like, overflow="fold"))
         table.add_row(name, inner)
     return table
+
+
+def _words(value: Any) -> str:  # noqa: ANN401 — whatever a collector holds for evidence
+    """Write a fact as people do: tables and lists without their brackets."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_words(inner)}" for key, inner in value.items()) or "none"
+    if isinstance(value, (list, tuple)):
+        return "; ".join(map(_words, value)) or "none"
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)

@@ -14,6 +14,8 @@ settings.load_profile("vitald")
 
 PACKAGES = {  # program → Debian package, so that a skip says what to install
     "ip": "iproute2",
+    "ethtool": "ethtool",
+    "dhclient": "isc-dhcp-client",
     "nft": "nftables",
     "dnsmasq": "dnsmasq-base",
     "promtool": "prometheus",

@@ -65,7 +65,7 @@ def test_check_says_what_is_wrong_the_evidence_and_what_to_do(tmp_path: Path, cl
 
 def test_check_in_json_is_for_machines(tmp_path: Path, closed: str) -> None:
     file = settings(tmp_path, f'[probe]\ntargets = ["{closed}"]\nfailures_until_critical = 1\n')
-    done = vitald("check", "--format", "json", "--config.file", file)
+    done = vitald("check", "--format", "json", "--config.file", file, "--collector.disable-defaults", "--collector.probe")
     assert done.returncode == 2
     document = json.loads(done.stdout)
     assert document["exit"] == 2

@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -104,3 +105,16 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
         yield two
     finally:
         two.close()
+
+
+@pytest.fixture
+def up() -> Iterator[str]:
+    with socket.create_server(("127.0.0.1", 0), backlog=1024) as server:
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.fixture
+def up_everywhere() -> Iterator[str]:
+    """Listen on every address of loopback: each 127.x.y.z is a host of its own."""
+    with socket.create_server(("0.0.0.0", 0), backlog=1024) as server:
+        yield f"127.0.0.1:{server.getsockname()[1]}"

@@ -19,8 +19,9 @@ import msgspec
 
 from collectors.model import Host
 from collectors.probe import resolver
-from collectors.probe.collector import Probe, ProbeSettings
+from collectors.probe.collector import Probe
 from collectors.probe.reasons import FAILURES, LABELS, Outcome, Reason
+from collectors.probe.settings import ProbeSettings
 from collectors.settings import decode_hook
 
 if TYPE_CHECKING:

@@ -1,0 +1,160 @@
+"""One look at the interfaces beside the ethtool program; 1,000 veths; how soon a fault is on /metrics; what parts of pyroute2 cost."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import resource
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.figures import ratio, seconds
+from bench.nic_inside import INTERVAL
+from bench.program import BenchError
+from bench.results import Row
+from collectors.model import Host
+from collectors.nic.collector import NicCollector, NicSettings
+from collectors.nic.metrics import MOST
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ISSUE = 4
+ROUNDS = 40
+VETHS = 1000
+BAR = 1 / 10
+_ENVIRONMENT = {**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"}
+_IMPORT = """
+import asyncio, concurrent.futures, email, http.server, json, logging, multiprocessing, re, ssl, urllib.request
+from collectors.nic.pyroute import part
+def rss():
+    return int(re.search(r"^Rss:\\s+(\\d+)", open("/proc/self/smaps_rollup").read(), re.M)[1]) * 1024
+before = rss()
+{}
+print(rss() - before)
+"""
+
+
+def measure(folder: Path) -> list[Row]:
+    """Run all of it; namespaces need root."""
+    return [*against_ethtool(), *thousand_veths(), *faults(folder), *pyroute2()]
+
+
+def against_ethtool() -> Iterator[Row]:
+    """Take turns on this machine's interfaces: a whole tick (look, judge, measure), then the program's three runs for each."""
+    names = [name for name in os.listdir("/sys/class/net") if name not in {"lo", "bonding_masters"}]  # noqa: PTH208
+    collector, ours, theirs = NicCollector(NicSettings(ignore=("lo",)), Host()), 0.0, 0.0
+    collector.read()
+    for _ in range(ROUNDS):
+        began = time.thread_time()
+        collector.look_again()
+        reading = collector.read()
+        collector.judge([reading])
+        collector.measure(reading)
+        ours += time.thread_time() - began
+        theirs += ethtool(names)
+    began = time.thread_time()
+    for _ in range(1000):
+        collector.judge([collector.read()])
+    between = (time.thread_time() - began) / 1000
+    collector.close()
+    title = f"CPU of one NIC tick with a full look, {len(names)} interfaces, mean of {ROUNDS} in turn"
+    peer = f"ethtool -i, -k and -S of each: {seconds(theirs / ROUNDS)}"
+    yield Row(title, "≤ 1/10", seconds(ours / ROUNDS), peer, ratio(ours, theirs), ours <= BAR * theirs)
+    yield Row("CPU of a tick between two looks, where nothing happened", "-", seconds(between), "-", "-", None)
+
+
+def ethtool(names: list[str]) -> float:
+    """Run the program as people do; CPU seconds of the children."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    for name in names:
+        for flag in ("-i", "-k", "-S"):
+            subprocess.run(["ethtool", flag, name], check=False, capture_output=True, env=_ENVIRONMENT)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def thousand_veths() -> Iterator[Row]:
+    """Look at 1,000 veths that nobody asked to ignore."""
+    with namespace() as name:
+        batch = "\n".join(f"link add v{at} type veth peer name w{at}" for at in range(VETHS // 2))
+        ip("-netns", name, "-batch", "-", text=batch + "\n")
+        said = inside(name, "ticks")
+    title = f"CPU of one tick, {VETHS} veths, median of 4 (the first, which learns them all: {seconds(said['first'])})"
+    kept = f"{said['series']:.0f} series of {said['all']:.0f}; at most {MOST} interfaces a family and `other`"
+    yield Row(title, "< 1 s", seconds(said["tick"]), "-", "-", said["tick"] < 1.0 and said["first"] < 1.0)
+    yield Row(f"series of {VETHS} veths", "at their cap", kept, "-", "-", said["series"] < said["all"])
+    yield Row(f"CPU of a tick between two looks, {VETHS} veths", "-", seconds(said["between"]), "-", "-", None)
+
+
+def faults(folder: Path) -> Iterator[Row]:
+    """Time faults until the daemon's page shows them; the page is asked every 20 ms."""
+    with namespace() as name:
+        said = inside(name, "faults", str(folder))
+    for kind, words, bar in (
+        ("flap", "link flap, down and up at once", 1.0),
+        ("lost", "carrier lost", 1.0),
+        ("offload", f"offload switched, a full look every {INTERVAL:.0f} s", INTERVAL),
+        ("driver", f"another driver under the same name, a full look every {INTERVAL:.0f} s", INTERVAL),
+    ):
+        worst = max(said[kind])
+        title = f"{words}: until /metrics shows it, worst of {len(said[kind])}"
+        yield Row(title, f"< {bar:.0f} s", seconds(worst), "-", "-", worst < bar)
+
+
+def pyroute2() -> Iterator[Row]:
+    """Import all of pyroute2, and parts of it, each in a process of its own beside what the daemon has already."""
+    whole = imported("import pyroute2")
+    for part in ("netlink.rtnl.ifinfmsg", "ethtool.ioctl"):
+        ours = imported(f"part({part!r})")
+        yield Row(
+            f"resident memory of pyroute2's {part} alone",
+            "-",
+            f"{ours / 1e6:.1f} MB",
+            f"all of it: {whole / 1e6:.1f} MB",
+            ratio(ours, whole),
+            None,
+        )
+
+
+def imported(statement: str) -> float:
+    """Give the growth in resident memory, in bytes."""
+    done = subprocess.run([sys.executable, "-c", _IMPORT.format(statement)], check=True, capture_output=True, text=True)
+    return float(done.stdout)
+
+
+def inside(name: str, *words: str) -> Any:  # noqa: ANN401 — whatever it printed as JSON
+    """Run `bench.nic_inside` in a namespace."""
+    argv = ["ip", "netns", "exec", name, sys.executable, "-m", "bench.nic_inside", *words]
+    done = subprocess.run(argv, check=False, capture_output=True, text=True, env=_ENVIRONMENT, cwd=Path(__file__).parents[1])
+    if done.returncode:
+        msg = f"{words[0]}: {done.stderr[-500:]}"
+        raise BenchError(msg)
+    return json.loads(done.stdout)
+
+
+@contextmanager
+def namespace() -> Iterator[str]:
+    """Make a network namespace; everything in it goes with it."""
+    if os.geteuid():
+        msg = "namespaces need root"
+        raise BenchError(msg)
+    name = f"vnicbench{os.getpid()}"
+    ip("netns", "add", name)
+    try:
+        yield name
+    finally:
+        ip("netns", "del", name)
+
+
+def ip(*words: str, text: str = "") -> None:
+    """Run it from iproute2."""
+    done = subprocess.run(["ip", *words], check=False, capture_output=True, text=True, input=text, env=_ENVIRONMENT)
+    if done.returncode:
+        msg = f"ip {' '.join(words)}: {re.sub(r's+', ' ', done.stderr)[-300:]}"
+        raise BenchError(msg)

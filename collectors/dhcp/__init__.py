@@ -1,0 +1,1 @@
+"""DHCP leases and their countdown."""

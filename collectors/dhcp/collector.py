@@ -1,0 +1,118 @@
+"""DHCP leases: how long until the kernel takes the address away, and whether the client still renews.
+
+Between two looks at the address table the countdown is arithmetic; the kernel's address events say when to look again.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from collectors.dhcp.addresses import is_dynamic, read_addresses
+from collectors.dhcp.countdown import verdicts
+from collectors.dhcp.leasefiles import OnFile, read_leasefiles
+from collectors.dhcp.leases import Leases, dump, follow, restore
+from collectors.model import Collector, Family, Kind, Metric, Unavailable
+from collectors.nic.files import read_text
+from collectors.nic.policy import matches
+from collectors.nic.rtnetlink import GROUP_IPV4_IFADDR, GROUP_IPV6_IFADDR, Multicast
+from collectors.settings import Duration, Settings, refuse_unless
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from collectors.model import Host, Verdict
+
+REMAINING = Family(
+    "dhcp_lease_remaining_seconds", Kind.GAUGE, "Time until the kernel removes a leased address.", ("interface", "address"), cap=256
+)
+LENGTH = Family("dhcp_lease_seconds", Kind.GAUGE, "Length of the whole lease, as it was last set.", ("interface", "address"), cap=256)
+RENEWALS = Family("dhcp_renewals", Kind.COUNTER, "Times a lease's end moved into the future.", ("interface",), cap=256)
+
+
+class DhcpSettings(Settings, frozen=True, kw_only=True):
+    """`[dhcp]`."""
+
+    every: Duration = Duration(0.5)
+    look_every: Duration = Duration(30.0)
+    ignore: tuple[str, ...] = ("lo", "veth*", "docker*", "cni*")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        refuse_unless(self.look_every >= 1.0, "look_every: must be at least 1s")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one look saw; `now` is CLOCK_MONOTONIC's, by which leases end."""
+
+    now: float
+    leases: Leases
+    files: Mapping[str, OnFile] = field(default_factory=dict)
+
+
+class DhcpCollector(Collector[Reading]):
+    """`[dhcp]`. The slot remembers leases, so that one lost while vitald was stopped is missed all the same."""
+
+    name = "dhcp"
+    Settings = DhcpSettings
+    keep = 1
+
+    def __init__(self, settings: DhcpSettings, host: Host) -> None:
+        self._settings, self._host = settings, host
+        self._events: Multicast | None = None
+        self._known: Leases | None = None
+        self._files: Mapping[str, OnFile] = {}
+        self._boot = ""
+        self._due = 0.0
+
+    def read(self) -> Reading:
+        """Count down, and look at the address table where something happened or it is time. Unavailable on a recorded host."""
+        if (self._host.root / "ethtool").is_dir():
+            raise Unavailable("missing", "a recorded host has no kernel that counts leases down")
+        now = time.monotonic()
+        if self._known is None:
+            self._boot = read_text(self._host.proc / "sys/kernel/random/boot_id", 64).strip()
+            self._known = restore(self._host.slot.load(), self._boot)
+        if self._changed() or now >= self._due:
+            self._look(self._known, now)
+            self._due = now + self._settings.look_every
+        return Reading(now, self._known, self._files)
+
+    def judge(self, readings: Sequence[Reading]) -> Iterator[Verdict]:
+        """Judge each lease."""
+        reading = readings[-1]
+        return verdicts(reading.leases.leases, reading.files, reading.now)
+
+    def measure(self, reading: Reading) -> Iterator[Metric]:
+        """Say the countdown as numbers; a lost address has 0 seconds left."""
+        for (interface, address), lease in reading.leases.leases.items():
+            yield Metric(REMAINING, 0.0 if lease.lost is not None else lease.remaining(reading.now), (interface, address))
+            yield Metric(LENGTH, lease.seconds, (interface, address))
+        for interface, count in reading.leases.renewals.items():
+            yield Metric(RENEWALS, count, (interface,))
+
+    def close(self) -> None:
+        """Let go of the socket."""
+        if self._events is not None:
+            self._events.close()
+
+    def _changed(self) -> bool:
+        """Say whether the kernel told of an address with a lifetime, or lost what it wanted to tell."""
+        if self._events is None:
+            try:
+                self._events = Multicast(GROUP_IPV4_IFADDR | GROUP_IPV6_IFADDR)
+            except OSError:
+                return True  # without events every tick looks
+        taken = self._events.drain()
+        return taken is None or any(is_dynamic(message) for _, message in taken)
+
+    def _look(self, known: Leases, now: float) -> None:
+        links = {name: index for index, name in socket.if_nameindex() if not matches(name, self._settings.ignore)}
+        addresses = [address for address in read_addresses(now) if address.interface in links]
+        self._known = follow(known, addresses, links, now)
+        self._files = read_leasefiles(self._host.root) if self._known.leases else {}
+        if self._known != known:
+            self._host.slot.save(dump(self._known, self._boot))

@@ -1,0 +1,75 @@
+"""What DHCP clients wrote down of their leases: evidence beside the kernel's countdown, never instead of it.
+
+dhclient.leases(5); systemd-networkd's and NetworkManager's internal client's `KEY=value` files (systemd's sd-dhcp-lease.c,
+dhcp_lease_save). Files that are not ours to read are left out.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from collectors.nic.files import read_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_MOST_BYTES = 1 << 20
+_MOST_FILES = 64
+_PLACES = (  # folder, pattern of the file's name, client
+    ("var/lib/dhcp", r"dhclient.*\.leases?", "dhclient"),
+    ("var/lib/dhclient", r"dhclient.*\.leases?", "dhclient"),
+    ("var/lib/NetworkManager", r"dhclient-.*\.lease", "dhclient"),
+    ("var/lib/NetworkManager", r"internal-.*\.lease", "NetworkManager"),
+    ("run/systemd/netif/leases", r"\d+", "systemd-networkd"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OnFile:
+    """A lease as its client wrote it down; `seconds` is its whole length, 0 where the file does not say."""
+
+    address: str
+    client: str
+    seconds: int
+    path: str
+
+
+def parse_dhclient(text: str) -> dict[str, int]:
+    """Read a dhclient lease file: address → seconds; the last lease of an address counts. A lease that is cut off is not read."""
+    found = {}
+    for block in re.finditer(r"^lease6? \{(.*?)^\}", text, re.MULTILINE | re.DOTALL):
+        address = re.search(r"^\s*fixed-address ([0-9A-Fa-f.:]{2,45});", block[1], re.MULTILINE)
+        seconds = re.search(r"^\s*option dhcp-lease-time (\d{1,10});", block[1], re.MULTILINE)
+        if address:
+            found[address[1]] = int(seconds[1]) if seconds else 0
+    return found
+
+
+def parse_keys(text: str) -> dict[str, int]:
+    """Read a `KEY=value` lease: address → seconds."""
+    keys = {match[1]: match[2] for match in re.finditer(r"^([A-Z0-9_]+)=(.*)$", text, re.MULTILINE)}
+    address, seconds = keys.get("ADDRESS", ""), keys.get("LIFETIME", "")
+    return {address: int(seconds) if re.fullmatch(r"[0-9]{1,10}", seconds) else 0} if address else {}
+
+
+def read_leasefiles(root: Path) -> dict[str, OnFile]:
+    """Read all that are there: address → lease."""
+    found: dict[str, OnFile] = {}
+    for folder, pattern, client in _PLACES:
+        for name in _names(root / folder, pattern):
+            text = read_text(root / folder / name, _MOST_BYTES)
+            leases = parse_dhclient(text) if client == "dhclient" else parse_keys(text)
+            found |= {address: OnFile(address, client, seconds, f"/{folder}/{name}") for address, seconds in leases.items()}
+    return found
+
+
+def _names(folder: Path, pattern: str) -> Iterator[str]:
+    try:
+        names = sorted(os.listdir(folder))  # noqa: PTH208 — names are all we want
+    except OSError:
+        return
+    yield from [name for name in names if re.fullmatch(pattern, name)][:_MOST_FILES]

@@ -1,0 +1,1 @@
+"""The network interfaces: driver, module on disk, offloads, link, allowances."""

@@ -1,0 +1,158 @@
+"""The network interfaces: driver in use and after the next boot, offloads, MTU, link, EC2's allowances, collapse of traffic.
+
+Most ticks are light: they take the kernel's link events, glance at the carriers, and give the last reading again where nothing happened.
+A full look comes every `look_every`, and for single interfaces as soon as an event names them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import time
+from typing import TYPE_CHECKING, ClassVar
+
+import msgspec
+
+from collectors.model import Collector
+from collectors.nic.allowance import allowance_verdict
+from collectors.nic.disk import DiskWatch
+from collectors.nic.driver import driver_verdict
+from collectors.nic.events import QUIET, LinkEvents
+from collectors.nic.files import read_text
+from collectors.nic.inventory import Inventory
+from collectors.nic.linkstate import link_verdicts, mtu_verdict
+from collectors.nic.looker import Looker
+from collectors.nic.metrics import metrics
+from collectors.nic.nextboot import next_boot_verdicts
+from collectors.nic.offload import offload_verdict
+from collectors.nic.policy import Policy  # noqa: TC001 — msgspec reads the annotation
+from collectors.nic.reading import Reading, Sample
+from collectors.nic.samples import with_sample
+from collectors.nic.stall import stall_verdict
+from collectors.settings import Duration, Settings, refuse_unless
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from collectors.model import Host, Metric, Verdict
+    from collectors.nic.events import News
+
+GLANCED = 64  # carriers looked at on every tick: the kernel sends the event of a lost carrier up to a second late (net/core/link_watch.c)
+DISK_SECONDS = 30.0
+FIRST_ANSWER_SECONDS = 2.0
+BASELINE_SECONDS = 0.9  # the second full look comes this soon: `vitald check` looks twice, a second apart
+
+
+class NicSettings(Settings, frozen=True, kw_only=True):
+    """`[nic]`."""
+
+    every: Duration = Duration(0.5)
+    look_every: Duration = Duration(10.0)
+    ignore: tuple[str, ...] = ("lo", "veth*", "docker*", "cni*")
+    policy: tuple[Policy, ...] = msgspec.field(default_factory=tuple)
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work; the message begins with the key."""
+        Settings.__post_init__(self)
+        refuse_unless(5.0 <= self.look_every <= 30.0, "look_every: must be between 5s and 30s")  # noqa: PLR2004 — a plateau needs minutes of samples, "now" needs several a minute
+
+
+class NicCollector(Collector[Reading]):
+    """Looks at every interface that is not ignored. The slot remembers since when each is as it is."""
+
+    name = "nic"
+    Settings: ClassVar[type[Settings]] = NicSettings
+    looks = 2  # allowances are rates
+    keep = 1  # the samples are part of the reading: looks come at odd times
+
+    def __init__(self, settings: NicSettings, host: Host) -> None:
+        self._settings, self._host = settings, host
+        self._looker = Looker(host, settings.policy)
+        self._inventory = Inventory(self._looker, settings.ignore, host.slot)
+        self._disk = DiskWatch(host.root, os.uname().machine if self._looker.live else "", DISK_SECONDS)
+        self._release = read_text(host.proc / "sys/kernel/osrelease", 256).strip() or os.uname().release
+        self._events: LinkEvents | None = None
+        self._samples: tuple[Sample, ...] = ()
+        self._last: Reading | None = None
+        self._judged: tuple[Reading | None, tuple[Verdict, ...]] = (None, ())
+        self._measured: tuple[Reading | None, tuple[Metric, ...]] = (None, ())
+        self._due = 0.0
+
+    def read(self) -> Reading:
+        """Look at what changed; at everything when it is time. Unavailable where the host has no interfaces to show."""
+        now, wall = time.monotonic(), time.time()
+        news = self._news()
+        if self._last is None or now >= self._due or news.everything:
+            self._look_at_all(now, wall)
+        else:
+            changed = news.names | self._glance()
+            if not changed and self._disk.ask(self._inventory.modules()) is self._last.disk:
+                return self._last
+            self._inventory.look_at(changed, wall)
+        disk = self._disk.ask(self._inventory.modules(), FIRST_ANSWER_SECONDS if self._last is None else 0.0)
+        known = self._inventory
+        nics = tuple(known.nics[name] for name in sorted(known.nics))
+        self._last = Reading(wall, self._release, nics, self._samples, known.gone, known.unread, disk)
+        return self._last
+
+    def judge(self, readings: Sequence[Reading]) -> tuple[Verdict, ...]:
+        """Judge every interface; a reading that is given again means what it meant."""
+        reading = readings[-1]
+        if self._judged[0] is not reading:
+            self._judged = reading, tuple(verdicts(reading))
+        return self._judged[1]
+
+    def measure(self, reading: Reading) -> tuple[Metric, ...]:
+        """Say it as numbers, once for each reading."""
+        if self._measured[0] is not reading:
+            self._measured = reading, tuple(metrics(reading))
+        return self._measured[1]
+
+    def close(self) -> None:
+        """Let go of sockets and the thread."""
+        self._disk.close()
+        self._looker.close()
+        if self._events is not None:
+            self._events.close()
+
+    def look_again(self) -> None:
+        """Make the next `read()` a full look."""
+        self._due = 0.0
+
+    def _look_at_all(self, now: float, wall: float) -> None:
+        every = self._settings.look_every
+        apart = 0.9 * every if len(self._samples) > 1 else BASELINE_SECONDS
+        self._inventory.look_at_all(wall)
+        self._samples = with_sample(self._samples, now, self._inventory.nics, self._looker, self._host.proc, apart=apart)
+        self._due = now + (every if len(self._samples) > 1 else BASELINE_SECONDS)
+
+    def _news(self) -> News:
+        """Take the kernel's link events. Where that socket cannot be had, full looks alone have to do."""
+        if not self._looker.live:
+            return QUIET
+        if self._events is None:
+            try:
+                self._events = LinkEvents()
+            except OSError:
+                return QUIET
+        return self._events.news()
+
+    def _glance(self) -> frozenset[str]:
+        """Name the interfaces whose carrier count is not what it was."""
+        glanced = itertools.islice(self._inventory.nics.values(), GLANCED)
+        return frozenset(nic.link.name for nic in glanced if self._looker.carrier_changes(nic.link.name) != nic.link.carrier_changes)
+
+
+def verdicts(reading: Reading) -> Iterator[Verdict]:
+    """Judge every interface in every way."""
+    for nic in reading.nics:
+        yield driver_verdict(nic, reading.release, reading.wall)
+        yield offload_verdict(nic, reading.release)
+        yield mtu_verdict(nic, reading.wall)
+        allowance = allowance_verdict(nic, reading.samples)
+        if allowance is not None:
+            yield allowance
+        if nic.link.physical:
+            yield stall_verdict(nic, reading.samples)
+    yield from link_verdicts(reading)
+    yield from next_boot_verdicts(reading)

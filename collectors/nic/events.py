@@ -1,0 +1,67 @@
+"""Link events, as the kernel tells them: which interfaces to look at again."""
+
+from __future__ import annotations
+
+import os
+import struct
+from dataclasses import dataclass
+
+from collectors.nic.pyroute import part
+from collectors.nic.rtnetlink import GROUP_LINK, RTM_DELLINK, RTM_NEWLINK, Multicast
+
+_ifinfmsg = part("netlink.rtnl.ifinfmsg").ifinfmsg
+_IFINFO = struct.Struct("=BxHiII")  # struct ifinfomsg, after the 16 bytes of nlmsghdr
+MOST_DECODED = 128  # messages in one drain; beyond that everything is looked at, which is cheaper
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """Which interfaces changed, came or went since the last look. `everything`: messages were lost, or too many to read one by one."""
+
+    names: frozenset[str] = frozenset()
+    everything: bool = False
+
+    def __bool__(self) -> bool:
+        return self.everything or bool(self.names)
+
+
+QUIET = News()
+OVERFLOW = News(everything=True)
+
+
+class LinkEvents:
+    """A socket in the LINK group. Nothing sleeps in it: the kernel keeps the messages, and the next tick takes them."""
+
+    def __init__(self) -> None:
+        self._multicast = Multicast(GROUP_LINK)
+
+    def news(self) -> News:
+        """Take what has come since the last call."""
+        taken = self._multicast.drain()
+        if taken is None or len(taken) > MOST_DECODED:
+            return OVERFLOW
+        if not taken:
+            return QUIET
+        names = set()
+        for kind, message in taken:
+            if kind not in {RTM_NEWLINK, RTM_DELLINK} or len(message) < 16 + _IFINFO.size:
+                continue
+            name = self._name(message)
+            if name is None:
+                return OVERFLOW
+            names.add(name)
+        return News(frozenset(names))
+
+    def close(self) -> None:
+        """Let go of the socket."""
+        self._multicast.close()
+
+    def _name(self, message: bytes) -> str | None:
+        """Read IFLA_IFNAME; None where pyroute2 cannot read the message."""
+        try:
+            decoded = _ifinfmsg(message)
+            decoded.decode()
+            name = decoded.get_attr("IFLA_IFNAME")
+        except Exception:  # noqa: BLE001 — a kernel newer than the library, or a name that is no UTF-8: whatever it raises, we look ourselves
+            return None
+        return name if isinstance(name, str) else os.fsdecode(name) if isinstance(name, bytes) else None

@@ -1,0 +1,59 @@
+"""The kernel's feature bits under ethtool's short names. Pure.
+
+`generic-receive-offload`, `sg` and `tso` exist only inside the ethtool program (its `off_flag_def`, common.c); the kernel says `rx-gro`,
+`tx-scatter-gather` and `tx-tcp-segmentation` (net/ethtool/common.c, netdev_features_strings), and one short name stands for several bits.
+The program counts every bit whose name begins alike: on Linux 6.18 it prints `tso: on` with TSO off, for the sake of
+`tx-tcp-accecn-segmentation`. Here a short name stands for the bits that carry the offload.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+SHORT_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "rx": ("rx-checksum",),
+        "tx": ("tx-checksum-ipv4", "tx-checksum-ip-generic", "tx-checksum-ipv6"),
+        "sg": ("tx-scatter-gather",),
+        "tso": ("tx-tcp-segmentation", "tx-tcp6-segmentation"),
+        "ufo": ("tx-udp-fragmentation",),
+        "gso": ("tx-generic-segmentation",),
+        "gro": ("rx-gro",),
+        "lro": ("rx-lro",),
+        "rxvlan": ("rx-vlan-hw-parse",),
+        "txvlan": ("tx-vlan-hw-insert",),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One offload. `fixed`: nobody can change it. `requested`: somebody asked for it, though something else may keep it off."""
+
+    active: bool
+    requested: bool
+    fixed: bool
+
+
+def short_features(names: Sequence[str], words: Sequence[int]) -> dict[str, Feature]:
+    """Fold the blocks of ETHTOOL_GFEATURES (available, requested, active, never_changed; 32 bits each) into short names.
+
+    A short name is on when any of its bits is, and fixed when none of them can be changed.
+    """
+    available, requested, active, never = (_joined(words[column::4]) for column in range(4))
+    changeable = available & ~never
+    folded = {}
+    for short, wanted in SHORT_NAMES.items():
+        bits = sum(1 << at for at, name in enumerate(names) if name in wanted)
+        if bits:
+            folded[short] = Feature(bool(active & bits), bool(requested & bits), not changeable & bits)
+    return folded
+
+
+def _joined(words: Sequence[int]) -> int:
+    return sum(word << (32 * at) for at, word in enumerate(words))

@@ -1,0 +1,158 @@
+"""Countdown by a real kernel, and by the real dhclient against the real dnsmasq, in namespaces of our own."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.collectors.dhcp.dhcp_lab import ask_for_a_lease, dhcp_server
+from tests.collectors.nic.nic_lab import Namespace, namespace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = [pytest.mark.root, pytest.mark.needs("ip")]
+ALL = {"ignore": ["lo"]}
+LIFE = "valid_lft 900 preferred_lft 900"
+
+
+@pytest.fixture
+def lab() -> Iterator[Namespace]:
+    with namespace("vdhcp") as made:
+        made.run("ip link add one type veth peer name two")
+        made.run("ip link set one up")
+        made.run("ip link set two up")
+        yield made
+
+
+def give(lab: Namespace, valid: int | str, preferred: int | str | None = None, *, verb: str = "replace") -> None:
+    lab.run(f"ip addr {verb} 10.97.0.56/24 dev one valid_lft {valid} preferred_lft {valid if preferred is None else preferred}")
+
+
+def test_a_static_address_has_no_verdict_and_no_metric(lab: Namespace) -> None:
+    lab.run("ip addr add 10.97.0.1/24 dev one")
+    give(lab, 2**32 - 1)
+    seen = lab.collector("dhcp", ALL).look()
+    assert seen.verdicts == {}
+    assert seen.metrics == {}
+
+
+def test_the_kernels_time_stamp_gives_the_whole_lease_at_the_first_look(lab: Namespace) -> None:
+    give(lab, 3600)
+    time.sleep(1.2)
+    seen = lab.collector("dhcp", ALL).look()
+    assert 3595 < seen.metrics["dhcp_lease_remaining_seconds", "one", "10.97.0.56"] < 3600
+    assert 3598 < seen.metrics["dhcp_lease_seconds", "one", "10.97.0.56"] < 3602
+    assert seen.metrics["dhcp_renewals", "one"] == 0
+    assert seen.level("dhcp_lease", "10.97.0.56") == 0
+
+
+def test_a_missed_renewal_warns_then_is_critical_and_a_renewal_heals(lab: Namespace) -> None:
+    collector = lab.collector("dhcp", ALL)
+    give(lab, 3600)
+    collector.until(lambda look: look.level("dhcp_lease", "10.97.0.56") == 0)
+    give(lab, 1500)  # as if the time had passed: a shorter lifetime is the same lease's
+    seen = collector.until(lambda look: look.level("dhcp_lease", "10.97.0.56") == 1)
+    assert seen.message("dhcp_lease", "10.97.0.56") == "renewal missed; address 10.97.0.56 on one is lost in 25 min"
+    assert seen.metrics["dhcp_lease_seconds", "one", "10.97.0.56"] > 3590
+    give(lab, 400)
+    seen = collector.until(lambda look: look.level("dhcp_lease", "10.97.0.56") == 2)
+    assert seen.message("dhcp_lease", "10.97.0.56").startswith("renewal and rebinding missed; address 10.97.0.56 on one is lost in 7 min")
+    give(lab, 3600)
+    seen = collector.until(lambda look: look.level("dhcp_lease", "10.97.0.56") == 0)
+    assert seen.metrics["dhcp_renewals", "one"] == 1
+
+
+def test_an_address_that_vanishes_is_critical_at_the_next_tick(lab: Namespace) -> None:
+    lab.run("ip addr add 10.97.0.1/24 dev one")  # another, static one does not replace it
+    give(lab, 3600)
+    collector = lab.collector("dhcp", ALL)
+    collector.look()
+    lab.run("ip addr del 10.97.0.56/24 dev one")
+    seen = collector.look()
+    assert seen.level("dhcp_lease", "10.97.0.56") == 2
+    assert "vanished from one" in seen.message("dhcp_lease", "10.97.0.56")
+    assert seen.metrics["dhcp_lease_remaining_seconds", "one", "10.97.0.56"] == 0
+    give(lab, 3600)
+    assert collector.look().level("dhcp_lease", "10.97.0.56") == 0
+
+
+def test_an_address_lost_while_vitald_was_stopped_is_missed_all_the_same(lab: Namespace, tmp_path: Path) -> None:
+    give(lab, 3600)
+    lab.collector("dhcp", ALL, tmp_path / "slot").look()
+    lab.run("ip addr del 10.97.0.56/24 dev one")
+    assert lab.collector("dhcp", ALL, tmp_path / "slot").look().level("dhcp_lease", "10.97.0.56") == 2
+
+
+def test_another_lease_on_the_interface_takes_its_place(lab: Namespace) -> None:
+    give(lab, 3600)
+    collector = lab.collector("dhcp", ALL)
+    collector.look()
+    lab.run("ip addr add 10.98.0.57/24 dev one valid_lft 3600 preferred_lft 3600")
+    lab.run("ip addr del 10.97.0.56/24 dev one")
+    seen = collector.look(now=True)
+    assert set(seen.verdicts) == {("dhcp_lease", "10.98.0.57")}
+
+
+def test_a_lease_that_becomes_static_or_whose_interface_goes_is_forgotten(lab: Namespace) -> None:
+    give(lab, 3600)
+    collector = lab.collector("dhcp", ALL)
+    collector.look()
+    give(lab, "forever")
+    assert collector.look(now=True).verdicts == {}
+    give(lab, 3600)
+    assert collector.look(now=True).level("dhcp_lease", "10.97.0.56") == 0
+    lab.run("ip link del one")
+    assert collector.look(now=True).verdicts == {}
+
+
+def test_a_deprecated_address_counts_down_like_any_other(lab: Namespace) -> None:
+    give(lab, 3600, 0)
+    assert lab.collector("dhcp", ALL).look().level("dhcp_lease", "10.97.0.56") == 0
+
+
+def test_an_address_expires_and_the_kernel_takes_it(lab: Namespace) -> None:
+    give(lab, 2)
+    collector = lab.collector("dhcp", ALL)
+    collector.look()
+    seen = collector.until(lambda look: "vanished" in look.message("dhcp_lease", "10.97.0.56"), 30)
+    assert seen.level("dhcp_lease", "10.97.0.56") == 2
+
+
+def test_ipv6_counts_what_dhcpv6_gives_and_not_what_routers_give(lab: Namespace) -> None:
+    lab.run("ip addr add fd00:97::56/128 dev one valid_lft 3600 preferred_lft 1800 nodad")
+    lab.run("ip addr add fd00:97::57/64 dev one valid_lft 3600 preferred_lft 1800 nodad")
+    seen = lab.collector("dhcp", ALL).look()
+    assert set(seen.verdicts) == {("dhcp_lease", "fd00:97::56")}
+
+
+@pytest.mark.fault(34)
+def test_a_flood_of_address_events_ends_in_a_full_look(lab: Namespace) -> None:
+    collector = lab.collector("dhcp", ALL)
+    collector.look()
+    each = [f"10.97.{n // 250}.{n % 250 + 1}/32 dev two {LIFE}" for n in range(2500)]
+    batch = "\n".join(f"addr {verb} {one}" for one in each for verb in ("add", "del"))
+    lab.start("ip", "-batch", "-", stdin=subprocess.PIPE).communicate(f"{batch}\naddr add 10.97.0.56/24 dev one {LIFE}\n")
+    assert collector.look().level("dhcp_lease", "10.97.0.56") == 0
+
+
+@pytest.mark.fault(14)
+def test_more_leases_than_any_host_has_are_bounded(lab: Namespace) -> None:
+    batch = "\n".join(f"addr add 10.97.{n // 250}.{n % 250 + 1}/32 dev two {LIFE}" for n in range(2000))
+    lab.start("ip", "-batch", "-", stdin=subprocess.PIPE).communicate(batch + "\n")
+    assert len(lab.collector("dhcp", ALL).look().verdicts) == 256
+
+
+@pytest.mark.needs("dnsmasq", "dhclient")
+def test_the_real_dhclients_lease_is_counted(lab: Namespace) -> None:
+    """The server goes away in the end-to-end test, which has the two minutes that takes."""
+    with dhcp_server(lab):
+        ask_for_a_lease(lab)
+        seen = lab.collector("dhcp", ALL).look()
+        (subject,) = [subject for check, subject in seen.verdicts if check == "dhcp_lease"]
+        assert subject.startswith("10.97.0.5")
+        assert 110 < seen.metrics["dhcp_lease_seconds", "one", subject] < 125

@@ -1,0 +1,156 @@
+"""Pure parts: following leases, judging the countdown, reading clients' files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collectors.dhcp.addresses import Address, _age, parse_address
+from collectors.dhcp.collector import DhcpCollector, DhcpSettings
+from collectors.dhcp.countdown import span, verdicts
+from collectors.dhcp.leasefiles import OnFile, parse_dhclient, parse_keys, read_leasefiles
+from collectors.dhcp.leases import Lease, Leases, dump, follow, restore
+from collectors.model import Host, Level, Unavailable
+from collectors.nic.rtnetlink import messages
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LINKS = {"eth0": 2}
+
+
+def address(remaining: float | None, age: float = 0.0, name: str = "10.0.0.56") -> Address:
+    return Address("eth0", 2, name, remaining, age)
+
+
+def level(lease: Lease, now: float = 0.0, files: dict[str, OnFile] | None = None) -> tuple[Level, str]:
+    (verdict,) = verdicts({(lease.interface, lease.address): lease}, files or {}, now)
+    return verdict.level, verdict.message
+
+
+@pytest.mark.parametrize(
+    ("left", "expected"),
+    [(3600, 0), (1800, 0), (1621, 0), (1619, 1), (1260, 1), (451, 1), (449, 2), (1, 2), (0, 2)],
+)
+def test_the_thresholds_are_rfc_2131s_with_room_for_the_clients_spread(left: int, expected: int) -> None:
+    assert level(Lease("eth0", 2, "10.0.0.56", left, 3600.0))[0] == expected
+
+
+def test_the_message_says_what_is_lost_and_when() -> None:
+    assert level(Lease("eth0", 2, "10.0.0.56", 1260.0, 3600.0))[1] == "renewal missed; address 10.0.0.56 on eth0 is lost in 21 min"
+
+
+def test_a_lease_of_no_length_is_critical_and_divides_by_nothing() -> None:
+    assert level(Lease("eth0", 2, "10.0.0.56", 0.0, 0.0))[0] == Level.CRITICAL
+
+
+def test_renewals_are_counted_by_the_end_moving_away() -> None:
+    known = follow(Leases(), [address(3600.0)], LINKS, 0.0)
+    known = follow(known, [address(1800.0, 1800.0)], LINKS, 1800.0)
+    assert known.renewals == {"eth0": 0}
+    known = follow(known, [address(3600.0)], LINKS, 1801.0)
+    assert known.renewals == {"eth0": 1}
+    assert known.leases["eth0", "10.0.0.56"].seconds == 3600.0
+
+
+def test_a_client_that_sets_what_is_left_does_not_shorten_the_lease() -> None:
+    known = follow(Leases(), [address(3600.0)], LINKS, 0.0)
+    known = follow(known, [address(1500.0, 0.0)], LINKS, 2100.0)
+    assert known.leases["eth0", "10.0.0.56"].seconds == 3600.0
+    assert known.renewals == {"eth0": 0}
+
+
+def test_a_shorter_lease_at_a_renewal_is_the_lease() -> None:
+    known = follow(Leases(), [address(7200.0)], LINKS, 0.0)
+    known = follow(known, [address(3600.0)], LINKS, 5000.0)
+    assert known.leases["eth0", "10.0.0.56"].seconds == 3600.0
+
+
+def test_an_interface_made_anew_has_lost_nothing() -> None:
+    known = follow(Leases(), [address(3600.0)], LINKS, 0.0)
+    assert follow(known, [], {"eth0": 9}, 1.0).leases == {}
+    lost = follow(known, [], LINKS, 1.0)
+    assert lost.leases["eth0", "10.0.0.56"].lost == 1.0
+    assert follow(lost, [], LINKS, 90_000.0).leases == {}
+
+
+def test_the_kernels_stamp_wraps_after_497_days() -> None:
+    assert _age(100, 11.0) == 10.0
+    assert _age(2**32 - 500, (2**32 + 500) / 100) == 10.0
+    assert _age(5_000, 49.9) == 0.0  # its jiffies run a little ahead of the clock
+
+
+def test_the_state_of_another_boot_is_not_this_ones() -> None:
+    known = follow(Leases(), [address(3600.0)], LINKS, 0.0)
+    assert restore(dump(known, "a"), "a") == known
+    assert restore(dump(known, "a"), "b") == Leases()
+
+
+@pytest.mark.fault(27)
+@pytest.mark.parametrize("saved", [None, [], {"boot": "a"}, {"boot": "a", "leases": [[1], "x", None], "renewals": {"eth0": -1}}])
+def test_a_state_of_another_making_is_forgotten(saved: Any) -> None:
+    assert restore(saved, "a") == Leases()
+
+
+def test_the_lease_file_and_the_kernel_may_disagree_and_the_kernel_counts() -> None:
+    lease = Lease("eth0", 2, "10.0.0.56", 100.0, 3600.0)
+    file = OnFile("10.0.0.56", "dhclient", 86_400, "/var/lib/dhcp/dhclient.eth0.leases")
+    (verdict,) = verdicts({("eth0", "10.0.0.56"): lease}, {"10.0.0.56": file}, 0.0)
+    assert verdict.level == Level.CRITICAL
+    assert verdict.evidence["disagreement"] == "the lease file says 86400 s, the kernel 3600 s: the kernel removes the address"
+
+
+DHCLIENT = """
+lease {
+  interface "eth0";
+  fixed-address 10.0.0.56;
+  option dhcp-lease-time 1800;
+  renew 6 2026/11/21 12:00:00;
+}
+lease {
+  interface "eth0";
+  fixed-address 10.0.0.56;
+  option dhcp-lease-time 3600;
+}
+lease {
+  fixed-address 10.0.0.99;
+  option dhcp-lease-ti"""
+
+
+def test_clients_files_are_read_and_a_lease_cut_off_is_not(tmp_path: Path) -> None:
+    assert parse_dhclient(DHCLIENT) == {"10.0.0.56": 3600}
+    assert parse_keys("# This is private data\nADDRESS=10.0.0.56\nLIFETIME=3600\nT1=1800\n") == {"10.0.0.56": 3600}
+    (tmp_path / "var/lib/dhcp").mkdir(parents=True)
+    (tmp_path / "var/lib/dhcp/dhclient.eth0.leases").write_text(DHCLIENT)
+    (tmp_path / "var/lib/dhcp/dhclient.eth1.leases").mkdir()
+    (tmp_path / "run/systemd/netif/leases").mkdir(parents=True)
+    (tmp_path / "run/systemd/netif/leases/2").write_text("ADDRESS=10.0.0.57\nLIFETIME=ever\n")
+    assert {name: (file.client, file.seconds) for name, file in read_leasefiles(tmp_path).items()} == {
+        "10.0.0.56": ("dhclient", 3600),
+        "10.0.0.57": ("systemd-networkd", 0),
+    }
+
+
+@given(st.text(max_size=300))
+def test_no_text_upsets_the_lease_readers(text: str) -> None:
+    parse_dhclient(text)
+    parse_keys(text)
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_upset_the_netlink_reader(block: bytes) -> None:
+    for _, _, message in messages(block):
+        parse_address(message, 0.0)
+
+
+def test_times_are_said_as_people_say_them() -> None:
+    assert [span(seconds) for seconds in (40.0, 1260.0, 9000.0)] == ["40 s", "21 min", "2.5 h"]
+
+
+def test_a_recorded_host_has_no_countdown(tmp_path: Path) -> None:
+    (tmp_path / "ethtool").mkdir()
+    with pytest.raises(Unavailable):
+        DhcpCollector(DhcpSettings(), Host(root=tmp_path)).read()

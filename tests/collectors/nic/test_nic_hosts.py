@@ -1,0 +1,247 @@
+"""The same code over recorded hosts: what it makes of real drivers' words."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+
+from collectors.model import Host, Level, Unavailable
+from collectors.nic.collector import NicCollector, NicSettings
+from collectors.settings import decode_hook
+
+if TYPE_CHECKING:
+    from collectors.model import Verdict
+
+HOSTS = Path(__file__).parent / "hosts"
+
+
+class Memory:
+    """A slot in memory."""
+
+    def __init__(self, value: Any = None) -> None:
+        self.value = value
+
+    def load(self) -> Any:
+        return self.value
+
+    def save(self, value: Any) -> bool:
+        self.value = json.loads(json.dumps(value))
+        return True
+
+
+def collector(host: Path | str, settings: dict[str, Any] | None = None, slot: Memory | None = None) -> NicCollector:
+    root = HOSTS / host
+    read = msgspec.convert(settings or {}, NicSettings, dec_hook=decode_hook)
+    return NicCollector(read, Host(proc=root / "proc", sys=root / "sys", root=root, slot=slot or Memory()))
+
+
+def look(host: Path | str, settings: dict[str, Any] | None = None, slot: Memory | None = None) -> dict[str, Verdict]:
+    made = collector(host, settings, slot)
+    try:
+        return {verdict.check: verdict for verdict in made.judge([made.read()])}
+    finally:
+        made.close()
+
+
+def metrics(host: str) -> dict[tuple[str, ...], Any]:
+    made = collector(host)
+    try:
+        return {(metric.family.name, *metric.labels): metric.value for metric in made.measure(made.read())}
+    finally:
+        made.close()
+
+
+def test_a_current_ena_is_healthy_throughout() -> None:
+    found = look("ena-github")
+    assert {check: verdict.level for check, verdict in found.items()} == dict.fromkeys(found, Level.HEALTHY)
+    assert set(found) == {"nic_driver", "nic_offload", "nic_mtu", "nic_link", "nic_allowance", "nic_stall"}
+    assert found["nic_driver"].evidence["shape"] == "github"
+
+
+def test_ena_statistics_become_the_few_typed_metrics() -> None:
+    said = metrics("ena-github")
+    assert said["nic_allowance_exceeded", "ens5", "bw_in"] == 11072
+    assert said["nic_allowance_exceeded", "ens5", "conntrack"] == 0
+    assert said["nic_conntrack_allowance_available", "ens5"] == 51286
+    assert said["nic_resets", "ens5", "keep_alive"] == 0
+    assert said["nic_driver", "ens5", "ena", "2.13.0g", "", "0000:00:05.0"] == 1
+    assert said["nic_feature_enabled", "ens5", "sg"] == 1
+    assert not [key for key in said if any("queue_0" in part for part in key)]
+
+
+def test_ixgbevf_counts_its_tx_timeouts_under_the_same_reason() -> None:
+    assert metrics("ixgbevf")["nic_resets", "eth0", "tx_timeout"] == 3
+
+
+def test_a_kernels_release_is_never_compared_as_a_drivers_version() -> None:
+    found = look("ena-in-tree", {"policy": [{"driver": "ena", "min_version": "2.2.9"}]})["nic_driver"]
+    assert found.level == Level.HEALTHY  # its counters prove 2.2.10
+    assert found.evidence["shape"] == "kernel"
+    found = look("ena-in-tree", {"policy": [{"driver": "ena", "min_version": "2.8.1"}]})["nic_driver"]
+    assert found.level == Level.WARNING  # 6.8.0 > 2.8.1 means nothing, and no counter proves it
+    assert "nothing here proves it" in found.message
+
+
+def test_what_is_fixed_off_is_no_drift() -> None:
+    found = look("ena-in-tree", {"policy": [{"interface": "ens*", "offloads": {"tso": True}}]})["nic_offload"]
+    assert found.level == Level.HEALTHY
+    assert found.evidence["tso"] == "off [fixed]"
+
+
+def test_an_old_ena_with_the_rocket_workaround_left_on() -> None:
+    found = look("ena-old")
+    assert found["nic_driver"].level == Level.WARNING
+    assert "1.5.0g is older than 2.2.9" in found["nic_driver"].message
+    assert any(line.startswith("2.9.0") for line in found["nic_driver"].evidence["advice"])
+    assert found["nic_offload"].level == Level.WARNING
+    assert "only costs throughput" in found["nic_offload"].message
+    assert "gso is requested on but actually off" in found["nic_offload"].message
+    assert found["nic_offload"].mend == "ethtool -K eth0 sg on gso on"
+    assert found["nic_allowance"].level == Level.WARNING
+    assert "does not count bw_in, bw_out, pps" in found["nic_allowance"].message
+
+
+@pytest.mark.parametrize(
+    ("sg", "mtu", "level", "words", "mend"),
+    [
+        ("on", 1500, Level.WARNING, "sg is on under kernel 3.13.0-24-generic", "sg off with MTU 9001"),
+        ("off", 1500, Level.WARNING, "sg is off with MTU 1500", "mtu 9001"),
+        ("off", 9001, Level.HEALTHY, "", ""),
+    ],
+)
+def test_xens_two_faults_on_an_old_kernel_are_stated_together(
+    tmp_path: Path, sg: str, mtu: int, level: Level, words: str, mend: str
+) -> None:
+    host = tmp_path / "host"
+    shutil.copytree(HOSTS / "xen-old", host, symlinks=True)
+    (host / "sys/class/net/eth0/mtu").write_text(f"{mtu}\n")
+    features = host / "ethtool/eth0/k"
+    features.write_text(features.read_text().replace("tx-scatter-gather: on", f"tx-scatter-gather: {sg}"))
+    found = look(host)["nic_offload"]
+    assert found.level == level
+    assert words in found.message
+    assert found.mend.endswith(mend)
+    if level:
+        assert "skb rides the rocket" in found.message
+        assert "MTU below 9001" in found.message
+
+
+def test_xens_workaround_on_a_current_kernel_is_needless_and_costs_the_mtu() -> None:
+    found = look("xen-new")["nic_offload"]
+    assert found.level == Level.WARNING
+    assert "needs no rocket workaround" in found.message
+    assert found.mend == "ethtool -K eth0 sg on && ip link set eth0 mtu 9001"
+
+
+def test_users_own_word_on_sg_ends_the_matter() -> None:
+    assert look("xen-new", {"policy": [{"driver": "vif", "offloads": {"sg": False}}]})["nic_offload"].level == Level.HEALTHY
+
+
+def test_falling_back_to_xen_netfront_is_critical_until_it_is_mended(tmp_path: Path) -> None:
+    slot, host = Memory(), tmp_path / "host"
+    shutil.copytree(HOSTS / "ixgbevf", host, symlinks=True)
+    assert look(host, slot=slot)["nic_driver"].level == Level.HEALTHY
+    shutil.rmtree(host)
+    shutil.copytree(HOSTS / "xen-new", host, symlinks=True)
+    for _ in range(2):
+        found = look(host, slot=slot)["nic_driver"]
+        assert found.level == Level.CRITICAL
+        assert "fell back from ixgbevf to vif, without enhanced networking, since 20" in found.message
+
+
+@pytest.mark.parametrize(
+    ("version", "level", "words"),
+    [
+        ("2.17.0g", Level.WARNING, "known to be bad: NULL dereference"),
+        ("2.11.1g", Level.WARNING, "known to be bad"),
+        ("1.1.2", Level.CRITICAL, "older than 1.2"),
+        ("2.1.0K", Level.WARNING, "older than 2.2.9"),
+        ("2.2.10g", Level.HEALTHY, ""),
+        ("", Level.HEALTHY, ""),
+        ("5.10.236-228.935.amzn2.x86_64", Level.HEALTHY, ""),
+    ],
+)
+def test_ena_versions(tmp_path: Path, version: str, level: Level, words: str) -> None:
+    host = tmp_path / "host"
+    shutil.copytree(HOSTS / "ena-github", host, symlinks=True)
+    driver = host / "ethtool/ens5/i"
+    driver.write_text(driver.read_text().replace("2.13.0g", version))
+    if version in {"2.1.0K", "1.1.2"}:  # what those did not count yet
+        (host / "ethtool/ens5/S").write_text("NIC statistics:\n     tx_timeout: 0\n")
+    found = look(host)["nic_driver"]
+    assert found.level == level
+    assert words in found.message
+
+
+def test_a_required_driver_and_mtu_that_are_not_there() -> None:
+    found = look("xen-new", {"policy": [{"interface": "eth0", "driver": "ena", "mtu": 9001}, {"interface": "*", "mtu": 1500}]})
+    assert found["nic_driver"].level == Level.CRITICAL
+    assert found["nic_driver"].message.startswith("driver is vif, should be ena")
+    assert found["nic_mtu"].level == Level.WARNING
+    assert found["nic_mtu"].mend == "ip link set eth0 mtu 9001"
+
+
+def test_xen_netfronts_two_names_are_the_same_driver() -> None:
+    assert look("xen-new", {"policy": [{"interface": "eth0", "driver": "xen_netfront"}]})["nic_driver"].level == Level.HEALTHY
+
+
+def test_the_first_policy_that_matches_wins() -> None:
+    policy = [{"interface": "ens*", "mtu": 9001}, {"interface": "*", "mtu": 1500}]
+    assert look("ena-github", {"policy": policy})["nic_mtu"].level == Level.HEALTHY
+    assert look("ena-github", {"policy": policy[::-1]})["nic_mtu"].level == Level.WARNING
+
+
+@pytest.mark.fault(30)
+@pytest.mark.parametrize(
+    ("policy", "words"),
+    [
+        ({"mtu": 1500}, "interface or driver"),
+        ({"interface": ""}, "interface: must not be empty"),
+        ({"interface": "*", "offloads": {"scatter-gather": True}}, "is not one of rx tx sg"),
+        ({"interface": "*", "min_version": "new"}, "is not a version"),
+        ({"interface": "*", "min_version": "2.2.9 or so"}, "is not a version"),
+        ({"interface": "*", "mtu": 12}, "must be between 68 and 65536"),
+        ({"interface": "*", "mtus": 1500}, "unknown field `mtus`"),
+        ({"interface": "*", "offloads": {"sg": "on"}}, "Expected `bool`"),
+    ],
+)
+def test_a_policy_that_makes_no_sense_is_refused_with_its_key(policy: dict[str, Any], words: str) -> None:
+    with pytest.raises(msgspec.ValidationError, match="policy") as refused:
+        msgspec.convert({"policy": [policy]}, NicSettings, dec_hook=decode_hook)
+    assert words in str(refused.value)
+
+
+@pytest.mark.fault(36)
+def test_files_that_are_empty_or_nonsense_cost_their_fact_and_no_more(tmp_path: Path) -> None:
+    host = tmp_path / "host"
+    shutil.copytree(HOSTS / "ena-github", host, symlinks=True)
+    nic = host / "sys/class/net/ens5"
+    for name, text in {"mtu": "", "carrier": "?", "carrier_changes": "-1", "flags": "zz"}.items():
+        (nic / name).write_text(text)
+    (host / "proc/net/snmp").write_text("Tcp: OutSegs Future RetransSegs\nTcp: 5 7\n")
+    (host / "ethtool/ens5/S").write_text("NIC statistics:\n  : \n  a: b\n     pps_allowance_exceeded: 99999999999999999999999\n\0")
+    found = look(host)
+    assert found["nic_link"].level == Level.HEALTHY
+    assert found["nic_allowance"].level == Level.WARNING
+
+
+@pytest.mark.fault(13)
+def test_a_host_without_interfaces_to_show_is_unavailable_and_no_failure(tmp_path: Path) -> None:
+    made = NicCollector(NicSettings(), Host(proc=tmp_path, sys=tmp_path / "nowhere", root=tmp_path))
+    with pytest.raises(Unavailable) as told:
+        made.read()
+    assert told.value.reason == "missing"
+    made.close()
+
+
+@pytest.mark.fault(27)
+@pytest.mark.parametrize(
+    "saved", [[], "x", {"ens5": 3}, {"ens5": {"mtu": [1]}}, {"ens5": {"mtu": ["a", "b", "c"]}}, {"ens5": {"mtu": [None, 1, 2]}}]
+)
+def test_a_state_of_another_making_is_forgotten(saved: Any) -> None:
+    assert look("ena-github", slot=Memory(saved))["nic_mtu"].level == Level.HEALTHY
