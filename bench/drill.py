@@ -1,0 +1,194 @@
+"""Drills: make a fault in a fleet of real parts, wait for the page, mend it, wait for the resolution; a row each. `make drill`.
+
+`DRILLS="port closed,agent killed" make drill` runs some of them. To add one: a `Drill` in the table below.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+
+from bench.drill_lab import APP, Lab
+from bench.drill_watch import Watch
+from bench.program import BenchError
+from bench.results import Row
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bench.drill_watch import Notice
+
+ISSUE = 7
+ALONE = True  # it takes an hour: `make bench` without a name leaves it out
+MARGIN = 30.0  # seconds from the fault to the page, beside the alert's own `for:`
+RULES = Path(__file__).parents[1] / "exporters/prometheus/rules"
+
+
+@dataclass(frozen=True)
+class Drill:
+    """A fault: how it is made and mended, on which host's metrics page it shows and as what, and which alert tells people.
+
+    `waits` are seconds that the alert waits beside its `for:`, with the reason: a recording rule's window, an agent's own count.
+    `quiet` is how long the resolution may take.
+    """
+
+    name: str
+    alert: str
+    make: Callable[[Lab], object]
+    mend: Callable[[Lab], object]
+    shows_on: str = ""
+    shows_as: str = ""
+    waits: float = 0.0
+    why: str = ""
+    patience: float = 300.0
+
+
+def _nft(lab: Lab, host: str, rule: str) -> None:
+    lab.hosts[host].network.run(
+        "nft", "-f", "-", text=f"table ip drill {{ chain input {{ type filter hook input priority 0; {rule}; }}; }}"
+    )
+
+
+def _undo_nft(lab: Lab, host: str) -> None:
+    lab.hosts[host].network.run("nft", "delete", "table", "ip", "drill")
+
+
+DRILLS = (
+    Drill(
+        "port closed",
+        "TargetDown",
+        lambda lab: lab.hosts["b1"].app.close(),
+        lambda lab: lab.hosts["b1"].app.start(),
+        "a1",
+        rf'vitald_health{{check="tcp_probe",subject="10\.95\.2\.1:{APP}"}} [12]',
+        90,
+        "blame.yml looks at 2 min of probes, every 30 s",
+    ),
+    Drill(
+        "host unreachable",
+        "HostDown",
+        lambda lab: lab.hub.run("ip", "link", "set", lab.hosts["b2"].wire, "down"),
+        lambda lab: lab.hub.run("ip", "link", "set", lab.hosts["b2"].wire, "up"),
+        "a1",
+        r'vitald_health{check="tcp_probe",subject="10\.95\.2\.2:7000"} [12]',
+        90,
+        "blame.yml looks at 2 min of probes, every 30 s",
+    ),
+    Drill(
+        "agent killed",
+        "AgentGone",
+        lambda lab: lab.hosts["a2"].kill(),
+        lambda lab: lab.hosts["a2"].start(),
+    ),
+    Drill(
+        "agent frozen",
+        "AgentGone",
+        lambda lab: lab.hosts["a3"].signal(signal.SIGSTOP),
+        lambda lab: lab.hosts["a3"].signal(signal.SIGCONT),
+        waits=10,
+        why="a scrape that hangs is given up after 10 s",
+    ),
+    Drill(
+        "5 % SYN loss",
+        "TargetLossy",
+        lambda lab: _nft(lab, "b1", f"tcp dport {APP} tcp flags syn numgen random mod 100 < 5 drop"),
+        lambda lab: _undo_nft(lab, "b1"),
+        "a1",
+        rf'vitald_probe_syn_retransmits_total{{.*target="10\.95\.2\.1:{APP}".*}} [1-9]',
+        600,
+        "TargetLossy looks at 15 min, and a few lost SYNs must come together first",
+        patience=1500,
+    ),
+)
+
+
+def measure(folder: Path) -> list[Row]:
+    """Run the drills one after the other in one fleet."""
+    wanted = [name.strip() for name in os.environ.get("DRILLS", "").split(",") if name.strip()]
+    if unknown := set(wanted) - {drill.name for drill in DRILLS}:
+        msg = f"DRILLS: there is no {', '.join(sorted(unknown))}; there are {', '.join(drill.name for drill in DRILLS)}"
+        raise BenchError(msg)
+    rows = []
+    with Lab(folder) as lab, Watch(lab) as watch:
+        watch.settle()
+        for drill in DRILLS:
+            if not wanted or drill.name in wanted:
+                row = _drill(drill, lab, watch)
+                print(f"{row.measure}: {row.vitald}; {row.peer}; {row.reason}", flush=True)
+                rows.append(row)
+                watch.settle(1800)
+    return rows
+
+
+def _drill(drill: Drill, lab: Lab, watch: Watch) -> Row:
+    """Run one: the row says how long each step took, and who else was told."""
+    seen = len(watch.pager.notices)
+    bar = _for(drill.alert) + drill.waits + MARGIN
+    start = time.time()
+    drill.make(lab)
+    try:
+        shown = _until(lambda: _shows(drill, lab), 120) - start if drill.shows_on else None
+        page = _notice(watch, seen, drill.alert, resolved=False, seconds=bar + drill.patience)
+    finally:
+        mended = time.time()
+        drill.mend(lab)
+    over = _notice(watch, seen, drill.alert, resolved=True, seconds=drill.patience + 600)
+    notices = watch.pager.notices[seen:]
+    told = {notice.group for notice in notices if notice.receiver == page.receiver and not notice.resolved}
+    others = sorted({f"{notice.alert} ({notice.receiver})" for notice in notices if notice.alert != drill.alert and not notice.resolved})
+    took = page.at - start
+    metrics = f"/metrics {shown:.1f} s, " if shown is not None else ""
+    problems = [drill.why] if drill.why else []
+    problems += [f"{len(told)} incidents"] if len(told) > 1 else []
+    return Row(
+        f"drill: {drill.name}",
+        f"page ≤ {bar:.0f} s, 1 incident",
+        f"{metrics}{drill.alert} ({page.receiver}) {took:.1f} s, resolved {over.at - mended:.1f} s after the mend",
+        f"also: {', '.join(others) or 'nothing'}",
+        "-",
+        took <= bar and len(told) == 1,
+        "; ".join(problems),
+    )
+
+
+def _shows(drill: Drill, lab: Lab) -> bool:
+    return any(re.match(drill.shows_as, line) for line in lab.hosts[drill.shows_on].metrics())
+
+
+def _until(condition: Callable[[], bool], seconds: float) -> float:
+    deadline = time.time() + seconds
+    while not condition():
+        if time.time() > deadline:
+            raise BenchError("the fault never showed on the metrics page")
+        time.sleep(0.1)
+    return time.time()
+
+
+def _notice(watch: Watch, since: int, alert: str, *, resolved: bool, seconds: float) -> Notice:
+    deadline = time.monotonic() + seconds
+    while True:
+        found = [notice for notice in watch.pager.notices[since:] if notice.alert == alert and notice.resolved == resolved]
+        if found:
+            return found[0]
+        if time.monotonic() > deadline:
+            told = ", ".join(notice.alert for notice in watch.pager.notices[since:]) or "nothing"
+            msg = f"no {'end of' if resolved else ''} {alert} within {seconds:.0f} s; told was {told}; firing: {', '.join(watch.firing())}"
+            raise BenchError(msg)
+        time.sleep(0.1)
+
+
+def _for(alert: str) -> float:
+    units = {"s": 1, "m": 60, "h": 3600}
+    for file in RULES.glob("*.yml"):
+        for group in yaml.safe_load(file.read_text())["groups"]:
+            for rule in group["rules"]:
+                if rule.get("alert") == alert:
+                    return float(sum(int(count) * units[unit] for count, unit in re.findall(r"(\d+)([smh])", rule["for"])))
+    raise BenchError(f"there is no alert {alert}")
