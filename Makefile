@@ -62,7 +62,7 @@ bench: $(VENV)/.dev ## measure vitald beside its peers, into bench/RESULTS.md (O
 
 .PHONY: drill
 drill: $(VENV)/.dev ## make faults in a fleet of real parts and wait for the pages, as root, an hour (DRILLS="agent killed" for one)
-	@DRILLS='$(DRILLS)' $(BIN)/python -m bench drill
+	@DRILLS='$(DRILLS)' $(BIN)/python -m bench.drill
 
 # PREFIX, DESTDIR, PYTHON, PURGE: see systemd/install.sh
 .PHONY: install uninstall

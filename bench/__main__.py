@@ -25,11 +25,6 @@ def benches() -> dict[str, int]:
     return {name: issue for name in names if (issue := getattr(importlib.import_module(f"bench.{name}"), "ISSUE", None))}
 
 
-def alone() -> set[str]:
-    """Name the benches that are run by their name only: they say `ALONE = True`."""
-    return {name for name in benches() if getattr(importlib.import_module(f"bench.{name}"), "ALONE", False)}
-
-
 def run(name: str, folder: Path) -> list[Row]:
     """Run one bench; one that could not be run is a missed one."""
     try:
@@ -49,7 +44,7 @@ def show(line: Line) -> None:
 def main() -> int:
     """Run what was asked for; the exit status is 1 if a bar was missed."""
     known = benches()
-    wanted = sys.argv[1:] or sorted((name for name in known if name not in alone()), key=lambda name: (known[name], name))
+    wanted = sys.argv[1:] or sorted(known, key=lambda name: (known[name], name))
     if unknown := [name for name in wanted if name not in known]:
         print(f"bench: no bench named {', '.join(unknown)}; there are {', '.join(sorted(known))}", file=sys.stderr)
         return 2

@@ -43,7 +43,7 @@ FLEET = (
     number("agents gone", f"count(up{{{F}}} == 0) or vector(0)", about="AgentGone, or HostDown"),
     number("critical", f"count(vitald_health{{{F}}} == 2) or vector(0)"),
     number("warning", f"count(vitald_health{{{F}}} == 1) or vector(0)"),
-    number("hosts down", f"sum(vitald:host_down:bool{{{F}}})", about="by most of their probers"),
+    number("hosts down", f"count(min by (job, host) (vitald:host_down:bool{{{F}}}) == 1) or vector(0)", about="by most of their probers"),
     number("outages per 100 hosts", f"max(vitald:outages_per_100_hosts:1d{{{F}}})", "none", "in the last day"),
     number("versions", f"count(count by (version) (vitald_build_info{{{F}}}))", about="more than one: a rollout is under way, or stuck"),
     number("collectors failing", f"count(vitald_collector_success{{{F}}} == 0) or vector(0)"),
