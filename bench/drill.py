@@ -1,114 +1,37 @@
 """Drills: make a fault in a fleet of real parts, wait for the page, mend it, wait for the resolution; a row each. `make drill`.
 
-`DRILLS="port closed,agent killed" make drill` runs some of them. To add one: a `Drill` in the table below.
+`DRILLS="port closed,agent killed" make drill` runs some of them. To add one: a `Drill` in the table of drill_faults.py.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import signal
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
 
 from bench.__main__ import RESULTS, show
-from bench.drill_lab import APP, Lab
+from bench.drill_faults import DRILLS
+from bench.drill_lab import Lab
 from bench.drill_watch import Watch
 from bench.program import BenchError
 from bench.results import Results, Row, lines, machine, now
+from collectors.registry import COLLECTORS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bench.drill_faults import Drill
     from bench.drill_watch import Notice
 
 _ISSUE = 7  # not ISSUE: this takes an hour, and is no part of `make bench`
 MARGIN = 30.0  # seconds from the fault to the page, beside the alert's own `for:`
 RULES = Path(__file__).parents[1] / "exporters/prometheus/rules"
-
-
-@dataclass(frozen=True)
-class Drill:
-    """A fault: how it is made and mended, on which host's metrics page it shows and as what, and which alert tells people.
-
-    `waits` are seconds that the alert waits beside its `for:`, with the reason: a recording rule's window, an agent's own count.
-    `quiet` is how long the resolution may take.
-    """
-
-    name: str
-    alert: str
-    make: Callable[[Lab], object]
-    mend: Callable[[Lab], object]
-    shows_on: str = ""
-    shows_as: str = ""
-    waits: float = 0.0
-    why: str = ""
-    patience: float = 300.0
-
-
-def _nft(lab: Lab, host: str, rule: str) -> None:
-    lab.hosts[host].network.run(
-        "nft", "-f", "-", text=f"table ip drill {{ chain input {{ type filter hook input priority 0; {rule}; }}; }}"
-    )
-
-
-def _undo_nft(lab: Lab, host: str) -> None:
-    lab.hosts[host].network.run("nft", "delete", "table", "ip", "drill")
-
-
-DRILLS = (
-    Drill(
-        "port closed",
-        "TargetDown",
-        lambda lab: lab.hosts["b1"].app.close(),
-        lambda lab: lab.hosts["b1"].app.start(),
-        "a1",
-        rf'vitald_health{{check="tcp_probe",subject="10\.95\.2\.1:{APP}"}} [12]',
-        90,
-        "blame.yml looks at 2 min of probes, every 30 s",
-    ),
-    Drill(
-        "host unreachable",
-        "HostDown",
-        lambda lab: lab.hub.run("ip", "link", "set", lab.hosts["b2"].wire, "down"),
-        lambda lab: lab.hub.run("ip", "link", "set", lab.hosts["b2"].wire, "up"),
-        "a1",
-        r'vitald_health{check="tcp_probe",subject="10\.95\.2\.2:7000"} [12]',
-        90,
-        "blame.yml looks at 2 min of probes, every 30 s",
-    ),
-    Drill(
-        "agent killed",
-        "AgentGone",
-        lambda lab: lab.hosts["a2"].kill(),
-        lambda lab: lab.hosts["a2"].start(),
-    ),
-    Drill(
-        "agent frozen",
-        "AgentGone",
-        lambda lab: lab.hosts["a3"].signal(signal.SIGSTOP),
-        lambda lab: lab.hosts["a3"].signal(signal.SIGCONT),
-        waits=10,
-        why="a scrape that hangs is given up after 10 s",
-    ),
-    Drill(
-        "5 % SYN loss",
-        "TargetLossy",
-        lambda lab: _nft(lab, "b1", f"tcp dport {APP} tcp flags syn numgen random mod 100 < 5 drop"),
-        lambda lab: _undo_nft(lab, "b1"),
-        "a1",
-        rf'vitald_probe_syn_retransmits_total{{.*target="10\.95\.2\.1:{APP}".*}} [1-9]',
-        600,
-        "TargetLossy looks at 15 min, and a few lost SYNs must come together first",
-        patience=1500,
-    ),
-)
 
 
 def main() -> int:
@@ -121,7 +44,9 @@ def main() -> int:
     run, about, missed = now(), machine("make drill" + (f" DRILLS={','.join(wanted)!r}" if wanted else "")), False
     with tempfile.TemporaryDirectory(prefix="vitald-drill-") as folder, Lab(Path(folder)) as lab, Watch(lab) as watch:
         for drill in DRILLS:
-            if not wanted or drill.name in wanted:
+            if drill.needs not in COLLECTORS:
+                print(f"{drill.name}: not run, there is no collector {drill.needs}", flush=True)
+            elif not wanted or drill.name in wanted:
                 watch.settle()
                 row = _run(drill, lab, watch)
                 missed |= row.met is False

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from bench.drill_dhcp import Leased
 from collectors.registry import COLLECTORS
 from tests.e2e.network import Network
 
@@ -21,6 +22,12 @@ ROOT = Path(__file__).parents[1]
 ZONES = {"a": 1, "b": 2}
 HOSTS_PER_ZONE = 3
 AGENT, SERVICE, APP = 19100, 7000, 7001
+JUMBO = "9000"
+MORE_SETTINGS = {  # by collector, where it is there
+    "path_mtu": '[path_mtu]\nevery = "30s"\n',
+    "nic": '[nic]\n[[nic.policy]]\ninterface = "eth0"\noffloads = { sg = true }\n[[nic.policy]]\ninterface = "app0"\ndriver = "dummy"\n',
+    "logs": '[logs]\nkmsg = "FOLDER/kmsg"\njournal = "off"\nfiles = []\n',
+}
 OWN_SYSFS = 'mount -t sysfs sysfs /sys && exec "$@"'  # or a collector would see the machine's interfaces instead of the namespace's
 
 
@@ -61,6 +68,7 @@ class LabHost:
         self.network = Network()
         self.folder = lab.folder / self.name
         self.folder.mkdir()
+        (self.folder / "kmsg").touch()
         self._lab = lab
         self._agent: subprocess.Popen[bytes] | None = None
         self._connect()
@@ -72,8 +80,9 @@ class LabHost:
         self.network.run("ip", "link", "set", "lo", "up")
         self.network.run("ip", "link", "add", "eth0", "type", "veth", "peer", "name", self.wire, "netns", str(hub.tid))
         self.network.run("ip", "addr", "add", f"{self.address}/24", "dev", "eth0")
-        self.network.run("ip", "link", "set", "eth0", "up")
-        hub.run("ip", "link", "set", self.wire, "master", f"zone-{self.zone}", "up")
+        self.network.run("ip", "link", "set", "eth0", "mtu", JUMBO, "up")
+        hub.run("ip", "link", "set", self.wire, "master", f"zone-{self.zone}", "mtu", JUMBO, "up")
+        hub.run("ip", "link", "set", f"zone-{self.zone}", "mtu", JUMBO)  # set by hand it stays, whatever the MTU of a port
         self.network.run("ip", "route", "add", "default", "via", f"10.95.{ZONES[self.zone]}.254")
 
     @property
@@ -143,6 +152,9 @@ class Lab:
                 self._stack.callback(host.close)
                 self.hosts[host.name] = host
         self._write_mesh()
+        self.leased = Leased(self.hosts["b2"])
+        self._stack.callback(self.leased.close)
+        self.hosts["a2"].network.run("ip", "link", "add", "app0", "type", "dummy")
         for host in self.hosts.values():
             host.start()
 
@@ -156,10 +168,8 @@ class Lab:
     def settings(self, host: LabHost) -> str:
         """Write a host's settings: everybody watches everybody's service, and b1's application."""
         app = f'"10.95.{ZONES["b"]}.1:{APP}"'
-        if "mesh_files" in COLLECTORS["probe"].Settings.__struct_fields__:
-            return f'[probe]\ntargets = [{app}]\nmesh_files = ["{self.folder}/mesh.json"]\n'
-        peers = ", ".join(f'"{other.address}:{SERVICE}"' for other in self.hosts.values() if other is not host)
-        return f"[probe]\ntargets = [{app}, {peers}]\n"
+        more = "".join(text.replace("FOLDER", str(host.folder)) for name, text in MORE_SETTINGS.items() if name in COLLECTORS)
+        return f'[probe]\ntargets = [{app}]\nmesh_files = ["{self.folder}/mesh.json"]\n{more}'
 
     def __enter__(self) -> Self:
         return self

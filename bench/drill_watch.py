@@ -138,8 +138,9 @@ class Watch:
             time.sleep(every)
 
     def settle(self, seconds: float = 600) -> None:
-        """Wait until every agent is scraped and nothing fires or is about to."""
-        self.wait_for(f"count(up == 1) == {len(self._lab.hosts)} unless on () ALERTS", seconds)
+        """Wait until every agent is scraped, every rule's window of two minutes is full, and nothing fires or is about to."""
+        full = "on () (count(vitald_probe_attempts_total offset 3m) > 0)"
+        self.wait_for(f"count(up == 1) == {len(self._lab.hosts)} and {full} unless on () ALERTS", seconds)
 
     def __enter__(self) -> Self:
         return self
