@@ -47,7 +47,7 @@ def main() -> int:
             if drill.needs not in COLLECTORS:
                 print(f"{drill.name}: not run, there is no collector {drill.needs}", flush=True)
             elif not wanted or drill.name in wanted:
-                watch.settle()
+                watch.settle(drill.alert)
                 row = _run(drill, lab, watch)
                 missed |= row.met is False
                 (line,) = lines(f"drill {drill.name}", [row], run)

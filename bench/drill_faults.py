@@ -78,8 +78,8 @@ DRILLS = (
     Drill(
         "host unreachable",
         "HostDown",
-        lambda lab: _link(lab, "b1", "down"),
-        lambda lab: _link(lab, "b1", "up"),
+        lambda lab: _link(lab, "b1", "nomaster"),
+        lambda lab: _link(lab, "b1", "master", "zone-b"),
         "a1",
         rf'vitald_health{{check="tcp_probe",subject="{B1}:({SERVICE}|{APP})"}} [12]',
         60,
