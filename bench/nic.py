@@ -1,4 +1,4 @@
-"""One look at the interfaces beside the ethtool program; 1,000 veths; how soon a fault is on /metrics; what parts of pyroute2 cost."""
+"""One look at the interfaces beside the ethtool program; 1,000 veths; how soon a fault is on /metrics."""
 
 from __future__ import annotations
 
@@ -29,20 +29,11 @@ ROUNDS = 40
 VETHS = 1000
 BAR = 1 / 10
 _ENVIRONMENT = {**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"}
-_IMPORT = """
-import asyncio, concurrent.futures, email, http.server, json, logging, multiprocessing, re, ssl, urllib.request
-from collectors.nic.pyroute import part
-def rss():
-    return int(re.search(r"^Rss:\\s+(\\d+)", open("/proc/self/smaps_rollup").read(), re.M)[1]) * 1024
-before = rss()
-{}
-print(rss() - before)
-"""
 
 
 def measure(folder: Path) -> list[Row]:
     """Run all of it; namespaces need root."""
-    return [*against_ethtool(), *thousand_veths(), *faults(folder), *pyroute2()]
+    return [*against_ethtool(), *thousand_veths(), *faults(folder)]
 
 
 def against_ethtool() -> Iterator[Row]:
@@ -105,27 +96,6 @@ def faults(folder: Path) -> Iterator[Row]:
         worst = max(said[kind])
         title = f"{words}: until /metrics shows it, worst of {len(said[kind])}"
         yield Row(title, f"< {bar:.0f} s", seconds(worst), "-", "-", worst < bar)
-
-
-def pyroute2() -> Iterator[Row]:
-    """Import all of pyroute2, and parts of it, each in a process of its own beside what the daemon has already."""
-    whole = imported("import pyroute2")
-    for part in ("netlink.rtnl.ifinfmsg", "ethtool.ioctl"):
-        ours = imported(f"part({part!r})")
-        yield Row(
-            f"resident memory of pyroute2's {part} alone",
-            "-",
-            f"{ours / 1e6:.1f} MB",
-            f"all of it: {whole / 1e6:.1f} MB",
-            ratio(ours, whole),
-            None,
-        )
-
-
-def imported(statement: str) -> float:
-    """Give the growth in resident memory, in bytes."""
-    done = subprocess.run([sys.executable, "-c", _IMPORT.format(statement)], check=True, capture_output=True, text=True)
-    return float(done.stdout)
 
 
 def inside(name: str, *words: str) -> Any:  # noqa: ANN401 — whatever it printed as JSON

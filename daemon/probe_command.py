@@ -15,6 +15,7 @@ from collectors.probe.resolver import Resolver
 from collectors.probe.sweep import Sweeper
 from collectors.probe.targets import Target, parse
 from collectors.settings import Duration
+from daemon import probe_path
 from daemon.probe_live import shown
 from daemon.tally import Tally, histogram, table
 
@@ -40,15 +41,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--format", choices=("text", "json"), default="text", help="text with a histogram, or one JSON document at the end (%(default)s)"
     )
     parser.add_argument("--timeout", type=_seconds, default=2.0, metavar="SECONDS", help="how long to wait for an answer (%(default)s)")
+    probe_path.add_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Probe until the count is reached or Ctrl-C, show it as it goes, then sum up. Gives the exit status."""
     targets = list({(target.host.lower(), target.port): target for target in arguments.targets}.values())
+    if probe_path.wanted(arguments):
+        return probe_path.run(targets, arguments)
     tallies = [Tally(target) for target in targets]
+    rounds = probe_path.rounds if arguments.syn else _rounds
     try:
         with shown(tallies, arguments.count, arguments.interval, arguments.format) as show:
-            for outcomes in _rounds(targets, arguments):
+            for outcomes in rounds(targets, arguments):
                 ended = list(zip(tallies, outcomes, strict=True))
                 for tally, outcome in ended:
                     tally.add(outcome)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 from collectors.model import Collector, Metric, Unavailable
 from collectors.probe import conntrack, metrics, target_files
+from collectors.probe.half_open import HalfOpen
 from collectors.probe.judge import judge
-from collectors.probe.panel import targets
 from collectors.probe.metrics import Series
 from collectors.probe.names import after, speak
+from collectors.probe.panel import targets
 from collectors.probe.reasons import Outcome, Reason
 from collectors.probe.record import Record
 from collectors.probe.resolver import Resolver
@@ -19,12 +20,14 @@ from collectors.probe.settings import ProbeSettings
 from collectors.probe.sweep import Sweeper
 from collectors.probe.target_list import TargetList
 from collectors.probe.targets import Address, Target
+from collectors.probe.watch import Seen, Watch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from collectors.model import Host, Verdict
     from collectors.panel import Panel
+    from collectors.probe.diagnosis import Diagnosis
     from collectors.probe.mesh import Choice
     from collectors.probe.resolver import Lookups
     from collectors.probe.sweep import Planned
@@ -39,6 +42,7 @@ class Reading:
     """The records of all targets on the list by target as written; those given by name also by address, and with their look-ups.
 
     `labels` are the values of the labels that come along; `files` says whether each file was in order; `mesh` is whom we watch in it.
+    `diagnoses` say why bad targets are bad, as far as that has been found out.
     """
 
     records: Mapping[str, Record]
@@ -47,6 +51,7 @@ class Reading:
     addresses: Mapping[str, Mapping[str, Record]] = field(default_factory=dict)
     lookups: Mapping[str, Lookups] = field(default_factory=dict)
     mesh: Choice | None = None
+    diagnoses: Mapping[str, Diagnosis] = field(default_factory=dict)
 
 
 class Probe(Collector[Reading]):
@@ -62,8 +67,11 @@ class Probe(Collector[Reading]):
         self._label_names = tuple(settings.labels())
         self._window = min(LONGEST_WINDOW, SPREAD * (settings.every - settings.timeout))
         self._sweeper = Sweeper()
+        self._half_open = HalfOpen(settings.syn_every, settings.timeout)
+        self._watch = Watch(host, settings.timeout)
         self._resolver = Resolver(settings.timeout)
         self._targets: Mapping[Target, tuple[str, ...]] | None = None
+        self._shy: frozenset[str] = frozenset()
         self._records: dict[str, Record] = {}
         self._addresses: dict[str, Mapping[str, Record]] = {}
         self._series: dict[tuple[str, tuple[str, ...]], Series] = {}
@@ -76,17 +84,23 @@ class Probe(Collector[Reading]):
         if not targets and not files:
             raise Unavailable("unconfigured", "there is nothing to probe: [probe] targets, target_files and mesh_files name no target")
         owners, plan = self._plan()
+        self._add_half_open(owners, plan)
         outcomes = self._sweeper.run(plan, self._settings.timeout, self._window, lambda index: self._ask(owners[index]))
-        self._add(owners, plan, self._blame(outcomes))
+        seen = Seen(
+            self._shy, [owner.text for owner in owners], [self._place(at, owner) for at, owner in zip(plan, owners, strict=True)], outcomes
+        )
+        self._add(owners, plan, self._watch.blame(seen, self._blame(outcomes)))
+        diagnoses = self._watch.after(seen, self._records)
         labels = {target.text: labels for target, labels in targets.items()} if self._label_names else {}
         lookups = {target.text: self._resolver.lookups(target.host) for target in targets if target.address is None}
-        return Reading(self._records, files, labels, dict(self._addresses), lookups, self._list.choice())
+        return Reading(self._records, files, labels, dict(self._addresses), lookups, self._list.choice(), diagnoses)
 
     def judge(self, readings: Sequence[Reading]) -> Iterator[Verdict]:
         """Give one `tcp_probe` verdict for each target."""
         critical, addresses = self._settings.failures_until_critical, readings[-1].addresses
+        diagnoses = readings[-1].diagnoses
         for target, record in readings[-1].records.items():
-            verdict = judge(target, record, critical)
+            verdict = judge(target, record, critical, diagnoses.get(target))
             yield speak(verdict, addresses[target]) if target in addresses else verdict
 
     def measure(self, reading: Reading) -> Iterator[Metric]:
@@ -115,10 +129,12 @@ class Probe(Collector[Reading]):
         """End the sweep that may be out; a hanging look-up is not waited for."""
         self._sweeper.stop()
         self._resolver.close()
+        self._half_open.close()
+        self._watch.close()
 
     def _adopt(self, listed: Mapping[Target, tuple[str, ...]]) -> None:
         """Take a new list: who stays keeps the record, who left is forgotten."""
-        self._targets = listed
+        self._targets, self._shy = listed, self._list.half_open()
         self._records = {target.text: self._records.get(target.text, Record()) for target in listed}
         self._addresses = {target: records for target, records in self._addresses.items() if target in self._records}
         here = {(target.text, labels) for target, labels in listed.items()}
@@ -130,11 +146,24 @@ class Probe(Collector[Reading]):
         owners: list[Target] = []
         plan: list[Planned] = []
         for target in self._targets or ():
+            if target.text in self._shy:
+                continue
             planned = target.address or self._resolver.ask_all(target.host, target.port)
             places = planned if isinstance(planned, list) else [planned]
             plan += places
             owners += [target] * len(places)
         return owners, plan
+
+    def _add_half_open(self, owners: list[Target], plan: list[Planned]) -> None:
+        """Add what has become of targets that are probed half-open, beside the sweep and less often; begins the next round if it is due."""
+        targets = {target.text: target for target in self._targets or () if target.text in self._shy} if self._shy else {}
+        places = {text: self._place(target.address, target) for text, target in targets.items()}
+        ended = self._half_open.run(places, LONGEST_WINDOW if self._host.thorough else 0.0)
+        owners += [targets[text] for text in ended]
+        plan += ended.values()
+
+    def _place(self, planned: Planned, target: Target) -> Planned:
+        return planned if isinstance(planned, Address) else target.address or self._ask(target)
 
     def _ask(self, target: Target) -> Planned:
         return self._resolver.ask(target.host, target.port)

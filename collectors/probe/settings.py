@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
 
 from collectors.model import BadInput
 from collectors.probe import file_sd
@@ -13,11 +15,18 @@ from collectors.settings import Duration, Settings, refuse_unless
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-SHORTEST_TIMEOUT = 0.01  # seconds
+SHORTEST_TIMEOUT, SHORTEST_SYN = 0.01, 10.0  # seconds
 MOST_PEERS = 1000  # as many as a label may have values
 MOST_LABELS = 8  # each is on some forty series a target
 
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,63}", re.ASCII)  # Prometheus' data model
+
+
+class TargetGroup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[[probe.groups]]`: targets that are probed in a manner of their own."""
+
+    targets: tuple[str, ...]
+    mode: Literal["connect", "syn"] = "connect"
 
 
 class ProbeSettings(Settings, frozen=True, kw_only=True):
@@ -26,6 +35,8 @@ class ProbeSettings(Settings, frozen=True, kw_only=True):
     every: Duration = Duration(5.0)
     targets: tuple[str, ...] = ()
     target_files: tuple[str, ...] = ()
+    groups: tuple[TargetGroup, ...] = ()
+    syn_every: Duration = Duration(60.0)
     target_labels: tuple[str, ...] = ()
     mesh_files: tuple[str, ...] = ()
     mesh_peers: int = 20
@@ -40,11 +51,10 @@ class ProbeSettings(Settings, frozen=True, kw_only=True):
         refuse_unless(self.timeout < self.every, f"timeout: must be shorter than every ({self.every:g} s), not {self.timeout:g} s")
         refuse_unless(self.failures_until_critical >= 1, "failures_until_critical: must be at least 1")
         refuse_unless(1 <= self.mesh_peers <= MOST_PEERS, f"mesh_peers: must be between 1 and {MOST_PEERS}")
-        for target in self.targets:
-            try:
-                parse(target)
-            except BadInput as bad:
-                raise ValueError(f"targets: {bad}") from None
+        refuse_unless(self.syn_every >= SHORTEST_SYN, "syn_every: must be at least 10s, since each round starts a process")
+        _check_targets("targets", self.targets)
+        for group in self.groups:
+            _check_targets("groups: targets", group.targets)
         _check_patterns("target_files", self.target_files)
         _check_patterns("mesh_files", self.mesh_files)
         refuse_unless(len(self.target_labels) <= MOST_LABELS, f"target_labels: at most {MOST_LABELS} labels come along")
@@ -58,6 +68,14 @@ class ProbeSettings(Settings, frozen=True, kw_only=True):
         """Say which labels of a file come along, by their names on the series; a mesh has the zone in any case."""
         zone = {"target_zone": self.mesh_zone_label} if self.mesh_files else {}
         return zone | {f"target_{label}": label for label in self.target_labels}
+
+
+def _check_targets(key: str, targets: Sequence[str]) -> None:
+    for target in targets:
+        try:
+            parse(target)
+        except BadInput as bad:
+            raise ValueError(f"{key}: {bad}") from None
 
 
 def _check_patterns(key: str, patterns: Sequence[str]) -> None:

@@ -23,8 +23,10 @@ class TargetList:
     """Where targets come from. With nothing configured, vitald itself is one: a canary for the way probes go."""
 
     def __init__(self, settings: ProbeSettings, host: Host) -> None:
-        named = settings.targets or settings.target_files or settings.mesh_files
-        self._written = settings.targets if named else host.listening
+        grouped = [target for group in settings.groups for target in group.targets]
+        named = settings.targets or settings.target_files or settings.mesh_files or grouped
+        self._written = (*settings.targets, *grouped) if named else host.listening
+        self._half_open = frozenset(target for group in settings.groups if group.mode == "syn" for target in group.targets)
         self._labels = tuple(settings.labels().values())
         self._files: TargetFiles[tuple[Group, ...]] = TargetFiles(settings.target_files, tuple)
         sources = (settings.mesh_files, settings.mesh_peers, settings.mesh_zone_label)
@@ -45,6 +47,11 @@ class TargetList:
             if known[1] == none and labels != none:
                 found[target.host.lower(), target.port] = (known[0], labels)
         return dict(found.values())
+
+    def half_open(self) -> frozenset[str]:
+        """Give the targets that must not see connects, as written: those of `mode = "syn"`, in files the label __probe_mode__."""
+        shy = [group for groups in self._files.kept() for group in groups if group.labels.get("__probe_mode__") == "syn"]
+        return self._half_open.union(target for group in shy for target in group.targets)
 
     def choice(self) -> Choice | None:
         """Give the mesh as it is; None where there is none."""

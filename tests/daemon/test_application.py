@@ -82,7 +82,7 @@ def test_a_hundred_sighups_at_once_leave_it_steady(start: Start) -> None:
         daemon.signal(signal.SIGHUP)
     daemon.until(lambda: "settings read again" in daemon.log)
     daemon.until(lambda: daemon.metric("vitald_config_last_reload_successful") == 1)
-    assert len(list(Path(f"/proc/{daemon.process.pid}/task").iterdir())) <= threads + 1
+    assert len(list(Path(f"/proc/{daemon.process.pid}/task").iterdir())) <= threads + 10  # a worker for each collector that has not had its turn yet
     assert daemon.metric('vitald_collector_failures_total{collector="probe"}') == 0
     assert daemon.stop()[0] == 0
 
@@ -183,14 +183,15 @@ def test_without_any_privilege_there_is_less_to_see_and_nothing_broken(tmp_path:
     flags = ["--web.listen-address", "127.0.0.1:0", "--state.directory", "/var/lib/none-of-ours/state", "--log.format", "json"]
     with (tmp_path / "stderr").open("wb") as stderr:
         process = subprocess.Popen([sys.executable, "-c", AS_NOBODY, *flags], stderr=stderr, cwd=Path(__file__).parents[2])
-    said: dict[str, str] = {}
+    said: list[str] = []
     try:
         deadline = time.monotonic() + 30
-        while "metrics at" not in said.get("info", "") and time.monotonic() < deadline:
-            said = {row["level"]: row["msg"] for row in map(json.loads, (tmp_path / "stderr").read_text().splitlines())}
+        while not any("metrics at" in line for line in said) and time.monotonic() < deadline:
+            said = [json.loads(row)["msg"] for row in (tmp_path / "stderr").read_text().splitlines()]
             time.sleep(0.05)
-        assert "running without state" in said["warning"]
-        url = said["info"].partition("metrics at ")[2]
+        assert any("running without state" in line for line in said)
+        assert any("path_mtu is not available (permission)" in line for line in said)
+        url = next(line for line in said if "metrics at" in line).partition("metrics at ")[2]
         with urllib.request.urlopen(url, timeout=30) as answer:
             text = answer.read().decode()
         for collector in COLLECTORS:

@@ -61,7 +61,8 @@ class Lab:
 
     def sweep(self, *targets: str, sweeps: int = 1, every: str = "2s", timeout: str = "1300ms", **more: Any) -> list[dict[str, Any]]:
         """Run the collector on `near`: for each sweep, what it says of each target."""
-        order = {"settings": {"targets": targets, "every": every, "timeout": timeout}, "sweeps": sweeps, **more}
+        settings = {"targets": targets, "every": every, "timeout": timeout, **more.pop("settings", {})}
+        order = {"settings": settings, "sweeps": sweeps, **more}
         said = self.inside(self.near, sys.executable, str(HERE / "sweeps.py"), json.dumps(order))
         return [json.loads(line) for line in said.splitlines()]
 

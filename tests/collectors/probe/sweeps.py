@@ -36,7 +36,7 @@ def main(order: dict[str, Any]) -> None:
 
         fill()
     resolver.REFRESH = order.get("refresh", resolver.REFRESH)
-    probe = Probe(msgspec.convert(order["settings"], ProbeSettings, dec_hook=decode_hook), Host())
+    probe = Probe(msgspec.convert(order["settings"], ProbeSettings, dec_hook=decode_hook), Host(thorough=order.get("thorough", False)))
     for number in range(order["sweeps"]):
         if number and (hosts := order.get("hosts", ())):
             Path(order["hosts_file"]).write_text(hosts[min(number, len(hosts)) - 1])
@@ -64,6 +64,7 @@ def say(record: Record, verdict: Verdict) -> dict[str, Any]:
         "level": int(verdict.level),
         "message": verdict.message,
         "dns": record.dns_seconds,
+        "diagnosis": verdict.evidence.get("diagnosis"),
     }
 
 
