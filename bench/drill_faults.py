@@ -111,7 +111,7 @@ DRILLS = (
         "driver changed",
         "NicDriverWrong",
         lambda lab: _change_driver(lab, "tuntap", "add", "app0", "mode", "tap"),
-        lambda lab: _change_driver(lab, "link", "add", "app0", "type", "dummy"),
+        lambda lab: _change_driver(lab, "link", "add", "app0", "type", "bridge"),
         "a2",
         r'vitald_health{check="nic_driver",subject="app0"} 2',
         needs="nic",

@@ -25,7 +25,7 @@ AGENT, SERVICE, APP = 19100, 7000, 7001
 JUMBO = "9000"
 MORE_SETTINGS = {  # by collector, where it is there
     "path_mtu": '[path_mtu]\nevery = "30s"\n',
-    "nic": '[nic]\n[[nic.policy]]\ninterface = "eth0"\noffloads = { sg = true }\n[[nic.policy]]\ninterface = "app0"\ndriver = "dummy"\n',
+    "nic": '[nic]\n[[nic.policy]]\ninterface = "eth0"\noffloads = { sg = true }\n[[nic.policy]]\ninterface = "app0"\ndriver = "bridge"\n',
     "logs": '[logs]\nkmsg = "FOLDER/kmsg"\njournal = "off"\nfiles = []\n',
 }
 OWN_SYSFS = 'mount -t sysfs sysfs /sys && exec "$@"'  # or a collector would see the machine's interfaces instead of the namespace's
@@ -154,7 +154,7 @@ class Lab:
         self._write_mesh()
         self.leased = Leased(self.hosts["b2"])
         self._stack.callback(self.leased.close)
-        self.hosts["a2"].network.run("ip", "link", "add", "app0", "type", "dummy")
+        self.hosts["a2"].network.run("ip", "link", "add", "app0", "type", "bridge")
         for host in self.hosts.values():
             host.start()
 
