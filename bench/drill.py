@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from bench.__main__ import RESULTS, show
+from bench.drill_dashboard import dashboard
 from bench.drill_faults import DRILLS
 from bench.drill_lab import Lab
 from bench.drill_quiet import quiet
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from bench.drill_watch import Notice
 
 _ISSUE = 7  # not ISSUE: this takes an hour, and is no part of `make bench`
-QUIET = "quiet half hour"
+QUIET, DASHBOARD = "quiet half hour", "dashboard"
 _MINUTES = float(os.environ.get("VITALD_DRILL_MINUTES", "30"))
 MARGIN = 30.0  # seconds from the fault to the page, beside the alert's own `for:`
 RULES = Path(__file__).parents[1] / "exporters/prometheus/rules"
@@ -39,7 +40,7 @@ RULES = Path(__file__).parents[1] / "exporters/prometheus/rules"
 
 def main() -> int:
     """Run the drills one after the other in one fleet; each row is written as soon as it is known. The status is 1 if a bar was missed."""
-    known = [*(drill.name for drill in DRILLS), QUIET]
+    known = [*(drill.name for drill in DRILLS), DASHBOARD, QUIET]
     wanted = [name.strip() for name in os.environ.get("DRILLS", "").split(",") if name.strip()]
     if unknown := set(wanted) - set(known):
         print(f"DRILLS: there is no {', '.join(sorted(unknown))}; there are {', '.join(known)}", file=sys.stderr)
@@ -61,6 +62,9 @@ def _rows(wanted: Sequence[str], lab: Lab, watch: Watch) -> Iterator[tuple[str, 
             continue
         watch.settle(drill.alert)
         yield drill.name, _run(drill, lab, watch)
+    if DASHBOARD in wanted:
+        watch.settle("NoAgents")
+        yield DASHBOARD, dashboard(lab, watch)
     if QUIET in wanted:
         watch.settle("TargetDown")
         yield QUIET, quiet(lab, watch, _MINUTES)

@@ -11,20 +11,12 @@ import pytest
 from daemon import cli
 from docs import make_dashboard
 from tests.daemon.running import Vitald
-from tests.exporters.prometheus.dashboards import DASHBOARD, Server, queries
+from tests.exporters.prometheus.dashboards import DASHBOARD, QUIET, Server, queries
 from tests.exporters.prometheus.rulebook import names
 from tests.exporters.prometheus.test_rules import exported
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-QUIET = {  # panels that are empty on a host where nothing is wrong, although their metrics are there
-    "log events": "only signatures that were seen",
-    "collectors take": "the second query: only runs that hang",
-    "from zone to zone: share of pairs that fail": "wants hosts in two zones",
-    "lost SYNs from zone to zone": "wants hosts in two zones",
-    "probers: share of peers they cannot reach": "wants three peers",
-}
 
 
 def test_the_committed_dashboard_is_what_the_generator_makes() -> None:
