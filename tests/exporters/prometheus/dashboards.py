@@ -42,10 +42,10 @@ def queries(instance: str) -> Iterator[tuple[str, str]]:
 
 
 class Server:
-    """A Prometheus that scrapes given agents twice a second and evaluates the shipped rules as often."""
+    """A Prometheus that scrapes given agents twice a second and evaluates the shipped rules as often. `how` are keys of its scrape job."""
 
-    def __init__(self, folder: Path, *instances: str) -> None:
-        scraped = {"job_name": "vitald", "static_configs": [{"targets": list(instances)}]}
+    def __init__(self, folder: Path, *instances: str, **how: Any) -> None:
+        scraped = {"job_name": "vitald", "static_configs": [{"targets": list(instances)}], **how}
         short = {"scrape_interval": "500ms", "scrape_timeout": "500ms", "evaluation_interval": "500ms"}
         for file in RULES:
             document = load(file)

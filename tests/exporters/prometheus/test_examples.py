@@ -10,9 +10,11 @@ import time
 import urllib.request
 from typing import TYPE_CHECKING, Any
 
+import bcrypt
 import pytest
 import yaml
 
+from tests.exporters.prometheus.dashboards import Server
 from tests.exporters.prometheus.rulebook import ROOT, alerts, load, promtool
 
 if TYPE_CHECKING:
@@ -186,3 +188,28 @@ def test_a_file_sd_target_is_scraped_on_the_agents_port_and_keeps_its_zone(tmp_p
     found = {"targets": [written], "labels": {"instance_id": "i-0abc", "availability_zone": "a"}}
     expected = {"__address__": asked, "instance": asked, "instance_id": "i-0abc", "job": "vitald-files", "zone": "a"}
     assert relabelled(tmp_path, "vitald-files", found) == expected
+
+
+@pytest.mark.needs("prometheus", "openssl")
+@pytest.mark.parametrize(("password", "up"), [("hunter2", 1), ("hunter3", 0)])
+def test_an_agent_behind_tls_and_basic_auth_is_scraped_as_the_example_does(
+    tmp_path: Path, pki: Any, serve: Any, password: str, up: int
+) -> None:
+    shipped = load(PROMETHEUS)["scrape_configs"][0]
+    certificate, key = pki.issue("agent", san="DNS:vitald.internal")
+    hashed = bcrypt.hashpw(b"hunter2", bcrypt.gensalt(4)).decode()
+    web = tmp_path / "web.yml"
+    web.write_text(
+        yaml.safe_dump(
+            {"tls_server_config": {"cert_file": str(certificate), "key_file": str(key)}, "basic_auth_users": {"prometheus": hashed}}
+        )
+    )
+    instance = serve(web_config=web).urls[0].removeprefix("https://").partition("/")[0]
+    (tmp_path / "password").write_text(password)
+    how = {
+        "scheme": shipped["scheme"],
+        "tls_config": {**shipped["tls_config"], "ca_file": str(pki.folder / "ca.crt")},
+        "basic_auth": {**shipped["basic_auth"], "password_file": str(tmp_path / "password")},
+    }
+    with Server(tmp_path, instance, **how) as server:
+        server.wait_for(f"up == {up}")
