@@ -136,11 +136,11 @@ DRILLS = (
     ),
     Drill(
         "rocket lines",
-        "NicDriverFailing",
+        "SkbRidesTheRocket",
         _rockets,
         lambda _: None,
         "a1",
-        r'vitald_health{check="nic_log",.*} 2',
+        r'vitald_log_events_total{signature="xennet-rides-the-rocket"} [1-9]',
         needs="logs",
         patience=2400,
     ),

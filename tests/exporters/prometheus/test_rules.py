@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -186,6 +187,14 @@ def test_vitald_rules_points_to_the_readers_own_runbooks(capsys: pytest.CaptureF
     said = capsys.readouterr().out
     assert "runbook_url: https://wiki.internal/vitald/HostDown.md" in said
     assert "example.com" not in said
+
+
+def test_every_signature_a_rule_names_is_in_a_pack() -> None:
+    packs = list((ROOT / "collectors/logs/signatures").glob("*.toml"))
+    if not packs:
+        pytest.skip("there are no signature packs in this checkout")
+    known = {entry["id"] for pack in packs for entry in tomllib.loads(pack.read_text()).get("signature", ())}
+    assert {name for rule in ALERTS.values() for name in re.findall(r'signature="([^"]+)"', rule["expr"])} <= known
 
 
 def test_every_collector_is_watched_by_name_free_rules() -> None:
