@@ -30,6 +30,7 @@ from collectors.nic.modinfo import Unreadable, parse_modinfo, read_modinfo
 from collectors.nic.nextboot import next_boot_verdicts
 from collectors.nic.policy import Wanted
 from collectors.nic.reading import Nic, Reading
+from tests.collectors.nic.kernel_packages import MODULES
 from tests.collectors.nic.nic_lab import ENVIRONMENT, REPOSITORY
 
 if TYPE_CHECKING:
@@ -38,11 +39,6 @@ if TYPE_CHECKING:
     from collectors.model import Verdict
 
 MACHINE = os.uname().machine
-MODULES = {
-    "ena": "kernel/drivers/net/ethernet/amazon/ena/ena.ko",
-    "ixgbevf": "kernel/drivers/net/ethernet/intel/ixgbevf/ixgbevf.ko",
-    "xen_netfront": "kernel/drivers/net/xen-netfront.ko",
-}
 
 
 @pytest.fixture
