@@ -120,6 +120,7 @@ class NicCollector(Collector[Reading]):
 
     def close(self) -> None:
         """Let go of sockets and the thread."""
+        self._inventory.save()
         self._disk.close()
         self._looker.close()
         if self._events is not None:
