@@ -65,8 +65,12 @@ class Follower:
         if tail is not None and (status is None or (status.st_dev, status.st_ino) != (tail.device, tail.inode)):
             self._old.append(tail)
             self._last, self._tail = tail.position(), None
+            if status is None:
+                self._old += self._middles(self._last)
         if status is not None and self._tail is None:
             self._begin()
+        if status is None and self._saved and not self.trouble:
+            self._resume_elsewhere()
         for open_tail in self._tails():
             self._examine(open_tail, now)
 
@@ -78,7 +82,7 @@ class Follower:
             tail.quiet_since = None
             if not tail.unchanged():
                 self._truncated(tail)
-            elif tail is self._tail and tail.offset == 0:  # written, copied and truncated between two looks leaves no other trace
+            elif tail.offset == 0:  # written, copied and truncated between two looks leaves no other trace
                 self._old += self._middles(tail.position())
         if tail is not self._tail and tail.quiet_since is None:
             tail.quiet_since = now
@@ -117,7 +121,7 @@ class Follower:
             if not stat.S_ISREG(status.st_mode):
                 trouble = "not a regular file"
             elif self._tail is None and not os.access(self.path, os.R_OK, effective_ids=True):
-                trouble = "permission denied"
+                trouble = "Permission denied"
         except FileNotFoundError:
             pass
         except (OSError, ValueError) as error:
@@ -159,6 +163,17 @@ class Follower:
         if current.offset == 0:
             self._old += self._middles(saved[-1], current)
         return current
+
+    def _resume_elsewhere(self) -> None:
+        """Go on after a restart where the path is missing: what it was may stand beside it under another name."""
+        saved, self._saved = self._saved, ()
+        for position in saved:
+            if (found := self._find(position)) is not None:
+                self._old.append(found)
+            elif position is saved[-1] or position.unread:
+                self._lose("rotated")
+        self._last = saved[-1]
+        self._old += self._middles(self._last)
 
     def _truncated(self, tail: Tail) -> None:
         """Begin a file again whose content is gone; the rest of the old content may stand in a copy (copytruncate)."""

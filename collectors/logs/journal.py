@@ -1,0 +1,230 @@
+"""The systemd journal, read by a `journalctl -o json` child (systemd docs/JOURNAL_EXPORT_FORMATS.md, "Journal JSON Format").
+
+Only fields that journald itself sets (they begin with `_`) say who speaks: SYSLOG_IDENTIFIER is the sender's own claim.
+`journalctl --follow` does not cross a reboot on systemd 250 to 257, so what was missed is read by a call without it first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from collectors.logs.packs import Signature
+
+_CHUNK = 1 << 16
+_MAX_ENTRY = 1 << 20
+_FIRST = 1000  # entries to look back at when there is no cursor yet
+_LONGEST_PAUSE = 60.0
+_PATIENCE = 4  # children in a row that end badly and say nothing
+_SYSTEM_USERS = 1000  # below it, and between these two (systemd's dynamic ones), no person logs in
+_DYNAMIC = range(61_184, 65_520)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry. `at` is Unix time; `unit`, `comm` and `uid` are journald's own findings."""
+
+    cursor: str
+    at: float
+    message: bytes
+    kernel: bool = False
+    comm: str = ""
+    unit: str = ""
+    uid: int | None = None
+
+    def may_say(self, signature: Signature) -> bool:
+        """Say whether the entry comes from whom the signature names."""
+        source = signature.source
+        if source.kernel or self.kernel:
+            return source.kernel and self.kernel
+        if self.unit in source.units:
+            return True
+        return self.comm in source.comms and self.uid is not None and (self.uid < _SYSTEM_USERS or self.uid in _DYNAMIC)
+
+
+def parse(line: bytes) -> Entry | None:
+    """Read one line of `-o json`; None where it is no entry, or one without a message."""
+    try:
+        fields = json.loads(line)
+        message = _bytes(fields.get("MESSAGE"))
+        at = int(_text(fields.get("__REALTIME_TIMESTAMP"))) / 1e6
+        uid = _text(fields.get("_UID"))
+    except (ValueError, AttributeError, RecursionError):
+        return None
+    if message is None:
+        return None
+    return Entry(
+        _text(fields.get("__CURSOR")),
+        at,
+        message.replace(b"\n", b" "),
+        _text(fields.get("_TRANSPORT")) == "kernel",
+        _text(fields.get("_COMM")),
+        _text(fields.get("_SYSTEMD_UNIT")),
+        int(uid) if uid.isascii() and uid.isdigit() else None,
+    )
+
+
+def _bytes(value: Any) -> bytes | None:  # noqa: ANN401 — a JSON value
+    """Read a field: text, an array of bytes (not printable), an array of several values, or null (too long)."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogatepass")
+    if isinstance(value, list) and value:
+        if all(isinstance(item, int) and 0 <= item <= 255 for item in value):  # noqa: PLR2004
+            return bytes(value)
+        return _bytes(value[0])
+    return None
+
+
+def _text(value: Any) -> str:  # noqa: ANN401
+    return (_bytes(value) or b"").decode("utf-8", "replace")
+
+
+def matches(signatures: Iterable[Signature], *, kernel: bool) -> list[str]:
+    """Give journalctl's arguments for everybody the packs listen to; the kernel where it is not read from kmsg."""
+    terms = ["_TRANSPORT=kernel"] if kernel else []
+    for signature in signatures:
+        terms += [f"_COMM={comm}" for comm in signature.source.comms]
+        terms += [f"_SYSTEMD_UNIT={unit}" for unit in signature.source.units]
+    unique = list(dict.fromkeys(terms))
+    return [argument for term in unique for argument in ("+", term)][1:]
+
+
+def readable(root: Path = Path("/")) -> bool:
+    """Say whether there is a system journal that we may read."""
+    if shutil.which("journalctl") is None:
+        return False
+    for folder in ("var/log/journal", "run/log/journal"):
+        with contextlib.suppress(OSError):
+            for file in (root / folder).glob("*/system.journal"):
+                if os.access(file, os.R_OK, effective_ids=True):
+                    return True
+    return False
+
+
+class Journal:
+    """A follower of the journal. It never waits; its child is started, drained and started again by `read`."""
+
+    def __init__(self, terms: Sequence[str], cursor: str = "", *, command: str = "journalctl") -> None:
+        self.cursor = cursor
+        self.restarts = 0
+        self.vacuumed = 0  # times the place we had reached was gone
+        self.oversize = 0
+        self._terms = list(terms)
+        self._command = command
+        self._child: subprocess.Popen[bytes] | None = None
+        self._following = False
+        self._resuming = ""  # the cursor the child was started at: its entry comes first, and is not new
+        self._rest = b""
+        self._pause = 1.0
+        self._failures = 0
+        self._not_before = 0.0
+
+    def read(self, now: float, chunks: int = 64) -> list[Entry]:
+        """Give the entries that are there; `now` is monotonic, in seconds."""
+        if self._child is None:
+            if now < self._not_before:
+                return []
+            self._start(now)
+        entries: list[Entry] = []
+        while self._child is not None and chunks > 0:
+            chunks -= 1
+            try:
+                chunk = os.read(self._output, _CHUNK)
+            except BlockingIOError:
+                break
+            if not chunk:
+                self._ended(now)
+                break
+            entries += self._take(chunk)
+        if entries:
+            self._pause, self._failures = 1.0, 0
+        return entries
+
+    @property
+    def _output(self) -> int:
+        assert self._child is not None  # noqa: S101 — for mypy
+        assert self._child.stdout is not None  # noqa: S101
+        return self._child.stdout.fileno()
+
+    def _start(self, now: float) -> None:
+        self._resuming, self._rest = self.cursor, b""
+        where = ["--cursor", self.cursor] if self.cursor else ["--lines", "0" if self._following else str(_FIRST)]
+        arguments = [self._command, "--output=json", "--all", "--no-pager", "--quiet", *(["--follow"] if self._following else [])]
+        if self._following and self.cursor:
+            arguments.append("--no-tail")
+        try:
+            self._child = subprocess.Popen(  # noqa: S603 — a fixed command; a cursor is one argument
+                [*arguments, *where, *self._terms], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                env={**os.environ, "LC_ALL": "C"}, bufsize=0,
+            )  # fmt: skip
+        except OSError:
+            self._back_off(now)
+        else:
+            os.set_blocking(self._output, False)
+
+    def _take(self, chunk: bytes) -> list[Entry]:
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        if len(self._rest) > _MAX_ENTRY:
+            self.oversize += 1
+            self._rest = b""
+        entries = []
+        for line in lines:
+            entry = parse(line)
+            if entry is None:
+                continue
+            if self._resuming:
+                resumed, self._resuming = self._resuming, ""
+                if entry.cursor == resumed:
+                    continue
+                self.vacuumed += 1
+            self.cursor = entry.cursor or self.cursor
+            entries.append(entry)
+        return entries
+
+    def _ended(self, now: float) -> None:
+        """Go on after a child: to following after the catch-up, and otherwise after a pause."""
+        code = self._stop(gone=True)
+        if code == 0 and not self._following:
+            self._following = True
+        else:
+            self.restarts += 1
+            self._failures += 1
+            if self._failures % _PATIENCE == 0 and self.cursor:  # a journal that was deleted or replaced does not know it
+                self.cursor = ""
+                self.vacuumed += 1
+            self._following = False  # what was said meanwhile, perhaps before a reboot, is caught up with
+            self._back_off(now)
+
+    def _back_off(self, now: float) -> None:
+        self._not_before = now + self._pause
+        self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+
+    def _stop(self, *, gone: bool = False) -> int:
+        child, self._child = self._child, None
+        if child is None:
+            return 0
+        if child.stdout is not None:
+            child.stdout.close()
+        if gone:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return child.wait(1)
+        with contextlib.suppress(OSError):
+            child.terminate()
+        try:
+            return child.wait(2)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            return child.wait()
+
+    def close(self) -> None:
+        """End the child."""
+        self._stop()
