@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 from collectors.host.collector import HostInfo
 from collectors.memory.collector import KernelMemory
 from collectors.nic.collector import NicCollector
+from collectors.logs.collector import Logs
 from collectors.probe.collector import Probe
 
 if TYPE_CHECKING:
     from collectors.model import Collector
 
-_ALL: tuple[type[Collector[Any]], ...] = (HostInfo, Probe, NicCollector, KernelMemory)
+_ALL: tuple[type[Collector[Any]], ...] = (HostInfo, Probe, NicCollector, KernelMemory, Logs)
 
 COLLECTORS: dict[str, type[Collector[Any]]] = {collector.name: collector for collector in _ALL}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import stat
 from typing import TYPE_CHECKING, NamedTuple
 
+from collectors.logs.paths import rotated
 from collectors.logs.tail import Position, Tail, matches, open_regular
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 GRACE = 30.0  # seconds a file is kept after it was renamed or deleted and went quiet: its writer may not have noticed yet
 HISTORY = 1 << 20  # bytes of a file that are read when it is met for the very first time
 _REMEMBERED = 8  # finished files whose end is remembered, so that they are not taken for new ones
-_ROTATED = r"[.-](?:[0-9]{1,14}(?:[-_T.:][0-9]{1,14}){0,6}|old|bak|prev)"  # syslog.1, messages-20260101, app-20260101.log
 
 _Identity = tuple[int, int]
 
@@ -47,6 +46,16 @@ class Follower:
     def lag(self) -> int:
         """Give the bytes that are there and not read yet."""
         return sum(max(0, tail.size - tail.offset) for tail in self._tails())
+
+    @property
+    def quiet(self) -> bool:
+        """Say whether whole lines are all read; an unfinished one may stand there."""
+        return all(tail.drained for tail in self._tails())
+
+    @property
+    def idle(self) -> bool:
+        """Say whether there is nothing to follow: the path is missing, and what it was has been read to its end."""
+        return self._tail is None and not self._old
 
     def save(self) -> Saved:
         """Give what has been read, so that a later follower goes on there."""
@@ -229,12 +238,11 @@ class Follower:
     def _siblings(self) -> list[tuple[str, _Identity, int]]:
         """List (path, identity, last change in ns) of the files a rotation of the path may have made."""
         folder, base = os.path.split(os.path.realpath(self.path))
-        stem, extension = os.path.splitext(base)  # noqa: PTH122 — names from scandir are text
-        rotated = re.compile(rf"{re.escape(base)}{_ROTATED}|{re.escape(stem)}{_ROTATED}{re.escape(extension)}")
+        pattern = rotated(base)
         found = []
         with contextlib.suppress(OSError), os.scandir(folder) as entries:
             for entry in entries:
-                if rotated.fullmatch(entry.name):
+                if pattern.fullmatch(entry.name):
                     with contextlib.suppress(OSError):
                         status = entry.stat(follow_symlinks=False)
                         if stat.S_ISREG(status.st_mode):

@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,8 @@ class Entry:
     comm: str = ""
     unit: str = ""
     uid: int | None = None
+    boot: str = ""
+    microseconds: int | None = None  # the kernel's own stamp, since boot
 
     def may_say(self, signature: Signature) -> bool:
         """Say whether the entry comes from whom the signature names."""
@@ -69,8 +72,14 @@ def parse(line: bytes) -> Entry | None:
         _text(fields.get("_TRANSPORT")) == "kernel",
         _text(fields.get("_COMM")),
         _text(fields.get("_SYSTEMD_UNIT")),
-        int(uid) if uid.isascii() and uid.isdigit() else None,
+        _number(uid),
+        _text(fields.get("_BOOT_ID")),
+        _number(_text(fields.get("_SOURCE_MONOTONIC_TIMESTAMP"))),
     )
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 20 else None  # noqa: PLR2004 — digits of 2**64
 
 
 def _bytes(value: Any) -> bytes | None:  # noqa: ANN401 — a JSON value
@@ -98,30 +107,37 @@ def matches(signatures: Iterable[Signature], *, kernel: bool) -> list[str]:
     return [argument for term in unique for argument in ("+", term)][1:]
 
 
-def readable(root: Path = Path("/")) -> bool:
-    """Say whether there is a system journal that we may read."""
+def trouble(root: Path = Path("/")) -> tuple[str, str] | None:
+    """Say why the system journal cannot be read: (`missing` or `permission`, a sentence); None where it can."""
     if shutil.which("journalctl") is None:
-        return False
+        return "missing", "there is no journalctl"
+    found = False
     for folder in ("var/log/journal", "run/log/journal"):
-        with contextlib.suppress(OSError):
+        try:
             for file in (root / folder).glob("*/system.journal"):
+                found = True
                 if os.access(file, os.R_OK, effective_ids=True):
-                    return True
-    return False
+                    return None
+        except PermissionError:
+            found = True
+    return ("permission", "the group systemd-journal may read it") if found else ("missing", "there is no system journal")
 
 
 class Journal:
     """A follower of the journal. It never waits; its child is started, drained and started again by `read`."""
 
-    def __init__(self, terms: Sequence[str], cursor: str = "", *, command: str = "journalctl") -> None:
+    def __init__(self, terms: Sequence[str], cursor: str = "", *, since: float = 0.0, command: Sequence[str] = ("journalctl",)) -> None:
+        """Go on behind `cursor`; without one, from the Unix time `since`, or with the last entries there are."""
         self.cursor = cursor
         self.restarts = 0
         self.vacuumed = 0  # times the place we had reached was gone
         self.oversize = 0
         self._terms = list(terms)
-        self._command = command
+        self._command = list(command)
         self._child: subprocess.Popen[bytes] | None = None
-        self._following = False
+        self._since = since
+        self._started_at = 0.0  # Unix time
+        self.following = False  # False while what was there at the start, or at a loss of the child, is read
         self._resuming = ""  # the cursor the child was started at: its entry comes first, and is not new
         self._rest = b""
         self._pause = 1.0
@@ -150,6 +166,16 @@ class Journal:
         return entries
 
     @property
+    def descriptor(self) -> int | None:
+        """Give the child's pipe while there is a child."""
+        return self._output if self._child is not None else None
+
+    @property
+    def failing(self) -> bool:
+        """Say whether children end badly again and again."""
+        return self._failures > 1
+
+    @property
     def _output(self) -> int:
         assert self._child is not None  # noqa: S101 — for mypy
         assert self._child.stdout is not None  # noqa: S101
@@ -157,10 +183,16 @@ class Journal:
 
     def _start(self, now: float) -> None:
         self._resuming, self._rest = self.cursor, b""
-        where = ["--cursor", self.cursor] if self.cursor else ["--lines", "0" if self._following else str(_FIRST)]
-        arguments = [self._command, "--output=json", "--all", "--no-pager", "--quiet", *(["--follow"] if self._following else [])]
-        if self._following and self.cursor:
-            arguments.append("--no-tail")
+        where = ["--cursor", self.cursor] if self.cursor else self._without_cursor()
+        arguments = [
+            *self._command,
+            "--output=json",
+            "--all",
+            "--no-pager",
+            "--quiet",
+            *(["--follow", "--no-tail"] if self.following else []),
+        ]
+        self._started_at = time.time()
         try:
             self._child = subprocess.Popen(  # noqa: S603 — a fixed command; a cursor is one argument
                 [*arguments, *where, *self._terms], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
@@ -170,6 +202,9 @@ class Journal:
             self._back_off(now)
         else:
             os.set_blocking(self._output, False)
+
+    def _without_cursor(self) -> list[str]:
+        return [f"--since=@{self._since:.6f}"] if self._since else [f"--lines={_FIRST}"]
 
     def _take(self, chunk: bytes) -> list[Entry]:
         *lines, self._rest = (self._rest + chunk).split(b"\n")
@@ -193,15 +228,16 @@ class Journal:
     def _ended(self, now: float) -> None:
         """Go on after a child: to following after the catch-up, and otherwise after a pause."""
         code = self._stop(gone=True)
-        if code == 0 and not self._following:
-            self._following = True
+        if code == 0 and not self.following:
+            self.following = True
+            self._since = self._started_at
         else:
             self.restarts += 1
             self._failures += 1
             if self._failures % _PATIENCE == 0 and self.cursor:  # a journal that was deleted or replaced does not know it
                 self.cursor = ""
                 self.vacuumed += 1
-            self._following = False  # what was said meanwhile, perhaps before a reboot, is caught up with
+            self.following = False  # what was said meanwhile, perhaps before a reboot, is caught up with
             self._back_off(now)
 
     def _back_off(self, now: float) -> None:

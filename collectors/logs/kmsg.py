@@ -58,6 +58,11 @@ class Kmsg:
         if self.is_device:
             os.lseek(descriptor, 0, os.SEEK_SET)
 
+    @property
+    def descriptor(self) -> int:
+        """Give the open file, for those who wait for it."""
+        return self._descriptor
+
     def read(self, limit: int = 10_000) -> list[Record]:
         """Give the records that are there, at most about `limit`. A gap in their sequence numbers is what was overwritten."""
         return self._read_device(limit) if self.is_device else self._read_stream(limit)

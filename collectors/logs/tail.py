@@ -54,6 +54,7 @@ class Tail:
         self.seen = (status.st_size, status.st_mtime_ns)  # at the last look
         self.quiet_since: float | None = None
         self.finished = False
+        self.drained = False  # the last read found nothing more
         self._head = os.pread(descriptor, min(_HEAD, offset), 0)
         self._join = _before(descriptor, offset)
 
@@ -84,6 +85,11 @@ class Tail:
 
         `final` takes an unfinished last line as a line: nobody will finish it.
         """
+        piece = self._read(final=final)
+        self.drained = piece is None
+        return piece
+
+    def _read(self, *, final: bool) -> Piece | None:
         status = os.fstat(self.descriptor)
         self.modified = status.st_mtime_ns
         if status.st_size <= self.offset:
