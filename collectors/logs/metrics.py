@@ -13,10 +13,23 @@ EVENTS = Family("log_events", Kind.COUNTER, "Log lines that matched a signature.
 LAST = Family("log_last_event_timestamp_seconds", Kind.GAUGE, "When a signature was last seen, Unix time.", ("signature",), cap=2000)
 LINES = Family("log_lines", Kind.COUNTER, "Lines, records or entries read.", ("source",), cap=200)
 BYTES = Family("log_bytes", Kind.COUNTER, "Bytes read, without their envelopes.", ("source",), cap=200)
-LOST = Family("log_lost", Kind.COUNTER, "What could not be read: records, lines, or whole files where nobody can know more.", ("source", "reason"), cap=200)  # fmt: skip
+LOST = Family(
+    "log_lost",
+    Kind.COUNTER,
+    "What could not be read: records, lines, or whole files where nobody can know more.",
+    ("source", "reason"),
+    cap=200,
+)
 LAG = Family("log_lag_bytes", Kind.GAUGE, "Bytes that are there and not read yet.", ("source",), cap=200)
-READS = Family("log_source_reads", Kind.GAUGE, "Whose words are counted from which source, and from no other: 1 for each choice.", ("source", "speaker"))  # fmt: skip
-AVAILABLE = Family("log_source_available", Kind.GAUGE, "Whether a source can be read; reason: missing, permission, off, failing.", ("source", "reason"))  # fmt: skip
+READS = Family(
+    "log_source_reads",
+    Kind.GAUGE,
+    "Whose words are counted from which source, and from no other: 1 for each choice.",
+    ("source", "speaker"),
+)
+AVAILABLE = Family(
+    "log_source_available", Kind.GAUGE, "Whether a source can be read; reason: missing, permission, off, failing.", ("source", "reason")
+)
 RESTARTS = Family("log_journal_restarts", Kind.COUNTER, "Times journalctl ended and was started again.")
 PACKS_VALID = Family("log_signatures_valid", Kind.GAUGE, "1 if the signature packs as they are now are in use, 0 if older ones are.")
 

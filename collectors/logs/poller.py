@@ -6,6 +6,7 @@ for each write of a busy log, and watches that go astray at each rotation.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from typing import TYPE_CHECKING
@@ -43,10 +44,8 @@ class Poller:
 
     def drain(self) -> None:
         """Wait for the next change."""
-        try:
+        with contextlib.suppress(BlockingIOError):
             os.eventfd_read(self._flag)
-        except BlockingIOError:
-            pass
 
     def _run(self) -> None:
         while not self._end.wait(self._pause):

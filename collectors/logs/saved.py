@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from collectors.logs.follow import Saved
+from collectors.logs.follow import Saved  # noqa: TC001 — msgspec reads the annotation
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):

@@ -358,9 +358,8 @@ def test_a_switched_symlink_is_a_rotation(tmp_path: Path) -> None:
 def test_what_is_no_regular_file_is_refused_and_counted_and_does_not_hang(watch: Watch) -> None:
     append(watch.path, b"before\n")
     watch.look()
-    for number, become in enumerate(
-        (os.mkfifo, os.mkdir, lambda path: os.symlink("/dev/zero", path), lambda path: os.symlink("/dev/stdin", path)), 1
-    ):
+    ways: list[Callable[[Path], None]] = [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("/dev/zero"), lambda path: path.symlink_to("/dev/stdin")]
+    for number, become in enumerate(ways, 1):
         watch.path.rmdir() if watch.path.is_dir() else watch.path.unlink()
         become(watch.path)
         watch.look()
