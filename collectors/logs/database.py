@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _MAGIC = b"vitald-signatures-1\n"
 _MAX_BYTES = 64 << 20
+_LONGEST = 120  # seconds; the shipped packs take one
 REPEATED = r"last message repeated [0-9]{1,9} time"  # old syslogd's compression; it has the id after the last signature's
 
 
@@ -65,9 +66,8 @@ def open_database(signatures: Sequence[Signature], cache: Path | None = None) ->
 
 
 def _key(expressions: Sequence[str]) -> bytes:
-    """Hash what the compiled form depends on: the patterns, hyperscan's version, and the machine (its instruction sets)."""
-    machine = (os.uname().machine, hyperscan.Database().__class__.__module__, version("hyperscan"))
-    return hashlib.sha256(json.dumps([machine, list(expressions)]).encode()).digest()
+    """Hash what the compiled form depends on: the patterns, hyperscan's version, the machine (hyperscan itself checks instruction sets)."""
+    return hashlib.sha256(json.dumps([os.uname().machine, version("hyperscan"), list(expressions)]).encode()).digest()
 
 
 def _load(cache: Path, key: bytes) -> Database | None:
@@ -75,10 +75,11 @@ def _load(cache: Path, key: bytes) -> Database | None:
         descriptor = os.open(cache, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return None
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or status.st_uid not in {0, os.geteuid()} or status.st_size > _MAX_BYTES:
+        os.close(descriptor)
+        return None  # hyperscan trusts what it loads, so it must be ours
     with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or status.st_uid not in {0, os.geteuid()} or status.st_size > _MAX_BYTES:
-            return None  # hyperscan trusts what it loads, so it must be ours
         try:
             head, check, body = file.read(len(_MAGIC) + 32), file.read(32), file.read()
             if head == _MAGIC + key and hashlib.sha256(body).digest() == check:
@@ -102,19 +103,27 @@ def _save(cache: Path, key: bytes, body: bytes) -> None:
 
 
 def _compile(expressions: Sequence[str], signatures: Sequence[Signature]) -> bytes:
-    child = subprocess.run(
-        [sys.executable, "-Im", "collectors.logs.compile"],
-        input=json.dumps(expressions).encode(),
-        capture_output=True,
-        check=False,
-        timeout=120,
-    )
+    try:
+        child = subprocess.run(
+            [sys.executable, "-Im", "collectors.logs.compile"],
+            input=json.dumps(expressions).encode(),
+            capture_output=True,
+            check=False,
+            timeout=_LONGEST,
+        )
+    except subprocess.TimeoutExpired:
+        problem = f"signatures cannot be compiled within {_LONGEST} s: a pattern of yours is too large"
+        raise BadInput(problem) from None
+    except OSError as error:
+        problem = f"signatures cannot be compiled: no process for it: {error.strerror}"
+        raise BadInput(problem) from None
     if child.returncode == 0:
         return child.stdout
-    number, _, reason = child.stderr.decode(errors="replace").strip().partition(" ")
+    told = (child.stderr.decode(errors="replace").strip().splitlines() or [f"the compiler ended with {child.returncode}"])[-1]
+    number, _, reason = told.partition(" ")
     if number.isdigit() and int(number) < len(signatures):
         refused = signatures[int(number)]
         problem = f"{refused.origin}: signature '{refused.id}': pattern is refused by hyperscan: {reason}"
-        raise BadInput(problem)
-    problem = f"signatures cannot be compiled: {reason or number}"
+    else:
+        problem = f"signatures cannot be compiled: {told.removeprefix('-1 ')}"
     raise BadInput(problem)

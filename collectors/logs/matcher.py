@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from collectors.logs.header import Header, split
@@ -26,13 +26,17 @@ class Scanner(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One line that a signature matches. `times` is above 1 where syslog says that the message was repeated."""
+    """One line that a signature matches. `times` is above 1 where syslog says that the message was repeated.
+
+    `start` is where the line begins in its block.
+    """
 
     signature: Signature
     line: bytes
     header: Header
     fields: Mapping[str, str] = field(default_factory=dict)
     times: int = 1
+    start: int = 0
 
     @property
     def instance(self) -> str:
@@ -82,8 +86,12 @@ class Matcher:
         if not found:
             return []
         lines: dict[int, set[int]] = {}
-        for end, number in found:
-            lines.setdefault(block.rfind(b"\n", 0, end) + 1, set()).add(number)
+        start = stop = -1
+        for end, number in sorted(found):  # in order, so that a long line with many candidates is looked through once
+            if end > stop:
+                start, stop = block.rfind(b"\n", 0, end) + 1, block.find(b"\n", end)
+                stop = stop if stop >= 0 else len(block)
+            lines.setdefault(start, set()).add(number)
         hits: list[Hit] = []
         per_line: dict[int, list[Hit]] = {}
         for start in sorted(lines):
@@ -92,7 +100,7 @@ class Matcher:
             if numbers[-1] == len(self.signatures):
                 numbers.pop()
                 hits += _repeats(line, per_line.get(block.rfind(b"\n", 0, max(0, start - 1)) + 1, []))
-            per_line[start] = self._decide(line, [self.signatures[number] for number in numbers], allow, bare=bare)
+            per_line[start] = self._decide(line, [self.signatures[number] for number in numbers], allow, bare=bare, start=start)
             hits += per_line[start]
         return hits
 
@@ -100,7 +108,9 @@ class Matcher:
         """Try every signature on one line, hyperscan left aside: slow and plain, and what `hits` must be equal to."""
         return self._decide(_line_at(line, 0), self.signatures, allow, bare=bare)
 
-    def _decide(self, line: bytes, signatures: Iterable[Signature], allow: Callable[[Signature, Header], bool], *, bare: bool) -> list[Hit]:
+    def _decide(
+        self, line: bytes, signatures: Iterable[Signature], allow: Callable[[Signature, Header], bool], *, bare: bool, start: int = 0
+    ) -> list[Hit]:
         header: Header | None = None
         hits = []
         for signature in signatures:
@@ -108,7 +118,7 @@ class Matcher:
                 header = Header(line, sure=True) if bare else split(line, self._known)
             if allow(signature, header) and (match := signature.expression.search(header.message) or signature.expression.search(line)):
                 fields = {name: value.decode("utf-8", "backslashreplace") for name, value in match.groupdict().items() if value is not None}
-                hits.append(Hit(signature, line, header, fields, header.times))
+                hits.append(Hit(signature, line, header, fields, header.times, start))
         return hits
 
 
@@ -122,4 +132,4 @@ def _repeats(line: bytes, previous: list[Hit]) -> list[Hit]:
     """Read "last message repeated N times": N more of what the line before was."""
     told = _LAST_REPEATED.search(line)
     times = int(told[1]) if told else 0
-    return [Hit(hit.signature, hit.line, hit.header, hit.fields, times) for hit in previous] if times else []
+    return [replace(hit, times=times) for hit in previous] if times else []
