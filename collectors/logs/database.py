@@ -114,9 +114,15 @@ def _compile(expressions: Sequence[str], signatures: Sequence[Signature]) -> byt
     except subprocess.TimeoutExpired:
         problem = f"signatures cannot be compiled within {_LONGEST} s: a pattern of yours is too large"
         raise BadInput(problem) from None
-    except OSError as error:
-        problem = f"signatures cannot be compiled: no process for it: {error.strerror}"
-        raise BadInput(problem) from None
+    except OSError as error:  # no process to be had: better a larger one than a blind one
+        _log.warning("signatures are compiled in the daemon itself, which takes memory: %s", error.strerror)
+        from collectors.logs.compile import compile_database  # noqa: PLC0415 — nearly never
+
+        try:
+            return bytes(hyperscan.dumpb(compile_database(list(expressions))))
+        except hyperscan.error as refusal:
+            problem = f"signatures cannot be compiled: {refusal}"
+            raise BadInput(problem) from None
     if child.returncode == 0:
         return child.stdout
     told = (child.stderr.decode(errors="replace").strip().splitlines() or [f"the compiler ended with {child.returncode}"])[-1]

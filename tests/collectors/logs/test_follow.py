@@ -179,9 +179,9 @@ def test_a_deleted_file_is_let_go_within_a_minute(watch: Watch) -> None:
 
 def _open_files() -> set[str]:
     found = set()
-    for descriptor in os.listdir("/proc/self/fd"):
+    for descriptor in Path("/proc/self/fd").iterdir():
         try:
-            found.add(os.readlink(f"/proc/self/fd/{descriptor}"))
+            found.add(str(descriptor.readlink()))
         except FileNotFoundError:
             continue
     return found
@@ -358,7 +358,12 @@ def test_a_switched_symlink_is_a_rotation(tmp_path: Path) -> None:
 def test_what_is_no_regular_file_is_refused_and_counted_and_does_not_hang(watch: Watch) -> None:
     append(watch.path, b"before\n")
     watch.look()
-    ways: list[Callable[[Path], None]] = [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("/dev/zero"), lambda path: path.symlink_to("/dev/stdin")]
+    ways: list[Callable[[Path], None]] = [
+        os.mkfifo,
+        Path.mkdir,
+        lambda path: path.symlink_to("/dev/zero"),
+        lambda path: path.symlink_to("/dev/stdin"),
+    ]
     for number, become in enumerate(ways, 1):
         watch.path.rmdir() if watch.path.is_dir() else watch.path.unlink()
         become(watch.path)
