@@ -21,10 +21,14 @@ _Identity = tuple[int, int]
 
 
 class Saved(NamedTuple):
-    """What a follower remembers over a restart, oldest file first; the last of `reading` is the path itself."""
+    """What a follower remembers over a restart, oldest file first; the last of `reading` is the path itself, or was before it went away.
+
+    `last` is where the file ended that the path was, while nothing is read.
+    """
 
     reading: tuple[Position, ...]
     done: tuple[Position, ...]
+    last: Position | None = None
 
 
 class Follower:
@@ -40,7 +44,7 @@ class Follower:
         self._done: list[Position] = list(saved.done) if saved else []
         self._saved = saved.reading if saved else ()
         self._history = history
-        self._last: Position | None = None  # where the file ended for us that the path was before it went away
+        self._last = saved.last if saved else None  # where the file ended for us that the path was before it went away
 
     @property
     def lag(self) -> int:
@@ -59,7 +63,7 @@ class Follower:
 
     def save(self) -> Saved:
         """Give what has been read, so that a later follower goes on there."""
-        return Saved((*(tail.position() for tail in self._tails()),) or self._saved, tuple(self._done))
+        return Saved((*(tail.position() for tail in self._tails()),) or self._saved, tuple(self._done), self._last)
 
     def close(self) -> None:
         """Let all files go."""
@@ -74,12 +78,12 @@ class Follower:
         if tail is not None and (status is None or (status.st_dev, status.st_ino) != (tail.device, tail.inode)):
             self._old.append(tail)
             self._last, self._tail = tail.position(), None
-            if status is None:
-                self._old += self._middles(self._last)
         if status is not None and self._tail is None:
             self._begin()
         if status is None and self._saved and not self.trouble:
             self._resume_elsewhere()
+        if status is None and self._last is not None:  # it may come and be rotated away again between two looks
+            self._old += self._middles(self._last)
         for open_tail in self._tails():
             self._examine(open_tail, now)
 
@@ -182,7 +186,6 @@ class Follower:
             elif position is saved[-1] or position.unread:
                 self._lose("rotated")
         self._last = saved[-1]
-        self._old += self._middles(self._last)
 
     def _truncated(self, tail: Tail) -> None:
         """Begin a file again whose content is gone; the rest of the old content may stand in a copy (copytruncate)."""

@@ -31,6 +31,8 @@ class FollowMachine(RuleBasedStateMachine):
         self.at_risk: set[bytes] = set()
         self.never_seen: set[bytes] = set()
         self.since_look: list[bytes] = []
+        self.since_keep: list[bytes] = []
+        self.gone: set[bytes] = set()
         self.renamed_at = -100.0
         self.read: list[bytes] = []
         self.lost = 0
@@ -52,6 +54,7 @@ class FollowMachine(RuleBasedStateMachine):
         self.number += count
         self.all += lines
         self.since_look += lines
+        self.since_keep += lines
         return lines
 
     def _finish_partial(self) -> None:
@@ -61,10 +64,12 @@ class FollowMachine(RuleBasedStateMachine):
             self.files.setdefault("syslog", []).append(line)
             self.all.append(line)
             self.since_look.append(line)
+            self.since_keep.append(line)
 
     def _destroy(self, name: str) -> None:
         """Note that lines of a file are gone: those no saved state has may be missed."""
         gone = set(self.files.pop(name, ()))
+        self.gone |= gone
         self.at_risk |= gone - set(self.kept[1])
         self.never_seen |= gone & set(self.since_look)  # written and destroyed between two looks: nobody can know
 
@@ -153,6 +158,7 @@ class FollowMachine(RuleBasedStateMachine):
     def keep(self) -> None:
         saved = msgspec.json.decode(msgspec.json.encode(self.follower.save()), type=Saved)
         self.kept = (saved, tuple(self.read), self.lost)
+        self.since_keep = list(self.since_look)  # not seen yet, so not in what was kept
 
     @rule()
     def restart(self) -> None:
@@ -163,6 +169,8 @@ class FollowMachine(RuleBasedStateMachine):
     def kill(self) -> None:
         """Go back to what was saved last: positions and counts together, as they are saved."""
         self.follower.close()
+        self.never_seen |= self.gone & set(self.since_keep)  # what was kept knows nothing of them
+        self.since_look = list(self.since_keep)
         saved, read, self.lost = self.kept
         self.read = list(read)
         self.follower = Follower(str(self.path), self._lose, saved)
