@@ -9,7 +9,7 @@ from collectors.logs.copies import Copies
 from collectors.logs.event import event
 from collectors.logs.follow import Follower
 from collectors.logs.metrics import Traffic
-from collectors.logs.paths import expand
+from collectors.logs.paths import expand, matches
 from collectors.logs.timestamps import parse
 
 if TYPE_CHECKING:
@@ -31,10 +31,16 @@ _TURN = 4  # blocks of a file in a row
 
 
 class Wanted(NamedTuple):
-    """What is read for whom: `patterns` are paths and globs, `rule` gives for a path which signatures may be counted in it."""
+    """What is read for whom: `patterns` are paths and globs, `rule` gives for a path which signatures may be counted in it.
+
+    Lines from before the Unix time `not_before` are counted already, by another source, except in files that `known` names: the
+    patterns of the last run.
+    """
 
     patterns: Sequence[str]
     rule: Callable[[str], Allow]
+    not_before: float = 0.0
+    known: Sequence[str] = ()
 
 
 class _File:
@@ -52,17 +58,17 @@ class _File:
 class FileSource:
     """Follows files. Losses are told as (path, reason, how many)."""
 
-    def __init__(self, wanted: Wanted, saved: Mapping[str, Saved], lose: Lose, not_before: float = 0.0, *, history: bool) -> None:
+    def __init__(self, wanted: Wanted, saved: Mapping[str, Saved], lose: Lose, *, history: bool) -> None:
         """`history`: there is no past at all; the end of each file is read."""
         self._wanted = wanted
         self._saved = dict(saved)
         self._lose = lose
-        self._not_before = not_before
         self._history = history
         self._files: dict[str, _File] = {}
         self._copies = Copies()
         self._next_scan = 0.0
         self._refused: set[str] = set()  # beyond MOST
+        self.patterns = tuple(wanted.patterns)
 
     @property
     def paths(self) -> Sequence[str]:
@@ -132,7 +138,8 @@ class FileSource:
             self._lose(path, reason, 1)
 
         follower = Follower(path, lose, saved, history=self._history)
-        self._files[path] = _File(follower, self._wanted.rule(path), 0.0 if saved else self._not_before)
+        new = saved is not None or matches(path, self._wanted.known)
+        self._files[path] = _File(follower, self._wanted.rule(path), 0.0 if new else self._wanted.not_before)
 
     def _events(self, path: str, file: _File, block: bytes, matcher: Matcher, now: Moment) -> Iterator[Event]:
         file.lines += block.count(b"\n")

@@ -128,6 +128,7 @@ class Recorder:
             kmsg=sources.kernel.position if sources.kernel else None,
             cursor=sources.journal.cursor if sources.journal else "",
             files=sources.files.save() if sources.files else {},
+            patterns=sources.files.patterns if sources.files else (),
         )
 
     def close(self) -> None:

@@ -45,6 +45,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     kmsg: KmsgPosition | None = None
     cursor: str = ""
     files: dict[str, Saved] = {}
+    patterns: tuple[str, ...] = ()  # the paths and globs that were followed
 
     @property
     def fresh(self) -> bool:

@@ -57,8 +57,8 @@ class Sources:
             self.journal = JournalSource(journal.Journal(terms, state.cursor, since=not_before, command=journal_command(host.root)), lose)
         signatures = [msgspec.structs.replace(one, files=tuple(map(under, one.files))) if one.files else one for one in signatures]
         if wanted := patterns(self.choice, signatures):
-            follow = Wanted(wanted, lambda path: rule(self.choice, signatures, path))
-            self.files = FileSource(follow, state.files, lose, not_before, history=state.fresh)
+            follow = Wanted(wanted, lambda path: rule(self.choice, signatures, path), not_before, state.patterns)
+            self.files = FileSource(follow, state.files, lose, history=state.fresh)
 
     def _open_kmsg(self, settings: LogSettings, host: Host) -> Kmsg | None:
         if settings.kmsg == "off":
