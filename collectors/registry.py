@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from collectors.host.collector import HostInfo
+from collectors.logs.collector import Logs
 from collectors.memory.collector import KernelMemory
 from collectors.nic.collector import NicCollector
-from collectors.logs.collector import Logs
 from collectors.probe.collector import Probe
 
 if TYPE_CHECKING:
