@@ -3,43 +3,25 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from collectors.logs import metrics, moment, packs
 from collectors.logs.judge import judge
 from collectors.logs.packs_in_use import PacksInUse
+from collectors.logs.panels import panels
 from collectors.logs.poller import Poller
+from collectors.logs.reading import Reading
 from collectors.logs.recorder import Recorder
 from collectors.logs.settings import LogSettings
-from collectors.model import Collector, Level, Metric, Unavailable, Verdict
+from collectors.model import Collector, Metric, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from collectors.logs.choice import Choice
-    from collectors.logs.metrics import Traffic
-    from collectors.logs.saved import Fault
-    from collectors.logs.sources import Trouble
-    from collectors.model import Host
+    from collectors.model import Host, Verdict
+    from collectors.panel import Panel
     from collectors.settings import Settings
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What has been counted, and what is read where. `up` is seconds since boot; `lost` has a 0 for all that may be lost."""
-
-    up: float
-    events: Mapping[str, int]
-    seen: Mapping[str, float]
-    faults: Sequence[Fault]
-    traffic: Sequence[Traffic]
-    lost: Mapping[tuple[str, str], int]
-    choice: Choice
-    troubles: Mapping[str, Trouble]
-    restarts: int | None = None  # of journalctl; None where it is not used
-    packs_valid: bool = True
 
 
 class Logs(Collector[Reading]):
@@ -95,13 +77,13 @@ class Logs(Collector[Reading]):
         )
 
     def judge(self, readings: Sequence[Reading]) -> Iterator[Verdict]:
-        """Give one verdict a family, and say whose words are read where."""
+        """Give one verdict a family."""
         reading = readings[-1]
         yield from judge(reading.faults, self._packs.packs.by_id, reading.up)
-        choice = reading.choice
-        for speaker, source, others in (("kernel", choice.kernel, ("kmsg", "journal")), ("programs", choice.programs, ("journal",))):
-            why = "; ".join(f"{other}: {reading.troubles[other].detail}" for other in others if other in reading.troubles)
-            yield Verdict("log_source", f"{speaker} from {source}", Level.HEALTHY, why)
+
+    def show(self, readings: Sequence[Reading]) -> Iterator[Panel]:
+        """Show where is read, how much, and what was lost."""
+        yield from panels(readings[-1])
 
     def measure(self, reading: Reading) -> Iterator[Metric]:
         """Give every signature's count, and what became of every source."""

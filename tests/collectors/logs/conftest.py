@@ -16,7 +16,7 @@ from collectors.model import Host
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from collectors.logs.collector import Reading
+    from collectors.logs.reading import Reading
     from collectors.model import Verdict
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "logs"

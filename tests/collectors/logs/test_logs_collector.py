@@ -28,9 +28,7 @@ def test_every_signature_has_a_counter_at_0_before_its_first_event(lab: Lab, pac
     reading = lab.read()
     assert set(reading.events) == {signature.id for signature in packs.signatures}
     assert set(reading.events.values()) == {0}
-    assert lab.levels() == {
-        "dhcp_log": 0, "nic_log": 0, "storage_log": 0, "memory_log": 0, "kernel_log": 0, "log_source": 0,
-    }  # fmt: skip
+    assert lab.levels() == {"dhcp_log": 0, "nic_log": 0, "storage_log": 0, "memory_log": 0, "kernel_log": 0}
 
 
 def test_a_fault_is_active_until_its_recovery_line(lab: Lab) -> None:
@@ -192,6 +190,9 @@ def test_a_kernel_log_that_may_not_be_read_is_off_and_says_why(lab: Lab) -> None
     assert reading.troubles["kmsg"].reason == "missing"
     assert reading.choice.kernel == "nowhere"
     assert lab.logs is not None
+    (panel,) = lab.logs.show([reading])
+    assert any("kmsg is not read: No such file" in note for note in panel.notes)
+    assert panel.rows[0][0] == str(lab.syslog)
     text = [(metric.family.name, metric.labels, metric.value) for metric in lab.logs.measure(reading)]
     assert ("log_source_available", ("kmsg", "missing"), 0) in text
     assert ("log_source_reads", ("nowhere", "kernel"), 1) in text
