@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from collectors.logs.event import Allow, Event
-    from collectors.logs.follow import Saved
     from collectors.logs.kernel_source import Lose
     from collectors.logs.matcher import Hit, Matcher
     from collectors.logs.moment import Moment
+    from collectors.logs.saved import Saved
 
 NAME = "files"
 REASONS = ("truncated", "rotated", "oversize", "unreadable")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import stat
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from collectors.logs.paths import rotated
+from collectors.logs.saved import Saved
+from collectors.logs.siblings import Identity, ended, find, middles
 from collectors.logs.tail import Position, Tail, matches, open_regular
 
 if TYPE_CHECKING:
@@ -16,19 +16,6 @@ if TYPE_CHECKING:
 GRACE = 30.0  # seconds a file is kept after it was renamed or deleted and went quiet: its writer may not have noticed yet
 HISTORY = 1 << 20  # bytes of a file that are read when it is met for the very first time
 _REMEMBERED = 8  # finished files whose end is remembered, so that they are not taken for new ones
-
-_Identity = tuple[int, int]
-
-
-class Saved(NamedTuple):
-    """What a follower remembers over a restart, oldest file first; the last of `reading` is the path itself, or was before it went away.
-
-    `last` is where the file ended that the path was, while nothing is read.
-    """
-
-    reading: tuple[Position, ...]
-    done: tuple[Position, ...]
-    last: Position | None = None
 
 
 class Follower:
@@ -155,7 +142,7 @@ class Follower:
             self._tail = self._resume(descriptor, saved)
         else:
             start = max(0, os.fstat(descriptor).st_size - HISTORY) if self._history else 0
-            known = self._done_position(descriptor)
+            known = ended(descriptor, self._done)
             self._tail = Tail(descriptor, known.offset) if known else Tail(descriptor, start, skipping=start > 0)
             if self._last is not None:
                 self._old += self._middles(self._last)
@@ -190,7 +177,7 @@ class Follower:
     def _truncated(self, tail: Tail) -> None:
         """Begin a file again whose content is gone; the rest of the old content may stand in a copy (copytruncate)."""
         position = tail.position()
-        copy = self._find(position, besides=(tail.device, tail.inode))
+        copy = self._find(position, tail)
         if copy is not None:
             self._old.insert(0, copy)
         else:
@@ -198,56 +185,11 @@ class Follower:
         tail.restart()
         self._old += self._middles(position)
 
-    def _find(self, position: Position, besides: _Identity | None = None) -> Tail | None:
-        """Find, beside the path, the file that was read up to a position: the same inode if it still is it, else one with its content."""
-        taken = {(tail.device, tail.inode) for tail in self._tails()} | ({besides} if besides else set())
-        siblings = sorted(self._siblings(), key=lambda found: found[1] != (position.device, position.inode))
-        for name, identity, _modified in siblings:
-            if identity in taken or (position.offset == 0 and identity != (position.device, position.inode)):
-                continue
-            descriptor = self._open(name)
-            if descriptor is None:
-                continue
-            if matches(descriptor, position):
-                return Tail(descriptor, position.offset, skipping=position.skipping)
-            os.close(descriptor)
-        return None
+    def _taken(self, *more: Tail) -> set[Identity]:
+        return {(tail.device, tail.inode) for tail in (*self._tails(), *more)}
 
-    def _middles(self, last: Position, current: Tail | None = None) -> list[Tail]:
-        """Find files that came and went between two looks: newer than the last one we had, and not ones we know."""
-        taken = {(tail.device, tail.inode) for tail in (*self._tails(), *((current,) if current else ()))}
-        found = []
-        for name, identity, modified in sorted(self._siblings(), key=lambda sibling: sibling[2]):
-            if identity in taken or modified < last.modified:
-                continue
-            descriptor = self._open(name)
-            if descriptor is None:
-                continue
-            known = self._done_position(descriptor)
-            if last.offset and matches(descriptor, last):  # a copy of what we had: read already
-                os.close(descriptor)
-            else:
-                found.append(Tail(descriptor, known.offset if known else 0))
-        return found
+    def _find(self, position: Position, *besides: Tail) -> Tail | None:
+        return find(self.path, position, self._taken(*besides))
 
-    def _done_position(self, descriptor: int) -> Position | None:
-        return next((done for done in reversed(self._done) if done.offset and matches(descriptor, done)), None)
-
-    def _open(self, path: str) -> int | None:
-        with contextlib.suppress(OSError, ValueError):
-            return open_regular(path)
-        return None
-
-    def _siblings(self) -> list[tuple[str, _Identity, int]]:
-        """List (path, identity, last change in ns) of the files a rotation of the path may have made."""
-        folder, base = os.path.split(os.path.realpath(self.path))
-        pattern = rotated(base)
-        found = []
-        with contextlib.suppress(OSError), os.scandir(folder) as entries:
-            for entry in entries:
-                if pattern.fullmatch(entry.name):
-                    with contextlib.suppress(OSError):
-                        status = entry.stat(follow_symlinks=False)
-                        if stat.S_ISREG(status.st_mode):
-                            found.append((entry.path, (status.st_dev, status.st_ino), status.st_mtime_ns))
-        return found
+    def _middles(self, last: Position, *besides: Tail) -> list[Tail]:
+        return middles(self.path, last, self._taken(*besides), self._done)

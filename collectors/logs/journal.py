@@ -1,20 +1,19 @@
 """The systemd journal, read by a `journalctl -o json` child (systemd docs/JOURNAL_EXPORT_FORMATS.md, "Journal JSON Format").
 
-Only fields that journald itself sets (they begin with `_`) say who speaks: SYSLOG_IDENTIFIER is the sender's own claim.
 `journalctl --follow` does not cross a reboot on systemd 250 to 257, so what was missed is read by a call without it first.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import subprocess
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from collectors.logs.journal_entry import Entry, parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -26,75 +25,6 @@ _MAX_ENTRY = 1 << 20
 _FIRST = 1000  # entries to look back at when there is no cursor yet
 _LONGEST_PAUSE = 60.0
 _PATIENCE = 4  # children in a row that end badly and say nothing
-_SYSTEM_USERS = 1000  # below it, and between these two (systemd's dynamic ones), no person logs in
-_DYNAMIC = range(61_184, 65_520)
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One entry. `at` is Unix time; `unit`, `comm` and `uid` are journald's own findings."""
-
-    cursor: str
-    at: float
-    message: bytes
-    kernel: bool = False
-    comm: str = ""
-    unit: str = ""
-    uid: int | None = None
-    boot: str = ""
-    microseconds: int | None = None  # the kernel's own stamp, since boot
-
-    def may_say(self, signature: Signature) -> bool:
-        """Say whether the entry comes from whom the signature names."""
-        source = signature.source
-        if source.kernel or self.kernel:
-            return source.kernel and self.kernel
-        if self.unit in source.units:
-            return True
-        return self.comm in source.comms and self.uid is not None and (self.uid < _SYSTEM_USERS or self.uid in _DYNAMIC)
-
-
-def parse(line: bytes) -> Entry | None:
-    """Read one line of `-o json`; None where it is no entry, or one without a message."""
-    try:
-        fields = json.loads(line)
-        message = _bytes(fields.get("MESSAGE"))
-        at = int(_text(fields.get("__REALTIME_TIMESTAMP"))) / 1e6
-        uid = _text(fields.get("_UID"))
-    except (ValueError, AttributeError, RecursionError):
-        return None
-    if message is None:
-        return None
-    return Entry(
-        _text(fields.get("__CURSOR")),
-        at,
-        message.replace(b"\n", b" "),
-        _text(fields.get("_TRANSPORT")) == "kernel",
-        _text(fields.get("_COMM")),
-        _text(fields.get("_SYSTEMD_UNIT")),
-        _number(uid),
-        _text(fields.get("_BOOT_ID")),
-        _number(_text(fields.get("_SOURCE_MONOTONIC_TIMESTAMP"))),
-    )
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 20 else None  # noqa: PLR2004 — digits of 2**64
-
-
-def _bytes(value: Any) -> bytes | None:  # noqa: ANN401 — a JSON value
-    """Read a field: text, an array of bytes (not printable), an array of several values, or null (too long)."""
-    if isinstance(value, str):
-        return value.encode("utf-8", "surrogatepass")
-    if isinstance(value, list) and value:
-        if all(isinstance(item, int) and 0 <= item <= 255 for item in value):  # noqa: PLR2004
-            return bytes(value)
-        return _bytes(value[0])
-    return None
-
-
-def _text(value: Any) -> str:  # noqa: ANN401
-    return (_bytes(value) or b"").decode("utf-8", "replace")
 
 
 def matches(signatures: Iterable[Signature], *, kernel: bool) -> list[str]:

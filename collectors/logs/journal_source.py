@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
     from collectors.logs.event import Allow, Event
     from collectors.logs.header import Header
-    from collectors.logs.journal import Entry, Journal
+    from collectors.logs.journal import Journal
+    from collectors.logs.journal_entry import Entry
     from collectors.logs.kernel_source import Lose
     from collectors.logs.matcher import Matcher
     from collectors.logs.moment import Moment

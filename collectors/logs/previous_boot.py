@@ -8,12 +8,12 @@ import subprocess
 import threading
 from typing import TYPE_CHECKING
 
-from collectors.logs.journal import parse
+from collectors.logs.journal_entry import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from collectors.logs.journal import Entry
+    from collectors.logs.journal_entry import Entry
     from collectors.logs.saved import KmsgPosition
 
 _PATIENCE = 10.0  # seconds: a journal on a slow disk must not hold up what happens now

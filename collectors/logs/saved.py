@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
-from collectors.logs.follow import Saved  # noqa: TC001 — msgspec reads the annotation
+from collectors.logs.tail import Position  # noqa: TC001 — msgspec reads the annotation
+
+
+class Saved(NamedTuple):
+    """What a follower remembers over a restart, oldest file first; the last of `reading` is the path itself, or was before it went away.
+
+    `last` is where the file ended that the path was, while nothing is read.
+    """
+
+    reading: tuple[Position, ...]
+    done: tuple[Position, ...]
+    last: Position | None = None
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):

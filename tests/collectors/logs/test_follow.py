@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from collectors.logs.follow import GRACE, Follower, Saved
+from collectors.logs.follow import GRACE, Follower
+from collectors.logs.saved import Saved
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

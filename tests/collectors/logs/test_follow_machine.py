@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
-from collectors.logs.follow import GRACE, Follower, Saved
+from collectors.logs.follow import GRACE, Follower
+from collectors.logs.saved import Saved
 
 KEPT = 4  # rotated files, as logrotate's `rotate 4`
 
