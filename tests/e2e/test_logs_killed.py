@@ -44,12 +44,13 @@ def settings(folder: Path, **more: str) -> LogSettings:
     )
 
 
-def follow(folder: Path) -> None:
-    """Be the daemon until killed: open the state, follow, save."""
+def follow(folder: Path, ready: int) -> None:
+    """Be the daemon until killed: open the state, follow, save. A byte goes to `ready` after the first look."""
     state = StateDirectory(folder / "state")
     logs = Logs(settings(folder), Host(slot=state.slot("logs"), cache=state.path))
     while True:
         logs.read()
+        os.write(ready, b".")
         time.sleep(0.002)
 
 
@@ -72,13 +73,16 @@ def test_killed_two_hundred_times_while_a_log_grows_and_rotates_every_line_is_co
     log.touch()
     assert count(folder) == (0, 0)  # and the signatures are compiled
     for kill in range(KILLS):
+        ready, tell = os.pipe()
         child = os.fork()
         if child == 0:
             try:
-                follow(folder)
+                follow(folder, tell)
             finally:
                 os._exit(1)
-        end = time.monotonic() + chance.uniform(0.0, 0.3)  # before it has begun, and well into its work
+        if kill % 2:  # half of them before they have begun, and half well into their work
+            os.read(ready, 1)
+        end = time.monotonic() + chance.uniform(0.0, 0.15)
         while time.monotonic() < end:
             lines = chance.randrange(1, 20)
             with log.open("a") as file:
@@ -92,6 +96,8 @@ def test_killed_two_hundred_times_while_a_log_grows_and_rotates_every_line_is_co
             log.rename(folder / "app.log.1")
             log.touch()
         os.kill(child, signal.SIGKILL)
+        os.close(ready)
+        os.close(tell)
         _, status = os.waitpid(child, 0)
         assert os.WIFSIGNALED(status), f"it ended by itself at kill {kill}"
         assert not (folder / "state" / "logs.json.unusable").exists()
