@@ -77,6 +77,9 @@ def test_sigterm_while_starting_reloading_and_hanging_ends_it_within_five_second
 @pytest.mark.fault(32)
 def test_a_hundred_sighups_at_once_leave_it_steady(start: Start) -> None:
     daemon = start().ready()
+    daemon.until(
+        lambda: (daemon.metric('vitald_collector_last_success_timestamp_seconds{collector="logs"}') or 0) > 0
+    )  # its threads are there
     threads = len(list(Path(f"/proc/{daemon.process.pid}/task").iterdir()))
     for _ in range(100):
         daemon.signal(signal.SIGHUP)
