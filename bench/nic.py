@@ -1,4 +1,4 @@
-"""One look at the interfaces beside the ethtool program; 1,000 veths; how soon a fault is on /metrics; what parts of pyroute2 cost."""
+"""One look at the interfaces beside the ethtool program; 1,000 veths; how soon a fault is on /metrics."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.figures import megabytes, ratio, seconds
+from bench.figures import ratio, seconds
 from bench.nic_inside import INTERVAL
 from bench.program import BenchError
 from bench.results import Row
@@ -29,20 +29,11 @@ ROUNDS = 40
 VETHS = 1000
 BAR = 1 / 10
 _ENVIRONMENT = {**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"}
-_IMPORT = """
-import asyncio, concurrent.futures, email, http.server, json, logging, multiprocessing, re, ssl, urllib.request
-from collectors.nic.pyroute import part
-def rss():
-    return int(re.search(r"^Rss:\\s+(\\d+)", open("/proc/self/smaps_rollup").read(), re.M)[1]) * 1024
-before = rss()
-{}
-print(rss() - before)
-"""
 
 
 def measure(folder: Path) -> list[Row]:
     """Run all of it; namespaces need root."""
-    return [*against_ethtool(), *thousand_veths(), *faults(folder), *pyroute2()]
+    return [*against_ethtool(), *thousand_veths(), *faults(folder)]
 
 
 def against_ethtool() -> Iterator[Row]:
@@ -107,22 +98,6 @@ def faults(folder: Path) -> Iterator[Row]:
         yield Row(title, f"< {bar:.0f} s", seconds(worst), "-", "-", worst < bar)
 
 
-def pyroute2() -> Iterator[Row]:
-    """Import all of pyroute2, and the parts that could be used, each in a process of its own beside what the daemon has already."""
-    whole = imported("import pyroute2")
-    for part in ("netlink.rtnl.ifinfmsg", "ethtool.ioctl"):
-        ours = imported(f"part({part!r})")
-        yield Row(
-            f"resident memory of pyroute2's {part} alone", "-", megabytes(ours), f"all of it: {megabytes(whole)}", ratio(ours, whole), None
-        )
-
-
-def imported(statement: str) -> float:
-    """Give the growth in resident memory, in bytes."""
-    done = subprocess.run([sys.executable, "-c", _IMPORT.format(statement)], check=True, capture_output=True, text=True)
-    return float(done.stdout)
-
-
 def inside(name: str, *words: str) -> Any:  # noqa: ANN401 — whatever it printed as JSON
     """Run `bench.nic_inside` in a namespace."""
     argv = ["ip", "netns", "exec", name, sys.executable, "-m", "bench.nic_inside", *words]
@@ -148,7 +123,7 @@ def namespace() -> Iterator[str]:
 
 
 def ip(*words: str, text: str = "") -> None:
-    """Run ip(8)."""
+    """Run it from iproute2."""
     done = subprocess.run(["ip", *words], check=False, capture_output=True, text=True, input=text, env=_ENVIRONMENT)
     if done.returncode:
         msg = f"ip {' '.join(words)}: {re.sub(r's+', ' ', done.stderr)[-300:]}"

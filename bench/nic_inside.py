@@ -53,8 +53,8 @@ def faults(folder: Path) -> dict[str, list[float]]:
     settings = f'[nic]\nlook_every = "{INTERVAL:.0f}s"\nignore = ["lo"]\n'
     with peers.vitald(folder, settings, "--collector.disable-defaults", "--collector.nic") as daemon:
 
-        def shows(words: str) -> Callable[[], bool]:
-            return lambda: any(line.startswith(words) for line in daemon.series())
+        def shows(*words: str) -> Callable[[], bool]:
+            return lambda: any(all(word in line for word in words) for line in daemon.series())
 
         wait(shows('vitald_nic_carrier{interface="data0"} 1'))
         found: dict[str, list[float]] = {"flap": [], "lost": [], "offload": [], "driver": []}
@@ -66,13 +66,13 @@ def faults(folder: Path) -> dict[str, list[float]]:
             found["lost"].append(wait(shows('vitald_nic_carrier{interface="data0"} 0')))
             run("ip link set other0 up")
             run(f"ethtool -K data0 sg {'on' if at % 2 else 'off'}")
-            found["offload"].append(wait(shows(f'vitald_nic_feature_enabled{{interface="data0",feature="sg"}} {at % 2}')))
+            found["offload"].append(wait(shows("vitald_nic_feature_enabled", 'interface="data0"', 'feature="sg"', f"}} {at % 2}")))
             run("ip link del data0", "ip tuntap add data0 mode tap")
-            found["driver"].append(wait(shows('vitald_nic_driver_info{interface="data0",driver="tun"')))
+            found["driver"].append(wait(shows("vitald_nic_driver_info", 'interface="data0"', 'driver="tun"')))
             run("ip link del data0", "ip link add data0 type veth peer name other0", "ip link set data0 up", "ip link set other0 up")
             if at % 2 == 0:
                 run("ethtool -K data0 sg off")
-            wait(shows('vitald_nic_driver_info{interface="data0",driver="veth"'))
+            wait(shows("vitald_nic_driver_info", 'interface="data0"', 'driver="veth"'))
             wait(shows('vitald_nic_carrier{interface="data0"} 1'))
     return found
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from collectors.dhcp.collector import DhcpCollector
 from collectors.host.collector import HostInfo
 from collectors.logs.collector import Logs
 from collectors.memory.collector import KernelMemory
 from collectors.nic.collector import NicCollector
 from collectors.probe.collector import Probe
+from collectors.probe.path_mtu import PathMtu
 
 if TYPE_CHECKING:
     from collectors.model import Collector
 
-_ALL: tuple[type[Collector[Any]], ...] = (HostInfo, Probe, NicCollector, KernelMemory, Logs)
+_ALL: tuple[type[Collector[Any]], ...] = (HostInfo, Probe, PathMtu, NicCollector, DhcpCollector, KernelMemory, Logs)
 
 COLLECTORS: dict[str, type[Collector[Any]]] = {collector.name: collector for collector in _ALL}

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from collectors.cardinality import Dropped
 from collectors.model import BadInput, Host, InUse, NoSlot, Report
+from collectors.probe import capability
 from collectors.registry import COLLECTORS
 from daemon.board import Board
 from daemon.notify import Notifier
@@ -184,6 +185,10 @@ def open_state(path: Path) -> StateDirectory | None:
 def main(read_config: Callable[[], Config], roots: Host, state: Path, handler: logs.LineHandler) -> int:
     """Run the daemon; the exit code is for the shell and for systemd."""
     faulthandler.enable()
+    try:
+        capability.set_aside()
+    except OSError as error:
+        log.warning("CAP_NET_RAW could not be set aside and stays with the daemon: %s", error)
     try:
         code = Application(read_config, roots, state, handler).run()
     except BadInput as error:

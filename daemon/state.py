@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import logging
 import os
 import stat
@@ -91,7 +92,7 @@ class StateDirectory:
             info = os.fstat(fd)
             if not stat.S_ISREG(info.st_mode) or info.st_uid != os.geteuid() or info.st_size > MAX_BYTES:
                 return self._set_aside(name, "not a plain file of ours")
-            found = msgspec.json.decode(_read(fd), type=_File)
+            found = msgspec.convert(json.loads(_read(fd)), type=_File)  # msgspec's own decoder refuses lone surrogates
         except (ValueError, RecursionError, OSError) as error:  # msgspec's own errors are ValueErrors
             return self._set_aside(name, str(error))
         finally:
@@ -107,7 +108,7 @@ class StateDirectory:
 
     def save(self, name: str, value: Any) -> bool:  # noqa: ANN401
         """Replace a file atomically; False, counted and logged, where the disk would not take it."""
-        data = msgspec.json.encode(_File(VERSION, value))
+        data = _encode(_File(VERSION, value))
         temporary = f"{name}.new"
         try:
             with contextlib.suppress(FileNotFoundError):
@@ -136,6 +137,13 @@ class StateDirectory:
         """Let the next daemon in."""
         os.close(self._lock)
         os.close(self._fd)
+
+
+def _encode(file: _File) -> bytes:
+    try:
+        return msgspec.json.encode(file)
+    except UnicodeEncodeError:  # a device or file whose name is no UTF-8, as os.fsdecode gives it: json writes it as an escape
+        return json.dumps(msgspec.to_builtins(file)).encode()
 
 
 def _read(fd: int) -> bytes:

@@ -25,6 +25,7 @@ PACKAGES = {  # program → Debian package, so that a skip says what to install
     "systemd-analyze": "systemd",
     "debootstrap": "debootstrap",
     "openssl": "openssl",
+    "curl": "curl",
     "setpriv": "util-linux",
     "nsenter": "util-linux",
     "systemd-sysusers": "systemd",

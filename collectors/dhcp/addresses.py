@@ -8,43 +8,55 @@ from __future__ import annotations
 import socket
 import struct
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
-from collectors.nic.pyroute import part
-from collectors.nic.rtnetlink import Interrupted, dump_addresses
+from collectors.rtnetlink import HEADER_BYTES, Interrupted, attributes, dump_addresses
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 FOREVER = 0xFFFFFFFF
+_ADDRESS, _LOCAL, _CACHEINFO, _PROTO = 1, 2, 6, 11  # include/uapi/linux/if_addr.h
 _PERMANENT, _TEMPORARY = 0x80, 0x01  # IFA_F_PERMANENT; IFA_F_TEMPORARY, of IPv6 privacy addresses
-_FROM_ROUTERS = {1, 2, 3}  # IFAPROT_KERNEL_LO, _RA, _LL: no client's
-_IFADDR = struct.Struct("=BBBBi")  # struct ifaddrmsg, after the 16 bytes of nlmsghdr
+_FROM_ROUTERS = {b"\x01", b"\x02", b"\x03"}  # IFAPROT_KERNEL_LO, _RA, _LL: no client's
+_IFADDR = struct.Struct("=BBBBi")  # struct ifaddrmsg
+_LIFE = struct.Struct("=IIII")  # struct ifa_cacheinfo: preferred, valid, created, set
+_BYTES = {socket.AF_INET: 4, socket.AF_INET6: 16}
 _DHCPV6_PREFIX = 128
 _TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """One address. `remaining` seconds until the kernel removes it, None for one that stays; `age` seconds since a client last set it."""
+    """One address. `valid` seconds until the kernel removes it, None for one that stays; `preferred` until it is deprecated.
+
+    `stamp` is the kernel's mark of when a client last set it, `age` the seconds since.
+    """
 
     interface: str
     index: int
     address: str
-    remaining: float | None
+    valid: float | None
+    preferred: float | None
     age: float
-    deprecated: bool = False
+    stamp: int
 
     @property
-    def lease(self) -> float | None:
-        """Say for how many seconds it was set when it was last set."""
-        return None if self.remaining is None else self.remaining + self.age
+    def family(self) -> int:
+        """Tell IPv4 from IPv6: 4 or 6."""
+        return 6 if ":" in self.address else 4
 
 
-def is_dynamic(message: bytes) -> bool:
-    """Say, from the fixed header alone, whether an address has a lifetime."""
-    return len(message) >= 16 + _IFADDR.size and not _IFADDR.unpack_from(message, 16)[2] & _PERMANENT
+def concerns(message: bytes, indexes: frozenset[int]) -> bool:
+    """Say, from an address message's fixed header alone, whether it has a lifetime, or is on one of these interfaces."""
+    if len(message) < HEADER_BYTES + _IFADDR.size:
+        return False
+    _, _, flags, _, index = _IFADDR.unpack_from(message, HEADER_BYTES)
+    return not flags & _PERMANENT or index in indexes
 
 
-def read_addresses(monotonic: float) -> list[Address]:
-    """List the addresses that a client may have set: IPv4, and IPv6 with a prefix of 128, which is what DHCPv6 gives.
+def read_addresses(names: Mapping[int, str], monotonic: float) -> list[Address]:
+    """List the addresses that a client may have set on these interfaces: IPv4, and IPv6 of prefix 128, which is what DHCPv6 gives.
 
     `monotonic` is CLOCK_MONOTONIC's time, by which `age` is counted. Raises OSError.
     """
@@ -53,33 +65,32 @@ def read_addresses(monotonic: float) -> list[Address]:
             found = dump_addresses()
         except Interrupted:
             continue
-        return [address for message in found if (address := parse_address(message, monotonic)) is not None]
+        return [address for message in found if (address := parse_address(message, names, monotonic)) is not None]
     raise Interrupted(0, f"the address table changed under {_TRIES} dumps")
 
 
-def parse_address(message: bytes, monotonic: float) -> Address | None:
-    """Read one RTM_NEWADDR; None where it is none that a client leased, or its interface has gone."""
-    if len(message) < 16 + _IFADDR.size:
+def parse_address(message: bytes, names: Mapping[int, str], monotonic: float) -> Address | None:
+    """Read one RTM_NEWADDR; None where it is none that a client leased, or is on another interface."""
+    if len(message) < HEADER_BYTES + _IFADDR.size:
         return None
-    family, prefix, flags, _, index = _IFADDR.unpack_from(message, 16)
-    if family not in {socket.AF_INET, socket.AF_INET6}:
+    family, prefix, flags, _, index = _IFADDR.unpack_from(message, HEADER_BYTES)
+    told = attributes(message, _IFADDR.size)
+    raw, life = told.get(_LOCAL) or told.get(_ADDRESS) or b"", told.get(_CACHEINFO, b"")
+    if index not in names or len(raw) != _BYTES.get(family) or len(life) < _LIFE.size:
         return None
-    if family == socket.AF_INET6 and (prefix != _DHCPV6_PREFIX or flags & _TEMPORARY):
+    if family == socket.AF_INET6 and (prefix != _DHCPV6_PREFIX or flags & _TEMPORARY or told.get(_PROTO) in _FROM_ROUTERS):
         return None
-    try:
-        decoded: Any = part("netlink.rtnl.ifaddrmsg").ifaddrmsg(message)
-        decoded.decode()
-        told = {name: value for name, value in decoded["attrs"]}  # noqa: C416 — nla_slot looks like a pair, and is none to dict()
-        text = told.get("IFA_LOCAL") or told.get("IFA_ADDRESS")
-        life = told.get("IFA_CACHEINFO")
-        interface = socket.if_indextoname(index)
-    except Exception:  # noqa: BLE001 — a message the library cannot read, or an interface that has just gone: it is no address to us
-        return None
-    if not isinstance(text, str) or not life or told.get("IFA_PROTO") in _FROM_ROUTERS:
-        return None
-    valid = life["ifa_valid"]
+    preferred, valid, _, stamp = _LIFE.unpack_from(life)
     stays = bool(flags & _PERMANENT) or valid == FOREVER
-    return Address(interface, index, text, None if stays else float(valid), _age(life["tstamp"], monotonic), life["ifa_preferred"] == 0)
+    return Address(
+        names[index],
+        index,
+        socket.inet_ntop(family, raw),
+        None if stays else float(valid),
+        None if preferred == FOREVER else float(preferred),
+        _age(stamp, monotonic),
+        stamp,
+    )
 
 
 def _age(stamp: int, monotonic: float) -> float:

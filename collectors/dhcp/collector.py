@@ -10,15 +10,15 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from collectors.dhcp.addresses import is_dynamic, read_addresses
+from collectors.dhcp.addresses import concerns, read_addresses
 from collectors.dhcp.countdown import verdicts
 from collectors.dhcp.leasefiles import OnFile, read_leasefiles
 from collectors.dhcp.leases import Leases, dump, follow, restore
 from collectors.model import Collector, Family, Kind, Metric, Unavailable
 from collectors.nic.files import read_text
 from collectors.nic.policy import matches
-from collectors.nic.rtnetlink import GROUP_IPV4_IFADDR, GROUP_IPV6_IFADDR, Multicast
-from collectors.settings import Duration, Settings, refuse_unless
+from collectors.rtnetlink import GROUP_IPV4_IFADDR, GROUP_IPV6_IFADDR, Multicast
+from collectors.settings import Duration, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -31,17 +31,14 @@ REMAINING = Family(
 LENGTH = Family("dhcp_lease_seconds", Kind.GAUGE, "Length of the whole lease, as it was last set.", ("interface", "address"), cap=256)
 RENEWALS = Family("dhcp_renewals", Kind.COUNTER, "Times a lease's end moved into the future.", ("interface",), cap=256)
 
+LOOK_SECONDS = 30.0  # between two looks at the whole table where no event asks for one
+
 
 class DhcpSettings(Settings, frozen=True, kw_only=True):
     """`[dhcp]`."""
 
-    every: Duration = Duration(0.5)
-    look_every: Duration = Duration(30.0)
+    every: Duration = Duration(5.0)
     ignore: tuple[str, ...] = ("lo", "veth*", "docker*", "cni*")
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        refuse_unless(self.look_every >= 1.0, "look_every: must be at least 1s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +73,9 @@ class DhcpCollector(Collector[Reading]):
         if self._known is None:
             self._boot = read_text(self._host.proc / "sys/kernel/random/boot_id", 64).strip()
             self._known = restore(self._host.slot.load(), self._boot)
-        if self._changed() or now >= self._due:
+        if self._changed(self._known) or now >= self._due:
             self._look(self._known, now)
-            self._due = now + self._settings.look_every
+            self._due = now + LOOK_SECONDS
         return Reading(now, self._known, self._files)
 
     def judge(self, readings: Sequence[Reading]) -> Iterator[Verdict]:
@@ -94,25 +91,33 @@ class DhcpCollector(Collector[Reading]):
         for interface, count in reading.leases.renewals.items():
             yield Metric(RENEWALS, count, (interface,))
 
+    def wakes(self) -> tuple[int, ...]:
+        """Name the socket of the address events: a lost address is seen at once."""
+        return (self._events.fileno(),) if self._events is not None and self._events.fileno() >= 0 else ()
+
     def close(self) -> None:
         """Let go of the socket."""
         if self._events is not None:
             self._events.close()
 
-    def _changed(self) -> bool:
-        """Say whether the kernel told of an address with a lifetime, or lost what it wanted to tell."""
+    def look_again(self) -> None:
+        """Make the next `read()` a full look."""
+        self._due = 0.0
+
+    def _changed(self, known: Leases) -> bool:
+        """Say whether the kernel told of a leased address, or of an interface that has one, or lost what it wanted to tell."""
         if self._events is None:
             try:
                 self._events = Multicast(GROUP_IPV4_IFADDR | GROUP_IPV6_IFADDR)
             except OSError:
                 return True  # without events every tick looks
-        taken = self._events.drain()
-        return taken is None or any(is_dynamic(message) for _, message in taken)
+        taken, indexes = self._events.drain(), known.indexes()
+        return taken is None or any(concerns(message, indexes) for _, message in taken)
 
     def _look(self, known: Leases, now: float) -> None:
-        links = {name: index for index, name in socket.if_nameindex() if not matches(name, self._settings.ignore)}
-        addresses = [address for address in read_addresses(now) if address.interface in links]
-        self._known = follow(known, addresses, links, now)
+        names = {index: name for index, name in socket.if_nameindex() if not matches(name, self._settings.ignore)}
+        links = {name: index for index, name in names.items()}
+        self._known = follow(known, read_addresses(names, now), links, now)
         self._files = read_leasefiles(self._host.root) if self._known.leases else {}
         if self._known != known:
             self._host.slot.save(dump(self._known, self._boot))

@@ -6,11 +6,11 @@ import os
 import time
 from typing import TYPE_CHECKING, ClassVar
 
-from collectors.memory import cgroup, metrics, modules, panel, protocols, slabinfo, trend, verdicts
+from collectors.memory import cgroup, metrics, modules, panels, protocols, slabinfo, trend, verdicts
 from collectors.memory.blame import Blame
 from collectors.memory.books import Books
 from collectors.memory.culprit import SLAB_NEEDED
-from collectors.memory.evidence import WORTH_A_WORD
+from collectors.memory.evidence import WORTH_A_WORD, worth_a_word
 from collectors.memory.followed import Followed
 from collectors.memory.history import History, Mark, begin, restore
 from collectors.memory.reading import Reading
@@ -106,12 +106,12 @@ class KernelMemory(Collector[Reading]):
         yield Metric(metrics.EXHAUSTION, reading.growth.exhaustion(reading.ledger.available))
         for cache in reading.slab_growth or ():
             yield Metric(metrics.SLAB, float((reading.slab or {}).get(cache, 0)), (cache,))
-        for one in (reading.holders or {}).get("holders", ()):
+        for one in worth_a_word(reading.holders):
             yield Metric(metrics.HOLDER, float(one["bytes"]), (one["comm"], str(one["pid"])))
 
     def show(self, readings: Sequence[Reading]) -> Iterator[Panel]:
-        """Show the ledger as a bar, with the holders of the last look."""
-        yield panel.ledger(readings[-1])
+        """Show the ledger as a bar, and the holders of the last look."""
+        yield from panels.panels(readings[-1])
 
     def close(self) -> None:
         """End a look that is out, and save what we know."""
@@ -176,9 +176,10 @@ class KernelMemory(Collector[Reading]):
             ledger=books,
             growth=growth,
             before=history.sizes(now - growth.span),
+            window=history.window,
             since=mark.at,
             slab=self._slab,
-            slab_growth=_gained(self._slab, mark.slab),
+            slab_growth=slabinfo.gained(self._slab, mark.slab, TOP_CACHES),
             slab_problem=self._slab_problem,
             holders=self._found[1] if self._found else None,
             holders_problem=self._blame.problem,
@@ -186,18 +187,9 @@ class KernelMemory(Collector[Reading]):
             dying_cgroups=cgroup.dying(self._host.sys) if growth.sure else None,
             pressed=pressed,
             processes=self._followed.look(now, books, self._limits.reach),
-            window=history.window,
         )
 
 
 def _boottime() -> float:
     """Give seconds since boot, those asleep included: no change of the wall clock moves it."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
-def _gained(now: Mapping[str, int] | None, before: Mapping[str, int] | None) -> dict[str, int] | None:
-    """Give what caches gained, largest first; None where we may not see them."""
-    if now is None:
-        return None
-    gains = ((name, size - (before or {}).get(name, 0)) for name, size in now.items())
-    return dict(sorted(((name, gain) for name, gain in gains if gain >= WORTH_A_WORD), key=lambda item: -item[1])[:TOP_CACHES])

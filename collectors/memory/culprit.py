@@ -36,17 +36,20 @@ def culprit(reading: Reading) -> str:
 
 def holder(one: Mapping[str, Any]) -> str:
     """Say one holder of socket buffers in a line."""
-    who = clean(str(one["comm"])) + (f" pid {one['pid']}" if one["pid"] else "") + (f" {clean(one['unit'])}" if one["unit"] else "")
-    where = f" to {clean(one['peer'])}" if one["peer"] else ""
-    why = " that it does not read" if one["unread"] > one["bytes"] / 2 else " that does not read" if where else ""
-    if one["unread"] > one["bytes"] / 2 and where:
-        where = f" from {clean(one['peer'])}"
-    return f"{who}: {size(one['bytes'])} in {one['sockets']} sockets{where}{why}"
+    return f"{owner(one)}: {size(one['bytes'])} in {sockets_of(one)}"
+
+
+def sockets_of(one: Mapping[str, Any]) -> str:
+    """Say how many sockets a holder has, with whom, and which end does not read."""
+    peer, unread = clean(one["peer"]), one["unread"] > one["bytes"] / 2
+    where = f" {'from' if unread else 'to'} {peer}" if peer else ""
+    why = " that it does not read" if unread else " that does not read" if peer else ""
+    return f"{one['sockets']} socket{'s' if one['sockets'] > 1 else ''}{where}{why}"
 
 
 def owner(one: Mapping[str, Any]) -> str:
     """Name a process as people look it up."""
-    return f"{clean(str(one['comm']))} pid {one['pid']}" + (f" {clean(one['unit'])}" if one["unit"] else "")
+    return clean(str(one["comm"])) + (f" pid {one['pid']}" if one["pid"] else "") + (f" {clean(one['unit'])}" if one["unit"] else "")
 
 
 def _sockets(reading: Reading, total: int) -> str:

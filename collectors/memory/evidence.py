@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 WORTH_A_WORD = 1 << 20  # bytes
 FEW = 3
 KINDS = {"page_tables": "", "threads": "", "pipes": " ends", "files": ""}  # of the look's answer
-OF_HOLDERS = ("holder_", "most_", "hidden", "left_out", "slabinfo", "holders")  # how the keys begin that `vitald check` prints
 
 
 def evidence(reading: Reading, left: float) -> dict[str, Any]:
@@ -44,8 +43,13 @@ def evidence(reading: Reading, left: float) -> dict[str, Any]:
     return facts | {name: note for name, note in notes if note}
 
 
+def worth_a_word(found: Mapping[str, Any] | None) -> list[Mapping[str, Any]]:
+    """Give the holders of socket buffers that hold a megabyte or more."""
+    return [one for one in (found or {}).get("holders", ()) if one["bytes"] >= WORTH_A_WORD]
+
+
 def _holders(found: Mapping[str, Any]) -> dict[str, Any]:
-    facts: dict[str, Any] = {f"holder_{i}": holder(one) for i, one in enumerate(found["holders"], 1) if one["bytes"] >= WORTH_A_WORD}
+    facts: dict[str, Any] = {f"holder_{i}": holder(one) for i, one in enumerate(worth_a_word(found), 1)}
     for kind, unit in KINDS.items():
         if most := found[kind][:FEW]:
             numbers = (size(one["size"]) if kind == "page_tables" else f"{one['size']}{unit} {clean(one.get('kind', ''))}" for one in most)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from collectors.memory.window import Window
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from collectors.memory.ledger import Ledger
     from collectors.memory.processes import Process
     from collectors.memory.robust import Growth
+    from collectors.memory.window import Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +36,7 @@ class Reading:
     ledger: Ledger
     growth: Growth
     before: Mapping[str, int]
+    window: Window
     since: float = 0.0
     slab: Mapping[str, int] | None = None
     slab_growth: Mapping[str, int] | None = None
@@ -47,4 +47,3 @@ class Reading:
     dying_cgroups: int | None = None
     pressed: tuple[str, ...] = ()
     processes: tuple[Own, ...] = field(default=())
-    window: Window = field(default_factory=Window)

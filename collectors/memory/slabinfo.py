@@ -35,3 +35,11 @@ def parse(text: str, page: int) -> Mapping[str, int]:
             name = sys.intern(columns[0])  # a day of marks has each name many times
             found[name] = found.get(name, 0) + pages * slabs * page
     return found
+
+
+def gained(now: Mapping[str, int] | None, before: Mapping[str, int] | None, top: int) -> dict[str, int] | None:
+    """Give the `top` caches that gained a megabyte or more, most first; None where we may not see them."""
+    if now is None:
+        return None
+    gains = ((name, size - (before or {}).get(name, 0)) for name, size in now.items())
+    return dict(sorted(((name, gain) for name, gain in gains if gain >= 1 << 20), key=lambda item: -item[1])[:top])

@@ -1,7 +1,7 @@
 """The network interfaces: driver in use and after the next boot, offloads, MTU, link, EC2's allowances, collapse of traffic.
 
-Most ticks are light: they take the kernel's link events, glance at the carriers, and give the last reading again where nothing happened.
-A full look comes every `look_every`, and for single interfaces as soon as an event names them.
+The kernel's link events wake it. Most ticks are light: they take the events, glance at the carriers, and give the last reading again where
+nothing happened. A full look comes every `look_every`, and for single interfaces as soon as an event names them.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ BASELINE_SECONDS = 0.9  # the second full look comes this soon: `vitald check` l
 class NicSettings(Settings, frozen=True, kw_only=True):
     """`[nic]`."""
 
-    every: Duration = Duration(0.5)
+    every: Duration = Duration(5.0)
     look_every: Duration = Duration(10.0)
     ignore: tuple[str, ...] = ("lo", "veth*", "docker*", "cni*")
     policy: tuple[Policy, ...] = msgspec.field(default_factory=tuple)
@@ -108,6 +108,10 @@ class NicCollector(Collector[Reading]):
             self._measured = reading, tuple(metrics(reading))
         return self._measured[1]
 
+    def wakes(self) -> tuple[int, ...]:
+        """Name the socket of the link events: a flap is seen at once."""
+        return (self._events.fileno(),) if self._events is not None and self._events.fileno() >= 0 else ()
+
     def close(self) -> None:
         """Let go of sockets and the thread."""
         self._disk.close()
@@ -124,7 +128,8 @@ class NicCollector(Collector[Reading]):
         apart = 0.9 * every if len(self._samples) > 1 else BASELINE_SECONDS
         self._inventory.look_at_all(wall)
         self._samples = with_sample(self._samples, now, self._inventory.nics, self._looker, self._host.proc, apart=apart)
-        self._due = now + (every if len(self._samples) > 1 else BASELINE_SECONDS)
+        ahead = every - self._settings.every / 2  # the tick that comes next to it is the one
+        self._due = now + (max(ahead, every / 2) if len(self._samples) > 1 else BASELINE_SECONDS)
 
     def _news(self) -> News:
         """Take the kernel's link events. Where that socket cannot be had, full looks alone have to do."""

@@ -8,6 +8,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from collectors.nic.boot import next_kernel
+from collectors.nic.files import modules
 from collectors.nic.kernels import Disk, read_kernel, releases
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ log = logging.getLogger(__name__)
 Signature = tuple[tuple[str, int, int, int], ...]
 _PER_KERNEL = ("", "modules.dep", "modules.builtin", "build", "updates", "updates/dkms", "extra", "weak-updates", "kernel/drivers/net")
 _BOOT = ("boot", "boot/grub", "boot/grub/grubenv", "boot/grub/grub.cfg", "boot/grub2/grubenv", "boot/grub2/grub.cfg")
-_MORE = ("boot/loader/entries", "etc/default/grub", "etc/default/grub.d", "lib/modules")
+_MORE = ("boot/loader/entries", "etc/default/grub", "etc/default/grub.d")
 _KERNELS_FILES = ("vmlinuz-{0}", "initrd.img-{0}", "initramfs-{0}.img")
 
 
@@ -28,7 +29,8 @@ def signature(root: Path, paths: tuple[str, ...] = ()) -> Signature:
         kernels = releases(root)
     except OSError:
         kernels = []
-    wanted = [*_BOOT, *_MORE, *(f"lib/modules/{kernel}/{part}" for kernel in kernels for part in _PER_KERNEL), *paths]
+    here = modules(root)
+    wanted = [*_BOOT, *_MORE, here, *(f"{here}/{kernel}/{part}" for kernel in kernels for part in _PER_KERNEL), *paths]
     wanted += [f"boot/{name.format(kernel)}" for kernel in kernels for name in _KERNELS_FILES]
     return tuple(print_ for path in wanted if (print_ := _print(root, path)) is not None)
 
@@ -100,5 +102,8 @@ class DiskWatch:
     def _paths(self) -> tuple[str, ...]:
         kernels = self._answer.kernels if self._answer else ()
         return tuple(
-            f"lib/modules/{kernel.release}/{module.path}" for kernel in kernels for module in kernel.modules.values() if module.path
+            f"{modules(self._root)}/{kernel.release}/{module.path}"
+            for kernel in kernels
+            for module in kernel.modules.values()
+            if module.path
         )

@@ -6,11 +6,10 @@ import os
 import struct
 from dataclasses import dataclass
 
-from collectors.nic.pyroute import part
-from collectors.nic.rtnetlink import GROUP_LINK, RTM_DELLINK, RTM_NEWLINK, Multicast
+from collectors.rtnetlink import GROUP_LINK, HEADER_BYTES, RTM_DELLINK, RTM_NEWLINK, Multicast, attributes
 
-_ifinfmsg = part("netlink.rtnl.ifinfmsg").ifinfmsg
-_IFINFO = struct.Struct("=BxHiII")  # struct ifinfomsg, after the 16 bytes of nlmsghdr
+_IFINFO = struct.Struct("=BxHiII")  # struct ifinfomsg
+_IFNAME = 3  # include/uapi/linux/if_link.h
 MOST_DECODED = 128  # messages in one drain; beyond that everything is looked at, which is cheaper
 
 
@@ -35,6 +34,10 @@ class LinkEvents:
     def __init__(self) -> None:
         self._multicast = Multicast(GROUP_LINK)
 
+    def fileno(self) -> int:
+        """Give the descriptor that becomes readable when something happened; -1 once closed."""
+        return self._multicast.fileno()
+
     def news(self) -> News:
         """Take what has come since the last call."""
         taken = self._multicast.drain()
@@ -44,9 +47,9 @@ class LinkEvents:
             return QUIET
         names = set()
         for kind, message in taken:
-            if kind not in {RTM_NEWLINK, RTM_DELLINK} or len(message) < 16 + _IFINFO.size:
+            if kind not in {RTM_NEWLINK, RTM_DELLINK} or len(message) < HEADER_BYTES + _IFINFO.size:
                 continue
-            name = self._name(message)
+            name = _name(message)
             if name is None:
                 return OVERFLOW
             names.add(name)
@@ -56,12 +59,8 @@ class LinkEvents:
         """Let go of the socket."""
         self._multicast.close()
 
-    def _name(self, message: bytes) -> str | None:
-        """Read IFLA_IFNAME; None where pyroute2 cannot read the message."""
-        try:
-            decoded = _ifinfmsg(message)
-            decoded.decode()
-            name = decoded.get_attr("IFLA_IFNAME")
-        except Exception:  # noqa: BLE001 — a kernel newer than the library, or a name that is no UTF-8: whatever it raises, we look ourselves
-            return None
-        return name if isinstance(name, str) else os.fsdecode(name) if isinstance(name, bytes) else None
+
+def _name(message: bytes) -> str | None:
+    """Read IFLA_IFNAME, which every link message has; None where it has not."""
+    raw = attributes(message, _IFINFO.size).get(_IFNAME, b"").rstrip(b"\0")
+    return os.fsdecode(raw) if raw else None

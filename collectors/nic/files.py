@@ -58,6 +58,15 @@ def ctime(path: Path) -> float:
         return 0.0
 
 
+_MODULES = "lib/modules"
+_ASIDE = "run/vitald-modules"  # the unit's ProtectKernelModules= hides the first, its BindReadOnlyPaths= shows it here
+
+
+def modules(root: Path) -> str:
+    """Say where the installed kernels' folders are, under the root."""
+    return _ASIDE if denied(root / _MODULES) and (root / _ASIDE).is_dir() else _MODULES
+
+
 def within(root: Path, path: str) -> Path:
     """Give the place under a root that is not ours where an absolute link means that root, as it does to the host booted from it.
 
@@ -68,4 +77,6 @@ def within(root: Path, path: str) -> Path:
         target = os.readlink(place)  # noqa: PTH115 — the text, not a path
     except OSError:
         return place
-    return root / target.lstrip("/") if target.startswith("/") else place
+    if not target.startswith("/"):
+        return place
+    return root / target.replace(f"/{_MODULES}/", f"/{modules(root)}/", 1).lstrip("/")

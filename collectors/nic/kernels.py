@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from collectors.nic.files import ctime, mtime, within
+from collectors.nic.files import ctime, modules, mtime, within
 from collectors.nic.modinfo import Unreadable, read_modinfo
 from collectors.nic.modulelists import OUTSIDE, builtin_version, find_module
 from collectors.nic.version import release_key
@@ -66,29 +66,29 @@ class Disk:
 
 def releases(root: Path) -> list[str]:
     """Name the kernels under /lib/modules, oldest first; OSError where that cannot be read."""
-    found = [entry.name for entry in os.scandir(root / "lib/modules") if entry.is_dir() and re.match(r"\d+\.\d+", entry.name)]
+    found = [entry.name for entry in os.scandir(root / modules(root)) if entry.is_dir() and re.match(r"\d+\.\d+", entry.name)]
     return sorted(found, key=release_key)[-MOST_KERNELS:]
 
 
 def read_kernel(root: Path, release: str, drivers: tuple[str, ...], machine: str) -> Kernel:
     """Look at one kernel; a folder that vanishes meanwhile has nothing in it, and has changed now."""
-    folder = root / "lib/modules" / release
+    folder = root / modules(root) / release
     images = [root / image.format(release) for image in _IMAGES]
-    modules = {driver: read_module(root, release, driver, machine) for driver in drivers}
-    around = [(folder / module.path).parent for module in modules.values() if module.path]  # removing begins at the leaves
+    found = {driver: read_module(root, release, driver, machine) for driver in drivers}
+    around = [(folder / module.path).parent for module in found.values() if module.path]  # removing begins at the leaves
     times = [ctime(path) for path in (folder, folder / "modules.dep", folder / "updates/dkms", *around, *images)]
     return Kernel(
         release,
         bootable=any(os.path.isfile(image) for image in images),  # noqa: PTH113 — Path.is_file raises where we may not look
-        headers=os.path.isfile(within(root, f"lib/modules/{release}/build") / "Makefile"),  # noqa: PTH113
+        headers=os.path.isfile(within(root, f"{modules(root)}/{release}/build") / "Makefile"),  # noqa: PTH113
         changed=max(times) if times[0] else time.time(),
-        modules=modules,
+        modules=found,
     )
 
 
 def read_module(root: Path, release: str, driver: str, machine: str) -> Module:
     """Find the file that modprobe would load, and read it."""
-    folder = root / "lib/modules" / release
+    folder = root / modules(root) / release
     try:
         where = find_module(folder, driver)
         if where is None:
@@ -98,7 +98,7 @@ def read_module(root: Path, release: str, driver: str, machine: str) -> Module:
         return Module(driver, release, "", unread=f"{error.filename}: {error.strerror}")
     found = Module(driver, release, "dkms" if where.split("/")[0] in OUTSIDE else "in-tree", path=where)
     try:
-        tags = read_modinfo(within(root, f"lib/modules/{release}/{where}"), machine)
+        tags = read_modinfo(within(root, f"{modules(root)}/{release}/{where}"), machine)
     except FileNotFoundError:
         return replace(found, origin="missing", problem=f"modules.dep names {where}, which is not there")
     except OSError as error:

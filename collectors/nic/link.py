@@ -11,14 +11,26 @@ if TYPE_CHECKING:
 
 _IFF_UP = 0x1
 _LONGEST = 4096  # sysfs gives a page at most
+COUNTS_TIMEOUTS = frozenset({"ena", "ixgbevf"})  # in their own statistics; a file for each of 32 queues need not be read
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """What is behind an interface: its driver, the driver's module, and what the loaded module says of its version, where it does."""
+
+    physical: bool = False
+    driver: str = ""
+    module: str = ""
+    version: str = ""
+    srcversion: str = ""
+
+
+VIRTUAL = Device()
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One interface. `mtu` is None where it cannot be read, `carrier` where the interface is down or the driver cannot say.
-
-    `physical`: a device is behind it.
-    """
+    """One interface. `mtu` is None where it cannot be read, `carrier` where the interface is down or the driver cannot say."""
 
     name: str
     index: int
@@ -26,13 +38,19 @@ class Link:
     up: bool
     carrier: bool | None
     carrier_changes: int
-    physical: bool
-    driver: str = ""
-    module: str = ""
+    device: Device = VIRTUAL
     tx_timeouts: int = 0
     queues: int = 0
-    module_version: str = ""  # of the loaded module, where it states one
-    srcversion: str = ""
+
+    @property
+    def physical(self) -> bool:
+        """Say whether a device is behind it."""
+        return self.device.physical
+
+    @property
+    def driver(self) -> str:
+        """Name the device's driver; empty where there is none."""
+        return self.device.driver
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +67,18 @@ def interfaces(sys: Path) -> list[str]:
     return [name for name in os.listdir(here) if name != "bonding_masters"]  # noqa: PTH208
 
 
-def read_link(sys: Path, name: str) -> Link | None:
-    """Read one interface; None where it vanished while we looked."""
+def read_link(sys: Path, name: str, before: Link | None = None) -> Link | None:
+    """Read one interface; None where it vanished while we looked.
+
+    What cannot change while the interface lives (its index is never given again before 2³¹ others) is taken over from `before`.
+    """
     base = f"{sys}/class/net/{name}/"
     flags, index = _text(base + "flags"), _number(base + "ifindex")
     if flags is None or index is None:
         return None
-    driver = _target(base + "device/driver")
-    physical = bool(driver) or os.path.lexists(base + "device")
-    queues, timeouts = _queues(base + "queues") if physical else (0, 0)
+    device = before.device if before is not None and before.index == index else _device(base + "device")
     carrier = _number(base + "carrier")
+    queues, timeouts = _queues(base + "queues", timeouts=device.driver not in COUNTS_TIMEOUTS) if device.physical else (0, 0)
     return Link(
         name=name,
         index=index,
@@ -66,14 +86,20 @@ def read_link(sys: Path, name: str) -> Link | None:
         up=bool(_hexadecimal(flags) & _IFF_UP),
         carrier=None if carrier is None else bool(carrier),
         carrier_changes=_number(base + "carrier_changes") or 0,
-        physical=physical,
-        driver=driver,
-        module=_target(base + "device/driver/module") if driver else "",
+        device=device,
         tx_timeouts=timeouts,
         queues=queues,
-        module_version=(_text(base + "device/driver/module/version") or "") if driver else "",
-        srcversion=(_text(base + "device/driver/module/srcversion") or "") if driver else "",
     )
+
+
+def _device(path: str) -> Device:
+    """Follow the link from an interface to what is behind it."""
+    if not os.path.lexists(path):
+        return VIRTUAL
+    module = path + "/driver/module"
+    version, srcversion = _text(module + "/version") or "", _text(module + "/srcversion") or ""
+    driver = _target(path + "/driver")
+    return Device(physical=True, driver=driver, module=_target(module), version=version, srcversion=srcversion)
 
 
 def read_traffic(sys: Path, name: str) -> Traffic | None:
@@ -88,13 +114,13 @@ def read_carrier_changes(sys: Path, name: str) -> int | None:
     return _number(f"{sys}/class/net/{name}/carrier_changes")
 
 
-def _queues(folder: str) -> tuple[int, int]:
+def _queues(folder: str, *, timeouts: bool) -> tuple[int, int]:
     """Count transmit queues and what their watchdogs have barked; 0 where the kernel keeps neither."""
     try:
         queues = [name for name in os.listdir(folder) if name.startswith("tx-")]  # noqa: PTH208
     except OSError:
         return 0, 0
-    return len(queues), sum(_number(f"{folder}/{name}/tx_timeout") or 0 for name in queues)
+    return len(queues), sum(_number(f"{folder}/{name}/tx_timeout") or 0 for name in queues) if timeouts else 0
 
 
 def _text(path: str) -> str | None:

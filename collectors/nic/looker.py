@@ -30,6 +30,7 @@ class Looker:
         self._recorded = host.root / "ethtool"
         self.live = not self._recorded.is_dir()
         self._ethtool: Ethtool | RecordedEthtool | None = None
+        self._sorted: dict[str, tuple[tuple[str, Mapping[str, int], int], Counters]] = {}
 
     def interfaces(self) -> list[str]:
         """List the host's interfaces: those with a device behind them first, so that a flood of others does not push them out."""
@@ -40,7 +41,7 @@ class Looker:
 
     def look(self, name: str, before: Nic | None) -> Nic | None:
         """Look at one interface; the very object of before where nothing is different, None where it has gone."""
-        link = read_link(self._sys, name)
+        link = read_link(self._sys, name, before.link if before is not None else None)
         if link is None:
             return None
         try:
@@ -69,6 +70,7 @@ class Looker:
 
     def forget(self, name: str) -> None:
         """Drop what is remembered of an interface."""
+        self._sorted.pop(name, None)
         if self._ethtool is not None:
             self._ethtool.forget(name)
 
@@ -79,29 +81,40 @@ class Looker:
 
     def _ask(self, link: Link, before: Nic | None) -> tuple[Driver | None, Mapping[str, Feature], Counters]:
         """Ask the driver; whatever it cannot say is left out. OSError where the interface has gone meanwhile."""
-        plain = understand(link.driver, {}, link.tx_timeouts) if link.physical and link.driver != "ena" else SILENT
         try:
             if self._ethtool is None:
                 self._ethtool = Ethtool() if self.live else RecordedEthtool(self._recorded)
             driver = self._ethtool.driver(link.name)
         except OSError as error:
             _raise_if_gone(error)
-            return None, {}, plain
+            return None, {}, self._silent(link)
         try:
             features = self._ethtool.features(link.name)
         except OSError as error:
             _raise_if_gone(error)
             features = {}
         if driver.name not in TALKATIVE:
-            return driver, features, plain
+            return driver, features, self._silent(link)
         try:
             counted = self._ethtool.statistics(link.name, driver, KNOWN)
         except OSError as error:
             _raise_if_gone(error)
             if error.errno == errno.EAGAIN:  # it is just resetting: what it counts is seen at the next look
-                return driver, features, before.counters if before is not None else plain
+                return driver, features, before.counters if before is not None else SILENT
             counted = {}
-        return driver, features, understand(driver.name, counted, link.tx_timeouts)
+        return driver, features, self._counters(link, driver.name, counted)
+
+    def _silent(self, link: Link) -> Counters:
+        """Give what can be said of a driver whose statistics we do not read: its queues' timeouts."""
+        return self._counters(link, link.driver, {}) if link.physical and link.driver != "ena" else SILENT
+
+    def _counters(self, link: Link, driver: str, counted: Mapping[str, int]) -> Counters:
+        """Sort statistics; those that have not moved since the last look are sorted already."""
+        known = self._sorted.get(link.name)
+        asked = driver, counted, link.tx_timeouts
+        if known is None or known[0] != asked:
+            known = self._sorted[link.name] = asked, understand(*asked)
+        return known[1]
 
 
 def _raise_if_gone(error: OSError) -> None:

@@ -41,7 +41,7 @@ class Prospect:
 
 def module_of(nic: Nic) -> str:
     """Name the module this interface needs, as modprobe does."""
-    return nic.link.module or rules.MODULES.get(nic.driver_name, nic.link.driver)
+    return nic.link.device.module or rules.MODULES.get(nic.driver_name, nic.link.driver)
 
 
 def next_boot_verdicts(reading: Reading) -> Iterator[Verdict]:
@@ -58,7 +58,7 @@ def next_boot_verdicts(reading: Reading) -> Iterator[Verdict]:
         target, running, driver = kernels.get(disk.next_kernel), kernels.get(reading.release), module_of(nic)
         if target is not None and driver in target.modules:
             there = running.modules.get(driver) if running else None
-            loaded = nic.link.module_version or (there.version if there and not there.problem else "")
+            loaded = nic.link.device.version or (there.version if there and not there.problem else "")
             yield _judge(Prospect(nic, target, target.modules[driver], there, loaded), disk, reading.wall)
 
 

@@ -3,66 +3,55 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
-from collectors.model import BadInput, Collector, Metric, Unavailable
-from collectors.probe import conntrack, file_sd, target_files
+from collectors.model import Collector, Metric, Unavailable
+from collectors.probe import conntrack, metrics, target_files
+from collectors.probe.half_open import HalfOpen
 from collectors.probe.judge import judge
-from collectors.probe.metrics import FILE_VALID, Series
+from collectors.probe.metrics import Series
+from collectors.probe.names import after, speak
 from collectors.probe.panel import targets
 from collectors.probe.reasons import Outcome, Reason
 from collectors.probe.record import Record
 from collectors.probe.resolver import Resolver
+from collectors.probe.settings import ProbeSettings
 from collectors.probe.sweep import Sweeper
-from collectors.probe.targets import Target, parse
-from collectors.settings import Duration, Settings, refuse_unless
+from collectors.probe.target_list import TargetList
+from collectors.probe.targets import Address, Target
+from collectors.probe.watch import Seen, Watch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from collectors.model import Host, Verdict
     from collectors.panel import Panel
+    from collectors.probe.diagnosis import Diagnosis
+    from collectors.probe.mesh import Choice
+    from collectors.probe.resolver import Lookups
     from collectors.probe.sweep import Planned
+    from collectors.settings import Settings
 
 SPREAD = 0.8  # of the time that is left beside the timeout: a sweep ends before the next begins, with some to spare
 LONGEST_WINDOW = 10.0  # seconds: whoever probes every hour still wants an answer from `vitald check`
-SHORTEST_TIMEOUT = 0.01  # seconds
-
-
-class ProbeSettings(Settings, frozen=True, kw_only=True):
-    """`[probe]` in vitald.toml."""
-
-    every: Duration = Duration(5.0)
-    targets: tuple[str, ...] = ()
-    target_files: tuple[str, ...] = ()
-    timeout: Duration = Duration(2.0)
-    failures_until_critical: int = 3
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot work; the message begins with the key."""
-        Settings.__post_init__(self)
-        refuse_unless(self.timeout >= SHORTEST_TIMEOUT, "timeout: must be at least 10ms")
-        refuse_unless(self.timeout < self.every, f"timeout: must be shorter than every ({self.every:g} s), not {self.timeout:g} s")
-        refuse_unless(self.failures_until_critical >= 1, "failures_until_critical: must be at least 1")
-        for target in self.targets:
-            try:
-                parse(target)
-            except BadInput as bad:
-                raise ValueError(f"targets: {bad}") from None
-        for pattern in self.target_files:
-            refuse_unless(pattern.startswith("/"), f"target_files: {pattern!r:.80} must be an absolute path")
-            right = pattern.lower().endswith(file_sd.SUFFIXES)
-            refuse_unless(right, f"target_files: {pattern!r:.80} must end in {', '.join(file_sd.SUFFIXES)}")
-            refuse_unless("\0" not in pattern, f"target_files: {pattern!r:.80} has a NUL in it")
 
 
 @dataclass(frozen=True)
 class Reading:
-    """The records of all targets on the list, by target as written, and whether each target file was in order."""
+    """The records of all targets on the list by target as written; those given by name also by address, and with their look-ups.
+
+    `labels` are the values of the labels that come along; `files` says whether each file was in order; `mesh` is whom we watch in it.
+    `diagnoses` say why bad targets are bad, as far as that has been found out.
+    """
 
     records: Mapping[str, Record]
     files: Mapping[str, bool]
+    labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    addresses: Mapping[str, Mapping[str, Record]] = field(default_factory=dict)
+    lookups: Mapping[str, Lookups] = field(default_factory=dict)
+    mesh: Choice | None = None
+    diagnoses: Mapping[str, Diagnosis] = field(default_factory=dict)
 
 
 class Probe(Collector[Reading]):
@@ -74,39 +63,58 @@ class Probe(Collector[Reading]):
     def __init__(self, settings: ProbeSettings, host: Host) -> None:
         self._settings = settings
         self._host = host
-        self._files = target_files.TargetFiles(settings.target_files)
+        self._list = TargetList(settings, host)
+        self._label_names = tuple(settings.labels())
         self._window = min(LONGEST_WINDOW, SPREAD * (settings.every - settings.timeout))
         self._sweeper = Sweeper()
+        self._half_open = HalfOpen(settings.syn_every, settings.timeout)
+        self._watch = Watch(host, settings.timeout)
         self._resolver = Resolver(settings.timeout)
-        self._targets: tuple[Target, ...] | None = None
+        self._targets: Mapping[Target, tuple[str, ...]] | None = None
+        self._shy: frozenset[str] = frozenset()
         self._records: dict[str, Record] = {}
-        self._series: dict[str, Series] = {}
+        self._addresses: dict[str, Mapping[str, Record]] = {}
+        self._series: dict[tuple[str, tuple[str, ...]], Series] = {}
 
     def read(self) -> Reading:
         """Probe every target once, spread over the interval."""
-        if self._files.refresh() or self._targets is None:
-            self._adopt(tuple(self._listed()))
-        files = self._files.valid()
-        if not self._targets and not files:
-            raise Unavailable("unconfigured", "there is nothing to probe: [probe] targets and target_files name no target")
-        plan = self._plan()
-        outcomes = self._sweeper.run(plan, self._settings.timeout, self._window, self._ask)
-        self._add(self._blame(outcomes))
-        return Reading(self._records, files)
+        if self._list.refresh() or self._targets is None:
+            self._adopt(self._list.targets())
+        files, targets = self._list.valid(), self._targets or {}
+        if not targets and not files:
+            raise Unavailable("unconfigured", "there is nothing to probe: [probe] targets, target_files and mesh_files name no target")
+        owners, plan = self._plan()
+        self._add_half_open(owners, plan)
+        outcomes = self._sweeper.run(plan, self._settings.timeout, self._window, lambda index: self._ask(owners[index]))
+        seen = Seen(
+            self._shy, [owner.text for owner in owners], [self._place(at, owner) for at, owner in zip(plan, owners, strict=True)], outcomes
+        )
+        self._add(owners, plan, self._watch.blame(seen, self._blame(outcomes)))
+        diagnoses = self._watch.after(seen, self._records)
+        labels = {target.text: labels for target, labels in targets.items()} if self._label_names else {}
+        lookups = {target.text: self._resolver.lookups(target.host) for target in targets if target.address is None}
+        return Reading(self._records, files, labels, dict(self._addresses), lookups, self._list.choice(), diagnoses)
 
     def judge(self, readings: Sequence[Reading]) -> Iterator[Verdict]:
         """Give one `tcp_probe` verdict for each target."""
-        critical = self._settings.failures_until_critical
+        critical, addresses = self._settings.failures_until_critical, readings[-1].addresses
+        diagnoses = readings[-1].diagnoses
         for target, record in readings[-1].records.items():
-            yield judge(target, record, critical)
+            verdict = judge(target, record, critical, diagnoses.get(target))
+            yield speak(verdict, addresses[target]) if target in addresses else verdict
 
     def measure(self, reading: Reading) -> Iterator[Metric]:
-        """Give every target's series, and every target file's."""
+        """Give every target's series, every file's, and the mesh's."""
         for target, record in reading.records.items():
-            series = self._series.get(target) or self._series.setdefault(target, Series(target))
+            key = (target, reading.labels.get(target, ()))
+            series = self._series.get(key) or self._series.setdefault(key, Series(target, self._label_names, key[1]))
             yield from series.measure(record)
+        for target, lookups in reading.lookups.items():
+            yield from metrics.look_ups(target, lookups, reading.addresses.get(target, {}))
         for path, valid in reading.files.items():
-            yield Metric(FILE_VALID, float(valid), (path,))
+            yield Metric(metrics.FILE_VALID, float(valid), (path,))
+        if reading.mesh:
+            yield from metrics.mesh(reading.mesh)
 
     def show(self, readings: Sequence[Reading]) -> Iterator[Panel]:
         """Show the targets in a table."""
@@ -115,36 +123,49 @@ class Probe(Collector[Reading]):
     @classmethod
     def problems(cls, settings: ProbeSettings) -> Iterable[str]:
         """Name the target files that are not in order."""
-        return target_files.problems(settings.target_files)
+        return target_files.problems([*settings.target_files, *settings.mesh_files])
 
     def close(self) -> None:
         """End the sweep that may be out; a hanging look-up is not waited for."""
         self._sweeper.stop()
         self._resolver.close()
+        self._half_open.close()
+        self._watch.close()
 
-    def _listed(self) -> Iterator[Target]:
-        """Give the targets of settings and files; with none configured, vitald itself: a canary for the way probes go."""
-        own = self._host.listening if not (self._settings.targets or self._settings.target_files) else ()
-        for text in (*own, *self._settings.targets):
-            yield parse(text)
-        for group in self._files.groups():
-            for text in group.targets:
-                yield parse(text)
+    def _adopt(self, listed: Mapping[Target, tuple[str, ...]]) -> None:
+        """Take a new list: who stays keeps the record, who left is forgotten."""
+        self._targets, self._shy = listed, self._list.half_open()
+        self._records = {target.text: self._records.get(target.text, Record()) for target in listed}
+        self._addresses = {target: records for target, records in self._addresses.items() if target in self._records}
+        here = {(target.text, labels) for target, labels in listed.items()}
+        self._series = {key: series for key, series in self._series.items() if key in here}
+        self._resolver.want(target.host for target in listed if target.address is None)
 
-    def _adopt(self, listed: tuple[Target, ...]) -> None:
-        """Take a new list: who stays keeps the record, who left is forgotten, who is named twice is probed once."""
-        once = {(target.host.lower(), target.port): target for target in reversed(listed)}
-        self._targets = tuple(reversed(once.values()))
-        self._records = {target.text: self._records.get(target.text, Record()) for target in self._targets}
-        self._series = {target: series for target, series in self._series.items() if target in self._records}
-        self._resolver.want(target.host for target in self._targets if target.address is None)
+    def _plan(self) -> tuple[list[Target], list[Planned]]:
+        """Say what to probe, and for which target: each by its address, a name by all it has."""
+        owners: list[Target] = []
+        plan: list[Planned] = []
+        for target in self._targets or ():
+            if target.text in self._shy:
+                continue
+            planned = target.address or self._resolver.ask_all(target.host, target.port)
+            places = planned if isinstance(planned, list) else [planned]
+            plan += places
+            owners += [target] * len(places)
+        return owners, plan
 
-    def _plan(self) -> Sequence[Planned]:
-        return [target.address or self._resolver.ask(target.host, target.port) for target in self._targets or ()]
+    def _add_half_open(self, owners: list[Target], plan: list[Planned]) -> None:
+        """Add what has become of targets that are probed half-open, beside the sweep and less often; begins the next round if it is due."""
+        targets = {target.text: target for target in self._targets or () if target.text in self._shy} if self._shy else {}
+        places = {text: self._place(target.address, target) for text, target in targets.items()}
+        ended = self._half_open.run(places, LONGEST_WINDOW if self._host.thorough else 0.0)
+        owners += [targets[text] for text in ended]
+        plan += ended.values()
 
-    def _ask(self, index: int) -> Planned:
-        assert self._targets is not None  # noqa: S101 — set by read(), for mypy
-        target = self._targets[index]
+    def _place(self, planned: Planned, target: Target) -> Planned:
+        return planned if isinstance(planned, Address) else target.address or self._ask(target)
+
+    def _ask(self, target: Target) -> Planned:
         return self._resolver.ask(target.host, target.port)
 
     def _blame(self, outcomes: list[Outcome | None]) -> list[Outcome | None]:
@@ -155,14 +176,22 @@ class Probe(Collector[Reading]):
                 outcomes[index] = outcomes[index]._replace(reason=Reason.LOCAL_RESOURCES, own_fault=True)  # type: ignore[union-attr]
         return outcomes
 
-    def _add(self, outcomes: list[Outcome | None]) -> None:
+    def _add(self, owners: Sequence[Target], plan: Sequence[Planned], outcomes: Sequence[Outcome | None]) -> None:
         """Write the outcomes into the records; what a stopped sweep did not get to stays as it was."""
         at = time.time()
         records = dict(self._records)
-        for target, outcome in zip(self._targets or (), outcomes, strict=True):
-            if outcome is not None:
-                seconds = None if target.address else self._resolver.seconds(target.host)
-                records[target.text] = records[target.text].after(outcome, at, seconds)
+        named: dict[Target, list[tuple[str, Outcome]]] = {}
+        for target, planned, outcome in zip(owners, plan, outcomes, strict=True):
+            if outcome is None:
+                continue
+            if target.address:
+                records[target.text] = records[target.text].after(outcome, at)
+            else:
+                place = planned if isinstance(planned, Address) else self._ask(target)  # a first look-up ended while the sweep was out
+                named.setdefault(target, []).append((str(place.sockaddr[0]) if isinstance(place, Address) else "", outcome))
+        for target, ended in named.items():
+            text, seconds = target.text, self._resolver.seconds(target.host)
+            records[text], self._addresses[text] = after(records[text], self._addresses.get(text, {}), ended, at, seconds)
         self._records = records
 
 

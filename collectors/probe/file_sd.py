@@ -8,17 +8,23 @@ from __future__ import annotations
 import json
 import os
 import stat
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
 
 from collectors.model import BadInput
 from collectors.probe.targets import parse
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 SUFFIXES = (".json", ".yml", ".yaml")
 LONGEST_FILE = 16 * 1024 * 1024  # bytes: a fleet of 10,000 with a dozen labels each is 5 MB
 MOST_TARGETS = 100_000  # YAML's aliases make long lists out of short files
+
+_decode = msgspec.json.Decoder().decode
 
 
 class Group(NamedTuple):
@@ -30,28 +36,57 @@ class Group(NamedTuple):
 
 def read(path: Path) -> tuple[Group, ...]:
     """Read one file whole; raises BadInput (without the path) for anything that is not a file_sd file."""
-    suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
+    return tuple(each(path, load(path)))
+
+
+def load(path: Path) -> bytes:
+    """Read the bytes of a regular file of a sane size: a FIFO must not hang us, a device must not fill us. Raises BadInput."""
+    if path.suffix.lower() not in SUFFIXES:
         msg = f"its name must end in {', '.join(SUFFIXES)}"
         raise BadInput(msg)
-    text = _text(path)
-    return groups(_json(text) if suffix == ".json" else _yaml(text))
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+        with open(descriptor, "rb") as file:  # noqa: PTH123 — Path.open would wait for a FIFO's writer
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise BadInput("is not a regular file")
+            data = file.read(LONGEST_FILE + 1)
+    except OSError as error:
+        raise BadInput(error.strerror or str(error)) from None
+    if len(data) > LONGEST_FILE:
+        msg = f"is longer than {LONGEST_FILE} bytes"
+        raise BadInput(msg)
+    if not data.strip():
+        raise BadInput("is empty; no targets at all are written []")
+    return data
 
 
-def groups(document: Any) -> tuple[Group, ...]:  # noqa: ANN401 — whatever JSON or YAML can hold
+def each(path: Path, data: bytes) -> Iterator[Group]:
+    """Give a file's groups one by one, so that a long list is never in memory whole; raises BadInput, also half-way through."""
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        msg = f"is not UTF-8 at byte {error.start}"
+        raise BadInput(msg) from None
+    if path.suffix.lower() != ".json":
+        return groups(_yaml(text))
+    del text
+    return groups(_json(data))
+
+
+def groups(document: Any) -> Iterator[Group]:  # noqa: ANN401 — whatever JSON or YAML can hold
     """Check a parsed document; raises BadInput, which names the group and what is wrong with it."""
-    if not isinstance(document, list):
+    if not isinstance(document, list | Generator):
         msg = f"a list of groups is expected, not {_kind(document)}"
         raise BadInput(msg)
-    found, left = [], MOST_TARGETS
+    left = MOST_TARGETS
     for number, group in enumerate(document, 1):
         try:
-            found.append(_group(group, left))
+            found = _group(group, left)
         except BadInput as bad:
             msg = f"group {number}: {bad}"
             raise BadInput(msg) from None
-        left -= len(found[-1].targets)
-    return tuple(found)
+        left -= len(found.targets)
+        yield found
 
 
 def _group(group: Any, left: int) -> Group:  # noqa: ANN401
@@ -75,30 +110,26 @@ def _group(group: Any, left: int) -> Group:  # noqa: ANN401
     return Group(tuple(targets), labels)
 
 
-def _text(path: Path) -> str:
-    """Read a regular file of a sane size: a FIFO must not hang us, a device must not fill us."""
+def _json(data: bytes) -> Any:  # noqa: ANN401
+    """Parse a list's items one at a time; what msgspec does not take is read again by json, which names line and column."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
-        with open(descriptor, "rb") as file:  # noqa: PTH123 — Path.open would wait for a FIFO's writer
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise BadInput("is not a regular file")
-            data = file.read(LONGEST_FILE + 1)
-        if len(data) > LONGEST_FILE:
-            msg = f"is longer than {LONGEST_FILE} bytes"
-            raise BadInput(msg)
-        if not data.strip():
-            raise BadInput("is empty; no targets at all are written []")
-        return data.decode()
-    except OSError as error:
-        raise BadInput(error.strerror or str(error)) from None
-    except UnicodeDecodeError as error:
-        msg = f"is not UTF-8 at byte {error.start}"
-        raise BadInput(msg) from None
+        items = msgspec.json.decode(data, type=list[msgspec.Raw])
+    except (msgspec.MsgspecError, RecursionError):
+        return _whole(data)
+    return (_item(item, data) for item in items)
 
 
-def _json(text: str) -> Any:  # noqa: ANN401
+def _item(item: msgspec.Raw, data: bytes) -> Any:  # noqa: ANN401
     try:
-        return json.loads(text)
+        return _decode(item)
+    except (msgspec.MsgspecError, RecursionError):
+        _whole(data)
+        return json.loads(bytes(item))
+
+
+def _whole(data: bytes) -> Any:  # noqa: ANN401
+    try:
+        return json.loads(data.decode())
     except json.JSONDecodeError as error:
         msg = f"is not JSON: line {error.lineno} column {error.colno}: {error.msg}"
         raise BadInput(msg) from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import time
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from collectors.probe.reasons import LABELS, Outcome, Reason
 from collectors.probe.record import WINDOW
 
 if TYPE_CHECKING:
+    from collectors.probe.diagnosis import Diagnosis
     from collectors.probe.record import Record
 
 CHECK = "tcp_probe"
@@ -45,11 +47,18 @@ _OWN_MENDS = {
 }
 
 
-def judge(target: str, record: Record, failures_until_critical: int) -> Verdict:
-    """Say how a target is: failing, held up by this host itself, losing SYNs, or healthy."""
-    last = record.last
-    if last is None:
+def judge(target: str, record: Record, failures_until_critical: int, diagnosis: Diagnosis | None = None) -> Verdict:
+    """Say how a target is: failing, held up by this host itself, losing SYNs, or healthy; and why, where that was found out."""
+    if record.last is None:
         return waiting(target)
+    verdict = _judge(target, record, record.last, failures_until_critical)
+    if diagnosis is None or verdict.level is Level.HEALTHY:
+        return verdict
+    evidence = {**verdict.evidence, "diagnosis": dict(diagnosis.evidence)}
+    return replace(verdict, message=f"{verdict.message}: {diagnosis.line}", evidence=evidence)
+
+
+def _judge(target: str, record: Record, last: Outcome, failures_until_critical: int) -> Verdict:
     if last.own_fault:
         return _own_fault(target, record, last)
     if record.in_a_row:

@@ -91,6 +91,10 @@ class Record(NamedTuple):
                 found[label] = found.get(label, 0) + 1
         return found
 
+    def newest(self, count: int) -> list[Reason]:
+        """Give the ends of the newest sweeps, the newest last."""
+        return [Reason(byte & _REASON) for byte in self.window[-count:]]
+
     def lost(self) -> int:
         """Count the SYNs of the window's successful connects that had to be sent again."""
         return sum(byte >> _RETRANSMIT_SHIFT for byte in self.window if _is_lossy(byte))

@@ -7,48 +7,80 @@ import logging
 import random
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from collectors.probe.lookup import Answer, look_up
 from collectors.probe.reasons import Outcome, Reason
+from collectors.probe.targets import Address
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from collectors.probe.targets import Address
 
 THREADS = 16  # only as many as hanging look-ups make necessary
 FOR_TROUBLED = 4  # of them, so that names known to hang never take the last thread
 IDLE = 2  # stay
 REFRESH = 60.0  # seconds from an answer to the next look-up
 RETRY = 5.0  # and from a failure
+MOST_PROBED = 8  # addresses of one name; the answer may hold hundreds
 SLOW = 0.1  # a look-up that waits this long for a thread gets one more
+
+LOOKUP_FAILURES = (Reason.DNS_NOT_FOUND, Reason.DNS_TIMEOUT, Reason.DNS_ERROR, Reason.LOCAL_RESOURCES)
 
 _NO_THREAD = Outcome(Reason.DNS_TIMEOUT, own_fault=True, error=errno.EAGAIN)  # nothing was asked yet: not the target's fault
 
 log = logging.getLogger(__name__)
 
 
-class _Name:
-    """One name: its last answer, the address in use, and where its look-up stands (times are monotonic seconds)."""
+class Lookups(NamedTuple):
+    """What became of a name's look-ups: how many there were and failed, by reason (in the order of LOOKUP_FAILURES).
 
-    __slots__ = ("answer", "asked", "chosen", "due", "host", "running", "troubled")
+    `addresses` is how many the last good one gave, `changes` how often they were others than before.
+    """
+
+    made: int = 0
+    failures: tuple[int, ...] = (0,) * len(LOOKUP_FAILURES)
+    addresses: int = 0
+    changes: int = 0
+
+
+class _Name:
+    """One name: its last answer, the addresses in use, and where its look-up stands (times are monotonic seconds)."""
+
+    __slots__ = ("answer", "asked", "due", "host", "lookups", "probed", "running", "seen", "troubled")
 
     def __init__(self, host: str, now: float) -> None:
         self.host = host
         self.answer: Answer | None = None
-        self.chosen: Address | None = None
+        self.probed: tuple[Address, ...] = ()
+        self.lookups = Lookups()
+        self.seen = 0
         self.due = self.asked = now
         self.running = self.troubled = False
 
     def settle(self, answer: Answer, now: float) -> None:
-        """Take an answer in. An address that is still among them is kept: round-robin answers must not make the target flap."""
+        """Take an answer in. Addresses that are still among them are kept: round-robin answers must not make the target flap."""
         self.troubled = bool(answer.failure)
         self.due = now + (RETRY if answer.failure else REFRESH * random.uniform(0.9, 1.0))  # noqa: S311 — spreads load, no secret
-        if not answer.failure and self.chosen not in answer.addresses:
-            self.chosen = answer.addresses[0]
+        self._count(answer)
+        if not answer.failure:
+            found = dict.fromkeys(answer.addresses)
+            kept = {address: None for address in self.probed if address in found}
+            self.probed = tuple(kept | found)[:MOST_PROBED]
         self.answer = answer.bounded()
         self.running = False  # last, since the sweep reads without the lock
+
+    def _count(self, answer: Answer) -> None:
+        made, failures, addresses, changes = self.lookups
+        if answer.failure:
+            index = LOOKUP_FAILURES.index(answer.failure.reason)
+            failures = (*failures[:index], failures[index] + 1, *failures[index + 1 :])
+        else:
+            seen = hash(frozenset(answer.addresses))  # all of them, in any order, without remembering them
+            if self.seen and seen != self.seen:
+                changes += 1
+                log.info("%s has other addresses: %s", self.host, ", ".join(str(a.sockaddr[0]) for a in answer.addresses[:MOST_PROBED]))
+            self.seen, addresses = seen, len(answer.addresses)
+        self.lookups = Lookups(made + 1, failures, addresses, changes)
 
 
 class Resolver:
@@ -70,7 +102,12 @@ class Resolver:
         self._grow()
 
     def ask(self, host: str, port: int) -> Address | Outcome | None:
-        """Say where a name is now, or why that is not known; None while its first look-up is young."""
+        """Say where a name is now, or why that is not known; None while its first look-up is young. One address, and always the same."""
+        planned = self.ask_all(host, port)
+        return planned[0] if isinstance(planned, list) else planned
+
+    def ask_all(self, host: str, port: int) -> list[Address] | Outcome | None:
+        """Say the same with all its addresses, up to MOST_PROBED."""
         name = self._names[host]
         now = time.monotonic()
         waited = now - name.asked
@@ -83,7 +120,11 @@ class Resolver:
             return _NO_THREAD if waited > self._deadline and not name.running else None
         if name.answer.failure:
             return name.answer.failure
-        return name.chosen and name.chosen._replace(sockaddr=(name.chosen.sockaddr[0], port, *name.chosen.sockaddr[2:]))
+        return [Address(family, (sockaddr[0], port, *sockaddr[2:])) for family, sockaddr in name.probed]
+
+    def lookups(self, host: str) -> Lookups:
+        """Say what became of a name's look-ups so far."""
+        return self._names[host].lookups
 
     def seconds(self, host: str) -> float | None:
         """Say how long the last look-up took; for one that hangs, how long it has taken so far."""

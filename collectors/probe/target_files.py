@@ -5,41 +5,46 @@ from __future__ import annotations
 import glob
 import logging
 import os
+from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from collectors.model import BadInput
 from collectors.probe import file_sd
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 MOST_FILES = 1000
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
 
-class _File:
-    """One file: what it looked like when it was read last, and the groups it gave when it was last in order."""
+class _File(Generic[T]):
+    """One file: what it looked like when it was read last, and what was kept of it when it was last in order."""
 
-    __slots__ = ("groups", "seen", "valid")
+    __slots__ = ("digest", "kept", "seen", "valid")
 
     def __init__(self) -> None:
         self.seen: tuple[int, int, int] | None = None
-        self.groups: tuple[file_sd.Group, ...] = ()
+        self.digest = b""
+        self.kept: T | None = None
         self.valid = False
 
 
-class TargetFiles:
-    """What the patterns find, and what is in it."""
+class TargetFiles(Generic[T]):
+    """What the patterns find, and what is in it; `keep` makes of a file's groups what is worth remembering."""
 
-    def __init__(self, patterns: Sequence[str]) -> None:
+    def __init__(self, patterns: Sequence[str], keep: Callable[[Iterator[file_sd.Group]], T]) -> None:
         self._patterns = patterns
-        self._files: dict[str, _File] = {}
+        self._keep = keep
+        self._files: dict[str, _File[T]] = {}
 
     def refresh(self) -> bool:
-        """Look for changed files and read those; True when the groups may have changed. A broken file keeps its old groups."""
+        """Look for changed files and read those; True when what is kept may have changed. A broken file keeps what it had."""
         found = list(matches(self._patterns))
         gone = self._files.keys() - set(found)
         for path in gone:
@@ -47,10 +52,11 @@ class TargetFiles:
         changed = [self._look(path) for path in found]
         return any(changed) or bool(gone)
 
-    def groups(self) -> Iterator[file_sd.Group]:
-        """Give the groups of all files, in the order of the patterns and the files' names."""
+    def kept(self) -> Iterator[T]:
+        """Give what was kept of each file, in the order of the patterns and the files' names."""
         for file in self._files.values():
-            yield from file.groups
+            if file.kept is not None:
+                yield file.kept
 
     def valid(self) -> dict[str, bool]:
         """Say of each file by its path whether it was in order when it was read last."""
@@ -64,16 +70,26 @@ class TargetFiles:
         knew = file.seen is not None
         file.seen = seen
         try:
-            file.groups = file_sd.read(Path(path))
+            changed = self._read(Path(path), file)
         except BadInput as bad:
             if seen == _NOWHERE:
-                file.groups = ()  # removed on purpose: its targets go with it
-            log.warning("target file %s: %s%s", path, bad, "; its old targets stay" if file.groups else "")
+                file.kept = None  # removed on purpose: its targets go with it
+            log.warning("target file %s: %s%s", path, bad, "; its old targets stay" if file.kept else "")
             file.valid = False
             return seen == _NOWHERE
         if knew and not file.valid:
             log.info("target file %s is in order again", path)
         file.valid = True
+        return changed
+
+    def _read(self, path: Path, file: _File[T]) -> bool:
+        """Read a file; one that was only written again as it was is not parsed again."""
+        data = file_sd.load(path)
+        digest = blake2b(data, digest_size=16).digest()
+        if file.kept is not None and digest == file.digest:
+            return False
+        file.kept = self._keep(file_sd.each(path, data))
+        file.digest = digest
         return True
 
 

@@ -26,6 +26,15 @@ def test_what_was_saved_is_loaded_by_the_next_daemon(folder: Path) -> None:
     assert StateDirectory(folder).slot("logs").load() == {"offset": 7, "name": "ü"}
 
 
+@pytest.mark.fault(6)
+@pytest.mark.parametrize("name", [b"eth\xff", b"\xed\xb3\xbf", 'a"\u2028\0\n'.encode()])
+def test_names_that_are_no_utf_8_are_saved_and_loaded(folder: Path, name: bytes) -> None:
+    value = {os.fsdecode(name): [os.fsdecode(name), 1, None]}
+    first = StateDirectory(folder)
+    assert first.save("nic.json", value)
+    assert first.load("nic.json") == value
+
+
 def test_nothing_saved_is_nothing_loaded(folder: Path) -> None:
     assert StateDirectory(folder).slot("logs").load() is None
 

@@ -54,7 +54,8 @@ def test_without_any_capability_nothing_is_broken(service: Service, prometheus: 
     assert {status[name] for name in ("CapEff", "CapPrm", "CapBnd", "CapAmb")} == {"0000000000000000"}
     prometheus.wait_for("min(vitald_probe_attempts_total) >= 2")
     assert prometheus.query("vitald_collector_success == 0") == {}
-    assert not [e for e in service.journal(since) if int(e["PRIORITY"]) <= 3]
+    broken = [e for e in service.journal(since) if int(e["PRIORITY"]) <= 3 and "tcp_probe" not in str(e["MESSAGE"])]
+    assert broken == []  # that the refused target is critical, which comes a moment later, is news of the target
 
 
 def test_it_runs_as_its_own_user_with_one_capability_and_two_groups(service: Service) -> None:
@@ -64,7 +65,8 @@ def test_it_runs_as_its_own_user_with_one_capability_and_two_groups(service: Ser
     status = _status(service.pid())
     assert status["Uid"].split() == [number("passwd", "vitald")] * 4
     assert set(status["Groups"].split()) == {number("group", name) for name in ("vitald", "systemd-journal", "adm")}
-    assert int(status["CapEff"], 16) == int(status["CapBnd"], 16) == NET_RAW
+    assert int(status["CapPrm"], 16) == int(status["CapInh"], 16) == int(status["CapBnd"], 16) == NET_RAW
+    assert int(status["CapEff"], 16) == int(status["CapAmb"], 16) == 0  # the packet child alone has it in effect
     assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
 
 
@@ -112,7 +114,7 @@ def test_where_there_is_one_it_comes_open_and_is_read_without_a_capability(servi
     service.host.run("systemctl", "daemon-reload")
     service.systemctl("restart")
     assert os.stat(f"/proc/{service.pid()}/fd/0").st_rdev == os.makedev(1, 11)  # noqa: PTH116 — through the link
-    assert int(_status(service.pid())["CapEff"], 16) == NET_RAW
+    assert int(_status(service.pid())["CapPrm"], 16) == NET_RAW
     since = service.cursor()
     service.drop_in(NO_CAPABILITY + READ_STDIN)
     line = service.wait_for_line(since, "a record:")

@@ -94,7 +94,7 @@ def test_another_lease_on_the_interface_takes_its_place(lab: Namespace) -> None:
     collector.look()
     lab.run("ip addr add 10.98.0.57/24 dev one valid_lft 3600 preferred_lft 3600")
     lab.run("ip addr del 10.97.0.56/24 dev one")
-    seen = collector.look(now=True)
+    seen = collector.look()
     assert set(seen.verdicts) == {("dhcp_lease", "10.98.0.57")}
 
 
@@ -103,11 +103,22 @@ def test_a_lease_that_becomes_static_or_whose_interface_goes_is_forgotten(lab: N
     collector = lab.collector("dhcp", ALL)
     collector.look()
     give(lab, "forever")
-    assert collector.look(now=True).verdicts == {}
+    assert collector.look().verdicts == {}
     give(lab, 3600)
     assert collector.look(now=True).level("dhcp_lease", "10.97.0.56") == 0
     lab.run("ip link del one")
     assert collector.look(now=True).verdicts == {}
+
+
+@pytest.mark.fault(33)
+def test_an_interface_that_is_renamed_has_lost_nothing(lab: Namespace) -> None:
+    give(lab, 3600)
+    collector = lab.collector("dhcp", ALL)
+    collector.look()
+    lab.run("ip link set one name renamed")
+    seen = collector.look(now=True)
+    assert {subject: found[0] for (_, subject), found in seen.verdicts.items()} == {"10.97.0.56": 0}
+    assert ("dhcp_lease_seconds", "renamed", "10.97.0.56") in seen.metrics
 
 
 def test_a_deprecated_address_counts_down_like_any_other(lab: Namespace) -> None:

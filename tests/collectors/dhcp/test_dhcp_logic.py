@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collectors.dhcp.addresses import Address, _age, parse_address
+from collectors.dhcp.addresses import Address, _age, concerns, parse_address
 from collectors.dhcp.collector import DhcpCollector, DhcpSettings
 from collectors.dhcp.countdown import span, verdicts
 from collectors.dhcp.leasefiles import OnFile, parse_dhclient, parse_keys, read_leasefiles
 from collectors.dhcp.leases import Lease, Leases, dump, follow, restore
 from collectors.model import Host, Level, Unavailable
-from collectors.nic.rtnetlink import messages
+from collectors.rtnetlink import attributes, messages
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 LINKS = {"eth0": 2}
+NAMES = {2: "eth0"}
 
 
-def address(remaining: float | None, age: float = 0.0, name: str = "10.0.0.56") -> Address:
-    return Address("eth0", 2, name, remaining, age)
+def address(valid: float | None, stamp: int = 0, name: str = "10.0.0.56", *, age: float = 0.0, preferred: float | None = None) -> Address:
+    return Address("eth0", 2, name, valid, valid if preferred is None else preferred, age, stamp)
 
 
 def level(lease: Lease, now: float = 0.0, files: dict[str, OnFile] | None = None) -> tuple[Level, str]:
@@ -48,25 +50,70 @@ def test_a_lease_of_no_length_is_critical_and_divides_by_nothing() -> None:
 
 
 def test_renewals_are_counted_by_the_end_moving_away() -> None:
-    known = follow(Leases(), [address(3600.0)], LINKS, 0.0)
-    known = follow(known, [address(1800.0, 1800.0)], LINKS, 1800.0)
+    known = follow(Leases(), [address(3600.0, 100)], LINKS, 0.0)
+    known = follow(known, [address(1800.0, 100, age=1800.0)], LINKS, 1800.0)
     assert known.renewals == {"eth0": 0}
-    known = follow(known, [address(3600.0)], LINKS, 1801.0)
+    known = follow(known, [address(3600.0, 180_200)], LINKS, 1802.0)
     assert known.renewals == {"eth0": 1}
     assert known.leases["eth0", "10.0.0.56"].seconds == 3600.0
 
 
+def test_a_clock_that_runs_apart_from_the_kernels_ticks_is_no_renewal() -> None:
+    """CLOCK_MONOTONIC is slewed by NTP, jiffies are not: over a day of one lease they drift apart by seconds."""
+    known = follow(Leases(), [address(86_400.0, 100)], LINKS, 0.0)
+    known = follow(known, [address(43_205.0, 100, age=43_195.0)], LINKS, 43_200.0)
+    assert known.renewals == {"eth0": 0}
+    lease = known.leases["eth0", "10.0.0.56"]
+    assert (lease.ends, lease.seconds) == (86_405.0, 86_400.0)
+
+
+def test_two_settings_within_one_tick_of_the_kernels_are_a_renewal_all_the_same() -> None:
+    known = follow(Leases(), [address(400.0, 100)], LINKS, 0.0)
+    assert follow(known, [address(3600.0, 100)], LINKS, 0.01).renewals == {"eth0": 1}
+
+
 def test_a_client_that_sets_what_is_left_does_not_shorten_the_lease() -> None:
-    known = follow(Leases(), [address(3600.0)], LINKS, 0.0)
-    known = follow(known, [address(1500.0, 0.0)], LINKS, 2100.0)
+    known = follow(Leases(), [address(3600.0, 100)], LINKS, 0.0)
+    known = follow(known, [address(1500.0, 210_000)], LINKS, 2100.0)
     assert known.leases["eth0", "10.0.0.56"].seconds == 3600.0
     assert known.renewals == {"eth0": 0}
 
 
 def test_a_shorter_lease_at_a_renewal_is_the_lease() -> None:
-    known = follow(Leases(), [address(7200.0)], LINKS, 0.0)
-    known = follow(known, [address(3600.0)], LINKS, 5000.0)
+    known = follow(Leases(), [address(7200.0, 100)], LINKS, 0.0)
+    known = follow(known, [address(3600.0, 500_000)], LINKS, 5000.0)
     assert known.leases["eth0", "10.0.0.56"].seconds == 3600.0
+
+
+def test_a_dhcpv6_lease_that_was_not_renewed_in_its_preferred_lifetime_warns() -> None:
+    """EC2 leases IPv6 addresses for 450 s, preferred for 140 s: at 45 % of the valid lifetime nobody has used it for two minutes."""
+    key = ("eth0", "fd00::56")
+    known = follow(Leases(), [address(450.0, 100, key[1], preferred=140.0)], LINKS, 0.0)
+    assert level(known.leases[key], 139.0)[0] == Level.HEALTHY
+    known = follow(known, [address(300.0, 100, key[1], age=150.0, preferred=0.0)], LINKS, 150.0)
+    assert level(known.leases[key], 150.0) == (
+        Level.WARNING,
+        "renewal missed; address fd00::56 on eth0 is deprecated: no new connection uses it, and it is lost in 5 min",
+    )
+
+
+def test_an_address_that_its_client_set_as_deprecated_is_not_a_missed_renewal() -> None:
+    known = follow(Leases(), [address(450.0, 100, "fd00::56", preferred=0.0)], LINKS, 0.0)
+    assert level(known.leases["eth0", "fd00::56"], 100.0)[0] == Level.HEALTHY
+
+
+def test_the_same_address_on_two_interfaces_is_one_subject_with_the_worse_verdict() -> None:
+    leases = {
+        (name, "10.0.0.56"): Lease(name, at, "10.0.0.56", ends, 3600.0) for at, (name, ends) in enumerate([("a", 3600.0), ("b", 9.0)])
+    }
+    for order in (leases, dict(reversed(leases.items()))):
+        (verdict,) = verdicts(order, {}, 0.0)
+        assert (verdict.level, verdict.evidence["interface"]) == (Level.CRITICAL, "b")
+
+
+def test_the_mend_can_be_pasted_whatever_the_interface_is_called() -> None:
+    (verdict,) = verdicts({("a;reboot", "10.0.0.56"): Lease("a;reboot", 2, "10.0.0.56", 9.0, 3600.0)}, {}, 0.0)
+    assert verdict.mend.endswith("networkctl renew 'a;reboot', nmcli device reapply 'a;reboot', or dhclient -1 -v 'a;reboot'")
 
 
 def test_an_interface_made_anew_has_lost_nothing() -> None:
@@ -90,7 +137,15 @@ def test_the_state_of_another_boot_is_not_this_ones() -> None:
 
 
 @pytest.mark.fault(27)
-@pytest.mark.parametrize("saved", [None, [], {"boot": "a"}, {"boot": "a", "leases": [[1], "x", None], "renewals": {"eth0": -1}}])
+@pytest.mark.parametrize(
+    "saved",
+    [
+        None,
+        [],
+        {"boot": "a"},
+        {"boot": "a", "leases": [[1], "x", None, ["eth0", 2, "10.0.0.56", "soon", 3600, 0, None, None]], "renewals": {"eth0": -1}},
+    ],
+)
 def test_a_state_of_another_making_is_forgotten(saved: Any) -> None:
     assert restore(saved, "a") == Leases()
 
@@ -142,8 +197,46 @@ def test_no_text_upsets_the_lease_readers(text: str) -> None:
 
 @given(st.binary(max_size=200))
 def test_no_bytes_upset_the_netlink_reader(block: bytes) -> None:
-    for _, _, message in messages(block):
-        parse_address(message, 0.0)
+    for _, _, message in [*messages(block), (0, 0, block)]:
+        parse_address(message, NAMES, 0.0)
+        concerns(message, frozenset())
+        attributes(message, 8)
+
+
+def newaddr(valid: int, preferred: int, flags: int = 0, stamp: int = 100, index: int = 2) -> bytes:
+    """Spell an RTM_NEWADDR as inet_fill_ifaddr (net/ipv4/devinet.c) does."""
+    body = struct.pack("=BBBBi", 2, 24, flags, 0, index)
+    for kind, payload in ((2, bytes([10, 0, 0, 56])), (3, b"eth0\0"), (6, struct.pack("=IIII", preferred, valid, 50, stamp))):
+        padded = payload + bytes(-len(payload) % 4)
+        body += struct.pack("=HH", 4 + len(payload), kind) + padded
+    return struct.pack("=IHHII", 16 + len(body), 20, 0, 1, 0) + body
+
+
+@pytest.mark.parametrize(
+    ("valid", "preferred", "expected"),
+    [(0, 0, (0.0, 0.0)), (2**32 - 1, 2**32 - 1, (None, None)), (2**32 - 2, 0, (4294967294.0, 0.0)), (3600, 2**32 - 1, (3600.0, None))],
+)
+def test_lifetimes_from_nothing_to_for_ever_are_read(valid: int, preferred: int, expected: tuple[float | None, float | None]) -> None:
+    read = parse_address(newaddr(valid, preferred), NAMES, 11.0)
+    assert read is not None
+    assert (read.valid, read.preferred, read.age, read.address) == (*expected, 10.0, "10.0.0.56")
+
+
+def test_an_address_in_its_last_second_is_lost_in_0_s() -> None:
+    read = parse_address(newaddr(0, 0), NAMES, 3601.0)
+    assert read is not None
+    known = follow(Leases(), [read], LINKS, 3601.0)
+    assert level(known.leases["eth0", "10.0.0.56"], 3601.0) == (
+        Level.CRITICAL,
+        "renewal and rebinding missed; address 10.0.0.56 on eth0 is lost in 0 s",
+    )
+
+
+def test_events_of_static_addresses_matter_only_where_a_lease_is() -> None:
+    permanent, dynamic = newaddr(2**32 - 1, 2**32 - 1, flags=0x80), newaddr(3600, 3600)
+    assert concerns(dynamic, frozenset())
+    assert not concerns(permanent, frozenset({3}))
+    assert concerns(permanent, frozenset({2}))  # the lease may have become static
 
 
 def test_times_are_said_as_people_say_them() -> None:

@@ -6,9 +6,11 @@ Small ones, since the machine is shared; tests/e2e/test_memory_leaks.py makes gi
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +29,14 @@ if TYPE_CHECKING:
 MIB = 1 << 20
 LEAKER = Path(__file__).with_name("leaker.py")
 HELD_BY_SOCKETS = {"unaccounted", "slab_unreclaimable"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _alone() -> Iterator[None]:
+    """Two of these at a time on one kernel would find each other's leaks."""
+    with (Path(tempfile.gettempdir()) / "vitald-test-memory.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 @contextlib.contextmanager
@@ -73,11 +83,14 @@ def look(collector: KernelMemory) -> Reading:
     ],
 )
 def test_a_leak_is_named_with_its_area_and_its_holder(kind: str, megabytes: int, areas: set[str], words: str) -> None:
-    with watching() as collector:
-        collector.read()
-        with leaking(kind, megabytes) as pid:
-            reading = look(collector)
-            who = culprit(reading)
+    for _ in range(3):  # all of one kernel's programs share its counters: another's growth at this moment is not ours
+        with watching() as collector:
+            collector.read()
+            with leaking(kind, megabytes) as pid:
+                reading = look(collector)
+                who = culprit(reading)
+        if next(iter(grown(reading))) in areas:
+            break
     assert next(iter(grown(reading))) in areas, grown(reading)
     assert words in who, who
     assert f"pid {pid}" in who, who
@@ -179,5 +192,5 @@ def test_an_ordinary_leak_is_the_processes_own(tmp_path: Path) -> None:
             leaker.kill()
     collector.close()
     assert process.level >= Level.WARNING, process
-    assert f"pid {leaker.pid}" in process.message
+    assert any(own.growth.sure for own in reading.processes if own.process.pid == leaker.pid), reading.processes
     assert kernel.level is Level.HEALTHY, kernel

@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -60,7 +61,8 @@ class Lab:
 
     def sweep(self, *targets: str, sweeps: int = 1, every: str = "2s", timeout: str = "1300ms", **more: Any) -> list[dict[str, Any]]:
         """Run the collector on `near`: for each sweep, what it says of each target."""
-        order = {"settings": {"targets": targets, "every": every, "timeout": timeout}, "sweeps": sweeps, **more}
+        settings = {"targets": targets, "every": every, "timeout": timeout, **more.pop("settings", {})}
+        order = {"settings": settings, "sweeps": sweeps, **more}
         said = self.inside(self.near, sys.executable, str(HERE / "sweeps.py"), json.dumps(order))
         return [json.loads(line) for line in said.splitlines()]
 
@@ -104,3 +106,16 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
         yield two
     finally:
         two.close()
+
+
+@pytest.fixture
+def up() -> Iterator[str]:
+    with socket.create_server(("127.0.0.1", 0), backlog=1024) as server:
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.fixture
+def up_everywhere() -> Iterator[str]:
+    """Listen on every address of loopback: each 127.x.y.z is a host of its own."""
+    with socket.create_server(("0.0.0.0", 0), backlog=1024) as server:
+        yield f"127.0.0.1:{server.getsockname()[1]}"

@@ -19,8 +19,9 @@ import msgspec
 
 from collectors.model import Host
 from collectors.probe import resolver
-from collectors.probe.collector import Probe, ProbeSettings
+from collectors.probe.collector import Probe
 from collectors.probe.reasons import FAILURES, LABELS, Outcome, Reason
+from collectors.probe.settings import ProbeSettings
 from collectors.settings import decode_hook
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def main(order: dict[str, Any]) -> None:
 
         fill()
     resolver.REFRESH = order.get("refresh", resolver.REFRESH)
-    probe = Probe(msgspec.convert(order["settings"], ProbeSettings, dec_hook=decode_hook), Host())
+    probe = Probe(msgspec.convert(order["settings"], ProbeSettings, dec_hook=decode_hook), Host(thorough=order.get("thorough", False)))
     for number in range(order["sweeps"]):
         if number and (hosts := order.get("hosts", ())):
             Path(order["hosts_file"]).write_text(hosts[min(number, len(hosts)) - 1])
@@ -63,6 +64,7 @@ def say(record: Record, verdict: Verdict) -> dict[str, Any]:
         "level": int(verdict.level),
         "message": verdict.message,
         "dns": record.dns_seconds,
+        "diagnosis": verdict.evidence.get("diagnosis"),
     }
 
 

@@ -79,3 +79,15 @@ def test_500_addresses_in_changing_order_do_not_flap_and_a_peer_that_moved_is_fo
     assert [seen["mover.test:80"]["address"] for seen in (first, second)] == ["10.77.1.2", "10.80.9.9"]
     assert second["mover.test:80"]["reason"] == "answered"
     assert third["mover.test:80"]["reason"] == "dns_not_found"
+
+
+@pytest.mark.fault(42)
+def test_every_address_of_a_name_is_probed_and_the_one_that_is_dead_is_named(lab: Lab) -> None:
+    serve_names(lab, "10.77.1.2 db.test\n10.77.1.3 db.test\n10.77.1.4 db.test\n")
+    for own in ("3", "4"):
+        lab.ip("-n", lab.far, "addr", "add", f"10.77.1.{own}/24", "dev", "wire")
+    lab.nft(lab.far, "table inet dead {\n chain i { type filter hook input priority 0;\n ip daddr 10.77.1.3 tcp dport 80 drop\n }\n}\n")
+    lab.serve(lab.far, "80")
+    *_, last = lab.sweep("db.test:80", sweeps=3, every="1s", timeout="300ms")
+    assert last["db.test:80"]["message"].startswith("10.77.1.3: timed out")
+    assert last["db.test:80"]["message"].endswith("2 of its 3 addresses answer")

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 GOOD = '[{"targets": ["10.0.0.5:22", "db1.internal:5432"], "labels": {"zone": "a"}}]'
 
 
-def found(files: TargetFiles) -> list[str]:
-    return [target for group in files.groups() for target in group.targets]
+def found(files: TargetFiles[tuple[Group, ...]]) -> list[str]:
+    return [target for groups in files.kept() for group in groups for target in group.targets]
 
 
 def test_json_and_yaml_say_the_same(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_a_fifo_a_folder_and_a_device_do_not_hang(tmp_path: Path) -> None:
 def test_a_changed_file_is_read_again_and_an_unchanged_one_is_not(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_text(GOOD)
-    files = TargetFiles([f"{tmp_path}/*.json"])
+    files = TargetFiles([f"{tmp_path}/*.json"], tuple)
     assert files.refresh()
     assert not files.refresh()
     replaced = tmp_path / "new"
@@ -104,7 +104,7 @@ def test_a_broken_file_keeps_its_old_targets_is_seen_and_logged_once(tmp_path: P
     path, other = tmp_path / "a.json", tmp_path / "b.json"
     path.write_text(GOOD)
     other.write_text('[{"targets": ["c:3"]}]')
-    files = TargetFiles([f"{tmp_path}/*.json"])
+    files = TargetFiles([f"{tmp_path}/*.json"], tuple)
     files.refresh()
     path.write_text(GOOD[:50])
     caplog.set_level(logging.INFO)
@@ -126,7 +126,7 @@ def test_a_removed_file_takes_its_targets_along(tmp_path: Path) -> None:
     path, plain = tmp_path / "a.json", tmp_path / "plain.yml"
     path.write_text(GOOD)
     plain.write_text("- targets: ['c:3']\n")
-    files = TargetFiles([f"{tmp_path}/*.json", str(plain)])
+    files = TargetFiles([f"{tmp_path}/*.json", str(plain)], tuple)
     files.refresh()
     path.unlink()
     assert files.refresh()
@@ -164,7 +164,7 @@ values = st.recursive(
 @given(values)
 def test_any_document_is_read_or_refused(document: Any) -> None:
     try:
-        groups = file_sd.groups(document)
+        groups = tuple(file_sd.groups(document))
     except BadInput:
         return
     assert all(isinstance(target, str) for group in groups for target in group.targets)

@@ -1,0 +1,86 @@
+"""The DHCP countdown: how soon a lost address is on /metrics, what a tick costs, and what our rtnetlink costs beside pyroute2."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.figures import ratio, seconds
+from bench.nic import ip, namespace
+from bench.program import BenchError
+from bench.results import Row
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ISSUE = 4
+ADDRESSES = 1000
+_ENVIRONMENT = {**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"}
+_IMPORT = """
+import asyncio, concurrent.futures, email, http.server, json, logging, multiprocessing, re, socket, ssl, urllib.request
+def rss():
+    return int(re.search(r"^Rss:\\s+(\\d+)", open("/proc/self/smaps_rollup").read(), re.M)[1]) * 1024
+before = rss()
+import {}
+print(rss() - before)
+"""
+
+
+def measure(folder: Path) -> list[Row]:
+    """Run all of it; namespaces need root."""
+    return [*events(folder), *ticks(), *memory()]
+
+
+def events(folder: Path) -> Iterator[Row]:
+    """Time addresses that come, are renewed and go until the daemon's page shows them; the page is asked every 10 ms."""
+    with namespace() as name:
+        said = inside(name, "events", str(folder))
+    for kind, words in (
+        ("lost", "leased address deleted"),
+        ("expired", "leased address expired in the kernel"),
+        ("renewed", "lease renewed"),
+        ("flap", "link flap, down and up at once, both changes counted"),
+    ):
+        worst = max(said[kind])
+        title = f"{words}: until /metrics shows it, worst of {len(said[kind])} (ticks are an hour apart)"
+        yield Row(title, "< 1 s", seconds(worst), "-", "-", worst < 1.0)
+
+
+def ticks() -> Iterator[Row]:
+    """Take full looks at few and at many addresses, and ticks between two looks; the peer is iproute2, which only prints them."""
+    for count in (2, ADDRESSES):
+        with namespace() as name:
+            ip("-netns", name, "link", "add", "one", "type", "veth", "peer", "name", "two")
+            lines = [f"addr add 10.{at // 250}.{at % 250}.1/24 dev one valid_lft 3600 preferred_lft 3600" for at in range(count)]
+            ip("-netns", name, "-batch", "-", text="\n".join(lines) + "\n")
+            said = inside(name, "ticks")
+        peer = f"`ip -json address`: {seconds(said['ip'])}"
+        yield Row(f"CPU of a look at {count} leased addresses", "-", seconds(said["look"]), peer, ratio(said["look"], said["ip"]), None)
+        yield Row(f"CPU of a tick between two looks, {count} leased addresses", "-", seconds(said["tick"]), "-", "-", None)
+
+
+def memory() -> Iterator[Row]:
+    """Import each in a process of its own, on top of what the daemon has already."""
+    ours, whole = imported("collectors.rtnetlink"), imported("pyroute2")
+    peer = f"pyroute2: {whole / 1e6:.1f} MB"
+    yield Row("resident memory of what reads links and addresses", "-", f"{ours / 1e6:.1f} MB", peer, ratio(ours, whole), None)
+
+
+def imported(name: str) -> float:
+    """Give the growth in resident memory, in bytes."""
+    done = subprocess.run([sys.executable, "-c", _IMPORT.format(name)], check=True, capture_output=True, text=True)
+    return float(done.stdout)
+
+
+def inside(name: str, *words: str) -> Any:  # noqa: ANN401 — whatever it printed as JSON
+    """Run `bench.dhcp_inside` in a namespace."""
+    argv = ["ip", "netns", "exec", name, sys.executable, "-m", "bench.dhcp_inside", *words]
+    done = subprocess.run(argv, check=False, capture_output=True, text=True, env=_ENVIRONMENT, cwd=Path(__file__).parents[1])
+    if done.returncode:
+        msg = f"{words[0]}: {done.stderr[-500:]}"
+        raise BenchError(msg)
+    return json.loads(done.stdout)

@@ -1,0 +1,113 @@
+"""What `bench.dhcp` runs inside a network namespace of its own: `python -m bench.dhcp_inside ticks | events FOLDER`. Prints JSON."""
+
+from __future__ import annotations
+
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench import peers
+from collectors.dhcp.collector import DhcpCollector, DhcpSettings
+from collectors.model import Host
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROUNDS = 10
+_ADDRESS = "10.97.0.56/24 dev one"
+_HEALTH = 'vitald_health{check="dhcp_lease",subject="10.97.0.56"}'
+
+
+def ticks() -> dict[str, float]:
+    """Take full looks, and ticks between two; CPU seconds of each (median), and of iproute2 printing the same table."""
+    collector, looks, theirs = DhcpCollector(DhcpSettings(ignore=("lo",)), Host()), [], []
+    for _ in range(ROUNDS):
+        began = time.thread_time()
+        collector.look_again()
+        tick(collector)
+        looks.append(time.thread_time() - began)
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run(["ip", "-json", "address"], check=True, capture_output=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        theirs.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    began = time.thread_time()
+    for _ in range(100):
+        tick(collector)
+    between = (time.thread_time() - began) / 100
+    collector.close()
+    return {"look": statistics.median(looks), "tick": between, "ip": statistics.median(theirs)}
+
+
+def tick(collector: DhcpCollector) -> None:
+    """Go the house's way."""
+    reading = collector.read()
+    list(collector.judge([reading]))
+    list(collector.measure(reading))
+
+
+def events(folder: Path) -> dict[str, list[float]]:
+    """Make events beside a running daemon, and time each until its page says so: seconds."""
+    run("ip link set lo up", "ip link add one type veth peer name two", "ip link set one up", "ip link set two up")
+    settings = '[dhcp]\nevery = "1h"\nignore = ["lo"]\n[nic]\nevery = "1h"\nignore = ["lo"]\n'
+    flags = ("--collector.disable-defaults", "--collector.dhcp", "--collector.nic")
+    found: dict[str, list[float]] = {"lost": [], "expired": [], "renewed": [], "flap": []}
+    with peers.vitald(folder, settings, *flags) as daemon:
+
+        def shows(words: str) -> Callable[[], bool]:
+            return lambda: any(line.startswith(words) for line in daemon.series())
+
+        def grows(metric: str, by: float) -> Callable[[], bool]:
+            goal = daemon.total(metric) + by
+            return lambda: daemon.total(metric) >= goal
+
+        wait(shows('vitald_nic_carrier{interface="one"} 1'))
+        for _ in range(ROUNDS):
+            give(3600)
+            wait(shows(f"{_HEALTH} 0"))
+            renewed = grows("vitald_dhcp_renewals_total", 1)
+            give(7200)
+            found["renewed"].append(wait(renewed))
+            run(f"ip address del {_ADDRESS}")
+            found["lost"].append(wait(shows(f"{_HEALTH} 2")))
+            flapped = grows("vitald_nic_carrier_changes_total", 4)  # both ends of the wire, down and up
+            run("ip link set two down", "ip link set two up")
+            found["flap"].append(wait(flapped))
+        for _ in range(3):
+            give(3)
+            wait(shows(f"{_HEALTH} 0"))
+            while "10.97.0.56" in run("ip -4 address show dev one"):
+                time.sleep(0.01)
+            found["expired"].append(wait(shows(f"{_HEALTH} 2")))
+    return found
+
+
+def give(seconds: int) -> None:
+    """Set the address as a DHCP client does."""
+    run(f"ip address replace {_ADDRESS} valid_lft {seconds} preferred_lft {seconds}")
+
+
+def run(*commands: str) -> str:
+    """Run commands, one after the other; gives what the last one printed."""
+    said = ""
+    for command in commands:
+        said = subprocess.run(command.split(), check=True, capture_output=True, text=True).stdout
+    return said
+
+
+def wait(right: Callable[[], bool], most: float = 30.0) -> float:
+    """Wait until it is so; gives the seconds that took."""
+    began = time.monotonic()
+    while not right():
+        if time.monotonic() - began > most:
+            return most
+        time.sleep(0.01)
+    return time.monotonic() - began
+
+
+if __name__ == "__main__":
+    print(json.dumps(ticks() if sys.argv[1] == "ticks" else events(Path(sys.argv[2]))))

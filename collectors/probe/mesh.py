@@ -1,0 +1,107 @@
+"""The mesh: a few peers out of a list of the whole fleet, chosen by this agent alone, and kept while the list is broken."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from collectors.probe.own import INSTANCE_ID_LABELS, Own, read_own
+from collectors.probe.rendezvous import choose
+from collectors.probe.target_files import TargetFiles
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from collectors.model import Host
+    from collectors.probe.file_sd import Group
+
+CALM = 30.0  # seconds between two looks at the lists: one that changes every second costs neither CPU nor a flood of new series
+
+log = logging.getLogger(__name__)
+
+
+class Member(NamedTuple):
+    """What is known of a host on a list: its zone ("" if unknown) and the values of the labels that come along."""
+
+    zone: str
+    labels: tuple[str, ...]
+
+
+class Listed(NamedTuple):
+    """What is kept of a file: its members by target, and those whose instance id is this host's."""
+
+    members: dict[str, Member]
+    own: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Whom this agent watches: `peers` with their labels, out of `hosts` on the lists; `own` are its own entries, with their zones."""
+
+    peers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    hosts: int = 0
+    own: Mapping[str, str] = field(default_factory=dict)
+
+
+class Mesh:
+    """The lists, and the peers chosen from them. `labels` are the file_sd labels that come along with each peer."""
+
+    def __init__(self, patterns: Sequence[str], count: int, zone_label: str, labels: Sequence[str], host: Host) -> None:
+        self._files = TargetFiles(patterns, self._keep)
+        self._count = count
+        self._zone_label = zone_label
+        self._labels = labels
+        self._host = host
+        self._own = Own(frozenset(), "", "")
+        self._due = float("-inf")
+        self.choice = Choice()
+
+    def refresh(self, now: float) -> bool:
+        """Look at the lists, at most every CALM seconds of the monotonic time `now`; True when the choice has changed."""
+        if now < self._due:
+            return False
+        self._due = now + CALM
+        own, before = read_own(self._host), self.choice
+        was, self._own = self._own, own
+        if self._files.refresh() or own != was:
+            self._choose()
+        return self.choice != before
+
+    def valid(self) -> Mapping[str, bool]:
+        """Say of each list by its path whether it was in order when it was read last."""
+        return self._files.valid()
+
+    def _choose(self) -> None:
+        """Choose anew. Lists that name nobody at all any more are taken for broken: the peers stay."""
+        members: dict[str, Member] = {}
+        mine: set[str] = set()
+        for listed in self._files.kept():
+            members |= listed.members
+            mine |= listed.own
+        if not members:
+            if self.choice.peers and self.choice.hosts:
+                log.warning("the mesh files name no host any more; the last %d peers stay", len(self.choice.peers))
+            self.choice = Choice(self.choice.peers, 0, self.choice.own)
+            return
+        hosts = {target: target.rpartition(":")[0] for target in members}
+        same = self._own.among(set(hosts.values()))
+        mine |= {target for target, host in hosts.items() if host in same} if same else set()
+        me = min(mine) if mine else self._own.key()
+        chosen = choose(me, ((target, member.zone) for target, member in members.items() if target not in mine), self._count)
+        peers = {target: members[target].labels for target in chosen}
+        self.choice = Choice(peers, len(members), {target: members[target].zone for target in sorted(mine)})
+
+    def _keep(self, groups: Iterator[Group]) -> Listed:
+        """Keep of a list what choosing needs; equal members are one object, since a fleet has few zones and roles."""
+        members: dict[str, Member] = {}
+        own: set[str] = set()
+        known: dict[Member, Member] = {}
+        for targets, labels in groups:
+            member = Member(labels.get(self._zone_label, ""), tuple([labels.get(name, "") for name in self._labels]))
+            member = known.setdefault(member, member)
+            for target in targets:
+                members[target] = member
+            if self._own.instance_id and any(labels.get(name) == self._own.instance_id for name in INSTANCE_ID_LABELS):
+                own.update(targets)
+        return Listed(members, frozenset(own))

@@ -1,0 +1,63 @@
+"""Which peers an agent watches: rendezvous hashing, in proportion to the zones. Pure: no clock, no I/O, nobody is asked.
+
+Highest random weight (Thaler and Ravishankar, "Using name-based mappings to increase hit rates", IEEE/ACM ToN 6(1), 1998): each agent
+ranks all hosts by a hash of its own name and theirs and takes the first k. Every host is so watched by about k agents (binomial), and
+a host that joins or leaves moves only the agents that rank it, or its zone's share, among their k.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from heapq import nlargest
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_BYTES = 8  # of a score: two of 10,000 hosts tie once in 3·10¹¹ agents, and then the name decides
+_UNIT = 1 << 8 * _BYTES
+
+
+def choose(me: str, hosts: Iterable[tuple[str, str]], count: int) -> list[str]:
+    """Pick `count` of the hosts (name, zone) for the agent `me`, which must not be among them; all of them where there are no more.
+
+    Names are unique; the zone is "" where it is not known. The result is sorted, and depends on nothing but the arguments as sets.
+    """
+    own = blake2b(_bytes(me) + b"\0", digest_size=_BYTES)
+    zones: dict[str, list[tuple[bytes, str]]] = {}
+    for name, zone in hosts:
+        score = own.copy()
+        score.update(name.encode("utf-8", "surrogatepass"))
+        scored = (score.digest(), name)
+        if zone in zones:
+            zones[zone].append(scored)
+        else:
+            zones[zone] = [scored]
+    share = shares({zone: len(scored) for zone, scored in zones.items()}, count, _phase(me))
+    return sorted(name for zone, scored in zones.items() for _, name in nlargest(share[zone], scored))
+
+
+def shares(sizes: Mapping[str, int], count: int, phase: float) -> dict[str, int]:
+    """Divide `count` among zones in proportion to their sizes: systematic sampling, where `phase` (0 ≤ phase < 1) rounds.
+
+    Each zone gets its exact share rounded down or up, so often up that the mean over all phases is exact: the load of a host does not
+    depend on how big its zone is. No zone gets more than it has.
+    """
+    total = sum(sizes.values())
+    if count >= total:
+        return dict(sizes)
+    given, before, found = 0, 0, {}
+    for zone in sorted(sizes):
+        before += sizes[zone]
+        upto = min(count, int(before * count / total + phase)) if before < total else count
+        found[zone] = upto - given
+        given = upto
+    return found
+
+
+def _phase(me: str) -> float:
+    return int.from_bytes(blake2b(_bytes(me), digest_size=_BYTES, person=b"phase").digest(), "big") / _UNIT
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")

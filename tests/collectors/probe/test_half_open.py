@@ -1,0 +1,66 @@
+"""`mode = "syn"`: the target's port is probed, and its service never sees a connect."""
+
+from __future__ import annotations
+
+import errno
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from collectors.probe.half_open import outcome
+from collectors.probe.reasons import Reason
+from collectors.probe.shots import Answer
+
+if TYPE_CHECKING:
+    from tests.collectors.probe.conftest import Lab
+
+SHY = {"targets": ["10.77.1.2:80", "[fd77::2]:80", "10.77.1.2:99", "10.77.1.2:1001", "192.0.2.1:80"], "mode": "syn"}
+
+
+def accepted(lab: Lab) -> int:
+    return int(lab.inside(lab.far, "nstat", "-az", "TcpPassiveOpens").split()[-2])
+
+
+@pytest.mark.root
+@pytest.mark.needs("ip", "nft")
+def test_the_service_sees_no_connect(lab: Lab) -> None:
+    lab.nft(lab.far, "table inet t {\n chain c { type filter hook input priority 0;\n tcp dport 1001 drop\n }\n}\n")
+    lab.serve(lab.far, "80", "81")
+    before = accepted(lab)
+    first, second = lab.sweep("10.77.1.2:81", sweeps=2, thorough=True, settings={"groups": [SHY]})
+    assert [said["reason"] for said in first.values()] == ["answered", "answered", "answered", "refused", "timeout", "net_unreachable"]
+    assert first["10.77.1.2:80"]["rtt"] > 0
+    assert first["192.0.2.1:80"]["own_fault"]
+    assert second["10.77.1.2:1001"]["in_a_row"] == 1  # not probed again so soon
+    assert accepted(lab) == before + 2  # both of port 81
+    assert lab.inside(lab.far, "ss", "-Htan", "state", "syn-recv") == ""
+
+
+@pytest.mark.root
+@pytest.mark.fault(13)
+@pytest.mark.needs("ip", "setpriv")
+def test_without_the_capability_it_is_this_hosts_own_fault(lab: Lab) -> None:
+    words = ["setpriv", "--reuid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all", sys.executable]
+    order = {"settings": {"groups": [SHY], "every": "2s", "timeout": "300ms"}, "sweeps": 1, "thorough": True}
+    said = json.loads(lab.inside(lab.near, *words, str(Path(__file__).parent / "sweeps.py"), json.dumps(order)))["10.77.1.2:80"]
+    assert (said["reason"], said["own_fault"], said["in_a_row"], said["level"]) == ("permission", True, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason", "own"),
+    [
+        (Answer(1, "syn_ack", rtt=99, tries=2), Reason.ANSWERED, False),
+        (Answer(1, "unreachable", "10.0.0.1", code=0), Reason.NET_UNREACHABLE, False),
+        (Answer(1, "unreachable", "10.0.0.1", code=1), Reason.HOST_UNREACHABLE, False),
+        (Answer(1, "unreachable", "fd00::1", code=1), Reason.PERMISSION, False),
+        (Answer(1, "local", error=errno.EPERM), Reason.PERMISSION, True),
+        (Answer(1, "silent", tries=2), Reason.TIMEOUT, False),
+    ],
+)
+def test_an_answer_means_what_a_connect_would_have_said(answer: Answer, reason: Reason, own: bool) -> None:  # noqa: FBT001
+    said = outcome(answer, 2.0)
+    assert (said.reason, said.own_fault) == (reason, own)
+    assert said.retransmits == (1 if answer.tries == 2 else 0)

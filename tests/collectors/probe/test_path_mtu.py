@@ -1,0 +1,60 @@
+"""Path MTU over real paths that are narrow in the middle, and a child that does not do what it is for."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.collectors.probe.paths import FAR, FAR6, path
+
+if TYPE_CHECKING:
+    from tests.collectors.probe.conftest import Lab
+
+pytestmark = [pytest.mark.root, pytest.mark.needs("ip", "nft")]
+
+
+def test_a_black_hole_is_found_and_measured_without_any_icmp(tmp_path: Path) -> None:
+    with path(tmp_path, middle=1500) as lab:
+        lab.serve(lab.far, "80")
+        lab.block_icmp()
+        said = lab.search(FAR, FAR6, "10.98.3.2:99")["targets"]
+        for target in said:
+            assert (said[target]["metric"], said[target]["black_hole"], said[target]["level"]) == (1500, True, 2), target
+        assert "packets above 1500 bytes are lost and no ICMP says so" in said[FAR]["message"]
+        assert lab.half_open() == ""
+
+
+@pytest.mark.fault(13)
+def test_without_the_capability_it_is_unavailable_and_says_so(tmp_path: Path) -> None:
+    with path(tmp_path) as lab:
+        script = str(Path(__file__).parent / "searches.py")
+        words = ["setpriv", "--reuid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all"]
+        said = json.loads(lab.inside(lab.near, *words, sys.executable, script, json.dumps({"targets": [FAR]})))
+        assert said["unavailable"].startswith("permission: crafted packets need CAP_NET_RAW")
+
+
+READY = "import os, sys; print('{\"ready\": true}', flush=True); "
+WAIT = "; sys.stdin.read()"
+BAD_CHILDREN = {
+    "import os, signal; os.kill(os.getpid(), signal.SIGKILL)": "was killed by SIGKILL",
+    READY + "os.kill(os.getpid(), 11)": "was killed by SIGSEGV",
+    READY + "import time; time.sleep(60)": "did not answer in time",
+    "import sys; print('all is well', flush=True)" + WAIT: "said what is no answer",
+    READY + 'print(\'{"id": 77, "kind": "syn_ack"}\', flush=True)' + WAIT: "answered shot 77, which is not out",
+    READY + 'print(\'{"id": 1, "kind": "fine"}\', flush=True)' + WAIT: "is no answer: Invalid enum value 'fine'",
+    READY + "print('x' * 100000, flush=True)" + WAIT: "said a line of more than",
+    READY + "os.write(1, bytes(range(256)) + b'\\n')" + WAIT: "is no answer: JSON is malformed",
+    "raise SystemExit(3)": "ended with status 3",
+}
+
+
+@pytest.mark.parametrize(("program", "complaint"), BAD_CHILDREN.items(), ids=BAD_CHILDREN.values())
+def test_a_child_that_fails_costs_the_round_and_nothing_else(lab: Lab, program: str, complaint: str) -> None:
+    order: dict[str, Any] = {"targets": ["10.77.1.2:80"], "command": [sys.executable, "-c", program], "seconds": 1}
+    said = json.loads(lab.inside(lab.near, sys.executable, str(Path(__file__).parent / "searches.py"), json.dumps(order)))
+    assert complaint in said["failure"]
+    assert said["children"] == [""]
