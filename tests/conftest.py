@@ -20,6 +20,8 @@ PACKAGES = {  # program → Debian package, so that a skip says what to install
     "dnsmasq": "dnsmasq-base",
     "promtool": "prometheus",
     "prometheus": "prometheus",
+    "prometheus-alertmanager": "prometheus-alertmanager",
+    "amtool": "prometheus-alertmanager",
     "faketime": "faketime",
     "systemd-nspawn": "systemd-container",
     "systemd-analyze": "systemd",
