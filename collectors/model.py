@@ -144,6 +144,7 @@ class Host:
 
     `listening` are vitald's own bound addresses (`127.0.0.1:19100`), the canary of the probes.
     `thorough`: a person waits for this one look (`vitald check`), so what costs seconds is looked at, too.
+    `cache` is a folder for what can be made again at any time, if there is one.
     """
 
     proc: Path = Path("/proc")
@@ -152,6 +153,7 @@ class Host:
     listening: tuple[str, ...] = ()
     slot: Slot = field(default_factory=NoSlot)
     thorough: bool = False
+    cache: Path | None = None
 
 
 R = TypeVar("R")

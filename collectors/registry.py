@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from collectors.dhcp.collector import DhcpCollector
 from collectors.host.collector import HostInfo
+from collectors.logs.collector import Logs
 from collectors.memory.collector import KernelMemory
 from collectors.nic.collector import NicCollector
 from collectors.probe.collector import Probe
@@ -14,6 +15,6 @@ from collectors.probe.path_mtu import PathMtu
 if TYPE_CHECKING:
     from collectors.model import Collector
 
-_ALL: tuple[type[Collector[Any]], ...] = (HostInfo, Probe, PathMtu, NicCollector, DhcpCollector, KernelMemory)
+_ALL: tuple[type[Collector[Any]], ...] = (HostInfo, Probe, PathMtu, NicCollector, DhcpCollector, Logs, KernelMemory)
 
 COLLECTORS: dict[str, type[Collector[Any]]] = {collector.name: collector for collector in _ALL}

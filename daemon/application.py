@@ -109,7 +109,8 @@ class Application:
 
     def _make(self, name: str, settings: Any) -> Collector[Any]:  # noqa: ANN401 — each collector's own struct
         roots = self._roots
-        host = Host(roots.proc, roots.sys, roots.root, self._exporter.addresses, self._slot(name))
+        cache = self._state.path if self._state else None
+        host = Host(roots.proc, roots.sys, roots.root, self._exporter.addresses, self._slot(name), cache=cache)
         return COLLECTORS[name](settings, host)
 
     def _heartbeat(self) -> None:

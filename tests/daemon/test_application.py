@@ -77,12 +77,17 @@ def test_sigterm_while_starting_reloading_and_hanging_ends_it_within_five_second
 @pytest.mark.fault(32)
 def test_a_hundred_sighups_at_once_leave_it_steady(start: Start) -> None:
     daemon = start().ready()
+    daemon.until(
+        lambda: (daemon.metric('vitald_collector_last_success_timestamp_seconds{collector="logs"}') or 0) > 0
+    )  # its threads are there
     threads = len(list(Path(f"/proc/{daemon.process.pid}/task").iterdir()))
     for _ in range(100):
         daemon.signal(signal.SIGHUP)
     daemon.until(lambda: "settings read again" in daemon.log)
     daemon.until(lambda: daemon.metric("vitald_config_last_reload_successful") == 1)
-    assert len(list(Path(f"/proc/{daemon.process.pid}/task").iterdir())) <= threads + 10  # a worker for each collector that has not had its turn yet
+    assert (
+        len(list(Path(f"/proc/{daemon.process.pid}/task").iterdir())) <= threads + 10
+    )  # a worker for each collector that has not had its turn yet
     assert daemon.metric('vitald_collector_failures_total{collector="probe"}') == 0
     assert daemon.stop()[0] == 0
 

@@ -1,0 +1,1 @@
+"""Logs: what the kernel and the DHCP clients say, counted once."""

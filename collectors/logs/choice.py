@@ -1,0 +1,60 @@
+"""Who is listened to where. Each signature is counted from one source only, so no event can be counted from two. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from collectors.logs.matcher import said_by_program
+from collectors.logs.paths import matches
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from collectors.logs.event import Allow
+    from collectors.logs.header import Header
+    from collectors.logs.packs import Signature
+
+NOWHERE = "nowhere"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """`kernel` is kmsg, journal or nowhere; `programs` is journal, files or nowhere; `files` are the configured paths and globs."""
+
+    kernel: str
+    programs: str
+    files: tuple[str, ...]
+
+
+def choose(*, kmsg: bool, journal: bool, files: Sequence[str]) -> Choice:
+    """Choose by what there is. Files are never asked for the kernel's words: any local user can write a line that begins with `kernel:`."""
+    kernel = "kmsg" if kmsg else "journal" if journal else NOWHERE
+    programs = "journal" if journal else "files" if files else NOWHERE
+    return Choice(kernel, programs, tuple(files))
+
+
+def patterns(choice: Choice, signatures: Sequence[Signature]) -> list[str]:
+    """Give the paths and globs that must be followed for somebody's words: those of users' signatures, and the common ones where needed."""
+    wanted: dict[str, None] = {}
+    for signature in signatures:
+        if signature.files:
+            wanted.update(dict.fromkeys(signature.files))
+        elif choice.programs == "files" or signature.source.anybody:
+            wanted.update(dict.fromkeys(choice.files))
+    return list(wanted)
+
+
+def rule(choice: Choice, signatures: Sequence[Signature], path: str) -> Allow:
+    """Give what may be counted in a file: signatures that name it, and in the common files those of anybody and of programs."""
+    common = matches(path, choice.files)
+    allowed = {
+        signature.id
+        for signature in signatures
+        if (matches(path, signature.files) if signature.files else common and (choice.programs == "files" or signature.source.anybody))
+    }
+
+    def allow(signature: Signature, header: Header) -> bool:
+        return signature.id in allowed and said_by_program(signature, header)
+
+    return allow

@@ -1,0 +1,129 @@
+"""What the host's logs say: every fault that a signature knows, counted once, and what is going on now."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from collectors.logs import metrics, moment, packs
+from collectors.logs.judge import judge
+from collectors.logs.packs_in_use import PacksInUse
+from collectors.logs.panels import panels
+from collectors.logs.poller import Poller
+from collectors.logs.reading import Reading
+from collectors.logs.recorder import Recorder
+from collectors.logs.settings import LogSettings
+from collectors.model import Collector, Metric, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from collectors.model import Host, Verdict
+    from collectors.panel import Panel
+    from collectors.settings import Settings
+
+
+class Logs(Collector[Reading]):
+    """Follows the kernel's log, the journal and files."""
+
+    name = "logs"
+    Settings: ClassVar[type[Settings]] = LogSettings
+
+    def __init__(self, settings: LogSettings, host: Host) -> None:
+        self._settings = settings
+        self._host = host
+        self._packs = PacksInUse(settings.signature_dirs, host.cache)
+        self._series = metrics.Series()
+        self._poller = Poller()
+        self._recorder: Recorder | None = None
+        self._lock = threading.Lock()
+        self._closing = False
+
+    def read(self) -> Reading:
+        """Read what is new everywhere; what was counted is on disk before anybody hears of it."""
+        with self._lock:
+            if self._closing:
+                raise Unavailable("unconfigured", "the daemon is stopping")
+            self._poller.drain()
+            if self._packs.refresh() and self._recorder is not None:
+                self._recorder.close()
+                self._recorder = None
+            if self._recorder is None:
+                self._recorder = Recorder(self._settings, self._host, self._packs.packs.signatures, self._packs.matcher)
+                self._recorder.first_look(lambda: self._closing)
+            else:
+                self._recorder.look()
+            self._recorder.keep()
+            files = self._recorder.sources.files
+            self._poller.watch(files.paths if files else ())
+            return self._reading(self._recorder)
+
+    def _reading(self, recorder: Recorder) -> Reading:
+        now = moment.now()
+        sources = recorder.sources
+        zeros = {(source, reason): 0 for source, reasons in sources.reasons() for reason in reasons}
+        return Reading(
+            up=now.up,
+            events=dict(recorder.tally.events),
+            seen=dict(recorder.tally.seen),
+            faults=recorder.tally.faults(now),
+            traffic=tuple(sources.traffic()),
+            lost={**zeros, **recorder.lost},
+            choice=sources.choice,
+            troubles=dict(sources.troubles),
+            restarts=sources.journal.restarts if sources.journal else None,
+            packs_valid=self._packs.valid,
+        )
+
+    def judge(self, readings: Sequence[Reading]) -> Iterator[Verdict]:
+        """Give one verdict a family."""
+        reading = readings[-1]
+        yield from judge(reading.faults, self._packs.packs.by_id, reading.up)
+
+    def show(self, readings: Sequence[Reading]) -> Iterator[Panel]:
+        """Show where is read, how much, and what was lost."""
+        yield from panels(readings[-1])
+
+    def measure(self, reading: Reading) -> Iterator[Metric]:
+        """Give every signature's count, and what became of every source."""
+        metric = self._series.metric
+        for name, count in reading.events.items():
+            yield metric(metrics.EVENTS, count, name)
+        for name, at in reading.seen.items():
+            yield metric(metrics.LAST, at, name)
+        for traffic in reading.traffic:
+            yield from self._series.traffic(traffic)
+        for (source, reason), count in reading.lost.items():
+            yield metric(metrics.LOST, count, source, reason)
+        for speaker, source in (("kernel", reading.choice.kernel), ("programs", reading.choice.programs)):
+            yield metric(metrics.READS, 1, source, speaker)
+        for source in ("kmsg", "journal"):
+            trouble = reading.troubles.get(source)
+            yield metric(metrics.AVAILABLE, trouble is None, source, trouble.reason if trouble else "")
+        if reading.restarts is not None:
+            yield metric(metrics.RESTARTS, reading.restarts)
+        yield metric(metrics.PACKS_VALID, reading.packs_valid)
+
+    def wakes(self) -> Iterable[int]:
+        """Give the kernel's log, journalctl's pipe, and what says that a file has changed."""
+        if self._recorder is None or self._closing:
+            return ()
+        return (*self._recorder.sources.descriptors(), self._poller.descriptor)
+
+    @classmethod
+    def problems(cls, settings: LogSettings) -> Iterable[str]:
+        """Name what is wrong with the packs, their samples included."""
+        return packs.problems(Path(directory) for directory in settings.signature_dirs)
+
+    def close(self) -> None:
+        """Save how far everything was read, and let go."""
+        self._closing = True
+        self._poller.close()
+        if self._lock.acquire(timeout=2):
+            try:
+                if self._recorder is not None:
+                    self._recorder.close()
+                    self._recorder = None
+            finally:
+                self._lock.release()

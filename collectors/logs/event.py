@@ -1,0 +1,53 @@
+"""What a source hands on: a signature was seen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from collectors.logs.header import Header
+    from collectors.logs.matcher import Hit, Matcher
+    from collectors.logs.packs import Signature
+
+    Allow = Callable[[Signature, Header], bool]
+
+_TOGETHER = 256  # messages scanned as one block
+_SHOWN = 300  # characters of a line that people get to see
+_THINGS = ("interface", "device", "pci")  # fields that name what a line speaks of
+
+
+class Event(NamedTuple):
+    """One occurrence (or `times`, where syslog says that a message was repeated). `at` is Unix time."""
+
+    signature: Signature
+    at: float
+    line: str
+    thing: str = ""
+    times: int = 1
+
+
+def event(hit: Hit, at: float) -> Event:
+    """Make an event of a matched line."""
+    thing = next((value for name in _THINGS if (value := hit.fields.get(name))), "")
+    text = hit.header.message.decode("utf-8", "backslashreplace").strip()
+    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[:_SHOWN])
+    return Event(hit.signature, at, shown, thing[:64], hit.times)
+
+
+def hits_in(matcher: Matcher, messages: Sequence[bytes], allow: Callable[[int], Allow]) -> Iterator[tuple[int, Hit]]:
+    """Find the hits in messages that have no syslog header; each comes with its message's index. `allow` is asked for each message's rule.
+
+    Messages hold no newline. Nearly all blocks of them hold no hit: only the others are looked at one by one.
+    """
+    for start in range(0, len(messages), _TOGETHER):
+        some = messages[start : start + _TOGETHER]
+        if matcher.hits(b"\n".join(some) + b"\n", _anybody, bare=True):
+            for index, message in enumerate(some, start):
+                for hit in matcher.hits(message + b"\n", allow(index), bare=True):
+                    yield index, hit
+
+
+def _anybody(_signature: Signature, _header: Header) -> bool:
+    return True

@@ -1,0 +1,104 @@
+"""The head of a log line: who says it, and where the message starts. No clock, no I/O.
+
+Formats meet in one file (an upgrade changes them overnight, consoles mix them), so each line is looked at by itself. What is not
+recognised is left to the message: a signature is searched in it, not compared with it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_CLOCK = rb"\d\d:\d\d:\d\d(?:[.,]\d{1,9})?"
+_TIME = (
+    rb"\d{4}-\d\d-\d\d[T ]" + _CLOCK + rb"(?:Z|[+-]\d\d:?\d\d)?"  # ISO 8601 and RFC 3339
+    rb"|(?:[A-Z][a-z]{2} )?[^\s\d\[]{2,12} {1,3}\d{1,2} " + _CLOCK + rb"(?: \d{4})?"  # RFC 3164 and ctime(3), month in any language
+    rb"|\d{1,2}[^\s\d\[]{1,6} {1,3}\d{1,2} " + _CLOCK  # months that are numbers, as in Korean
+)
+_STAMP = rb"\[ *\+?\d{1,12}\.\d{3,9}\](?:\[ *[TC]\d+\])?"  # seconds since boot, and CONFIG_PRINTK_CALLER
+_TAG = rb"(?P<tag>[^\s:()\[\]<>{}=,\"']{1,64})(?:\([^()\s]{1,40}\))?(?P<pid>\[[^\s\]]{0,20}\])?:(?=[\s\[]|$)"
+
+_START = re.compile(
+    rb"[ \t*]{0,8}(?:<\d{1,3}>)?(?:- \d{9,10} \S{10} \S{1,64} )?(?:\S{1,45}: kern: +\w{1,10}: \[)?\[?(?P<time>"
+    + _TIME
+    + rb")[\]:]{0,2}(?:\s+|$)"
+)
+_LEVEL = re.compile(rb"\s*(?P<facility>[a-z]{2,8}[0-7]?)(?:\.| +:)[a-z]{3,7} *:?\s+")  # OpenWrt, BusyBox, dmesg -x
+_SYSLOG = re.compile(rb"\s*(?:(?P<host>[^\s]{0,254}[^\s:])\s+)?" + _TAG + rb" ?")
+_LONE_TAG = re.compile(rb"[ *]{0,8}(?:[A-Z]{3,8} )?" + _TAG + rb" ?")
+_RFC5424 = re.compile(
+    rb"<\d{1,3}>1 (?P<time>\S{1,40}) (?P<host>\S{1,255}) (?P<tag>\S{1,48}) \S{1,128} \S{1,32} "
+    rb"(?:-|(?:\[(?:[^\]\\]|\\.){0,1024}\]){1,20}) ?(?:\xef\xbb\xbf)?"
+)
+_KMSG = re.compile(rb"(?P<priority>\d{1,10}),\d{1,20},\d{1,20},[^;\s]{1,64};")
+_KERNEL_STAMP = re.compile(rb"\s*" + _STAMP + rb"\s?")
+_ANY_STAMP = re.compile(_STAMP + rb"\s?")
+_KERNEL_TAG = re.compile(rb"kernel: ?")
+_ECHO = re.compile(rb"(?P<tag>[\w.@/-]{1,48})\[\d{1,10}\]: ")  # a program's line on the console, behind the kernel's stamp
+_REPEATED = re.compile(rb"message repeated (?P<times>\d{1,9}) times: \[ ?(?P<message>.*?)\]?\s*$", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What stands before the message. `program` is None where nobody is named; `sure` says that the line's form named it."""
+
+    message: bytes
+    program: str | None = None
+    sure: bool = False
+    time: bytes = b""
+    host: str = ""
+    times: int = 1  # how often syslog says this message came: its own compression
+
+
+def split(line: bytes, known: frozenset[str] = frozenset()) -> Header:
+    """Take a line apart. `known` are programs that are recognised by their bare tag where a line has no time before it."""
+    if line[:1].isdigit() and (record := _KMSG.match(line)):
+        kernel = int(record["priority"]) >> 3 == 0
+        return Header(line[record.end() :], "kernel" if kernel else "userspace", sure=True)
+    if line.startswith(b"<") and (start := _RFC5424.match(line)):
+        return _finish(line[start.end() :], _text(start["tag"]), start["time"], _text(start["host"]))
+    rest, time, kernel = line, b"", False
+    while (part := _START.match(rest) or _LEVEL.match(rest)) is not None:  # "… daemon.info: Apr  6 11:17:58 dhcpcd[2650]: …"
+        found = part.groupdict()
+        time = time or found.get("time", b"")
+        kernel |= found.get("facility") == b"kern" or b"[" in part[0] or b": kern:" in part[0]  # OpenWrt, dmesg -T, Talos
+        rest = rest[part.end() :]
+    if kernel:
+        return _kernel(_KERNEL_STAMP.sub(b"", _KERNEL_TAG.sub(b"", rest, count=1), count=1), time)
+    if not time:
+        return _without_time(rest, known)
+    tag = _SYSLOG.match(rest)
+    if tag is None:
+        return Header(rest, sure=True, time=time)
+    return _finish(rest[tag.end() :], _text(tag["tag"]), time, _text(tag["host"] or b""))
+
+
+def _without_time(line: bytes, known: frozenset[str]) -> Header:
+    tag = _LONE_TAG.match(line)
+    if tag is not None and (tag["pid"] or tag["tag"] == b"kernel" or _text(tag["tag"]) in known):
+        return _finish(line[tag.end() :], _text(tag["tag"]))
+    stamp = _ANY_STAMP.search(line, 0, 120)  # consoles put other things before it
+    if stamp is None or b"printk messages dropped" in line[: stamp.start()]:
+        return Header(line)
+    return _kernel(_KERNEL_TAG.sub(b"", line[stamp.end() :], count=1))
+
+
+def _kernel(rest: bytes, time: bytes = b"") -> Header:
+    """Read what follows a kernel stamp: the kernel's own words, or a program's that were echoed to the console."""
+    if echo := _ECHO.match(rest):
+        return Header(rest[echo.end() :], _text(echo["tag"]), sure=True, time=time)
+    return Header(rest, "kernel", sure=True, time=time)
+
+
+def _finish(message: bytes, program: str, time: bytes = b"", host: str = "") -> Header:
+    """Take off what stands between the tag and the message."""
+    if program == "kernel":
+        message = _KERNEL_STAMP.sub(b"", message, count=1)
+    times = 1
+    if message.startswith(b"message repeated ") and (repeated := _REPEATED.match(message)):
+        times, message = int(repeated["times"]), repeated["message"]
+    return Header(message, program, sure=True, time=time, host=host, times=times)
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "backslashreplace")

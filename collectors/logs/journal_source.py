@@ -1,0 +1,86 @@
+"""What the journal says: programs' words by what journald knows of them, and the kernel's where /dev/kmsg is not ours to read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from collectors.logs.event import event, hits_in
+from collectors.logs.metrics import Traffic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from collectors.logs.event import Allow, Event
+    from collectors.logs.header import Header
+    from collectors.logs.journal import Journal
+    from collectors.logs.journal_entry import Entry
+    from collectors.logs.kernel_source import Lose
+    from collectors.logs.matcher import Matcher
+    from collectors.logs.moment import Moment
+    from collectors.logs.packs import Signature
+
+NAME = "journal"
+REASONS = ("vacuumed", "oversize")
+
+
+class JournalSource:
+    """Reads what journalctl says. Losses are told as (source, reason, how many)."""
+
+    def __init__(self, journal: Journal, lose: Lose) -> None:
+        self._journal = journal
+        self._lose = lose
+        self._lines = self._bytes = 0
+        self._told = {"vacuumed": 0, "oversize": 0}
+
+    @property
+    def cursor(self) -> str:
+        """Name the last entry read."""
+        return self._journal.cursor
+
+    @property
+    def restarts(self) -> int:
+        """Count the times journalctl ended by itself."""
+        return self._journal.restarts
+
+    @property
+    def failing(self) -> bool:
+        """Say whether journalctl does not come up."""
+        return self._journal.failing
+
+    @property
+    def caught_up(self) -> bool:
+        """Say whether what was there at the start has been read."""
+        return self._journal.following
+
+    def read(self, matcher: Matcher, now: Moment) -> Iterator[Event]:
+        """Read on, and give what the signatures know."""
+        entries = self._journal.read(now.up)
+        self._lines += len(entries)
+        self._bytes += sum(len(entry.message) for entry in entries)
+        for reason, total in (("vacuumed", self._journal.vacuumed), ("oversize", self._journal.oversize)):
+            if total > self._told[reason]:
+                self._lose(NAME, reason, total - self._told[reason])
+                self._told[reason] = total
+        for index, hit in hits_in(matcher, [entry.message for entry in entries], lambda index: _rule(entries[index])):
+            yield event(hit, min(entries[index].at, now.wall))
+
+    def traffic(self) -> Iterator[Traffic]:
+        """Say how much has been read."""
+        yield Traffic(NAME, self._lines, self._bytes, None, {})
+
+    def wakes(self) -> Iterator[int]:
+        """Give the child's pipe."""
+        descriptor = self._journal.descriptor
+        if descriptor is not None:
+            yield descriptor
+
+    def close(self) -> None:
+        """End the child."""
+        self._journal.close()
+
+
+def _rule(entry: Entry) -> Allow:
+    def allow(signature: Signature, _header: Header) -> bool:
+        return entry.may_say(signature)
+
+    return allow

@@ -1,0 +1,80 @@
+"""Tells when a file changes: a thread that looks at paths four times a second, and a pipe that becomes readable.
+
+Looking costs less than being told: 2 µs of CPU a file and look, on any file system, whoever renames what. inotify would cost a wake-up
+for each write of a busy log, and watches that go astray at each rotation.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_PAUSE = 0.25  # seconds
+
+_Seen = tuple[int, int, int, int] | None
+
+
+class Poller:
+    """`descriptor` is readable while something has changed since the last `drain()`."""
+
+    def __init__(self, pause: float = _PAUSE) -> None:
+        self._pause = pause
+        self._paths: Sequence[str] = ()
+        self._seen: dict[str, _Seen] = {}
+        self._end = threading.Event()
+        self._flag = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._thread: threading.Thread | None = None
+
+    @property
+    def descriptor(self) -> int:
+        """Give what to wait for."""
+        return self._flag
+
+    def watch(self, paths: Sequence[str]) -> None:
+        """Look at these from now on."""
+        self._paths = paths
+        if paths and self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="vitald-files", daemon=True)
+            self._thread.start()
+
+    def drain(self) -> None:
+        """Wait for the next change."""
+        with contextlib.suppress(BlockingIOError):
+            os.eventfd_read(self._flag)
+
+    def _run(self) -> None:
+        while not self._end.wait(self._pause):
+            self.look()
+        os.close(self._flag)
+
+    def look(self) -> None:
+        """Look once."""
+        changed = False
+        seen = {}
+        for path in self._paths:
+            seen[path] = now = _look(path)
+            changed |= now != self._seen.get(path, now)
+        self._seen = seen
+        if changed:
+            os.eventfd_write(self._flag, 1)
+
+    def close(self) -> None:
+        """End the thread, which takes the descriptor with it."""
+        if self._end.is_set():
+            return
+        self._end.set()
+        if self._thread is None:
+            os.close(self._flag)
+
+
+def _look(path: str) -> _Seen:
+    try:
+        status = os.stat(path)  # noqa: PTH116 — a Path a look is too dear
+    except (OSError, ValueError):
+        return None
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns

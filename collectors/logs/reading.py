@@ -1,0 +1,30 @@
+"""What the log collector knows after a look."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from collectors.logs.choice import Choice
+    from collectors.logs.metrics import Traffic
+    from collectors.logs.saved import Fault
+    from collectors.logs.sources import Trouble
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What has been counted, and what is read where. `up` is seconds since boot; `lost` has a 0 for all that may be lost."""
+
+    up: float
+    events: Mapping[str, int]
+    seen: Mapping[str, float]
+    faults: Sequence[Fault]
+    traffic: Sequence[Traffic]
+    lost: Mapping[tuple[str, str], int]
+    choice: Choice
+    troubles: Mapping[str, Trouble]
+    restarts: int | None = None  # of journalctl; None where it is not used
+    packs_valid: bool = True

@@ -1,0 +1,141 @@
+"""Reads the sources, counts, and keeps both on disk together: whatever happens, neither is ever ahead of the other."""
+
+from __future__ import annotations
+
+import logging
+import time
+from select import poll
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from collectors.logs import moment, previous_boot
+from collectors.logs.event import event, hits_in
+from collectors.logs.matcher import by_kernel
+from collectors.logs.saved import State, read_state
+from collectors.logs.sources import Sources, boot_id, journal_command
+from collectors.logs.tally import Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from collectors.logs.event import Event
+    from collectors.logs.matcher import Matcher
+    from collectors.logs.moment import Moment
+    from collectors.logs.packs import Signature
+    from collectors.logs.saved import KmsgPosition
+    from collectors.logs.settings import LogSettings
+    from collectors.model import Host
+
+log = logging.getLogger(__name__)
+
+SAVE_SECONDS = 5.0  # between two saves while nothing happens but reading
+FIRST_SECONDS = 4.0  # that the first look may take to read what is there already
+
+
+class Recorder:
+    """One set of packs over one set of sources, from a saved state on."""
+
+    def __init__(self, settings: LogSettings, host: Host, signatures: Sequence[Signature], matcher: Matcher) -> None:
+        """Open everything."""
+        now = moment.now()
+        self._slot = host.slot
+        self._journalctl = journal_command(host.root)
+        self._boot = boot_id(host.proc)
+        self._matcher = matcher
+        state = self._load()
+        self.lost = {(source, reason): count for source, reasons in state.lost.items() for reason, count in reasons.items()}
+        self.tally = Tally(signatures, state, now, same_boot=state.boot == self._boot)
+        self.sources = Sources(settings, host, signatures, state, self._lose, self._boot)
+        self._before = state.kmsg if self._rebooted(state) and settings.journal != "off" else None
+        self._dirty = state.fresh
+        self._saved = state
+        self._next_save = 0.0
+
+    def _load(self) -> State:
+        try:
+            return read_state(self._slot.load())
+        except ValueError as error:
+            log.warning("the saved state of the logs is of no use (%s): starting fresh", error)
+            return State()
+
+    def _rebooted(self, state: State) -> bool:
+        return (
+            self.sources.kernel is not None
+            and state.kmsg is not None
+            and state.kmsg.log not in {"", self._boot}
+            and state.kmsg.log[0] != "/"
+        )
+
+    def _lose(self, source: str, reason: str, count: int) -> None:
+        self.lost[source, reason] = self.lost.get((source, reason), 0) + count
+        self._dirty = True
+
+    def first_look(self, closing: Callable[[], bool]) -> None:
+        """Read what is there already, the journal's part too, as far as that can be had in a few seconds."""
+        end = time.monotonic() + FIRST_SECONDS
+        if self._before is not None:
+            self._count(self._last_words(self._before, moment.now()), moment.now())
+            self._before = None
+        self.look()
+        while not (self.sources.caught_up or closing() or time.monotonic() > end):
+            waiting = poll()
+            for descriptor in self.sources.descriptors():
+                waiting.register(descriptor)
+            waiting.poll(100)
+            self.look()
+
+    def look(self) -> None:
+        """Read what is new everywhere, and count it."""
+        now = moment.now()
+        self._count(self.sources.read(self._matcher, now), now)
+
+    def _count(self, events: Iterator[Event], now: Moment) -> None:
+        for one in events:
+            self.tally.add(one, now)
+            self._dirty = True
+
+    def _last_words(self, position: KmsgPosition, now: Moment) -> Iterator[Event]:
+        entries = list(previous_boot.last_words(position, command=self._journalctl))
+        for index, hit in hits_in(self._matcher, [entry.message for entry in entries], lambda _: by_kernel):
+            yield event(hit, min(entries[index].at, now.wall))
+
+    def keep(self, *, at_once: bool = False) -> None:
+        """Save, if something was counted, or if reading has moved on and it is time."""
+        now = moment.now()
+        if not (self._dirty or at_once or now.up >= self._next_save):
+            return
+        state = self._state(now)
+        if self._dirty or _places(state) != _places(self._saved):
+            self._dirty = not self._slot.save(msgspec.to_builtins(state))
+            self._saved = state
+        self._next_save = now.up + SAVE_SECONDS
+
+    def _state(self, now: Moment) -> State:
+        sources = self.sources
+        lost: dict[str, dict[str, int]] = {}
+        for (source, reason), count in self.lost.items():
+            lost.setdefault(source, {})[reason] = count
+        return State(
+            boot=self._boot,
+            wall=now.wall,
+            up=now.up,
+            events={name: count for name, count in self.tally.events.items() if count},
+            seen=dict(self.tally.seen),
+            faults=self.tally.faults(now),
+            recent={name: dict(things) for name, things in self.tally.recent(now).items()},
+            lost=lost,
+            kmsg=sources.kernel.position if sources.kernel else None,
+            cursor=sources.journal.cursor if sources.journal else "",
+            files=sources.files.save() if sources.files else {},
+            patterns=sources.files.patterns if sources.files else (),
+        )
+
+    def close(self) -> None:
+        """Save, and let go."""
+        self.keep(at_once=True)
+        self.sources.close()
+
+
+def _places(state: State) -> tuple[object, ...]:
+    return state.kmsg, state.cursor, state.files

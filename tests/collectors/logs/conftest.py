@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+
+from collectors.logs.collector import Logs
+from collectors.logs.database import open_database
+from collectors.logs.matcher import Matcher
+from collectors.logs.packs import Packs, load
+from collectors.logs.settings import LogSettings
+from collectors.model import Host
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from collectors.logs.reading import Reading
+    from collectors.model import Verdict
+
+FIXTURES = Path(__file__).parents[2] / "fixtures" / "logs"
+
+
+@pytest.fixture(scope="session")
+def packs() -> Packs:
+    return load(samples=True)
+
+
+@pytest.fixture(scope="session")
+def database_file(tmp_path_factory: pytest.TempPathFactory, packs: Packs) -> Path:
+    file = tmp_path_factory.mktemp("signatures") / "database"
+    open_database(packs.signatures, file)
+    return file
+
+
+@pytest.fixture(scope="session")
+def matcher(packs: Packs, database_file: Path) -> Matcher:
+    return Matcher(packs.signatures, open_database(packs.signatures, database_file))
+
+
+@pytest.fixture(scope="session")
+def fixture_lines() -> dict[str, Sequence[tuple[str, ...]]]:
+    """Give the real lines nobody here wrote: what must never match, and what only tells of a state."""
+    return {
+        name: [tuple(line.split("\t")) for line in (FIXTURES / name).read_text().splitlines() if line]
+        for name in ("negatives.txt", "benign-state.txt")
+    }
+
+
+class Memory:
+    """A slot that keeps what it is given as JSON, as the state directory does; `full` is a disk that takes nothing."""
+
+    def __init__(self) -> None:
+        self.kept: bytes | None = None
+        self.full = False
+        self.saves = 0
+
+    def load(self) -> Any:
+        return None if self.kept is None else msgspec.json.decode(self.kept)
+
+    def save(self, value: Any) -> bool:
+        if not self.full:
+            self.kept = msgspec.json.encode(value)
+            self.saves += 1
+        return not self.full
+
+
+class Lab:
+    """The collector on a host of its own: a folder for its logs, and nothing of this machine unless a test says so."""
+
+    def __init__(self, folder: Path, cache: Path) -> None:
+        self.folder = folder
+        self.syslog = folder / "syslog"
+        self.slot = Memory()
+        self.cache = cache
+        self.settings: dict[str, Any] = {"kmsg": "off", "journal": "off", "files": (str(self.syslog),), "signature_dirs": ()}
+        self.logs: Logs | None = None
+
+    def open(self, **settings: Any) -> Logs:
+        self.settings |= settings
+        self.logs = Logs(LogSettings(**self.settings), Host(slot=self.slot, cache=self.cache))
+        return self.logs
+
+    def restart(self, *, killed: bool = False) -> None:
+        """Stop and start; a daemon that was killed saves nothing on its way out."""
+        assert self.logs is not None
+        kept = self.slot.kept
+        self.logs.close()
+        if killed:
+            self.slot.kept = kept
+        self.open()
+
+    def say(self, *lines: str, to: str = "syslog") -> None:
+        with (self.folder / to).open("a") as file:
+            file.write("".join(f"{line}\n" for line in lines))
+
+    def read(self) -> Reading:
+        return (self.logs or self.open()).read()
+
+    def counts(self) -> dict[str, int]:
+        """Read, and give what was counted so far."""
+        return {name: count for name, count in self.read().events.items() if count}
+
+    def levels(self) -> dict[str, int]:
+        return {check: verdict.level for check, verdict in self.verdicts().items()}
+
+    def verdicts(self) -> dict[str, Verdict]:
+        assert self.logs is not None or self.open()
+        assert self.logs is not None
+        return {verdict.check: verdict for verdict in self.logs.judge([self.logs.read()])}
+
+    def lost(self) -> dict[tuple[str, str], int]:
+        return {(Path(source).name, reason): count for (source, reason), count in self.read().lost.items() if count}
+
+    def pack(self, text: str) -> str:
+        """Write a user's pack; give its folder."""
+        (self.folder / "signatures.d").mkdir(exist_ok=True)
+        (self.folder / "signatures.d" / "own.toml").write_text(text)
+        return str(self.folder / "signatures.d")
+
+
+@pytest.fixture
+def lab(tmp_path: Path, database_file: Path) -> Iterator[Lab]:
+    (tmp_path / "host").mkdir()
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    (cache / "signatures.db").write_bytes(database_file.read_bytes())
+    lab = Lab(tmp_path / "host", cache)
+    lab.syslog.touch()
+    yield lab
+    if lab.logs is not None:
+        lab.logs.close()

@@ -1,0 +1,208 @@
+"""The log collector beside a real journald, a real rsyslog and a real logrotate."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.lab import Container
+from tests.e2e.service import Service, wait
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.e2e.network import Network
+
+WATCHDOG = "NETDEV WATCHDOG: eth0 (ena): transmit queue 1 timed out"
+NO_OFFERS = "No DHCPOFFERS received."
+
+
+# nspawn lays a boot id of its own over /proc/sys/kernel/random/boot_id; a sandbox that mounts /proc/sys anew shows the machine's there, and
+# `journalctl --follow` reads the present boot's entries only. A real host has one boot id.
+ONE_BOOT_ID = "[Service]\nProtectKernelTunables=no\nProtectControlGroups=no\n"
+
+
+class Logs:
+    """vitald in a container, reading its logs as a test wants it."""
+
+    def __init__(self, service: Service, network: Network | None = None) -> None:
+        self.service = service
+        self.host = service.host
+        self.network = network
+
+    def settings(self, text: str) -> None:
+        """Start afresh with these settings."""
+        self.host.write("/etc/vitald/vitald.toml", f"[logs]\n{text}\n")
+        self.service.systemctl("stop")
+        self.host.run("sh", "-c", "rm -f /var/lib/vitald/logs.json")
+        self.service.drop_in(ONE_BOOT_ID)
+        wait(lambda: "vitald_log_events_total" in self.metrics(), "the first look")
+
+    def metrics(self) -> str:
+        script = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:19100/metrics').read().decode())"
+        return self.host.run("python3", "-c", script).stdout
+
+    def value(self, series: str) -> float:
+        return sum(float(line.split()[-1]) for line in self.metrics().splitlines() if line.startswith(series))
+
+    def events(self, signature: str) -> float:
+        return self.value(f'vitald_log_events_total{{signature="{signature}"}}')
+
+    def counted(self, signature: str, count: int) -> None:
+        wait(lambda: self.events(signature) >= count, f"{count} of {signature}; there are {self.events(signature)}")
+        assert self.events(signature) == count
+
+    def unit_says(self, unit: str, words: str) -> None:
+        """Let a unit say something on its standard output, which journald knows to be the unit's."""
+        self.host.run("systemd-run", "--quiet", "--wait", "--collect", f"--unit={unit}", "echo", words)
+
+    def journalctl(self) -> list[int]:
+        """Give the process ids, as this machine counts, of vitald's own journalctl."""
+        daemon = self.service.pid()
+        found = []
+        for child in Path(f"/proc/{daemon}/task").glob("*/children"):
+            for pid in child.read_text().split():
+                with contextlib.suppress(OSError):
+                    if Path(f"/proc/{pid}/comm").read_text() == "journalctl\n":
+                        found.append(int(pid))
+        return found
+
+
+@pytest.fixture
+def logs(service: Service) -> Iterator[Logs]:
+    logs = Logs(service)
+    yield logs
+    service.systemctl("stop")
+    service.host.run("sh", "-c", "rm -rf /var/lib/vitald/logs.json /etc/vitald/signatures.d")
+
+
+@pytest.fixture
+def journal(logs: Logs) -> Logs:
+    logs.settings('kmsg = "off"\njournal = "on"\nfiles = []')
+    assert logs.value('vitald_log_source_reads{source="journal",speaker="programs"}') == 1
+    return logs
+
+
+def test_a_dhcp_clients_words_are_counted_from_the_journal_by_its_unit(journal: Logs) -> None:
+    before = journal.events("dhclient-no-offers")
+    journal.unit_says("networking.service", NO_OFFERS)
+    journal.counted("dhclient-no-offers", int(before) + 1)
+    assert journal.value('vitald_health{check="dhcp_log",subject="dhcp"}') == 2
+
+
+@pytest.mark.fault(9)
+def test_what_users_write_is_neither_the_kernels_nor_a_clients_word(journal: Logs) -> None:
+    before, lines = journal.events("dhclient-no-offers"), journal.events("netdev-watchdog")
+    nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    for tag in ("kernel", "dhclient", "networking", "systemd-networkd"):
+        journal.host.run(*nobody, "logger", "-t", tag, WATCHDOG)
+        journal.host.run(*nobody, "logger", "-t", tag, NO_OFFERS)
+    datagram = f"import socket; socket.socket(1, 2).sendto(b'<2>kernel: {WATCHDOG}', '/run/systemd/journal/dev-log')"
+    journal.host.run(*nobody, "python3", "-c", datagram)
+    native = "MESSAGE={}\\n_TRANSPORT=kernel\\nSYSLOG_IDENTIFIER=kernel\\n_SYSTEMD_UNIT=networking.service\\n"
+    for words in (WATCHDOG, NO_OFFERS):
+        sent = native.format(words)
+        journal.host.run(*nobody, "python3", "-c", f"import socket; socket.socket(1, 2).sendto(b'{sent}', '/run/systemd/journal/socket')")
+    journal.unit_says("networking.service", NO_OFFERS)  # the only true one, and the last
+    journal.counted("dhclient-no-offers", int(before) + 1)
+    assert journal.events("netdev-watchdog") == lines
+
+
+def test_a_message_that_is_no_text_is_read_all_the_same(journal: Logs) -> None:
+    before = journal.events("dhclient-no-offers")
+    command = r"printf 'No DHCPOFFERS received.\033[0m\377\001\n'"
+    journal.host.run("systemd-run", "--quiet", "--wait", "--collect", "--unit=networking.service", "sh", "-c", command)
+    journal.counted("dhclient-no-offers", int(before) + 1)
+
+
+@pytest.mark.fault(38)
+def test_a_killed_journalctl_a_restarted_journald_and_a_vacuumed_journal_lose_nothing_that_is_there(journal: Logs) -> None:
+    before = int(journal.events("dhclient-no-offers"))
+    journal.unit_says("networking.service", NO_OFFERS)
+    journal.counted("dhclient-no-offers", before + 1)
+    (child,) = wait(journal.journalctl, "journalctl")
+    os.kill(child, signal.SIGKILL)
+    journal.unit_says("networking.service", NO_OFFERS)
+    journal.counted("dhclient-no-offers", before + 2)
+    assert journal.value("vitald_log_journal_restarts_total") >= 1
+    journal.host.run("systemctl", "restart", "systemd-journald")
+    journal.unit_says("networking.service", NO_OFFERS)
+    journal.counted("dhclient-no-offers", before + 3)
+    journal.service.systemctl("stop")
+    journal.host.run("journalctl", "--rotate")
+    journal.host.run("journalctl", "--vacuum-time=1s", "--vacuum-files=1")
+    time.sleep(1.1)  # what is younger than a second is kept
+    journal.host.run("journalctl", "--rotate", "--vacuum-time=1s", "--vacuum-files=1")
+    journal.service.systemctl("start")
+    journal.unit_says("networking.service", NO_OFFERS)
+    journal.counted("dhclient-no-offers", before + 4)
+
+
+@pytest.mark.fault(38)
+def test_where_there_is_no_journalctl_files_are_read(logs: Logs) -> None:
+    program = logs.host.file("/usr/bin/journalctl")
+    program.rename(program.with_name("journalctl.away"))
+    try:
+        logs.settings('kmsg = "off"')
+        assert logs.value('vitald_log_source_available{reason="missing",source="journal"}') == 0
+        assert logs.value('vitald_log_source_reads{source="files",speaker="programs"}') == 1
+        before = int(logs.events("dhclient-no-offers"))  # there may be older lines
+        logs.host.run("logger", "-t", "dhclient[7]", NO_OFFERS)  # through journald and rsyslog into /var/log/syslog
+        logs.counted("dhclient-no-offers", before + 1)
+    finally:
+        program.with_name("journalctl.away").rename(program)
+
+
+@pytest.mark.fault(8)
+def test_rsyslog_and_logrotate_lose_no_line(logs: Logs) -> None:
+    logs.host.write("/etc/vitald/signatures.d/own.toml", '[[signature]]\nid = "numbered"\npattern = "numbered line [0-9]+$"\n')
+    logs.settings('kmsg = "off"\njournal = "off"\nfiles = ["/var/log/syslog"]')
+    lines = 3000
+    send = f"""
+import socket, time
+s = socket.socket(1, 2); s.connect("/run/systemd/journal/syslog" if 0 else "/dev/log")
+for n in range({lines}):
+    s.send(b"<30>app[7]: numbered line %d" % n)
+    time.sleep(0.001)
+"""
+    logs.host.write("/etc/systemd/journald.conf.d/no-limit.conf", "[Journal]\nRateLimitBurst=0\n")
+    logs.host.run("systemctl", "restart", "systemd-journald")
+    logs.host.write("/tmp/send.py", send)
+    logs.host.run("systemd-run", "--quiet", "--unit=numbers", "python3", "/tmp/send.py")
+    for _ in range(4):
+        time.sleep(0.7)  # the writer's own pace
+        logs.host.run("logrotate", "--force", "/etc/logrotate.d/rsyslog")
+    wait(lambda: logs.host.run("systemctl", "is-active", "numbers", check=False).stdout.strip() == "inactive", "the writer's end", 60)
+    written = "zcat -f /var/log/syslog* | grep -c 'numbered line'"
+    wait(lambda: int(logs.host.run("sh", "-c", written, check=False).stdout) >= lines, "rsyslog to write it all", 60)
+    logs.counted("numbered", lines)
+    assert logs.value("vitald_log_lost_total") == 0
+
+
+@pytest.mark.fault(39)
+def test_the_last_lines_before_a_reboot_are_read_after_it() -> None:
+    with Container() as host:
+        host.install()
+        host.run("mkdir", "-p", "/var/log/journal")
+        host.run("systemctl", "restart", "systemd-journald")
+        host.run("journalctl", "--flush")
+        host.run("systemctl", "enable", "vitald")
+        logs = Logs(Service(host))
+        logs.settings('kmsg = "off"\njournal = "on"\nfiles = []')
+        logs.unit_says("networking.service", NO_OFFERS)
+        logs.counted("dhclient-no-offers", 1)
+        logs.service.systemctl("stop")
+        logs.unit_says("networking.service", NO_OFFERS)
+        manager = int(re.findall(r"^PPid:\s+(\d+)", Path(f"/proc/{host.pid}/status").read_text(), re.MULTILINE)[0])
+        gone = host.pid
+        host.run("systemctl", "reboot", check=False)
+        wait(lambda: not Path(f"/proc/{gone}").exists(), "the end of the first boot", 90)
+        wait(lambda: host._is_up(manager), "the second boot", 90)
+        logs.counted("dhclient-no-offers", 2)

@@ -1,0 +1,163 @@
+"""The log collector killed at any moment, and the kernel's real ring written over: slow, or hard on the machine."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from collectors.logs.collector import Logs
+from collectors.logs.settings import LogSettings
+from collectors.model import Host
+from daemon.state import StateDirectory
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from collectors.logs.reading import Reading
+
+KILLS = 200
+PACK = '[[signature]]\nid = "numbered"\npattern = "numbered line [0-9]+$"\n'
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="vitald-killed-"))
+    (folder / "packs").mkdir()
+    (folder / "packs" / "own.toml").write_text(PACK)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def settings(folder: Path, **more: str) -> LogSettings:
+    return LogSettings(
+        **{"kmsg": "off", "journal": "off", **more},  # type: ignore[arg-type]
+        files=(str(folder / "app.log"),),
+        signature_dirs=(str(folder / "packs"),),
+    )
+
+
+def follow(folder: Path, ready: int) -> None:
+    """Be the daemon until killed: open the state, follow, save. A byte goes to `ready` after the first look."""
+    state = StateDirectory(folder / "state")
+    logs = Logs(settings(folder), Host(slot=state.slot("logs"), cache=state.path))
+    while True:
+        logs.read()
+        os.write(ready, b".")
+        time.sleep(0.002)
+
+
+def count(folder: Path) -> tuple[int, int]:
+    """Give what was counted and what was lost in the end."""
+    state = StateDirectory(folder / "state")
+    logs = Logs(settings(folder), Host(slot=state.slot("logs"), cache=state.path))
+    for _ in range(3):
+        reading = logs.read()
+    logs.close()
+    state.close()
+    return reading.events["numbered"], sum(reading.lost.values())
+
+
+@pytest.mark.fault(7)
+def test_killed_two_hundred_times_while_a_log_grows_and_rotates_every_line_is_counted_once(folder: Path) -> None:
+    chance = random.Random(7)  # noqa: S311 — it must be the same each time
+    written = 0
+    log = folder / "app.log"
+    log.touch()
+    assert count(folder) == (0, 0)  # and the signatures are compiled
+    for kill in range(KILLS):
+        ready, tell = os.pipe()
+        child = os.fork()
+        if child == 0:
+            try:
+                follow(folder, tell)
+            finally:
+                os._exit(1)
+        if kill % 2:  # half of them before they have begun, and half well into their work
+            os.read(ready, 1)
+        end = time.monotonic() + chance.uniform(0.0, 0.15)
+        while time.monotonic() < end:
+            lines = chance.randrange(1, 20)
+            with log.open("a") as file:
+                file.write("".join(f"Nov 21 10:00:00 h app: numbered line {written + n}\n" for n in range(lines)))
+            written += lines
+            time.sleep(chance.uniform(0, 0.02))
+        if kill % 8 == 7:
+            for number in (3, 2, 1):
+                if (old := folder / f"app.log.{number}").exists():
+                    old.rename(folder / f"app.log.{number + 1}")
+            log.rename(folder / "app.log.1")
+            log.touch()
+        os.kill(child, signal.SIGKILL)
+        os.close(ready)
+        os.close(tell)
+        _, status = os.waitpid(child, 0)
+        assert os.WIFSIGNALED(status), f"it ended by itself at kill {kill}"
+        assert not (folder / "state" / "logs.json.unusable").exists()
+    assert count(folder) == (written, 0)
+
+
+@pytest.mark.fault(10)
+def test_a_flood_beyond_the_kernels_ring_is_counted_as_an_overrun_and_reading_goes_on(folder: Path) -> None:
+    if not os.access("/dev/kmsg", os.R_OK | os.W_OK):
+        pytest.skip("no /dev/kmsg here")
+    logs = Logs(settings(folder, kmsg="auto"), Host())
+    before = logs.read()
+    seen = last_sequence()
+    wrote = 0
+    while first_sequence() <= seen + 1:  # until the ring begins behind what was read
+        for _ in range(200):
+            wrote += 1
+            with Path("/dev/kmsg").open("w") as kmsg:  # opened anew: each descriptor may write ten lines in five seconds
+                kmsg.write(f"<15>vitald test flood {wrote} {'x' * 800}\n")
+        assert wrote < 100_000, f"the ring still begins at {first_sequence()}"
+    after = logs.read()
+    lost = after.lost["kmsg", "overrun"] - before.lost["kmsg", "overrun"]
+    read = lines(after) - lines(before)
+    assert lost > 0
+    assert lost + read >= wrote, "each record was read or counted"
+    with Path("/dev/kmsg").open("w") as kmsg:
+        kmsg.write("<15>vitald test flood is over\n")
+    assert lines(logs.read()) > lines(after)
+    logs.close()
+
+
+def first_sequence() -> int:
+    """Give the number of the oldest record in the ring."""
+    descriptor = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        while True:
+            try:
+                return int(os.read(descriptor, 16_384).split(b",")[1])
+            except BrokenPipeError:
+                continue
+    finally:
+        os.close(descriptor)
+
+
+def last_sequence() -> int:
+    """Give the number of the newest record in the ring."""
+    descriptor = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
+    last = 0
+    try:
+        while True:
+            try:
+                last = int(os.read(descriptor, 16_384).split(b",")[1])
+            except BrokenPipeError:
+                continue
+            except BlockingIOError:
+                return last
+    finally:
+        os.close(descriptor)
+
+
+def lines(reading: Reading) -> int:
+    """Give how many records have been read."""
+    return sum(traffic.lines for traffic in reading.traffic if traffic.source == "kmsg")
