@@ -1,0 +1,225 @@
+"""Old logs as blocks of whole lines: plain, .gz, .xz, .bz2 and .zst files, and pipes. What a file is, its first bytes say, not its name."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from collectors.model import BadInput
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+STDIN = "-"
+BLOCK = 1 << 18  # bytes: what fits into a core's own cache, measured the fastest
+LONGEST = 1 << 20  # a line beyond it is not a log line; only its head is looked at
+_HEAD = 8192
+_REPEATED = b"last message repeated"
+_MAGIC = {b"\x1f\x8b": "gzip", b"\xfd7zXZ\0": "xz", b"BZh": "bzip2", b"\x28\xb5\x2f\xfd": "zstd"}
+_JOURNAL = b"LPKSHHRH"
+
+
+class Incomplete(Exception):  # noqa: N818 — what was read before it counts
+    """A file could not be read to its end; the text says why, for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a file is: `compression` is empty for plain text; `size` in bytes as it lies there, 0 for a pipe; `at`: its last change."""
+
+    compression: str
+    size: int
+    at: float | None
+    head: bytes = b""
+
+    @property
+    def divisible(self) -> bool:
+        """Say whether any part of it can be read by itself."""
+        return not self.compression and self.size > 0
+
+
+def look(name: str) -> Kind:
+    """Look at a file's first bytes. `-` is stdin, which is not touched. Raises `BadInput` for what is no log, with the way out."""
+    if name == STDIN:
+        return Kind("", 0, None)
+    try:
+        with open(name, "rb", buffering=0, opener=_opener) as file:
+            status = os.fstat(file.fileno())
+            if stat.S_ISDIR(status.st_mode):
+                raise IsADirectoryError(0, "is a directory; name the files in it")
+            if not stat.S_ISREG(status.st_mode):
+                return Kind("", 0, None)
+            head = file.read(_HEAD)
+    except OSError as error:
+        msg = f"{name}: cannot be read: {error.strerror}"
+        raise BadInput(msg) from None
+    if head.startswith(_JOURNAL):
+        msg = f"{name}: is a binary journal: `journalctl --file={name} -o json --all | vitald scan -` reads it"
+        raise BadInput(msg)
+    compression = compressed(head)
+    written = int.from_bytes(head[4:8], "little") if compression == "gzip" else 0  # RFC 1952: when the original was changed
+    return Kind(compression, status.st_size, min(written or status.st_mtime, status.st_mtime), head)
+
+
+def compressed(head: bytes) -> str:
+    """Name the compression that data of this beginning has; empty: none that we know."""
+    return next((name for magic, name in _MAGIC.items() if head.startswith(magic)), "")
+
+
+def blocks(name: str, start: int, stop: int, progress: Callable[[int], None]) -> Iterator[bytes]:
+    """Give the lines that begin in `start` … `stop` of a plain file, in blocks. `progress` is told bytes as they are read."""
+    with open(name, "rb", buffering=0) as file:  # noqa: PTH123 — no buffer
+        position = _first_line(file.fileno(), start)
+        size = BLOCK
+        while position < stop:
+            data = os.pread(file.fileno(), size, position)
+            final = len(data) < size
+            if position + len(data) > stop:
+                data, final = data[: _end_of_part(data, stop - position)], True
+            cut = len(data) if final else whole_lines(data)
+            if not cut and size < LONGEST:
+                size *= 4
+                continue
+            yield data[:cut] if cut else data[:_HEAD] + b"\n"
+            progress(cut or len(data))
+            position = position + cut if cut else _next_line(file.fileno(), position + len(data))
+            size = BLOCK
+            if final:
+                return
+
+
+def _end_of_part(data: bytes, stop: int) -> int:
+    """Find where the lines end that begin before `stop`, and what repeats the last of them."""
+    end = data.find(b"\n", max(0, stop - 1)) + 1
+    while end and _REPEATED in data[end : (following := data.find(b"\n", end) + 1)]:
+        end = following
+    return end or len(data)
+
+
+def _first_line(descriptor: int, start: int) -> int:
+    if not start:
+        return 0
+    position = _next_line(descriptor, start - 1)
+    while _REPEATED in (line := os.pread(descriptor, 400, position).partition(b"\n"))[0] and line[1]:
+        position += len(line[0]) + 1  # it speaks of the line before, which is another part's
+    return position
+
+
+def _next_line(descriptor: int, position: int) -> int:
+    while data := os.pread(descriptor, BLOCK, position):
+        if (found := data.find(b"\n")) >= 0:
+            return position + found + 1
+        position += len(data)
+    return position
+
+
+def whole_lines(data: bytes) -> int:
+    """Say how much of `data` to take now: whole lines, and never one whose repetition the next line may tell."""
+    end = data.rfind(b"\n") + 1
+    begin = data.rfind(b"\n", 0, max(0, end - 1)) + 1
+    while begin and _REPEATED in data[begin:end]:
+        end, begin = begin, data.rfind(b"\n", 0, begin - 1) + 1
+    return begin or end
+
+
+def stream(name: str, progress: Callable[[int], None]) -> Iterator[bytes]:
+    """Give a compressed file's, or a pipe's, lines in blocks. Raises `Incomplete` after the last block that could be read."""
+    with cast("Any", open(0 if name == STDIN else name, "rb", buffering=0, closefd=name != STDIN)) as raw:
+        counted: Any = io.BufferedReader(_Counted(raw, progress), BLOCK)
+        compression = compressed(counted.peek(8))
+        try:
+            reader = _reader(counted, compression)
+        except BadInput as error:
+            raise Incomplete(str(error)) from None
+        damage = _errors(compression)
+        carry, skipping = b"", False
+        while True:
+            try:
+                data = reader.read1(BLOCK)
+            except damage as error:
+                if carry:
+                    yield carry
+                what = "ends in the middle" if isinstance(error, EOFError) else f"is damaged ({' '.join(str(error).split()):.80})"
+                msg = f"its {compression or 'text'} data {what}; what stands before that was read"
+                raise Incomplete(msg) from None
+            if not data:
+                break
+            if skipping:
+                _, newline, data = data.partition(b"\n")
+                skipping = not newline
+            carry += data
+            if cut := whole_lines(carry) if len(carry) >= BLOCK // 2 else 0:
+                yield carry[:cut]
+                carry = carry[cut:]
+            elif len(carry) >= LONGEST:
+                yield carry[:_HEAD] + b"\n"
+                carry, skipping = b"", True
+        if carry:
+            yield carry
+
+
+class _Counted(io.RawIOBase):
+    """A raw file that tells how many bytes were read from it."""
+
+    def __init__(self, raw: Any, progress: Callable[[int], None]) -> None:  # noqa: ANN401 — a FileIO
+        self._raw, self._progress = raw, progress
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 — any writable buffer
+        count = self._raw.readinto(buffer) or 0
+        self._progress(count)
+        return count
+
+
+def _reader(raw: Any, compression: str) -> Any:  # noqa: ANN401 — four modules' files, alike in `read1`
+    """Import what this file needs, and nothing else: `run` never comes here."""
+    if compression == "gzip":
+        import gzip  # noqa: PLC0415
+
+        return gzip.GzipFile(fileobj=raw)
+    if compression == "xz":
+        import lzma  # noqa: PLC0415
+
+        return lzma.LZMAFile(raw)
+    if compression == "bzip2":
+        import bz2  # noqa: PLC0415
+
+        return bz2.BZ2File(raw)
+    return _zstd().ZstdFile(raw) if compression == "zstd" else raw
+
+
+def _zstd() -> Any:  # noqa: ANN401 — a module
+    import importlib  # noqa: PLC0415
+
+    for name in ("compression.zstd", "backports.zstd"):  # Python 3.14's own, and the same for older ones
+        try:
+            return importlib.import_module(name)
+        except ImportError:
+            continue
+    msg = "this Python cannot read zstd; `zstd -dc FILE | vitald scan -` does"
+    raise BadInput(msg)
+
+
+def _errors(compression: str) -> tuple[type[Exception], ...]:
+    """Name what a decompressor raises for damaged data."""
+    own: list[type[Exception]] = []
+    if compression == "gzip":
+        import zlib  # noqa: PLC0415
+
+        own = [zlib.error]
+    elif compression == "xz":
+        import lzma  # noqa: PLC0415
+
+        own = [lzma.LZMAError]
+    elif compression == "zstd":
+        own = [_zstd().ZstdError]
+    return (EOFError, OSError, ValueError, *own)
+
+
+def _opener(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)  # a FIFO without a writer must not hang us here
