@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from collectors.logs.history import gaps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from rich.console import Console
     from rich.table import Table
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from daemon.scan_command import Scan
 
 MOST_ROWS = 60  # of each table; JSON has all of them
+MOST_TRACKS = 20  # hosts and families
 _WIDE = 110  # columns
 _WORD = {"critical": "CRIT", "warning": "WARN", "info": "info", "recovery": "good"}
 _STYLE = {"critical": "bold red", "warning": "yellow", "info": "", "recovery": "green"}
@@ -74,14 +75,20 @@ def print_table(scan: Scan, outages: Sequence[Outage]) -> None:
     console = Console(highlight=False)
     rows = scan.history.rows()
     if rows:
+        hosts = {row.key.host for row in rows}
+        console.print(_text("What happened" + (f" on {hosts.pop()}" if len(hosts) == 1 and hosts != {""} else ""), "bold"))
         console.print(_happened(rows[:MOST_ROWS], wide=console.width >= _WIDE))
         _more(console, len(rows) - MOST_ROWS, "rows")
-    if outages:
-        console.print(_outages(outages[-MOST_ROWS:]))
-        _more(console, len(outages) - MOST_ROWS, "earlier outages")
-        for words in _gaps(outages):
-            console.print(plain(words), markup=False)
         console.print()
+    tracks: dict[tuple[str, str], list[Outage]] = {}
+    for outage in outages:
+        tracks.setdefault((outage.host, outage.family), []).append(outage)
+    for track in sorted(tracks.values(), key=len, reverse=True)[:MOST_TRACKS]:
+        console.print(_text(_title(track), "bold"))
+        console.print(_outages(track))
+        _more(console, len(track) - MOST_ROWS, "earlier outages")
+        console.print()
+    _more(console, len(tracks) - MOST_TRACKS, "hosts and families with outages")
     for identity in dict.fromkeys(row.key.signature for row in rows if row.severity in {"critical", "warning"}):
         signature = scan.packs.by_id[identity]
         console.print(_meaning(identity, signature.meaning, signature.mend, _STYLE[signature.severity]))
@@ -90,47 +97,54 @@ def print_table(scan: Scan, outages: Sequence[Outage]) -> None:
     console.print(f"\n{read}{rate}" if rows else f"nothing found: {read}{rate}", style="dim")
 
 
-def _happened(rows: Iterable[Row], *, wide: bool) -> Table:
+def _happened(rows: Sequence[Row], *, wide: bool) -> Table:
     """Lay the rows out so that 80 columns are enough: there, first and last time stand one above the other."""
-    table = _table("What happened", "", "signature", "host", "on", ">times", *(("first", "last") if wide else ("first, last",)))
+    shown = ("host",) if len({row.key.host for row in rows}) > 1 else ()
+    table = _table("", "signature", *shown, "on", ">times", *(("first", "last") if wide else ("first, last",)))
     for row in rows:
         style = _STYLE[row.severity]
         seen = list(dict.fromkeys((_day(row.first), _day(row.last))))
         times = (seen[0], seen[-1]) if wide else ("\n".join(seen),)
-        who = (_text(row.key.host), _text(row.key.instance))
+        who = ([_text(row.key.host)] if shown else []) + [_text(row.key.instance)]
         table.add_row(_text(_WORD[row.severity], style), _text(row.key.signature, style), *who, f"{row.times:,}", *times)
     return table
 
 
-def _outages(outages: Iterable[Outage]) -> Table:
-    table = _table("Outages", "", "host", "family", "on", "from", ">lasted", ">after", ">faults", "ended by")
-    for outage in outages:
-        style = _STYLE[outage.severity]
-        lasted = duration(outage.end - outage.start)
+def _title(outages: Sequence[Outage]) -> str:
+    """Sum up the outages of one family on one host, and the gaps between them."""
+    host, family = outages[0].host, outages[0].family
+    told = f"{family} on {plain(host) or 'a host without a name'}: {len(outages):,} outage{'s' if len(outages) > 1 else ''}"
+    if len(found := gaps(outages)[host, family] if len(outages) > 1 else []) > 1:
+        shortest, middle, longest = (duration(one) for one in (found[0], found[len(found) // 2], found[-1]))
+        told += f"; gaps {shortest} to {longest}, median {middle}"
+    return told
+
+
+def _outages(outages: Sequence[Outage]) -> Table:
+    """Lay out the newest outages of one family on one host."""
+    table = _table("", "from", ">lasted", ">gap before", ">faults", "on", "ended by")
+    for outage in outages[-MOST_ROWS:]:
         gap = "" if outage.gap is None else duration(outage.gap)
-        about = (_text(outage.host), outage.family, _text(", ".join(outage.instances[:3])))
         table.add_row(
-            _text(_WORD[outage.severity], style), *about, _day(outage.start), lasted, gap, f"{outage.faults:,}", outage.ended or "silence"
+            _text(_WORD[outage.severity], _STYLE[outage.severity]),
+            _day(outage.start),
+            duration(outage.end - outage.start),
+            gap,
+            f"{outage.faults:,}",
+            _text(", ".join(outage.instances[:3])),
+            outage.ended or "silence",
         )
     return table
 
 
-def _gaps(outages: Sequence[Outage]) -> Iterable[str]:
-    """Sum up the gaps of each host and family that had several."""
-    for (host, family), found in sorted(gaps(outages).items()):
-        if len(found) > 1:
-            shortest, middle, longest = (duration(one) for one in (found[0], found[len(found) // 2], found[-1]))
-            yield f"{host or 'unnamed host'}, {family}: {len(found) + 1} outages; gaps {shortest} to {longest}, median {middle}"
-
-
-def _table(title: str, *columns: str) -> Table:
+def _table(*columns: str) -> Table:
     from rich.box import HORIZONTALS  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
-    table = Table(title=title, title_justify="left", title_style="bold", box=HORIZONTALS, pad_edge=False)
+    table = Table(box=HORIZONTALS, pad_edge=False, padding=(0, 1, 0, 0))
     for name in columns:
         right = name.startswith(">")
-        whole = right or name in {"", "signature", "family", "first", "last", "first, last", "from"}  # never broken into pieces
+        whole = right or name in {"", "signature", "first", "last", "first, last", "from"}  # never broken into pieces
         table.add_column(name.lstrip(">"), justify="right" if right else "left", no_wrap=whole, overflow="fold")
     return table
 
