@@ -54,8 +54,10 @@ def run(arguments: argparse.Namespace) -> int:
         from daemon import scan_openmetrics  # noqa: PLC0415
 
         sys.stdout.writelines(scan_openmetrics.lines(found.history))
-        if found.history.untimed:
-            found.problems.append(f"{found.history.untimed} events have no time in their lines and are left out")
+        if (untimed := found.history.untimed) == 1:
+            found.problems.append("1 event has no time in its line and is left out")
+        elif untimed:
+            found.problems.append(f"{untimed} events have no time in their lines and are left out")
     for problem in found.problems:
         sys.stderr.write(f"vitald: {problem}\n")
     return 2 if found.problems else int(bool(outages) or any(row.severity in {"warning", "critical"} for row in found.history.rows()))

@@ -6,6 +6,7 @@ import io
 import os
 import stat
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from collectors.model import BadInput
@@ -46,12 +47,13 @@ def look(name: str) -> Kind:
     if name == STDIN:
         return Kind("", 0, None)
     try:
-        with open(name, "rb", buffering=0, opener=_opener) as file:
-            status = os.fstat(file.fileno())
-            if stat.S_ISDIR(status.st_mode):
-                raise IsADirectoryError(0, "is a directory; name the files in it")
-            if not stat.S_ISREG(status.st_mode):
-                return Kind("", 0, None)
+        status = Path(name).stat()
+        if stat.S_ISDIR(status.st_mode):
+            msg = f"{name}: is a directory; name the files in it"
+            raise BadInput(msg)
+        if not stat.S_ISREG(status.st_mode):
+            return Kind("", 0, None)  # a FIFO without a writer must not hang us here
+        with Path(name).open("rb", buffering=0) as file:
             head = file.read(_HEAD)
     except OSError as error:
         msg = f"{name}: cannot be read: {error.strerror}"
@@ -219,7 +221,3 @@ def _errors(compression: str) -> tuple[type[Exception], ...]:
     elif compression == "zstd":
         own = [_zstd().ZstdError]
     return (EOFError, OSError, ValueError, *own)
-
-
-def _opener(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)  # a FIFO without a writer must not hang us here

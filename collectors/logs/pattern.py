@@ -13,12 +13,13 @@ import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _sre: Any = importlib.import_module("re._parser")  # private, but the only parser that reads exactly what `re` reads
 _LONG = 32  # a repeat with a higher bound is as good as endless: hyperscan unrolls bounds, and nesting them costs `re` as much
 _CLASSES = {"DIGIT": "0-9", "SPACE": r" \t\r\f\v", "WORD": "0-9A-Za-z_"}  # of a line: it holds no newline
 _FILL = b"a0 :-~Z_x/.[("  # characters to try where a negated class allows nearly everything
+LENGTHS = (32, 64, 128, 256, 512, 1024, 2048, 4096, 8192)  # short ones first: an exponential pattern never ends on a long one
 SLOW = 0.05  # seconds for one crafted line of 8 KiB; shipped signatures stay below a tenth of it
 LINE_END = r"[ \t\r\]]*$"  # `$` of a message: the line may go on with CR, or with the bracket of "message repeated"
 
@@ -54,7 +55,7 @@ def hostile_lines(pattern: str, length: int = 8192) -> Iterator[bytes]:
         yield (head + last)[:length]
 
 
-def slowest(pattern: str, enough: float = SLOW) -> float:
+def slowest(pattern: str, enough: float = SLOW, lengths: Iterable[int] = LENGTHS) -> float:
     """Time `re` on the worst of the crafted lines, in seconds of CPU. It begins with short ones and stops once it has seen `enough`."""
     expression = re.compile(pattern.encode())
 
@@ -64,7 +65,7 @@ def slowest(pattern: str, enough: float = SLOW) -> float:
         return time.thread_time() - start
 
     worst = 0.0
-    for length in (32, 64, 128, 256, 512, 1024, 2048, 4096, 8192):
+    for length in lengths:
         for line in hostile_lines(pattern, length):
             worst = max(worst, min(once(line) for _ in range(2)))
             if worst >= enough:
