@@ -75,7 +75,7 @@ def scan(names: list[str], packs: Packs, matcher: Matcher, year: int | None = No
             found.problems.append(str(error))
     parts = list(divide(kinds))
     events: list[Event] = []
-    with _bar(sum(kind.size for _, kind in kinds)) as progress:
+    with _bar(sum(kind.size for _, kind in kinds) if all(kind.size or kind.at for _, kind in kinds) else 0) as progress:
         for number, (part, held) in enumerate(scan_workers.each(parts, matcher, progress, scan_workers.processes())):
             events += held.events
             found.size += held.size
@@ -111,18 +111,25 @@ def _bar(total: int) -> Iterator[Callable[[int], None]]:
     if not sys.stderr.isatty():
         yield lambda _count: None
         return
-    from rich.console import Console  # noqa: PLC0415 — 6 MB, for terminals only
-    from rich.progress import BarColumn, DownloadColumn, Progress, ProgressColumn, TaskProgressColumn, TimeRemainingColumn  # noqa: PLC0415
+    from rich import progress as parts  # noqa: PLC0415 — 6 MB, for terminals only
+    from rich.console import Console  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    class Rate(ProgressColumn):
+    class Rate(parts.ProgressColumn):
         """Bytes a second since the start: parts end in bursts, and a rate that jumps tells nobody anything."""
 
         def render(self, task: Task) -> Text:
             rate = task.completed / task.elapsed if task.elapsed else 0.0
-            return Text(scan_report.amount(rate) + "/s", "progress.data.speed")
+            return Text(f"{scan_report.amount(rate)}/s", "progress.data.speed")
 
-    columns = [BarColumn(), TaskProgressColumn(), DownloadColumn(), Rate(), TimeRemainingColumn(compact=True)]
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    class Amount(parts.ProgressColumn):
+        """How much was read of what nobody knows the size of."""
+
+        def render(self, task: Task) -> Text:
+            return Text(scan_report.amount(task.completed), "progress.download")
+
+    known = [parts.BarColumn(), parts.TaskProgressColumn(), parts.DownloadColumn(), Rate(), parts.TimeRemainingColumn(compact=True)]
+    columns = known if total else [parts.SpinnerColumn(), Amount(), Rate(), parts.TimeElapsedColumn()]
+    with parts.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=total or None)
         yield lambda count: bar.update(task, advance=count)
