@@ -19,6 +19,7 @@ BLOCK = 1 << 18  # bytes: what fits into a core's own cache, measured the fastes
 LONGEST = 1 << 20  # a line beyond it is not a log line; only its head is looked at
 _HEAD = 8192
 _REPEATED = b"last message repeated"
+_SHORT = 400  # bytes: a line that says so is shorter
 _MAGIC = {b"\x1f\x8b": "gzip", b"\xfd7zXZ\0": "xz", b"BZh": "bzip2", b"\x28\xb5\x2f\xfd": "zstd"}
 _JOURNAL = b"LPKSHHRH"
 
@@ -80,7 +81,7 @@ def blocks(name: str, start: int, stop: int, progress: Callable[[int], None]) ->
             data = os.pread(file.fileno(), size, position)
             final = len(data) < size
             if position + len(data) > stop:
-                data, final = data[: _end_of_part(data, stop - position)], True
+                data, final = data[: _end_of_part(data, stop - position, last=final)], True
             cut = len(data) if final else whole_lines(data)
             if not cut and size < LONGEST:
                 size *= 4
@@ -93,20 +94,23 @@ def blocks(name: str, start: int, stop: int, progress: Callable[[int], None]) ->
                 return
 
 
-def _end_of_part(data: bytes, stop: int) -> int:
-    """Find where the lines end that begin before `stop`, and what repeats the last of them."""
+def _end_of_part(data: bytes, stop: int, *, last: bool) -> int:
+    """Find where the lines end that begin before `stop`, and what repeats the last of them; `last`: the file ends with `data`."""
     end = data.find(b"\n", max(0, stop - 1)) + 1
-    while end and _REPEATED in data[end : (following := data.find(b"\n", end) + 1)]:
+    while end:
+        following = data.find(b"\n", end) + 1 or (len(data) if last else 0)
+        if _REPEATED not in data[end:following]:
+            return end
         end = following
-    return end or len(data)
+    return len(data)
 
 
 def _first_line(descriptor: int, start: int) -> int:
     if not start:
         return 0
     position = _next_line(descriptor, start - 1)
-    while _REPEATED in (line := os.pread(descriptor, 400, position).partition(b"\n"))[0] and line[1]:
-        position += len(line[0]) + 1  # it speaks of the line before, which is another part's
+    while _REPEATED in os.pread(descriptor, _SHORT, position).partition(b"\n")[0]:  # of the line before, which is another part's
+        position = _next_line(descriptor, position)
     return position
 
 
