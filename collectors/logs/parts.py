@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from sys import intern
 from typing import TYPE_CHECKING, NamedTuple
 
 from collectors.logs import archive, exports
@@ -10,7 +11,7 @@ from collectors.logs.header import split
 from collectors.logs.matcher import believed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from collectors.logs.matcher import Hit, Matcher
 
@@ -68,15 +69,15 @@ def read(part: Part, matcher: Matcher, progress: Callable[[int], None]) -> Found
                 export = exports.recognise(block if part.whole or not part.start else archive.look(part.name).head)
             found.size += len(block)
             if export:
-                found.events += (_event(hit, entry.at, entry.host) for hit, entry in exports.hits(matcher, block))
+                found.events += _merged(_event(hit, entry.at, entry.host) for hit, entry in exports.hits(matcher, block))
                 continue
             marks = _days(block, day)
             hits = matcher.hits(block, believed)
             if marks:
                 day = block[marks[-1] : marks[-1] + 6]
-                found.events += _in_order(block, marks, hits)
+                found.events += _merged(_in_order(block, marks, hits))
             else:
-                found.events += (_event(hit, hit.header.time or None, hit.header.host) for hit in hits)
+                found.events += _merged(_event(hit, hit.header.time or None, hit.header.host) for hit in hits)
     except archive.Incomplete as error:
         found.problem = str(error)
     except OSError as error:
@@ -85,7 +86,22 @@ def read(part: Part, matcher: Matcher, progress: Callable[[int], None]) -> Found
 
 
 def _event(hit: Hit, at: float | bytes | None, host: str) -> Event:
-    return Event(hit.signature.id, host, hit.instance, at, hit.times)
+    return Event(hit.signature.id, intern(host), intern(hit.instance), at, hit.times)  # millions of events share a few names
+
+
+def _merged(events: Iterable[Event]) -> Iterator[Event]:
+    """Make one event of neighbours that differ in nothing: a log of second's resolution has many in a second."""
+    last: Event | None = None
+    for event in events:
+        if last is None:
+            last = event
+        elif event[:4] == last[:4]:
+            last = last._replace(times=last.times + event.times)
+        else:
+            yield last
+            last = event
+    if last is not None:
+        yield last
 
 
 def _days(block: bytes, day: bytes) -> list[int]:
