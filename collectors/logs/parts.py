@@ -69,15 +69,15 @@ def read(part: Part, matcher: Matcher, progress: Callable[[int], None]) -> Found
                 export = exports.recognise(block if part.whole or not part.start else archive.look(part.name).head)
             found.size += len(block)
             if export:
-                found.events += _merged(_event(hit, entry.at, entry.host) for hit, entry in exports.hits(matcher, block))
+                found.events += merged(_event(hit, entry.at, entry.host) for hit, entry in exports.hits(matcher, block))
                 continue
             marks = _days(block, day)
             hits = matcher.hits(block, believed)
             if marks:
                 day = block[marks[-1] : marks[-1] + 6]
-                found.events += _merged(_in_order(block, marks, hits))
+                found.events += merged(_in_order(block, marks, hits))
             else:
-                found.events += _merged(_event(hit, hit.header.time or None, hit.header.host) for hit in hits)
+                found.events += merged(_event(hit, hit.header.time or None, hit.header.host) for hit in hits)
     except archive.Incomplete as error:
         found.problem = str(error)
     except OSError as error:
@@ -89,7 +89,7 @@ def _event(hit: Hit, at: float | bytes | None, host: str) -> Event:
     return Event(hit.signature.id, intern(host), intern(hit.instance), at, hit.times)  # millions of events share a few names
 
 
-def _merged(events: Iterable[Event]) -> Iterator[Event]:
+def merged(events: Iterable[Event]) -> Iterator[Event]:
     """Make one event of neighbours that differ in nothing: a log of second's resolution has many in a second."""
     last: Event | None = None
     for event in events:

@@ -38,9 +38,8 @@ def found(file: Path, matcher: Matcher, size: int) -> tuple[list[parts.Event], l
         else [parts.Part(0, str(file), whole=True)]
     )
     read = [parts.read(part, matcher, ignore) for part in divided]
-    return list(parts._merged(event for one in read for event in one.events if event.signature)), [
-        one.problem for one in read if one.problem
-    ]
+    events = parts.merged(event for one in read for event in one.events if event.signature)
+    return list(events), [one.problem for one in read if one.problem]
 
 
 @pytest.mark.fault(54)
