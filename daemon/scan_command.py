@@ -14,6 +14,7 @@ from collectors.logs.history import History, Key
 from collectors.logs.parts import Event, divide
 from collectors.model import BadInput
 from daemon import scan_report, scan_workers, signatures
+from daemon.scan_words import amount
 
 if TYPE_CHECKING:
     import argparse
@@ -120,13 +121,13 @@ def _bar(total: int) -> Iterator[Callable[[int], None]]:
 
         def render(self, task: Task) -> Text:
             rate = task.completed / task.elapsed if task.elapsed else 0.0
-            return Text(f"{scan_report.amount(rate)}/s", "progress.data.speed")
+            return Text(f"{amount(rate)}/s", "progress.data.speed")
 
     class Amount(parts.ProgressColumn):
         """How much was read of what nobody knows the size of."""
 
         def render(self, task: Task) -> Text:
-            return Text(scan_report.amount(task.completed), "progress.download")
+            return Text(amount(task.completed), "progress.download")
 
     known = [parts.BarColumn(), parts.TaskProgressColumn(), parts.DownloadColumn(), Rate(), parts.TimeRemainingColumn(compact=True)]
     columns = known if total else [parts.SpinnerColumn(), Amount(), Rate(), parts.TimeElapsedColumn()]

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from collectors.logs.history import gaps
+from daemon.scan_words import amount, day, duration, plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -103,7 +104,7 @@ def _happened(rows: Sequence[Row], *, wide: bool) -> Table:
     table = _table("", "signature", *shown, "on", ">times", *(("first", "last") if wide else ("first, last",)))
     for row in rows:
         style = _STYLE[row.severity]
-        seen = list(dict.fromkeys((_day(row.first), _day(row.last))))
+        seen = list(dict.fromkeys((day(row.first), day(row.last))))
         times = (seen[0], seen[-1]) if wide else ("\n".join(seen),)
         who = ([_text(row.key.host)] if shown else []) + [_text(row.key.instance)]
         table.add_row(_text(_WORD[row.severity], style), _text(row.key.signature, style), *who, f"{row.times:,}", *times)
@@ -127,7 +128,7 @@ def _outages(outages: Sequence[Outage]) -> Table:
         gap = "" if outage.gap is None else duration(outage.gap)
         table.add_row(
             _text(_WORD[outage.severity], _STYLE[outage.severity]),
-            _day(outage.start),
+            day(outage.start),
             duration(outage.end - outage.start),
             gap,
             f"{outage.faults:,}",
@@ -171,36 +172,6 @@ def _text(words: str, style: str = "") -> Text:
     from rich.text import Text  # noqa: PLC0415
 
     return Text(plain(words), style, overflow="fold")
-
-
-def plain(text: str) -> str:
-    """Keep terminals safe from what a log may hold."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
-
-
-def duration(seconds: float) -> str:
-    """Write a time span as people say it, its two largest units."""
-    left = round(seconds)
-    sign, left = ("-", -left) if left < 0 else ("", left)
-    parts = []
-    for unit, size in (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)):
-        count, left = divmod(left, size)
-        if count:
-            parts.append(f"{count}{unit}")
-    return sign + " ".join(parts[:2] or ["0s"])
-
-
-def amount(count: float) -> str:
-    """Write bytes in decimal units, as disks and networks are sold."""
-    unit = "B"
-    for larger in ("kB", "MB", "GB", "TB"):
-        if count >= 1000:  # noqa: PLR2004
-            count, unit = count / 1000, larger
-    return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-
-
-def _day(at: float | None) -> str:
-    return "no time" if at is None else datetime.fromtimestamp(at).strftime("%Y-%m-%d %H:%M")  # noqa: DTZ006 — people read local time
 
 
 def _iso(at: float | None) -> str | None:

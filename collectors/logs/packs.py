@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from collectors.logs.pattern import SLOW, BadPattern, prefilter, slowest
+from collectors.logs.hostile import SLOW, slowest
+from collectors.logs.pattern import BadPattern, prefilter
 from collectors.model import BadInput
 from collectors.settings import Duration, decode_hook, refuse_unless
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from sys import intern
 from typing import TYPE_CHECKING, NamedTuple
 
-from collectors.logs import archive, exports
+from collectors.logs import archive, blocks, exports
 from collectors.logs.header import split
 from collectors.logs.matcher import believed
 
@@ -62,9 +62,9 @@ def read(part: Part, matcher: Matcher, progress: Callable[[int], None]) -> Found
     found = Found()
     day = b""
     try:
-        blocks = archive.stream(part.name, progress) if part.whole else archive.blocks(part.name, part.start, part.stop, progress)
+        pieces = archive.stream(part.name, progress) if part.whole else blocks.blocks(part.name, part.start, part.stop, progress)
         export: bool | None = None
-        for block in blocks:
+        for block in pieces:
             if export is None:
                 export = exports.recognise(block if part.whole or not part.start else archive.look(part.name).head)
             found.size += len(block)

@@ -22,7 +22,7 @@ import pytest
 from collectors.logs import parts
 from collectors.registry import COLLECTORS
 from daemon import cli, scan_workers
-from daemon.scan_report import amount, duration
+from daemon.scan_words import amount, duration
 
 MARCH = datetime(2024, 3, 5, 12).timestamp()  # noqa: DTZ001 — lines without a zone are local
 CLEAN = "Mar  5 10:00:00 web1 sshd[1]: Accepted publickey for deploy\n"

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from collectors.logs import archive
+from collectors.logs import archive, blocks
 from collectors.model import BadInput
 
 if TYPE_CHECKING:
@@ -54,19 +54,17 @@ def test_parts_of_a_file_hold_each_line_once_wherever_they_are_cut(tmp_path: Pat
     file = tmp_path / "log"
     data = b"\n".join(lines) + (b"\n" if end else b"")
     file.write_bytes(data)
-    parts = [
-        b"".join(archive.blocks(str(file), start, min(len(data), start + size), ignore)) for start in range(0, max(1, len(data)), size)
-    ]
+    parts = [b"".join(blocks.blocks(str(file), start, min(len(data), start + size), ignore)) for start in range(0, max(1, len(data)), size)]
     assert b"".join(parts) == data
 
 
 def test_a_repetition_stays_with_the_line_it_repeats(tmp_path: Path) -> None:
     file = tmp_path / "log"
     file.write_bytes(b"one\nlast message repeated 9 times\ntwo\n")
-    assert list(archive.blocks(str(file), 0, 5, ignore)) == [b"one\nlast message repeated 9 times\n"]
-    assert list(archive.blocks(str(file), 5, 38, ignore)) == [b"two\n"]
-    assert archive.whole_lines(b"one\ntwo\nlast message repeated 9 times\n") == 4
-    assert archive.whole_lines(b"half") == 0
+    assert list(blocks.blocks(str(file), 0, 5, ignore)) == [b"one\nlast message repeated 9 times\n"]
+    assert list(blocks.blocks(str(file), 5, 38, ignore)) == [b"two\n"]
+    assert blocks.whole_lines(b"one\ntwo\nlast message repeated 9 times\n") == 4
+    assert blocks.whole_lines(b"half") == 0
 
 
 @pytest.mark.needs("zstd")
@@ -121,13 +119,13 @@ def test_what_is_no_log_is_refused_with_the_way_out(tmp_path: Path) -> None:
 def test_a_line_without_an_end_costs_no_memory_and_the_next_one_is_read(tmp_path: Path, compress: Callable[[bytes], bytes]) -> None:
     data = b"first\n" + b"x" * (5 << 20) + b"\nnext\nlast"
     (tmp_path / "log").write_bytes(compress(data))
-    blocks = (
+    found = (
         list(archive.stream(str(tmp_path / "log"), ignore))
         if compress is gzip.compress
-        else list(archive.blocks(str(tmp_path / "log"), 0, len(data), ignore))
+        else list(blocks.blocks(str(tmp_path / "log"), 0, len(data), ignore))
     )
-    assert max(map(len, blocks)) <= 2 << 20
-    lines = b"".join(blocks).splitlines()
+    assert max(map(len, found)) <= 2 << 20
+    lines = b"".join(found).splitlines()
     assert (lines[0], len(lines[1]) >= 8192, lines[-2:]) == (b"first", True, [b"next", b"last"])
 
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from collectors.logs.hostile import slowest
 from collectors.logs.matcher import believed
 from collectors.logs.packs import Packs, load, problems
-from collectors.logs.pattern import slowest
 from collectors.model import BadInput
 
 if TYPE_CHECKING:
