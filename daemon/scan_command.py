@@ -76,8 +76,9 @@ def scan(names: list[str], packs: Packs, matcher: Matcher, year: int | None = No
             found.problems.append(str(error))
     parts = list(divide(kinds))
     events: list[Event] = []
+    looked = scan_workers.start(parts, matcher, scan_workers.processes())
     with _bar(sum(kind.size for _, kind in kinds) if all(kind.size or kind.at for _, kind in kinds) else 0) as progress:
-        for number, (part, held) in enumerate(scan_workers.each(parts, matcher, progress, scan_workers.processes())):
+        for number, (part, held) in enumerate(looked(progress)):
             events += held.events
             found.size += held.size
             if held.problem:

@@ -22,21 +22,15 @@ _TELL = 4 << 20  # bytes between two words of progress
 _fork = multiprocessing.get_context("fork")  # the packs are loaded once, and shared
 
 
-def each(parts: Sequence[Part], matcher: Matcher, progress: Callable[[int], None], processes: int) -> Iterator[tuple[Part, Found]]:
-    """Look through all parts; what they hold comes in their order. With one process, it is this one."""
+def start(parts: Sequence[Part], matcher: Matcher, processes: int) -> Callable[[Callable[[int], None]], Iterator[tuple[Part, Found]]]:
+    """Start processes for all parts; call this before there are threads, since it forks. With one process, it is this one.
+
+    Gives what is to be called with `progress`: the parts in their order, with what they hold.
+    """
     if processes < 2 or len(parts) < 2:  # noqa: PLR2004 — nothing to share
-        for part in parts:
-            yield part, read(part, matcher, progress)
-        return
+        return lambda progress: ((part, read(part, matcher, progress)) for part in parts)
     workers = _Workers(parts, matcher, min(processes, len(parts)))
-    try:
-        found: dict[int, Found] = {}
-        for number, part in enumerate(parts):
-            while number not in found:
-                found.update(workers.listen(progress))
-            yield part, found.pop(number)
-    finally:
-        workers.stop()
+    return workers.each
 
 
 def processes() -> int:
@@ -55,6 +49,17 @@ class _Workers:
             process.start()
             theirs.close()
             self._hand_out(ours, process)
+
+    def each(self, progress: Callable[[int], None]) -> Iterator[tuple[Part, Found]]:
+        """Give every part with what it holds, in their order."""
+        try:
+            found: dict[int, Found] = {}
+            for number, part in enumerate(self._parts):
+                while number not in found:
+                    found.update(self.listen(progress))
+                yield part, found.pop(number)
+        finally:
+            self.stop()
 
     def _hand_out(self, connection: Connection, process: ForkProcess) -> None:
         if self._next < len(self._parts):

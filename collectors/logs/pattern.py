@@ -46,7 +46,7 @@ def parse(pattern: str) -> Any:  # noqa: ANN401 — the tree of a module without
 
 
 def name(node: Node) -> str:
-    """Name a node\'s kind: LITERAL, IN, MAX_REPEAT, …."""
+    """Name a node's kind: LITERAL, IN, MAX_REPEAT, …."""
     return str(node[0])
 
 
