@@ -44,10 +44,15 @@ def parser() -> argparse.ArgumentParser:
     check_config = _command(commands, "check-config", "read settings, and the files they name, as `run` would", _check_config)
     check_config.add_argument("file", nargs="?", type=Path, metavar="FILE", help=f"({settings.DEFAULT_FILE})")
     check_config.add_argument("--config.file", dest="config", type=Path, metavar="FILE", help="the same")
-    from daemon import probe_command  # noqa: PLC0415
+    from daemon import dashboard_command, probe_command, rules_command  # noqa: PLC0415
 
     probe = _command(commands, "probe", "TCP ping: the kernel's round trip, lost SYNs, and a reason for each failure", probe_command.run)
     probe_command.add_arguments(probe)
+
+    rules = _command(commands, "rules", "print the Prometheus rules that belong to this version", rules_command.run)
+    rules_command.add_arguments(rules)
+    dashboard = _command(commands, "dashboard", "print the Grafana dashboard that belongs to this version", dashboard_command.run)
+    dashboard_command.add_arguments(dashboard)
     from daemon import log_commands  # noqa: PLC0415
 
     log_commands.add_scan(_command(commands, "scan", "look through old logs for what happened, when and how often", log_commands.scan))

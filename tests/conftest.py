@@ -21,6 +21,8 @@ PACKAGES = {  # program → Debian package, so that a skip says what to install
     "promtool": "prometheus",
     "zstd": "zstd",
     "prometheus": "prometheus",
+    "prometheus-alertmanager": "prometheus-alertmanager",
+    "amtool": "prometheus-alertmanager",
     "faketime": "faketime",
     "systemd-nspawn": "systemd-container",
     "systemd-analyze": "systemd",
@@ -32,6 +34,7 @@ PACKAGES = {  # program → Debian package, so that a skip says what to install
     "systemd-sysusers": "systemd",
     "systemd-tmpfiles": "systemd",
     "stress-ng": "stress-ng",
+    "zstd": "zstd",
     "chromium": "chromium",
 }
 

@@ -12,7 +12,7 @@ from collectors.probe import capability, path_verdict
 from collectors.probe.child import PacketChild
 from collectors.probe.mtu_search import Found, search
 from collectors.probe.roster import ROSTER
-from collectors.probe.route import route
+from collectors.probe.route import route, zoned
 from collectors.probe.shots import Place
 from collectors.settings import Duration, Settings
 
@@ -112,6 +112,6 @@ class PathMtu(Collector[Reading]):
 
 def place_of(address: Address) -> Place | None:
     """Say how packets to an address leave this host, None where they do not; OSError where there is no route."""
-    host, port = address.sockaddr[:2]
+    host = zoned(address.sockaddr)
     way = route(host)
-    return None if way.local else Place(way.source, host, port, way.mtu)
+    return None if way.local else Place(way.source, host, address.sockaddr[1], way.mtu)

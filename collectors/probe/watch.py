@@ -11,7 +11,7 @@ from collectors.probe.diagnosis import NO_NEIGHBOUR
 from collectors.probe.judge import LOSSY
 from collectors.probe.reasons import Outcome, Reason
 from collectors.probe.roster import ROSTER
-from collectors.probe.route import neighbours, route
+from collectors.probe.route import neighbours, route, zoned
 from collectors.probe.targets import Address
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def _gateway(planned: Planned) -> tuple[str, str] | None:
     if not isinstance(planned, Address):
         return None
     try:
-        way = route(planned.sockaddr[0])
+        way = route(zoned(planned.sockaddr))
     except OSError:
         return None
     return (way.interface, way.gateway) if way.gateway else None
