@@ -60,6 +60,10 @@ lock: $(VENV)/.dev ## resolve the pinned dependencies again (UPGRADE=--upgrade f
 bench: $(VENV)/.dev ## measure vitald beside its peers, into bench/RESULTS.md (ONLY=probe_cpu for one)
 	@$(BIN)/python -m bench $(ONLY)
 
+.PHONY: drill
+drill: $(VENV)/.dev ## make faults in a fleet of real parts and wait for the pages, as root, an hour (DRILLS="agent killed" for one)
+	@DRILLS='$(DRILLS)' $(BIN)/python -m bench.drill
+
 # PREFIX, DESTDIR, PYTHON, PURGE: see systemd/install.sh
 .PHONY: install uninstall
 install uninstall:

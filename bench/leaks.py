@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 ISSUE = 6
 HOSTS = int(os.environ.get("VITALD_BENCH_HOSTS", "1000"))
-SEED = os.environ.get("VITALD_BENCH_SEED", "1")
+SEED = os.environ.get("VITALD_BENCH_SEED", "2")  # the thresholds were set on the hosts of seed 1
 WITHIN, FOUND, FALSE = 12, 0.99, 1.0  # hours; share of leaks; alarms in 100 host-weeks
 A_DAY = 0.01 * TOTAL / 86400  # bytes a second
 OURS = "vitald"

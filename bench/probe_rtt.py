@@ -13,6 +13,7 @@ from bench.program import BenchError, Program
 from bench.results import Row
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 ISSUE = 2
@@ -23,6 +24,16 @@ _WARM_UP = 15.0
 
 
 def measure(folder: Path) -> list[Row]:
+    """Compare with nothing else beside."""
+    return compare(folder, _nothing)
+
+
+def _nothing(_targets: list[str], length: float) -> list[Row]:
+    time.sleep(length)
+    return []
+
+
+def compare(folder: Path, beside: Callable[[list[str], float], list[Row]]) -> list[Row]:
     """Compare the p99 of vitald's histogram with the p99 of blackbox_exporter's `probe_duration_seconds`, both as Prometheus has them."""
     with (
         peers.listeners(folder, TARGETS) as targets,
@@ -33,8 +44,9 @@ def measure(folder: Path) -> list[Row]:
     ):
         time.sleep(_WARM_UP)
         start = time.time()
-        time.sleep(_LENGTH)
-        span, end = f"[{time.time() - start:.0f}s]", time.time()
+        more = beside(targets, _LENGTH)
+        length, end = time.time() - start, time.time()
+        span = f"[{length:.0f}s]"
         time.sleep(6)  # the scrape that was out is stored by then
         buckets = f"sum by (le) (increase(vitald_probe_rtt_seconds_bucket{span}))"
         ours = [prometheus.number(f"histogram_quantile({q}, {buckets})", at=end) for q in (0.5, 0.99)]
@@ -45,15 +57,16 @@ def measure(folder: Path) -> list[Row]:
     if not durations:
         raise BenchError("blackbox_exporter has made no probe in time")
     theirs = [quantile(durations, q) for q in (0.5, 0.99)]
-    enough = probes > 0.9 * TARGETS * _LENGTH and answered > 0.99 * probes
+    enough = probes > 0.9 * TARGETS * length and answered > 0.99 * probes
     return [
         Row(
-            f"exported RTT, p99; {TARGETS} targets each second, stress-ng on all cores, {_LENGTH:.0f} s",
+            f"exported RTT, p99; {TARGETS} targets each second, stress-ng on all cores, {length:.0f} s",
             "≤ 1/20",
-            f"{seconds(ours[1])} (p50 {seconds(ours[0])}, {probes / _LENGTH:.0f} probes/s, {answered / max(probes, 1):.1%} answered)",
-            f"blackbox_exporter {seconds(theirs[1])} (p50 {seconds(theirs[0])}, {len(durations) / _LENGTH:.0f} probes/s)",
+            f"{seconds(ours[1])} (p50 {seconds(ours[0])}, {probes / length:.0f} probes/s, {answered / max(probes, 1):.1%} answered)",
+            f"blackbox_exporter {seconds(theirs[1])} (p50 {seconds(theirs[0])}, {len(durations) / length:.0f} probes/s)",
             ratio(ours[1], theirs[1]),
             ours[1] <= BAR * theirs[1] and enough,
             "" if enough else "too few probes were made or answered",
-        )
+        ),
+        *more,
     ]

@@ -15,6 +15,6 @@ from collectors.probe.path_mtu import PathMtu
 if TYPE_CHECKING:
     from collectors.model import Collector
 
-_ALL: tuple[type[Collector[Any]], ...] = (HostInfo, Probe, PathMtu, NicCollector, DhcpCollector, KernelMemory, Logs)
+_ALL: tuple[type[Collector[Any]], ...] = (HostInfo, Probe, PathMtu, NicCollector, DhcpCollector, Logs, KernelMemory)
 
 COLLECTORS: dict[str, type[Collector[Any]]] = {collector.name: collector for collector in _ALL}

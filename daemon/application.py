@@ -88,7 +88,7 @@ class Application:
         return 0
 
     def _reports(self) -> tuple[Report, ...]:
-        return (*self._board.reports(), self._self_report.report(self._runner.tracks()))
+        return (*self._board.reports(), self._self_report.report(self._runner.tracks(), self._board.findings()))
 
     def _status(self) -> Status:
         from daemon.status import status  # noqa: PLC0415 — costs nothing where nobody looks

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from collectors.model import Level, Report, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from collectors.model import Slot
 
@@ -59,6 +59,13 @@ class Board:
         """Say since when (Unix time, seconds) this subject has had this level."""
         level, at = self._since.get((verdict.check, verdict.subject), (-1, time.time()))
         return min(at, time.time()) if level == verdict.level else time.time()
+
+    def findings(self) -> Iterator[tuple[str, str, float]]:
+        """Give check, subject, and since when (Unix time, seconds), of each subject that is not healthy now."""
+        for report in self.reports():
+            for verdict in report.verdicts:
+                if verdict.level:
+                    yield verdict.check, verdict.subject, self.since(verdict)
 
     def summary(self) -> str:
         """Say in one line how the host is, the worst finding first."""

@@ -44,10 +44,21 @@ def parser() -> argparse.ArgumentParser:
     check_config = _command(commands, "check-config", "read settings, and the files they name, as `run` would", _check_config)
     check_config.add_argument("file", nargs="?", type=Path, metavar="FILE", help=f"({settings.DEFAULT_FILE})")
     check_config.add_argument("--config.file", dest="config", type=Path, metavar="FILE", help="the same")
-    from daemon import probe_command  # noqa: PLC0415
+    from daemon import dashboard_command, probe_command, rules_command  # noqa: PLC0415
 
     probe = _command(commands, "probe", "TCP ping: the kernel's round trip, lost SYNs, and a reason for each failure", probe_command.run)
     probe_command.add_arguments(probe)
+
+    rules = _command(commands, "rules", "print the Prometheus rules that belong to this version", rules_command.run)
+    rules_command.add_arguments(rules)
+    dashboard = _command(commands, "dashboard", "print the Grafana dashboard that belongs to this version", dashboard_command.run)
+    dashboard_command.add_arguments(dashboard)
+    from daemon import log_commands  # noqa: PLC0415
+
+    log_commands.add_scan(_command(commands, "scan", "look through old logs for what happened, when and how often", log_commands.scan))
+    log_commands.add_explain(
+        _command(commands, "explain", "say which signature a log line is, what it means and what to do", log_commands.explain)
+    )
     return top
 
 
@@ -128,11 +139,14 @@ def _check(arguments: argparse.Namespace) -> int:
 
 def _check_config(arguments: argparse.Namespace) -> int:
     from collectors.registry import COLLECTORS  # noqa: PLC0415
+    from daemon import signatures  # noqa: PLC0415
     from exporters.prometheus.access import check_web_config  # noqa: PLC0415
 
     file = arguments.file or arguments.config
     config = settings.load(file)
-    complaints = [line for name, own in config.collectors.items() if own.enabled for line in COLLECTORS[name].problems(own)]
+    enabled = {name: own for name, own in config.collectors.items() if own.enabled and name != "logs"}
+    complaints = [line for name, own in enabled.items() for line in COLLECTORS[name].problems(own)]
+    complaints += signatures.problems(config)  # of [logs], which `scan` and `explain` use where the collector is off, too
     if config.web.config_file:
         try:
             check_web_config(Path(config.web.config_file))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from collectors.model import Family, Kind, Metric, Report
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from daemon.logs import LineHandler
     from daemon.state import StateDirectory
@@ -31,6 +31,9 @@ _FAILURES = Family("collector_failures", Kind.COUNTER, "Runs that failed.", ("co
 _RELOAD = Family("config_last_reload_successful", Kind.GAUGE, "1 if the settings were good when last read.")
 _RELOADED = Family("config_last_reload_success_timestamp_seconds", Kind.GAUGE, "When settings were last read and good.")
 _STATE_FAILURES = Family("state_save_failures", Kind.COUNTER, "Times the state could not be written; what was saved before is kept.")
+_SINCE = Family(
+    "health_since_timestamp_seconds", Kind.GAUGE, "Since when a subject that is not healthy has had its level.", ("check", "subject")
+)
 _LINES = Family("own_log_lines_hidden", Kind.COUNTER, "Lines of vitald's own log that were not printed, by why.", ("why",))
 
 
@@ -48,9 +51,10 @@ class SelfReport:
         self.reload_ok = True
         self.reloaded_at = time.time()
 
-    def report(self, tracks: Sequence[Track]) -> Report:
-        """Say how the daemon is, now."""
-        return Report("vitald", time.time(), metrics=(*self._own(), *_runs(tracks)))
+    def report(self, tracks: Sequence[Track], findings: Iterable[tuple[str, str, float]]) -> Report:
+        """Say how the daemon is, now; `findings` are check, subject, and since when."""
+        since = (Metric(_SINCE, at, (check, subject)) for check, subject, at in findings)
+        return Report("vitald", time.time(), metrics=(*self._own(), *_runs(tracks), *since))
 
     def _own(self) -> Iterator[Metric]:
         yield Metric(_BUILD, 1, (VERSION, platform.python_version()))

@@ -14,6 +14,7 @@ from collectors.dhcp.addresses import concerns, read_addresses
 from collectors.dhcp.countdown import verdicts
 from collectors.dhcp.leasefiles import OnFile, read_leasefiles
 from collectors.dhcp.leases import Leases, dump, follow, restore
+from collectors.dhcp.panel import panel
 from collectors.model import Collector, Family, Kind, Metric, Unavailable
 from collectors.nic.files import read_text
 from collectors.nic.policy import matches
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from collectors.model import Host, Verdict
+    from collectors.panel import Panel
 
 REMAINING = Family(
     "dhcp_lease_remaining_seconds", Kind.GAUGE, "Time until the kernel removes a leased address.", ("interface", "address"), cap=256
@@ -73,7 +75,9 @@ class DhcpCollector(Collector[Reading]):
         if self._known is None:
             self._boot = read_text(self._host.proc / "sys/kernel/random/boot_id", 64).strip()
             self._known = restore(self._host.slot.load(), self._boot)
-        if self._changed(self._known) or now >= self._due:
+        if self._changed(self._known):
+            self._due = now  # also for the next tick, should this look fail
+        if now >= self._due:
             self._look(self._known, now)
             self._due = now + LOOK_SECONDS
         return Reading(now, self._known, self._files)
@@ -90,6 +94,12 @@ class DhcpCollector(Collector[Reading]):
             yield Metric(LENGTH, lease.seconds, (interface, address))
         for interface, count in reading.leases.renewals.items():
             yield Metric(RENEWALS, count, (interface,))
+
+    def show(self, readings: Sequence[Reading]) -> Iterator[Panel]:
+        """Show the leases in a table, where there are any."""
+        reading = readings[-1]
+        if reading.leases.leases:
+            yield panel(reading.leases, reading.files, reading.now)
 
     def wakes(self) -> tuple[int, ...]:
         """Name the socket of the address events: a lost address is seen at once."""

@@ -45,12 +45,13 @@ def verdicts(leases: Mapping[tuple[str, str], Lease], files: Mapping[str, OnFile
 
 
 def _judge(lease: Lease, on_file: OnFile | None, now: float) -> Verdict:
-    level, message = _finding(lease, now)
+    level, message = finding(lease, now)
     mend = _MEND.format(shlex.quote(lease.interface)) if level else ""
     return Verdict("dhcp_lease", lease.address, level, message, _evidence(lease, on_file, now), mend)
 
 
-def _finding(lease: Lease, now: float) -> tuple[Level, str]:
+def finding(lease: Lease, now: float) -> tuple[Level, str]:
+    """Judge one lease at a time: how bad it is, and what there is to say."""
     left, place = lease.remaining(now), f"address {lease.address} on {lease.interface}"
     share = left / lease.seconds if lease.seconds > 0 else 0.0
     if lease.lost is not None:

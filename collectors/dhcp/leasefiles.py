@@ -41,7 +41,10 @@ class OnFile:
 def parse_dhclient(text: str) -> dict[str, int]:
     """Read a dhclient lease file: address → seconds; the last lease of an address counts. A lease that is cut off is not read."""
     found = {}
-    for block in re.finditer(r"^lease6? \{(.*?)^\}", text, re.MULTILINE | re.DOTALL):
+    for block in re.finditer(r"^lease6 \{(.*?)^\}", text, re.MULTILINE | re.DOTALL):
+        for one in re.finditer(r"^\s*iaaddr ([0-9A-Fa-f:.]{2,45}) \{[^}]*?^\s*max-life (\d{1,10});", block[1], re.MULTILINE | re.DOTALL):
+            found[one[1]] = int(one[2])
+    for block in re.finditer(r"^lease \{(.*?)^\}", text, re.MULTILINE | re.DOTALL):
         address = re.search(r"^\s*fixed-address ([0-9A-Fa-f.:]{2,45});", block[1], re.MULTILINE)
         seconds = re.search(r"^\s*option dhcp-lease-time (\d{1,10});", block[1], re.MULTILINE)
         if address:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from collectors.logs.pattern import SLOW, BadPattern, prefilter, slowest
+from collectors.logs.hostile import SLOW, slowest
+from collectors.logs.pattern import BadPattern, prefilter
 from collectors.model import BadInput
 from collectors.settings import Duration, decode_hook, refuse_unless
 
@@ -123,10 +124,12 @@ def load(directories: Iterable[Path] = (), *, samples: bool = False) -> Packs:
 
 
 def problems(directories: Iterable[Path]) -> Iterator[str]:
-    """Name everything that is wrong with the packs, samples included, a line each."""
+    """Name what is wrong with the packs, a line each; where they can be loaded, what is wrong with their samples."""
     found: list[str] = []
     packs = _load(directories, found, samples=True)
     yield from found
+    if found:
+        return
     from collectors.logs.samples import broken_samples  # noqa: PLC0415 — it needs the matcher, which needs this module
 
     yield from broken_samples(packs.signatures)
@@ -144,7 +147,8 @@ def _load(directories: Iterable[Path], problems: list[str], *, samples: bool) ->
         except OSError as error:
             problems.append(f"{path}: cannot be read: {error.strerror}")
         except (ValueError, RecursionError) as error:  # bad UTF-8, bad TOML, msgspec's own refusals
-            problems.append(f"{path}: {error}")
+            missing = "has no [[signature]]; a pack is a list of them" if "required field `signature`" in str(error) else ""
+            problems.append(f"{path}: {missing or error}")
         else:
             digest.update(text)
             for number, table in enumerate(pack.signature, 1):

@@ -8,18 +8,11 @@ message (it sees whole lines, the header included). Both see bytes: `\d`, `\w` a
 from __future__ import annotations
 
 import importlib
-import re
-import time
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from typing import Any
 
 _sre: Any = importlib.import_module("re._parser")  # private, but the only parser that reads exactly what `re` reads
 _LONG = 32  # a repeat with a higher bound is as good as endless: hyperscan unrolls bounds, and nesting them costs `re` as much
 _CLASSES = {"DIGIT": "0-9", "SPACE": r" \t\r\f\v", "WORD": "0-9A-Za-z_"}  # of a line: it holds no newline
-_FILL = b"a0 :-~Z_x/.[("  # characters to try where a negated class allows nearly everything
-SLOW = 0.05  # seconds for one crafted line of 8 KiB; shipped signatures stay below a tenth of it
 LINE_END = r"[ \t\r\]]*$"  # `$` of a message: the line may go on with CR, or with the bracket of "message repeated"
 
 Node = tuple[Any, Any]
@@ -35,7 +28,7 @@ def prefilter(pattern: str) -> str:
     Raises `BadPattern` for syntax errors, for what has no linear-time form (look-around, references, nested repeats), and for
     expressions that match everything.
     """
-    tree = _parse(pattern)
+    tree = parse(pattern)
     _refuse_nested(tree, inside=False)
     trimmed = _trim(_trim(list(tree), -1), 0)
     if not trimmed:
@@ -43,36 +36,8 @@ def prefilter(pattern: str) -> str:
     return ("(?i)" if tree.state.flags & 2 else "") + _write(trimmed)
 
 
-def hostile_lines(pattern: str, length: int = 8192) -> Iterator[bytes]:
-    """Make lines that a backtracking engine finds hard: each beginning of a match, over and over, and never its end."""
-    items = list(_parse(pattern))
-    for cut in range(1, len(items) + 1):
-        for extra in (0, 7):
-            piece = b"".join(_example(item, extra) for item in items[:cut])
-            yield (piece * (length // max(1, len(piece)) + 1))[:length]
-        head, last = b"".join(_example(item, 0) for item in items[: cut - 1]), _example(items[cut - 1], length)
-        yield (head + last)[:length]
-
-
-def slowest(pattern: str, enough: float = SLOW) -> float:
-    """Time `re` on the worst of the crafted lines, in seconds of CPU. It begins with short ones and stops once it has seen `enough`."""
-    expression = re.compile(pattern.encode())
-
-    def once(line: bytes) -> float:
-        start = time.thread_time()  # a busy host must not refuse what an idle one takes
-        expression.search(line)
-        return time.thread_time() - start
-
-    worst = 0.0
-    for length in (32, 64, 128, 256, 512, 1024, 2048, 4096, 8192):
-        for line in hostile_lines(pattern, length):
-            worst = max(worst, min(once(line) for _ in range(2)))
-            if worst >= enough:
-                return worst
-    return worst
-
-
-def _parse(pattern: str) -> Any:  # noqa: ANN401 — the tree of a module without types
+def parse(pattern: str) -> Any:  # noqa: ANN401 — the tree of a module without types
+    """Read an expression as `re` does. Raises `BadPattern`."""
     try:
         return _sre.parse(pattern.encode())
     except (ValueError, OverflowError, RecursionError, _sre.error) as error:
@@ -80,13 +45,14 @@ def _parse(pattern: str) -> Any:  # noqa: ANN401 — the tree of a module withou
         raise BadPattern(reason) from None
 
 
-def _name(node: Node) -> str:
+def name(node: Node) -> str:
+    """Name a node's kind: LITERAL, IN, MAX_REPEAT, …."""
     return str(node[0])
 
 
-def _children(node: Node) -> list[list[Node]]:
+def children(node: Node) -> list[list[Node]]:
     """Give a node's sequences, whichever kind it is."""
-    kind, value = _name(node), node[1]
+    kind, value = name(node), node[1]
     if kind == "BRANCH":
         return [list(branch) for branch in value[1]]
     if kind == "SUBPATTERN":
@@ -103,21 +69,21 @@ def _children(node: Node) -> list[list[Node]]:
 def _refuse_nested(nodes: Any, *, inside: bool) -> None:  # noqa: ANN401
     """Refuse `(a+)+`: on a line that almost matches, `re` would need longer than the universe has."""
     for node in nodes:
-        repeat = _name(node) in {"MAX_REPEAT", "MIN_REPEAT"} and int(node[1][1]) > _LONG
+        repeat = name(node) in {"MAX_REPEAT", "MIN_REPEAT"} and int(node[1][1]) > _LONG
         if repeat and inside:
             raise BadPattern("repeats something that repeats itself, which can take for ever: take one of the repeats away")
-        for child in _children(node):
+        for child in children(node):
             _refuse_nested(child, inside=inside or repeat)
 
 
 def _nullable(node: Node) -> bool:
     """Say whether a node can match nothing at all; line anchors count, since hyperscan is not told of them at the ends."""
-    kind, value = _name(node), node[1]
+    kind, value = name(node), node[1]
     if kind == "AT":
         return "BEGINNING" in str(value)
     if kind in {"MAX_REPEAT", "MIN_REPEAT"} and int(value[0]) == 0:
         return True
-    sequences = _children(node)
+    sequences = children(node)
     return bool(sequences) and any(all(map(_nullable, sequence)) for sequence in sequences)
 
 
@@ -128,11 +94,11 @@ def _trim(nodes: list[Node], end: int) -> list[Node]:
         nodes.pop(end)
     if nodes:
         kind, value = nodes[end]
-        if _name(nodes[end]) in {"MAX_REPEAT", "MIN_REPEAT"}:
+        if name(nodes[end]) in {"MAX_REPEAT", "MIN_REPEAT"}:
             nodes[end] = (kind, (value[0], value[0], value[2]))
-        elif _name(nodes[end]) == "SUBPATTERN":
+        elif name(nodes[end]) == "SUBPATTERN":
             nodes[end] = (kind, (*value[:3], _trim(list(value[3]), end)))
-        elif _name(nodes[end]) == "BRANCH":
+        elif name(nodes[end]) == "BRANCH":
             nodes[end] = (kind, (None, [_trim(list(branch), end) for branch in value[1]]))
     return nodes
 
@@ -142,7 +108,7 @@ def _write(nodes: list[Node]) -> str:
 
 
 def _write_node(node: Node) -> str:  # noqa: PLR0911 — one return for each kind of node
-    kind, value = _name(node), node[1]
+    kind, value = name(node), node[1]
     if kind == "LITERAL":
         return _byte(value)
     if kind == "NOT_LITERAL":
@@ -150,10 +116,10 @@ def _write_node(node: Node) -> str:  # noqa: PLR0911 — one return for each kin
     if kind == "ANY":
         return r"[^\n]"
     if kind == "IN":
-        return _write_class(value)
+        return write_class(value)
     if kind == "AT":
         return {"AT_END": LINE_END, "AT_END_STRING": LINE_END, "AT_BOUNDARY": r"\b"}.get(str(value), "")
-    bodies = [_write(child) for child in _children(node)]
+    bodies = [_write(child) for child in children(node)]
     if kind == "BRANCH":
         return f"(?:{'|'.join(dict.fromkeys(filter(None, bodies)))}){'' if all(bodies) else '?'}"
     if kind == "SUBPATTERN":
@@ -162,11 +128,12 @@ def _write_node(node: Node) -> str:  # noqa: PLR0911 — one return for each kin
     return f"(?:{bodies[0]}){{{low},{high if high <= _LONG else ''}}}" if bodies[0] else ""
 
 
-def _write_class(members: list[Node]) -> str:
-    negated = _name(members[0]) == "NEGATE"
+def write_class(members: list[Node]) -> str:
+    """Write a class of characters for hyperscan."""
+    negated = name(members[0]) == "NEGATE"
     parts = [r"\n"] if negated else []
     for member in members[negated:]:
-        kind, value = _name(member), member[1]
+        kind, value = name(member), member[1]
         if kind == "CATEGORY":
             category = str(value).removeprefix("CATEGORY_")
             spelled = {"NOT_DIGIT": r"\D", "NOT_SPACE": r"\S", "NOT_WORD": r"\W"}.get(category)
@@ -178,27 +145,3 @@ def _write_class(members: list[Node]) -> str:
 
 def _byte(code: int) -> str:
     return chr(code) if chr(code).isascii() and chr(code).isalnum() else f"\\x{code:02x}"
-
-
-def _example(node: Node, extra: int) -> bytes:
-    """Write the shortest text a node matches, its repeats `extra` times longer."""
-    kind, value = _name(node), node[1]
-    if kind == "LITERAL":
-        return bytes([value])
-    if kind in {"NOT_LITERAL", "ANY"}:
-        return b"a" if value != ord("a") else b"b"
-    if kind == "IN":
-        return bytes([_member(value)])
-    if kind == "AT":
-        return b""
-    body = b"".join(_example(child, extra) for child in _children(node)[0])
-    if kind in {"MAX_REPEAT", "MIN_REPEAT"}:
-        return body * min(int(value[0]) + max(extra, int(value[0]) == 0), int(value[1]))
-    return body
-
-
-def _member(members: list[Node]) -> int:
-    """Pick a byte that belongs to a class: the first it names, or a common one where it names what it excludes."""
-    accepts = re.compile(_write_class(members).encode())
-    candidates: Iterator[int] = (code for code in (*_FILL, *range(32, 256)) if accepts.match(bytes([code])))
-    return next(candidates)

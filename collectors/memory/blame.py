@@ -23,7 +23,7 @@ class Blame:
     """At most one look at a time, and never two within five minutes. Times are the caller's clock, in seconds."""
 
     def __init__(self, proc: Path, *, hurry: bool = False) -> None:
-        """`hurry` is for `vitald check`: a person waits, so it need not be the very least important process."""
+        """`hurry` is for `vitald check`: a person waits, so it keeps that person's priority."""
         self._command = [sys.executable, "-Im", "collectors.memory.holders", str(proc), *(["hurry"] if hurry else [])]
         self._child: subprocess.Popen[bytes] | None = None
         self._answer: IO[bytes] | None = None

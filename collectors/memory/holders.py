@@ -114,12 +114,10 @@ def _files(proc: Path, walk: owners.Walk) -> list[dict[str, Any]]:
     return [{"pid": p.pid, "comm": p.comm, "unit": owners.unit(proc, p.pid), "kind": kind, "size": n} for n, kind, p in rows[:TOP]]
 
 
-def _step_back(*, hurry: bool) -> None:
+def _step_back() -> None:
     """Take the lowest priority there is. Failing that is no reason not to look."""
     with contextlib.suppress(OSError):
         os.nice(19)
-    if hurry:
-        return
     with contextlib.suppress(OSError):  # not for real-time policies: also where RestrictRealtime= holds
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
@@ -127,7 +125,8 @@ def _step_back(*, hurry: bool) -> None:
 def main() -> int:
     """Look and print."""
     proc, hurry = Path(sys.argv[1] if len(sys.argv) > 1 else "/proc"), "hurry" in sys.argv[2:]
-    _step_back(hurry=hurry)
+    if not hurry:
+        _step_back()
     json.dump(look(proc, HURRY_SECONDS if hurry else WALL_SECONDS), sys.stdout)
     return 0
 

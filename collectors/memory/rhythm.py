@@ -13,14 +13,15 @@ if TYPE_CHECKING:
 
     from collectors.memory.window import Point
 
-STUDENT = 5.0  # one-sided 99.9 % of Student's t with BLOCKS - 1 = 7 degrees of freedom is 4.79
-HOURS = (24, 36, 48)  # quarters: 6, 9 and 12 hours
+STUDENT = 4.2  # one-sided 99.8 % of Student's t with BLOCKS - 1 = 7 degrees of freedom
+HOURS = (24, 32, 40, 48)  # quarters: 6, 8, 10 and 12 hours, each of eight blocks
 LEAST = 0.0025  # of MemTotal: what must have been gained before `hours` speaks
 LEAST_A_DAY = 0.004  # of MemTotal: what a day must have gained before `days` speaks
 SWING = 0.65  # of how far the host usually swings in those hours: no two days are alike
 SWING_UNKNOWN = 1.3  # the same while we may have seen nothing but a weekend
 WEEKDAYS = 5
 LASTING = 0.7  # of the first half's gain must come again in the second half: what warms up slows down
+LIFTED = 0.6  # of the gain must stand above the floor of earlier days: what only came back from a low is no leak
 JUMP = 0.0002  # of MemTotal in a quarter of an hour; below it nothing is called a jump
 
 
@@ -45,7 +46,12 @@ def hours(slow: Sequence[Point], total: int) -> Growth | None:
         sums = [sum(even[i : i + step]) for i in range(0, span, step)]
         mean, low = confidence(sums, STUDENT)
         gain = mean * BLOCKS
-        if low > 0 and gain >= least and sum(sums[BLOCKS // 2 :]) >= LASTING * sum(sums[: BLOCKS // 2]) and _lifted(slow) >= gain / 3:
+        if (
+            low > 0
+            and gain >= least
+            and sum(sums[BLOCKS // 2 :]) >= LASTING * sum(sums[: BLOCKS // 2])
+            and _lifted(slow) >= max(LIFTED * gain, total * LEAST)
+        ):
             seconds = step * QUARTER
             return Growth(mean / seconds, low / seconds, span * QUARTER, "hours")
     return None

@@ -25,6 +25,7 @@ from collectors.nic.looker import Looker
 from collectors.nic.metrics import metrics
 from collectors.nic.nextboot import next_boot_verdicts
 from collectors.nic.offload import offload_verdict
+from collectors.nic.panel import panels
 from collectors.nic.policy import Policy  # noqa: TC001 — msgspec reads the annotation
 from collectors.nic.reading import Reading, Sample
 from collectors.nic.samples import with_sample
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
     from collectors.model import Host, Metric, Verdict
     from collectors.nic.events import News
+    from collectors.panel import Panel
 
 GLANCED = 64  # carriers looked at on every tick: the kernel sends the event of a lost carrier up to a second late (net/core/link_watch.c)
 DISK_SECONDS = 30.0
@@ -108,12 +110,17 @@ class NicCollector(Collector[Reading]):
             self._measured = reading, tuple(metrics(reading))
         return self._measured[1]
 
+    def show(self, readings: Sequence[Reading]) -> Iterator[Panel]:
+        """Show the interfaces, and what each installed kernel has for them, in tables."""
+        yield from panels(readings[-1])
+
     def wakes(self) -> tuple[int, ...]:
         """Name the socket of the link events: a flap is seen at once."""
         return (self._events.fileno(),) if self._events is not None and self._events.fileno() >= 0 else ()
 
     def close(self) -> None:
         """Let go of sockets and the thread."""
+        self._inventory.save()
         self._disk.close()
         self._looker.close()
         if self._events is not None:

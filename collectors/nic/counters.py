@@ -22,7 +22,7 @@ ALLOWANCES = {  # our word → the names drivers have for it; EC2 user guide, mo
 }
 AVAILABLE = ("conntrack_allowance_available",)  # a gauge, ENA 2.8.1
 RESETS = {  # reason → its names; EC2 user guide, troubleshooting-ena.md; amzn-drivers ena_ethtool.c; ixgbevf and virtio_net ethtool.c
-    "tx_timeout": ("tx_timeout", "tx_timeout_count", "tx_tx_timeouts"),
+    "tx_timeout": ("tx_timeout", "tx_timeout_count"),
     "keep_alive": ("wd_expired",),
     "admin_queue_pause": ("admin_q_pause",),
     "failed": ("reset_fail",),
@@ -44,7 +44,7 @@ RESETS = {  # reason → its names; EC2 user guide, troubleshooting-ena.md; amzn
 PROOFS = ("bw_in_allowance_exceeded", "conntrack_allowance_available", "missing_tx_cmpl")  # counters whose presence says a version
 KNOWN = frozenset({*AVAILABLE, *PROOFS, *itertools.chain(*ALLOWANCES.values(), *RESETS.values())})  # all names that are read
 GRAVE = frozenset({"tx_timeout", "keep_alive", "admin_queue_pause", "failed", "netdev_watchdog"})  # critical on any increase
-TALKATIVE = frozenset({"ena", "ixgbevf", "virtio_net"})  # drivers whose statistics we know; of others none are read
+TALKATIVE = frozenset({"ena", "ixgbevf"})  # drivers whose statistics we know; of others none are read
 
 
 @dataclass(frozen=True, slots=True)

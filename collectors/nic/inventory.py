@@ -27,6 +27,7 @@ class Inventory:
     def __init__(self, looker: Looker, ignore: Sequence[str], slot: Slot) -> None:
         self._looker, self._ignore, self._slot = looker, ignore, slot
         self._memory: memory.Memory | None = None
+        self._learned = False
         self.nics: dict[str, Nic] = {}
         self.gone: Mapping[str, float] = {}
         self.unread = 0  # interfaces beyond the most that one look takes
@@ -41,12 +42,12 @@ class Inventory:
             raise Unavailable("permission", f"may not list {error.filename}") from error
         self.look_at([*names[:MOST_INTERFACES], *(set(self.nics) - set(names))], wall)
         self.unread = max(0, len(names) - MOST_INTERFACES)
+        self.save()
 
     def look_at(self, names: Iterable[str], wall: float) -> None:
         """Look at these interfaces, and drop those that are there no more."""
         if self._memory is None:
             self._memory = memory.restore(self._slot.load())
-        learned = False
         for name in names:
             before = self.nics.get(name)
             if matches(name, self._ignore):
@@ -56,13 +57,17 @@ class Inventory:
                 self._drop(name, wall)
             elif before is not nic and (before is not None or len(self.nics) < MOST_INTERFACES):
                 self.gone = {other: at for other, at in self.gone.items() if other != name}
-                learned |= memory.note(self._memory, name, memory.facts(nic), wall)
+                self._learned |= memory.note(self._memory, name, memory.facts(nic), wall)
                 self.nics[name] = replace(nic, changes=dict(self._memory.get(name, {})))
-        if learned:
-            memory.shrink(self._memory, self.nics)
-            self._slot.save(memory.dump(self._memory))
         if self.gone:
             self.gone = {name: at for name, at in self.gone.items() if 0 <= wall - at < GONE_SECONDS}
+
+    def save(self) -> None:
+        """Save what was learned, if anything: with full looks and at the end, so that a flapping interface does not wear out the disk."""
+        if self._learned and self._memory is not None:
+            memory.shrink(self._memory, self.nics)
+            self._slot.save(memory.dump(self._memory))
+            self._learned = False
 
     def modules(self) -> tuple[str, ...]:
         """Name the modules that the interfaces with a device behind them need."""

@@ -61,10 +61,10 @@ def shrink(memory: Memory, present: Container[str]) -> None:
 
 
 def dump(memory: Memory) -> dict[str, Any]:
-    """Give it as plain JSON values."""
+    """Give it as plain JSON values. Copies first: at the end of the daemon a look may still be out."""
     return {
-        interface: {name: [change.value, change.since, change.before] for name, change in facts.items()}
-        for interface, facts in memory.items()
+        interface: {name: [change.value, change.since, change.before] for name, change in list(facts.items())}
+        for interface, facts in list(memory.items())
     }
 
 

@@ -26,21 +26,23 @@ def offload_verdict(nic: Nic, release: str) -> Verdict:
     wrong = list(_drift(nic))
     if not wrong:
         return Verdict("nic_offload", nic.link.name, Level.HEALTHY, "", _offloads(nic))
-    switches = " ".join(f"{name} {'on' if on else 'off'}" for name, on, changeable, _ in wrong if changeable)
+    reasons = dict.fromkeys(reason for *_, reason in wrong)
+    text = f"{'; '.join(said for *_, said, _ in wrong)}: {'; '.join(reasons)}"
+    switches = " ".join(f"{name} {'on' if on else 'off'}" for name, on, changeable, *_ in wrong if changeable)
     mend = f"ethtool -K {quote(nic.link.name)} {switches}" if switches else "this driver cannot switch it: change nic.policy"
-    return Verdict("nic_offload", nic.link.name, Level.WARNING, "; ".join(text for *_, text in wrong), _offloads(nic), mend)
+    return Verdict("nic_offload", nic.link.name, Level.WARNING, text, _offloads(nic), mend)
 
 
-def _drift(nic: Nic) -> Iterator[tuple[str, bool, bool, str]]:
-    """Give each offload that is not as it should be: name, should be on, changeable, sentence. `off [fixed]` is never drift."""
+def _drift(nic: Nic) -> Iterator[tuple[str, bool, bool, str, str]]:
+    """Give each offload that is not as it should be: name, should be on, changeable, sentence, reason. `off [fixed]` is never drift."""
     asked = {rule.feature: (rule.on, f"{rule.reason} ({rule.source})") for rule in rules.WISHES if rule.driver == nic.driver_name}
-    asked |= {name: (on, "nic.policy") for name, on in nic.wanted.offloads.items()}
+    asked |= {name: (on, "nic.policy asks for it") for name, on in nic.wanted.offloads.items()}
     for name, (on, reason) in asked.items():
         state = nic.features.get(name)
         if state is None or state.active == on or (state.fixed and on):
             continue
-        change = nic.changes.get(name)
-        yield name, on, not state.fixed, f"{name} is {_spoken(state)}, should be {'on' if on else 'off'}, {since(change)}: {reason}"
+        said = f"{name} is {_spoken(state)}, should be {'on' if on else 'off'}, {since(nic.changes.get(name))}"
+        yield name, on, not state.fixed, said, reason
 
 
 def _spoken(state: Feature) -> str:

@@ -12,7 +12,7 @@ from collectors.model import Unavailable
 from collectors.probe.child import PacketChild
 from collectors.probe.diagnosis import Diagnosis, Facts, conclude
 from collectors.probe.reasons import LABELS, Outcome, Reason
-from collectors.probe.route import neighbour, route
+from collectors.probe.route import neighbour, route, zoned
 from collectors.probe.shots import Place
 from collectors.probe.sweep import Sweeper
 from collectors.probe.trace import Look, look
@@ -107,7 +107,7 @@ class Diagnoser:
         plays: dict[str, tuple[Place, Play[Look]]] = {}
         for target, one in seen.items():
             if one.route and not one.route.local:
-                host, port = places[target].sockaddr[:2]
+                host, port = zoned(places[target].sockaddr), places[target].sockaddr[1]
                 plays[target] = (Place(one.route.source, host, port, one.route.mtu), look())
         before = {one.route.interface: self._counters(one.route.interface) for one in seen.values() if one.route}
         looks, why_not = self._look(plays)
@@ -133,7 +133,7 @@ class Diagnoser:
 
     def _local(self, facts: Facts, address: Address) -> Facts:
         try:
-            return replace(facts, route=route(address.sockaddr[0]))
+            return replace(facts, route=route(zoned(address.sockaddr)))
         except OSError as error:
             return replace(facts, route_error=error.errno or 0)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from collectors.model import Unavailable
 from collectors.probe.child import PacketChild
 from collectors.probe.reasons import Outcome, Reason, of
-from collectors.probe.route import route
+from collectors.probe.route import route, zoned
 from collectors.probe.shots import MOST_PACKETS, Place
 from collectors.probe.targets import Address
 from collectors.probe.trace import half_open
@@ -34,13 +34,13 @@ def probe(child: PacketChild, places: Mapping[str, Address], timeout: float, rat
     plays: dict[str, tuple[Place, Play[Answer]]] = {}
     tries = max(1, int(timeout / TRY_WAIT))
     for key, address in places.items():
-        host, port = address.sockaddr[:2]
         try:
+            host = zoned(address.sockaddr)
             way = route(host)
         except OSError as error:
             outcomes[key] = Outcome(of(error.errno or 0), own_fault=True, error=error.errno or 0)
             continue
-        plays[key] = (Place(way.source, host, port, way.mtu), half_open(tries, timeout / tries))
+        plays[key] = (Place(way.source, host, address.sockaddr[1], way.mtu), half_open(tries, timeout / tries))
     try:
         results = child.run(plays, len(plays) / rate * tries + timeout + 1, rate)
     except Unavailable as why:

@@ -29,10 +29,19 @@ class Member(NamedTuple):
 
 
 class Listed(NamedTuple):
-    """What is kept of a file: its members by target, and those whose instance id is this host's."""
+    """What is kept of a file: the targets of equal members in one string each, a line a target, and those that are this host's by their id.
 
-    members: dict[str, Member]
+    Ten thousand strings and tuples would be megabytes, and holes in the heap once the next list comes.
+    """
+
+    members: dict[Member, bytes]
     own: frozenset[str]
+
+    def targets(self) -> Iterator[tuple[str, Member]]:
+        """Give the targets one by one."""
+        for member, lines in self.members.items():
+            for line in lines.split():
+                yield line.decode(), member
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,34 +83,40 @@ class Mesh:
 
     def _choose(self) -> None:
         """Choose anew. Lists that name nobody at all any more are taken for broken: the peers stay."""
-        members: dict[str, Member] = {}
-        mine: set[str] = set()
-        for listed in self._files.kept():
-            members |= listed.members
-            mine |= listed.own
-        if not members:
+        number = sum(lines.count(b"\n") for listed in self._files.kept() for lines in listed.members.values())
+        if not number:
             if self.choice.peers and self.choice.hosts:
                 log.warning("the mesh files name no host any more; the last %d peers stay", len(self.choice.peers))
             self.choice = Choice(self.choice.peers, 0, self.choice.own)
             return
-        hosts = {target: target.rpartition(":")[0] for target in members}
-        same = self._own.among(set(hosts.values()))
-        mine |= {target for target, host in hosts.items() if host in same} if same else set()
+        mine = self._mine()
         me = min(mine) if mine else self._own.key()
-        chosen = choose(me, ((target, member.zone) for target, member in members.items() if target not in mine), self._count)
-        peers = {target: members[target].labels for target in chosen}
-        self.choice = Choice(peers, len(members), {target: members[target].zone for target in sorted(mine)})
+        others = ((target, member.zone) for target, member in self._targets() if target not in mine)
+        chosen = set(choose(me, others, self._count))
+        peers = {target: member.labels for target, member in self._targets() if target in chosen}
+        self.choice = Choice(dict(sorted(peers.items())), number, mine)
+
+    def _mine(self) -> dict[str, str]:
+        """Find this host's own entries, and their zones."""
+        same = self._own.among(target.rpartition(":")[0] for target, _ in self._targets())
+        own = frozenset[str]().union(*(listed.own for listed in self._files.kept()))
+        found = {target: member.zone for target, member in self._targets() if target in own or target.rpartition(":")[0] in same}
+        return dict(sorted(found.items()))
+
+    def _targets(self) -> Iterator[tuple[str, Member]]:
+        for listed in self._files.kept():
+            yield from listed.targets()
 
     def _keep(self, groups: Iterator[Group]) -> Listed:
-        """Keep of a list what choosing needs; equal members are one object, since a fleet has few zones and roles."""
-        members: dict[str, Member] = {}
+        """Keep of a list what choosing needs."""
+        members: dict[Member, bytearray] = {}
         own: set[str] = set()
-        known: dict[Member, Member] = {}
-        for targets, labels in groups:
+        for group in groups:
+            targets, labels = group.targets, group.labels
             member = Member(labels.get(self._zone_label, ""), tuple([labels.get(name, "") for name in self._labels]))
-            member = known.setdefault(member, member)
+            lines = members.setdefault(member, bytearray())
             for target in targets:
-                members[target] = member
+                lines += b"%s\n" % target.encode()
             if self._own.instance_id and any(labels.get(name) == self._own.instance_id for name in INSTANCE_ID_LABELS):
                 own.update(targets)
-        return Listed(members, frozenset(own))
+        return Listed({member: bytes(lines) for member, lines in members.items()}, frozenset(own))

@@ -69,13 +69,15 @@ class Flow:
     def __init__(self, order: dict[str, Any]) -> None:
         self.source, self.target, self.port = order["source"], order["target"], order["port"]
         self.version = ipaddress.ip_address(self.target.partition("%")[0]).version
+        zone = self.target.partition("%")[2]
+        self.scope = socket.if_nametoindex(zone) if zone else 0
         self.sequence = random.getrandbits(32)
         self.current: Shot | None = None
         family = socket.AF_INET if self.version == 4 else socket.AF_INET6  # noqa: PLR2004
         self.holder = socket.socket(family, socket.SOCK_STREAM)
         try:
             self.holder.setsockopt(*MIN_TTL[self.version], 255)
-            self.holder.bind((self.source, 0))
+            self.holder.bind((self.source, 0) if self.version == 4 else (self.source, 0, 0, self.scope))  # noqa: PLR2004
             self.holder.listen(1)
         except OSError:
             self.holder.close()
@@ -170,8 +172,7 @@ class Round:
 
     def put(self, flow: Flow, data: bytes) -> None:
         """Hand a packet to the routing of this host."""
-        scope = flow.target.partition("%")[2]
-        address = (flow.key[0], 0) if flow.version == 4 else (flow.key[0], 0, 0, socket.if_nametoindex(scope) if scope else 0)  # noqa: PLR2004
+        address = (flow.key[0], 0) if flow.version == 4 else (flow.key[0], 0, 0, flow.scope)  # noqa: PLR2004
         self.out[flow.version].sendto(data, address)
 
     def reset(self, flow: Flow, sequence: int) -> None:

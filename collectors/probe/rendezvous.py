@@ -8,7 +8,7 @@ a host that joins or leaves moves only the agents that rank it, or its zone's sh
 from __future__ import annotations
 
 from hashlib import blake2b
-from heapq import nlargest
+from heapq import heappush, heapreplace, nlargest
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,20 +21,36 @@ _UNIT = 1 << 8 * _BYTES
 def choose(me: str, hosts: Iterable[tuple[str, str]], count: int) -> list[str]:
     """Pick `count` of the hosts (name, zone) for the agent `me`, which must not be among them; all of them where there are no more.
 
-    Names are unique; the zone is "" where it is not known. The result is sorted, and depends on nothing but the arguments as sets.
+    The zone is "" where it is not known; a name that comes twice is one host. The result is sorted, and depends on nothing but the
+    arguments as sets. Only the best so far are held in memory, however many hosts there are.
     """
     own = blake2b(_bytes(me) + b"\0", digest_size=_BYTES)
-    zones: dict[str, list[tuple[bytes, str]]] = {}
+    zones: dict[str, _Best] = {}
     for name, zone in hosts:
         score = own.copy()
-        score.update(name.encode("utf-8", "surrogatepass"))
-        scored = (score.digest(), name)
-        if zone in zones:
-            zones[zone].append(scored)
-        else:
-            zones[zone] = [scored]
-    share = shares({zone: len(scored) for zone, scored in zones.items()}, count, _phase(me))
-    return sorted(name for zone, scored in zones.items() for _, name in nlargest(share[zone], scored))
+        score.update(_bytes(name))
+        best = zones.get(zone) or zones.setdefault(zone, _Best())
+        best.add((score.digest(), name), count)
+    share = shares({zone: best.seen for zone, best in zones.items()}, count, _phase(me))
+    return sorted({name for zone, best in zones.items() for _, name in nlargest(share[zone], best.heap)})
+
+
+class _Best:
+    """The hosts of one zone that rank highest, and how many were seen."""
+
+    __slots__ = ("heap", "seen")
+
+    def __init__(self) -> None:
+        self.heap: list[tuple[bytes, str]] = []
+        self.seen = 0
+
+    def add(self, scored: tuple[bytes, str], count: int) -> None:
+        self.seen += 1
+        if len(self.heap) < count:
+            if scored not in self.heap:
+                heappush(self.heap, scored)
+        elif scored > self.heap[0] and scored not in self.heap:
+            heapreplace(self.heap, scored)
 
 
 def shares(sizes: Mapping[str, int], count: int, phase: float) -> dict[str, int]:

@@ -48,6 +48,12 @@ class Route(NamedTuple):
     local: bool
 
 
+def zoned(sockaddr: tuple[str, int] | tuple[str, int, int, int]) -> str:
+    """Give the host of a socket address as text, with the zone that a link-local one needs (RFC 4007 11); OSError if that has gone."""
+    scope = sockaddr[3] if len(sockaddr) == 4 else 0  # noqa: PLR2004 — AF_INET6: host, port, flow label, scope
+    return f"{sockaddr[0]}%{socket.if_indextoname(scope)}" if scope and "%" not in sockaddr[0] else sockaddr[0]
+
+
 def route(address: str) -> Route:
     """Ask the kernel for the route to an address (`fe80::1%eth0` with its zone); OSError (ENETUNREACH and its like) is its own no."""
     host, _, zone = address.partition("%")

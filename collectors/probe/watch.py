@@ -11,7 +11,7 @@ from collectors.probe.diagnosis import NO_NEIGHBOUR
 from collectors.probe.judge import LOSSY
 from collectors.probe.reasons import Outcome, Reason
 from collectors.probe.roster import ROSTER
-from collectors.probe.route import neighbours, route
+from collectors.probe.route import neighbours, route, zoned
 from collectors.probe.targets import Address
 
 if TYPE_CHECKING:
@@ -85,7 +85,8 @@ class Watch:
         return known
 
     def close(self) -> None:
-        """End a diagnosis that may be out."""
+        """End a diagnosis that may be out; these targets are nobody's any more."""
+        ROSTER.publish({})
         self._diagnoser.close()
 
 
@@ -113,7 +114,7 @@ def _gateway(planned: Planned) -> tuple[str, str] | None:
     if not isinstance(planned, Address):
         return None
     try:
-        way = route(planned.sockaddr[0])
+        way = route(zoned(planned.sockaddr))
     except OSError:
         return None
     return (way.interface, way.gateway) if way.gateway else None

@@ -47,6 +47,15 @@ def test_a_change_is_logged_once_with_its_mend_and_its_end(caplog: pytest.LogCap
     ]
 
 
+def test_findings_are_what_is_not_healthy_and_since_when() -> None:
+    board = Board(NoSlot())
+    board.publish(report(Level.CRITICAL))
+    ((check, subject, since),) = board.findings()
+    assert (check, subject, since) == ("tcp_probe", "host0:22", board.since(board.reports()[0].verdicts[0]))
+    board.publish(report(Level.HEALTHY))
+    assert not list(board.findings())
+
+
 def test_since_when_outlives_a_restart() -> None:
     slot = Kept()
     board = Board(slot)

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 from tests.collectors.nic.nic_lab import Namespace, namespace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-DNSMASQ = "dnsmasq --no-daemon --conf-file=/dev/null --port=0 --interface=two --dhcp-authoritative --dhcp-range=10.97.0.50,10.97.0.59,120s"
+IPV6 = 6
+DNSMASQ = """dnsmasq --no-daemon --conf-file=/dev/null --port=0 --interface=two --dhcp-authoritative --enable-ra
+--dhcp-range=10.97.0.50,10.97.0.59,120s --dhcp-range=fd97::50,fd97::59,64,120s"""
 
 
 @contextmanager
@@ -24,6 +26,7 @@ def dhcp_server(client: Namespace) -> Iterator[subprocess.Popen[str]]:
         leases = Path(f"/run/{server.name}.leases")
         client.run(f"ip link set two netns {server.name}")
         server.run("ip addr add 10.97.0.1/24 dev two")
+        server.run("ip addr add fd97::1/64 dev two nodad")
         server.run("ip link set two up")
         try:
             yield server.start(*DNSMASQ.split(), f"--dhcp-leasefile={leases}", stderr=subprocess.DEVNULL)
@@ -31,7 +34,7 @@ def dhcp_server(client: Namespace) -> Iterator[subprocess.Popen[str]]:
             leases.unlink(missing_ok=True)
 
 
-def ask_for_a_lease(client: Namespace) -> None:
+def ask_for_a_lease(client: Namespace, family: int = 4) -> None:
     """Run dhclient until it has a lease; it stays and renews. Its script writes a resolv.conf of the namespace's own."""
     own, folder = Path(f"/etc/netns/{client.name}"), Path(f"/run/{client.name}")
     for made in (own, folder):
@@ -40,8 +43,17 @@ def ask_for_a_lease(client: Namespace) -> None:
     (own / "resolv.conf").write_text("")
     for name in ("leases", "pid"):
         (folder / name).touch()
-    client.start("dhclient", "-d", "-4", "-lf", str(folder / "leases"), "-pf", str(folder / "pid"), "one", stderr=subprocess.DEVNULL)
+    if family == IPV6:  # it has to have an address of its own to ask from, and the kernel makes sure first that nobody else has it
+        wait_until(lambda: "inet6 fe80" in client.run("ip -6 addr show dev one -tentative"), "an address of the link")
+    files = ["-lf", str(folder / "leases"), "-pf", str(folder / "pid")]
+    client.start("dhclient", "-d", f"-{family}", *files, "one", stderr=subprocess.DEVNULL)
+    leased = "fd97::5" if family == IPV6 else "10.97.0.5"
+    wait_until(lambda: leased in client.run(f"ip -{family} addr show dev one"), "a lease")
+
+
+def wait_until(right: Callable[[], bool], what: str) -> None:
+    """Ask until it is so."""
     deadline = time.monotonic() + 30
-    while "10.97.0.5" not in client.run("ip -4 addr show dev one"):
-        assert time.monotonic() < deadline, "dhclient got no lease"
+    while not right():
+        assert time.monotonic() < deadline, f"dhclient has waited in vain for {what}"
         time.sleep(0.1)

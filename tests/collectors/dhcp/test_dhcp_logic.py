@@ -14,6 +14,7 @@ from collectors.dhcp.collector import DhcpCollector, DhcpSettings
 from collectors.dhcp.countdown import span, verdicts
 from collectors.dhcp.leasefiles import OnFile, parse_dhclient, parse_keys, read_leasefiles
 from collectors.dhcp.leases import Lease, Leases, dump, follow, restore
+from collectors.dhcp.panel import panel
 from collectors.model import Host, Level, Unavailable
 from collectors.rtnetlink import attributes, messages
 
@@ -173,6 +174,49 @@ lease {
 lease {
   fixed-address 10.0.0.99;
   option dhcp-lease-ti"""
+
+
+LEASE6 = """default-duid "\\000\\001";
+lease6 {
+  interface "one";
+  ia-na e7:0c:b0:67 {
+    starts 1795276544;
+    renew 60;
+    rebind 105;
+    iaaddr fd97::51 {
+      starts 1795276544;
+      preferred-life 120;
+      max-life 150;
+    }
+  }
+  option dhcp6.status-code success "success";
+}
+lease6 {
+  ia-na e7:0c:b0:67 {
+    iaaddr fd97::52 {
+      preferred-life 12"""
+
+
+def test_dhclients_own_lease_of_an_ipv6_address_is_read() -> None:
+    assert parse_dhclient(LEASE6) == {"fd97::51": 150}
+
+
+def test_the_table_for_people_has_the_worst_lease_first() -> None:
+    rows = [
+        Lease("eth0", 2, "10.0.0.1", 3000.0, 3600.0),
+        Lease("eth1", 3, "10.0.0.2", 1260.0, 3600.0),
+        Lease("eth2", 4, "10.0.0.3", 100.0, 3600.0, lost=90.0),
+        Lease("eth3", 5, "10.0.0.4", 300.0, 3600.0),
+    ]
+    known = Leases({(lease.interface, lease.address): lease for lease in rows}, {"eth0": 7})
+    table = panel(known, {"10.0.0.1": OnFile("10.0.0.1", "dhclient", 3600, "/x")}, 0.0)
+    assert table.rows == (
+        ("10.0.0.3", "eth2", "lost", "", "", "0", ""),
+        ("10.0.0.4", "eth3", "renewal and rebinding missed", "5 min", "8% of 60 min", "0", ""),
+        ("10.0.0.2", "eth1", "renewal missed", "21 min", "35% of 60 min", "0", ""),
+        ("10.0.0.1", "eth0", "in order", "50 min", "83% of 60 min", "7", "dhclient"),
+    )
+    assert {len(row) for row in table.rows} == {len(table.columns)}
 
 
 def test_clients_files_are_read_and_a_lease_cut_off_is_not(tmp_path: Path) -> None:

@@ -1,14 +1,14 @@
 from __future__ import annotations
 
 import json
-from time import perf_counter
+from time import thread_time
 from typing import TYPE_CHECKING
 
 import pytest
 
+from collectors.logs.hostile import slowest
 from collectors.logs.matcher import believed
 from collectors.logs.packs import Packs, load, problems
-from collectors.logs.pattern import slowest
 from collectors.model import BadInput
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def test_shipped_packs_have_nothing_to_complain_about() -> None:
 def test_every_signature_of_the_catalogue_is_shipped(packs: Packs) -> None:
     assert len(packs.signatures) == 164
     for signature in packs.signatures:
+        assert signature.no_match
         assert signature.meaning
         assert signature.mend
         assert signature.family != "custom"
@@ -52,17 +53,20 @@ def test_real_lines_nobody_here_wrote_raise_no_alarm(matcher: Matcher, fixture_l
 
 @pytest.mark.fault(15)
 def test_a_hostile_line_costs_every_shipped_signature_less_than_five_milliseconds(packs: Packs) -> None:
-    slow = {signature.id: seconds for signature in packs.signatures if (seconds := slowest(signature.pattern)) >= 0.005}
-    slow = {name: again for name in slow if (again := slowest(packs.by_id[name].pattern)) >= 0.005}  # once may be the machine
+    whole = (8192,)
+    slow = {signature.id: seconds for signature in packs.signatures if (seconds := slowest(signature.pattern, lengths=whole)) >= 0.005}
+    slow = {
+        name: again for name in slow if (again := slowest(packs.by_id[name].pattern, lengths=whole)) >= 0.005
+    }  # once may be the machine
     assert slow == {}
 
 
 @pytest.mark.fault(15)
 def test_a_hostile_line_costs_the_whole_matcher_less_than_five_milliseconds(packs: Packs, matcher: Matcher) -> None:
     def cost(block: bytes) -> float:
-        start = perf_counter()
+        start = thread_time()
         matcher.hits(block, believed)
-        return perf_counter() - start
+        return thread_time() - start
 
     everything = b" ".join(signature.match[0].encode() for signature in packs.signatures)[-8000:]
     for crafted in (everything, b"".join(s.match[0].encode()[-40:] for s in packs.signatures)[:8192], b": " * 4096, b"kernel: [" * 900):
@@ -91,7 +95,9 @@ def test_a_hostile_line_costs_the_whole_matcher_less_than_five_milliseconds(pack
         ),
         ("[[signature]]\nid =", "mine.toml: Invalid value"),
         ("[signatures]", "mine.toml: Object contains unknown field `signatures`"),
+        ("", "mine.toml: has no [[signature]]"),
         ("\xff", "mine.toml: "),
+        (GOOD.replace(".* status", "$never"), "signature 'mail-sent': pattern is refused by hyperscan: "),
     ],
 )
 def test_a_users_bad_signature_is_refused_with_its_file_and_id(tmp_path: Path, text: str, complaint: str) -> None:

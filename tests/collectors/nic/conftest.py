@@ -1,59 +1,18 @@
-"""Two real kernels, from Debian's packages, unpacked once into a cache outside the checkout."""
+"""What the tests of the interfaces share."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-CACHE = Path(os.environ.get("VITALD_LAB_CACHE", "/var/cache/vitald-lab"))
+from tests.collectors.nic.kernel_packages import kernels_root
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture(scope="session")
 def kernels() -> Path:
     """Give a root with two installed kernels: images, modules, modules.dep; read-only by agreement."""
-    root = CACHE / "nic-kernels"
-    if not (root / "ready").exists():
-        if not all(shutil.which(program) for program in ("apt-get", "dpkg", "depmod")):
-            if os.environ.get("VITALD_TESTS_SKIP_NOTHING"):
-                pytest.fail("apt-get, dpkg and depmod (apt-get install kmod) are needed to fetch two kernels")
-            pytest.skip("needs apt-get, dpkg and depmod (apt-get install kmod) to fetch two of Debian's kernels")
-        try:
-            _fetch(root)
-        except (subprocess.CalledProcessError, OSError, IndexError) as error:
-            if os.environ.get("VITALD_TESTS_SKIP_NOTHING"):
-                raise
-            pytest.skip(f"Debian's kernel packages cannot be fetched: {error}")
-    return root
-
-
-def _fetch(root: Path) -> None:
-    """Download the two newest cloud kernels that apt knows and unpack what the tests read."""
-    listed = subprocess.run(
-        ["apt-cache", "search", "--names-only", r"^linux-image-6\.1\.0-[0-9]+-cloud-(amd64|arm64)$"],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    names = sorted((line.split()[0] for line in listed.stdout.splitlines()), key=lambda name: int(name.split("-")[3]))[-2:]
-    staging = root.with_name(f"{root.name}.{os.getpid()}")
-    staging.mkdir(parents=True)
-    try:
-        for name in (names[0], names[1]):
-            subprocess.run(["apt-get", "download", "-qq", name], cwd=staging, check=True, capture_output=True)
-        for package in sorted(staging.glob("*.deb")):
-            subprocess.run(["dpkg", "-x", package, staging / "unpacked"], check=True)
-            package.unlink()
-        made = staging / "unpacked"
-        for folder in (made / "lib/modules").iterdir():
-            subprocess.run(
-                ["depmod", "-b", made, folder.name], check=True, env={**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"}
-            )
-        (made / "ready").touch()
-        if not root.exists():
-            made.rename(root)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+    return kernels_root()

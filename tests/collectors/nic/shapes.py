@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 KINDS = ("diurnal", "jobs", "bursts", "deployments", "drained")
-LINK = Link("ens5", 2, 9001, up=True, carrier=True, carrier_changes=2, device=Device(physical=True, driver="ena"))
+LINK = Link("ens5", 2, 9001, up=True, carrier=True, carrier_changes=2, device=Device(physical=True, driver="ena", module="ena"))
 DAY = 8640  # samples
 KEPT = 60
 _PROBES = 40  # connections begun in 10 s by the probes

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 
-from collectors.model import Host, Level, Unavailable
+from collectors.cardinality import Dropped
+from collectors.model import Host, Level, Report, Unavailable
 from collectors.nic.collector import NicCollector, NicSettings
 from collectors.settings import decode_hook
+from exporters.prometheus.exposition import Exposition
+from exporters.prometheus.negotiate import exposition
 
 if TYPE_CHECKING:
     from collectors.model import Verdict
+    from collectors.panel import Panel
 
 HOSTS = Path(__file__).parent / "hosts"
 
@@ -72,6 +78,23 @@ def test_ena_statistics_become_the_few_typed_metrics() -> None:
     assert said["nic_driver", "ens5", "ena", "2.13.0g", "", "0000:00:05.0"] == 1
     assert said["nic_feature_enabled", "ens5", "sg"] == 1
     assert not [key for key in said if any("queue_0" in part for part in key)]
+
+
+def test_two_looks_a_second_apart_tell_that_the_instance_is_shaped(tmp_path: Path) -> None:
+    host = tmp_path / "host"
+    shutil.copytree(HOSTS / "ena-github", host, symlinks=True)
+    made = collector(host)
+    try:
+        first = {verdict.check: verdict.level for verdict in made.judge([made.read()])}
+        counted = host / "ethtool/ens5/S"
+        counted.write_text(counted.read_text().replace("bw_in_allowance_exceeded: 11072", "bw_in_allowance_exceeded: 11572"))
+        time.sleep(1)  # what `vitald check` waits between its two looks
+        second = {verdict.check: verdict for verdict in made.judge([made.read()])}
+    finally:
+        made.close()
+    assert first["nic_allowance"] == Level.HEALTHY
+    assert second["nic_allowance"].level == Level.WARNING
+    assert "inbound bandwidth exceeded by 500 packets" in second["nic_allowance"].message
 
 
 def test_ixgbevf_counts_its_tx_timeouts_under_the_same_reason() -> None:
@@ -245,3 +268,40 @@ def test_a_host_without_interfaces_to_show_is_unavailable_and_no_failure(tmp_pat
 )
 def test_a_state_of_another_making_is_forgotten(saved: Any) -> None:
     assert look("ena-github", slot=Memory(saved))["nic_mtu"].level == Level.HEALTHY
+
+
+def shown(host: Path | str) -> dict[str, Panel]:
+    made = collector(host)
+    try:
+        return {panel.title: panel for panel in made.show([made.read()])}
+    finally:
+        made.close()
+
+
+def test_people_see_what_is_off_and_why() -> None:
+    panel = shown("ena-old")["Network interfaces"]
+    (row,) = panel.rows
+    said = dict(zip(panel.columns, row, strict=True))
+    assert said["driver"] == "ena"
+    assert said["offloads on"] == "gro rx tx"
+    assert said["off"] == "sg, tso [fixed], gso [requested on], lro [fixed]"
+
+
+def test_nobody_takes_the_kernels_release_for_the_drivers_version() -> None:
+    panel = shown("ena-in-tree")["Network interfaces"]
+    assert dict(zip(panel.columns, panel.rows[0], strict=True))["version"] == "the kernel's own"
+
+
+@pytest.mark.fault(56)
+@pytest.mark.needs("promtool")
+@pytest.mark.parametrize("host", sorted(path.name for path in HOSTS.iterdir() if path.is_dir()))
+def test_every_recorded_host_makes_a_valid_page(host: str) -> None:
+    made = collector(host)
+    try:
+        reading = made.read()
+        report = Report("nic", 0.0, tuple(made.judge([reading])), tuple(made.measure(reading)))
+    finally:
+        made.close()
+    page = Exposition(Dropped()).render([report], exposition("text/plain"))
+    said = subprocess.run(["promtool", "check", "metrics"], input=page, capture_output=True, check=False)
+    assert (said.returncode, said.stdout + said.stderr) == (0, b"")

@@ -14,14 +14,15 @@ from typing import Any
 from collectors.model import Host, Unavailable
 from collectors.probe import path_mtu
 from collectors.probe.child import PacketChild
+from collectors.probe.lookup import look_up
 from collectors.probe.roster import ROSTER
-from collectors.probe.targets import parse
+from collectors.probe.targets import Address, Target, parse
 
 
 def main(order: dict[str, Any]) -> None:
     path_mtu.LONGEST_ROUND = order.get("seconds", path_mtu.LONGEST_ROUND)
     targets = [parse(text) for text in order["targets"]]
-    ROSTER.publish({target.text: target.address for target in targets if target.address})
+    ROSTER.publish({target.text: target.address or looked_up(target) for target in targets})
     collector = path_mtu.PathMtu(path_mtu.PathMtuSettings(), Host())
     if "command" in order:
         collector._child = PacketChild(order["command"])
@@ -42,6 +43,11 @@ def main(order: dict[str, Any]) -> None:
     said["took"] = time.monotonic() - begun
     said["children"] = [path.read_text() for path in Path("/proc/self/task").glob("*/children")]
     sys.stdout.write(json.dumps(said))
+
+
+def looked_up(target: Target) -> Address:
+    (address,) = look_up(target.host).addresses
+    return address._replace(sockaddr=(address.sockaddr[0], target.port, *address.sockaddr[2:]))
 
 
 if __name__ == "__main__":

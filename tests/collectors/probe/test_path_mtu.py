@@ -37,6 +37,15 @@ def test_without_the_capability_it_is_unavailable_and_says_so(tmp_path: Path) ->
         assert said["unavailable"].startswith("permission: crafted packets need CAP_NET_RAW")
 
 
+def test_a_link_local_target_is_reached_over_its_own_interface(lab: Lab) -> None:
+    lab.serve(lab.far, "80")
+    lab.ip("-n", lab.far, "addr", "add", "fe80::77/64", "dev", "wire", "nodad")
+    lab.ip("-n", lab.near, "addr", "add", "fe80::78/64", "dev", "wire", "nodad")
+    order = json.dumps({"targets": ["[fe80::77%wire]:80"]})
+    said = json.loads(lab.inside(lab.near, sys.executable, str(Path(__file__).parent / "searches.py"), order))
+    assert said["targets"]["[fe80::77%wire]:80"]["metric"] == 1500
+
+
 READY = "import os, sys; print('{\"ready\": true}', flush=True); "
 WAIT = "; sys.stdin.read()"
 BAD_CHILDREN = {
@@ -58,3 +67,10 @@ def test_a_child_that_fails_costs_the_round_and_nothing_else(lab: Lab, program: 
     said = json.loads(lab.inside(lab.near, sys.executable, str(Path(__file__).parent / "searches.py"), json.dumps(order)))
     assert complaint in said["failure"]
     assert said["children"] == [""]
+
+
+def test_what_was_found_before_the_child_hung_is_kept(lab: Lab) -> None:
+    program = READY + 'print(\'{"id": 1, "kind": "silent"}\', flush=True); import time; time.sleep(60)'
+    order = {"targets": ["10.77.1.2:80", "10.77.1.2:81"], "command": [sys.executable, "-c", program], "seconds": 1}
+    said = json.loads(lab.inside(lab.near, sys.executable, str(Path(__file__).parent / "searches.py"), json.dumps(order)))
+    assert (said["failure"], len(said["targets"]), said["children"]) == ("", 1, [""])

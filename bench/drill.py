@@ -1,0 +1,149 @@
+"""Drills: make a fault in a fleet of real parts, wait for the page, mend it, wait for the resolution; a row each. `make drill`.
+
+`DRILLS="port closed,agent killed" make drill` runs some of them. To add one: a `Drill` in the table of drill_faults.py.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+
+from bench.__main__ import RESULTS, show
+from bench.drill_dashboard import dashboard
+from bench.drill_faults import DRILLS
+from bench.drill_lab import Lab
+from bench.drill_quiet import quiet
+from bench.drill_watch import Watch
+from bench.program import BenchError
+from bench.results import Results, Row, lines, machine, now
+from collectors.registry import COLLECTORS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from bench.drill_faults import Drill
+    from bench.drill_watch import Notice
+
+_ISSUE = 7  # not ISSUE: this takes an hour, and is no part of `make bench`
+QUIET, DASHBOARD = "quiet half hour", "dashboard"
+_MINUTES = float(os.environ.get("VITALD_DRILL_MINUTES", "30"))
+MARGIN = 30.0  # seconds from the fault to the page, beside the alert's own `for:`
+RULES = Path(__file__).parents[1] / "exporters/prometheus/rules"
+
+
+def main() -> int:
+    """Run the drills one after the other in one fleet; each row is written as soon as it is known. The status is 1 if a bar was missed."""
+    known = [*(drill.name for drill in DRILLS), DASHBOARD, QUIET]
+    wanted = [name.strip() for name in os.environ.get("DRILLS", "").split(",") if name.strip()]
+    if unknown := set(wanted) - set(known):
+        print(f"DRILLS: there is no {', '.join(sorted(unknown))}; there are {', '.join(known)}", file=sys.stderr)
+        return 2
+    run, about, missed = now(), machine("make drill" + (f" DRILLS={','.join(wanted)!r}" if wanted else "")), False
+    with tempfile.TemporaryDirectory(prefix="vitald-drill-") as folder, Lab(Path(folder)) as lab, Watch(lab) as watch:
+        for name, row in _rows(wanted or known, lab, watch):
+            missed |= row.met is False
+            (line,) = lines(f"drill {name}", [row], run)
+            show(line)
+            RESULTS.write_text(Results.read(RESULTS).replaced(_ISSUE, line.bench, [line], run, about).text())
+    return int(missed)
+
+
+def _rows(wanted: Sequence[str], lab: Lab, watch: Watch) -> Iterator[tuple[str, Row]]:
+    for drill in (drill for drill in DRILLS if drill.name in wanted):
+        if drill.needs not in COLLECTORS:
+            print(f"{drill.name}: not run, there is no collector {drill.needs}", flush=True)
+            continue
+        watch.settle(drill.alert)
+        yield drill.name, _run(drill, lab, watch)
+    if DASHBOARD in wanted:
+        watch.settle("NoAgents")
+        yield DASHBOARD, dashboard(lab, watch)
+    if QUIET in wanted:
+        watch.settle("TargetDown")
+        yield QUIET, quiet(lab, watch, _MINUTES)
+
+
+def _run(drill: Drill, lab: Lab, watch: Watch) -> Row:
+    """Run one; a page that never came is a missed bar."""
+    try:
+        return _drill(drill, lab, watch)
+    except BenchError as error:
+        return Row("from fault to page", "a page", "-", "-", "-", met=False, reason=" ".join(str(error).replace("|", "/").split()))
+
+
+def _drill(drill: Drill, lab: Lab, watch: Watch) -> Row:
+    """Run one: the row says how long each step took, and who else was told."""
+    seen = len(watch.pager.notices)
+    bar = _for(drill.alert) + drill.waits + MARGIN
+    start = time.time()
+    drill.make(lab)
+    try:
+        shown = _until(lambda: _shows(drill, lab), 120) - start if drill.shows_on else None
+        page = _notice(watch, seen, drill.alert, resolved=False, seconds=bar + drill.patience)
+    finally:
+        mended = time.time()
+        drill.mend(lab)
+    over = _notice(watch, seen, drill.alert, resolved=True, seconds=drill.patience + 600)
+    notices = watch.pager.notices[seen:]
+    told = {notice.group for notice in notices if notice.receiver == page.receiver and not notice.resolved}
+    others = sorted({f"{notice.alert} ({notice.receiver})" for notice in notices if notice.alert != drill.alert and not notice.resolved})
+    took = page.at - start
+    metrics = f"/metrics {shown:.1f} s, " if shown is not None else ""
+    problems = [drill.why] if drill.why else []
+    problems += [f"{len(told)} incidents"] if len(told) > 1 else []
+    return Row(
+        "from fault to page",
+        f"page ≤ {bar:.0f} s, 1 incident",
+        f"{metrics}{drill.alert} ({page.receiver}) {took:.1f} s, resolved {over.at - mended:.1f} s after the mend",
+        f"also: {', '.join(others) or 'nothing'}",
+        "-",
+        took <= bar and len(told) == 1,
+        "; ".join(problems),
+    )
+
+
+def _shows(drill: Drill, lab: Lab) -> bool:
+    return any(re.match(drill.shows_as, line) for line in lab.hosts[drill.shows_on].metrics())
+
+
+def _until(condition: Callable[[], bool], seconds: float) -> float:
+    deadline = time.time() + seconds
+    while not condition():
+        if time.time() > deadline:
+            raise BenchError("the fault never showed on the metrics page")
+        time.sleep(0.1)
+    return time.time()
+
+
+def _notice(watch: Watch, since: int, alert: str, *, resolved: bool, seconds: float) -> Notice:
+    deadline = time.monotonic() + seconds
+    while True:
+        found = [notice for notice in watch.pager.notices[since:] if notice.alert == alert and notice.resolved == resolved]
+        if found:
+            return found[0]
+        if time.monotonic() > deadline:
+            told = ", ".join(notice.alert for notice in watch.pager.notices[since:]) or "nothing"
+            msg = f"no {'end of' if resolved else ''} {alert} within {seconds:.0f} s; told was {told}; firing: {', '.join(watch.firing())}"
+            raise BenchError(msg)
+        time.sleep(0.1)
+
+
+def _for(alert: str) -> float:
+    units = {"s": 1, "m": 60, "h": 3600}
+    for file in RULES.glob("*.yml"):
+        for group in yaml.safe_load(file.read_text())["groups"]:
+            for rule in group["rules"]:
+                if rule.get("alert") == alert:
+                    return float(sum(int(count) * units[unit] for count, unit in re.findall(r"(\d+)([smh])", rule["for"])))
+    raise BenchError(f"there is no alert {alert}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

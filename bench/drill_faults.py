@@ -1,0 +1,168 @@
+"""The faults of the drills, as data: how each is made and mended, where it shows first, and which alert must tell people."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bench.drill_lab import APP, JUMBO, SERVICE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bench.drill_lab import Lab
+
+B1 = r"10\.95\.2\.1"
+ROCKET = "3,{number},{number}000000,-;xennet: skb rides the rocket: 19 slots\n"
+
+
+@dataclass(frozen=True)
+class Drill:
+    """A fault. `shows_as` is a pattern of a line on the metrics page of the host `shows_on`.
+
+    `waits` are seconds that are waited by design beside the alert's `for:`, and `why`. `needs` is a collector; `patience` is how long
+    beyond the bar a page may take before the drill gives up, and how long the end.
+    """
+
+    name: str
+    alert: str
+    make: Callable[[Lab], object]
+    mend: Callable[[Lab], object]
+    shows_on: str = ""
+    shows_as: str = ""
+    waits: float = 0.0
+    why: str = ""
+    needs: str = "probe"
+    patience: float = 300.0
+
+
+def _lose_syns(lab: Lab) -> None:
+    rule = f"tcp dport {APP} tcp flags syn numgen random mod 100 < 5 drop"
+    text = f"table ip drill {{ chain input {{ type filter hook input priority 0; {rule}; }}; }}"
+    lab.hosts["b1"].network.run("nft", "-f", "-", text=text)
+
+
+def _link(lab: Lab, host: str, *words: str) -> None:
+    lab.hub.run("ip", "link", "set", lab.hosts[host].wire, *words)
+
+
+def _change_driver(lab: Lab, *kind: str) -> None:
+    network = lab.hosts["a2"].network
+    network.run("ip", "link", "del", "app0")
+    network.run("ip", *kind)
+
+
+def _rockets(lab: Lab) -> None:
+    with (lab.hosts["a1"].folder / "kmsg").open("a") as stream:
+        stream.writelines(ROCKET.format(number=number) for number in range(1, 6))
+
+
+def _flood(lab: Lab) -> None:
+    with (lab.hosts["a3"].folder / "kmsg").open("a") as stream:  # the ring was overrun: 900,000 sequence numbers are missing
+        stream.write("6,1,1000000,-;before the flood\n6,900002,2000000,-;after the flood\n")
+
+
+HALF = "blame.yml speaks when more than half of two minutes of probes failed"
+DRILLS = (
+    Drill(
+        "port closed",
+        "TargetDown",
+        lambda lab: lab.hosts["b1"].app.close(),
+        lambda lab: lab.hosts["b1"].app.start(),
+        "a1",
+        rf'vitald_health{{check="tcp_probe",subject="{B1}:{APP}"}} [12]',
+        60,
+        HALF,
+    ),
+    Drill(
+        "host unreachable",
+        "HostDown",
+        lambda lab: _link(lab, "b1", "nomaster"),
+        lambda lab: _link(lab, "b1", "master", "zone-b"),
+        "a1",
+        rf'vitald_health{{check="tcp_probe",subject="{B1}:({SERVICE}|{APP})"}} [12]',
+        60,
+        HALF,
+    ),
+    Drill(
+        "path-MTU black hole",
+        "PathMtuBlackHole",
+        lambda lab: _link(lab, "b1", "mtu", "1500"),
+        lambda lab: _link(lab, "b1", "mtu", JUMBO),
+        "a1",
+        rf'vitald_health{{check="path_mtu",subject="{B1}:({SERVICE}|{APP})"}} 2',
+        30,
+        "path_mtu looks every 30 s here",
+        "path_mtu",
+    ),
+    Drill(
+        "DHCP server gone",
+        "DhcpLeaseEnding",
+        lambda lab: lab.leased.stop_server(),
+        lambda lab: lab.leased.start_server(),
+        "b2",
+        r'vitald_health{check="dhcp_lease",.*} [12]',
+        105,
+        "seven eighths of a lease of 120 s, which may just have been renewed",
+        "dhcp",
+    ),
+    Drill(
+        "driver changed",
+        "NicDriverWrong",
+        lambda lab: _change_driver(lab, "tuntap", "add", "app0", "mode", "tap"),
+        lambda lab: _change_driver(lab, "link", "add", "app0", "type", "bridge"),
+        "a2",
+        r'vitald_health{check="nic_driver",subject="app0"} 2',
+        needs="nic",
+    ),
+    Drill(
+        "sg switched",
+        "NicOffloadDrift",
+        lambda lab: lab.hosts["a3"].network.run("ethtool", "-K", "eth0", "sg", "off"),
+        lambda lab: lab.hosts["a3"].network.run("ethtool", "-K", "eth0", "sg", "on", "tso", "on", "gso", "on"),
+        "a3",
+        r'vitald_health{check="nic_offload",subject="eth0"} 1',
+        needs="nic",
+    ),
+    Drill("agent killed", "AgentGone", lambda lab: lab.hosts["a2"].kill(), lambda lab: lab.hosts["a2"].start()),
+    Drill(
+        "agent frozen",
+        "AgentGone",
+        lambda lab: lab.hosts["a3"].signal(signal.SIGSTOP),
+        lambda lab: lab.hosts["a3"].signal(signal.SIGCONT),
+        waits=10,
+        why="a scrape that hangs is given up after 10 s",
+    ),
+    Drill(
+        "rocket lines",
+        "SkbRidesTheRocket",
+        _rockets,
+        lambda _: None,
+        "a1",
+        r'vitald_log_events_total{signature="xennet-rides-the-rocket"} [1-9]',
+        needs="logs",
+        patience=2400,
+    ),
+    Drill(
+        "log flood",
+        "LogsLost",
+        _flood,
+        lambda _: None,
+        "a3",
+        r'vitald_log_lost_total{.*reason="overrun".*} [1-9]',
+        needs="logs",
+        patience=1500,
+    ),
+    Drill(
+        "5 % SYN loss",
+        "TargetLossy",
+        _lose_syns,
+        lambda lab: lab.hosts["b1"].network.run("nft", "delete", "table", "ip", "drill"),
+        "a1",
+        rf'vitald_probe_syn_retransmits_total{{.*target="{B1}:{APP}".*}} [1-9]',
+        600,
+        "TargetLossy looks at 15 min of SYNs",
+        patience=1500,
+    ),
+)

@@ -1,0 +1,108 @@
+"""Half an hour of normal life, which must page for nothing: deploys, reloads, a reboot, leases that are renewed, traffic up and down."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import signal
+import socket
+import threading
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Self
+
+from bench.results import Row
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from bench.drill_lab import Lab, LabHost
+    from bench.drill_watch import Watch
+
+BULK = 7002
+MOST = 20_000_000  # bytes a second, at the top of the hill
+HILL_SECONDS = 600.0
+REBOOT_SECONDS = 25.0
+
+
+class Traffic:
+    """Bytes from one host to another, as many as a working day over ten minutes: up, down, and nothing for a while."""
+
+    def __init__(self, source: LabHost, sink: LabHost) -> None:
+        self._ending = threading.Event()
+        self._listener = sink.network.call(socket.create_server, (sink.address, BULK))
+        self._source = source.network.call(socket.create_connection, (sink.address, BULK))
+        self._sink = self._listener.accept()[0]
+        self._threads = [threading.Thread(target=work, daemon=True) for work in (self._send, self._receive)]
+        for thread in self._threads:
+            thread.start()
+
+    def _send(self) -> None:
+        began, tenth = time.monotonic(), bytes(MOST // 10)
+        while not self._ending.wait(0.1):
+            height = max(0.0, math.sin(2 * math.pi * (time.monotonic() - began) / HILL_SECONDS))
+            self._source.sendall(tenth[: int(len(tenth) * height)])
+
+    def _receive(self) -> None:
+        with contextlib.suppress(OSError):
+            while self._sink.recv(1 << 20):
+                pass
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ending.set()
+        self._threads[0].join()
+        for end in (self._source, self._sink, self._listener):
+            end.close()
+
+
+def _deploy(host: LabHost) -> None:
+    host.signal(signal.SIGTERM)
+    time.sleep(6)  # the old one has saved its state and is gone within five seconds
+    host.start()
+
+
+def _reboot(lab: Lab, host: LabHost) -> None:
+    host.signal(signal.SIGTERM)
+    host.service.close()
+    lab.hub.run("ip", "link", "set", host.wire, "nomaster")
+    time.sleep(REBOOT_SECONDS)
+    lab.hub.run("ip", "link", "set", host.wire, "master", f"zone-{host.zone}")
+    host.service.start()
+    host.start()
+
+
+def _life(lab: Lab) -> Iterator[Callable[[], None]]:
+    """Give what happens next, for ever; a minute lies between."""
+    while True:
+        for host in lab.hosts.values():
+            yield partial(_deploy, host)
+            yield partial(host.signal, signal.SIGHUP)
+        yield partial(_reboot, lab, lab.hosts["b3"])
+
+
+def quiet(lab: Lab, watch: Watch, minutes: float) -> Row:
+    """Live for so long, and count who was told of anything."""
+    seen, began = len(watch.pager.notices), time.monotonic()
+    events = 0
+    with Traffic(lab.hosts["a1"], lab.hosts["b2"]):
+        for event in _life(lab):
+            event()
+            events += 1
+            time.sleep(max(0.0, min(60.0, began + minutes * 60 - time.monotonic())))
+            if time.monotonic() >= began + minutes * 60:
+                break
+    told = [notice for notice in watch.pager.notices[seen:] if not notice.resolved]
+    pages = [notice for notice in told if notice.receiver == "page"]
+    words = ", ".join(sorted({f"{notice.alert} on {notice.host}" for notice in told})) or "nothing"
+    return Row(
+        f"{minutes:g} min of normal life: deploys, reloads, a reboot, renewals, traffic up and down",
+        "0 pages",
+        f"{len(pages)} pages, {len(told) - len(pages)} tickets in {events} events",
+        f"told: {words}",
+        "-",
+        met=not pages,
+        reason="" if minutes >= 30 else "shorter than half an hour",
+    )

@@ -1,0 +1,105 @@
+"""Journal exports (`journalctl -o json`): one entry a line, its message taken out so that the matcher sees blocks again.
+
+Format: systemd docs/JOURNAL_EXPORT_FORMATS.md. A field is a string, an array of byte values (not printable), an array of several
+values, or null (4 KiB and more, without `--all`).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from collectors.logs.matcher import Hit, Matcher
+    from collectors.logs.packs import Signature
+
+
+class _Fields(msgspec.Struct):
+    message: Any = msgspec.field(name="MESSAGE", default=None)
+    realtime: Any = msgspec.field(name="__REALTIME_TIMESTAMP", default=None)
+    host: Any = msgspec.field(name="_HOSTNAME", default=None)
+    transport: Any = msgspec.field(name="_TRANSPORT", default=None)
+    comm: Any = msgspec.field(name="_COMM", default=None)
+    unit: Any = msgspec.field(name="_SYSTEMD_UNIT", default=None)
+    identifier: Any = msgspec.field(name="SYSLOG_IDENTIFIER", default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Who said a message of an export, when (Unix time) and on which host."""
+
+    at: float | None
+    host: str
+    kernel: bool
+    names: frozenset[str]
+    unit: str
+
+    def may_say(self, signature: Signature) -> bool:
+        """Say whether this may be the signature's.
+
+        Exports are read for people: a program's own name for itself is believed, but never that it is the kernel.
+        """
+        source = signature.source
+        if source.anybody:
+            return True
+        if source.kernel or self.kernel:
+            return source.kernel and self.kernel
+        return self.unit in source.units or not self.names.isdisjoint((*source.comms, *source.tags))
+
+
+_decode = msgspec.json.Decoder(_Fields).decode
+
+
+def recognise(head: bytes) -> bool:
+    """Say whether a file that begins so is an export."""
+    line = head.lstrip(b"\x1e \t\r\n").partition(b"\n")[0]
+    return line.startswith(b"{") and (b'"__REALTIME_TIMESTAMP"' in line or b'"MESSAGE"' in line or b'"__CURSOR"' in line)
+
+
+def hits(matcher: Matcher, block: bytes) -> Iterator[tuple[Hit, Entry]]:
+    """Find every hit in a block of entries. A line that is no entry, or one without a message, holds none."""
+    starts, entries, messages, length = [], [], [], 0
+    for line in block.splitlines():
+        try:
+            fields = _decode(line.lstrip(b"\x1e "))
+        except (msgspec.DecodeError, RecursionError):
+            continue
+        for part in (_bytes(fields.message) or b"").split(b"\n"):  # one entry may hold several lines
+            starts.append(length)
+            entries.append(fields)
+            messages.append(part)
+            length += len(part) + 1
+    for hit in matcher.hits(b"\n".join([*messages, b""]), lambda _signature, _header: True, bare=True):
+        entry = _entry(entries[bisect_right(starts, hit.start) - 1])
+        if entry.may_say(hit.signature):
+            yield hit, entry
+
+
+def _entry(fields: _Fields) -> Entry:
+    realtime = _text(fields.realtime)
+    return Entry(
+        int(realtime) / 1e6 if realtime.isascii() and realtime.isdigit() and len(realtime) <= 17 else None,  # noqa: PLR2004 — the year 5138
+        _text(fields.host),
+        _text(fields.transport) == "kernel",
+        frozenset(filter(None, (_text(fields.comm), _text(fields.identifier).rpartition("/")[2]))),
+        _text(fields.unit),
+    )
+
+
+def _bytes(value: Any) -> bytes | None:  # noqa: ANN401 — a JSON value
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogatepass")
+    if isinstance(value, list) and value:
+        if all(isinstance(item, int) and 0 <= item <= 255 for item in value):  # noqa: PLR2004
+            return bytes(value)
+        return _bytes(value[0])
+    return None
+
+
+def _text(value: Any) -> str:  # noqa: ANN401
+    return (_bytes(value) or b"").decode("utf-8", "replace")

@@ -1,0 +1,50 @@
+"""The signature packs for the commands: the same that `vitald run` loads, with the database kept in the user's own cache."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from collectors.logs import packs
+from collectors.logs.database import open_database
+from collectors.logs.matcher import Matcher
+from daemon import settings
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from daemon.settings import Config
+
+DIRECTORY = "/etc/vitald/signatures.d"
+
+
+def load(arguments: argparse.Namespace) -> tuple[packs.Packs, Matcher]:
+    """Load the shipped packs and the user's. Raises `BadInput`, with file and id."""
+    loaded = packs.load([*directories(settings.load(arguments.config)), *arguments.signatures])
+    return loaded, Matcher(loaded.signatures, open_database(loaded.signatures, _cache()))
+
+
+def directories(config: Config) -> list[Path]:
+    """Say where settings look for a user's own packs."""
+    own = getattr(config.collectors.get("logs"), "signature_dirs", (DIRECTORY,))
+    return [Path(directory) for directory in own]
+
+
+def problems(config: Config) -> Iterator[str]:
+    """Name what is wrong with the packs, their samples included. `scan` and `explain` use them where the collector is off, too."""
+    yield from packs.problems(directories(config))
+
+
+def _cache() -> Path | None:
+    """Give the database's file, in XDG's cache directory; None where there is no home."""
+    home = os.environ.get("XDG_CACHE_HOME", "") or (str(Path.home() / ".cache") if os.environ.get("HOME") else "")
+    if not home.startswith("/"):
+        return None
+    folder = Path(home, "vitald")
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return folder / "signatures" if os.access(folder, os.W_OK) else None

@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from bench.drill import QUIET
+from bench.drill_faults import DRILLS, Drill
+from tests.exporters.prometheus.rulebook import RUNBOOKS, alerts
+
+NAMES = {drill.name for drill in DRILLS} | {QUIET}
+
+
+@pytest.mark.parametrize("drill", DRILLS, ids=lambda drill: drill.name)
+def test_a_drill_waits_for_an_alert_that_is_there(drill: Drill) -> None:
+    assert drill.alert in alerts()
+    re.compile(drill.shows_as)
+
+
+def test_no_two_drills_have_one_name() -> None:
+    assert len(NAMES) == len(DRILLS) + 1
+
+
+def test_every_drill_that_a_runbook_names_is_there() -> None:
+    named = {
+        name
+        for book in RUNBOOKS.glob("*.md")
+        for words in re.findall(r"[Dd]rills? ((?:`[^`]+`(?: \([A-Z]+\))?(?:, | and )?)+)", book.read_text())
+        for name in re.findall(r"`([^`]+)`", words)
+    }
+    assert named
+    assert named <= NAMES

@@ -1,0 +1,113 @@
+"""The dashboard's queries, and a real Prometheus on loopback that they are put to."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import subprocess
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from typing import TYPE_CHECKING, Any, Self
+
+import yaml
+
+from tests.exporters.prometheus.rulebook import ROOT, RULES, load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+LISTEN = "--web.listen-address=127.0.0.1:0"
+DASHBOARD = ROOT / "exporters/prometheus/dashboard.json"
+QUIET = {  # panels that are empty on a host where nothing is wrong, although their metrics are there
+    "log events": "only signatures that were seen",
+    "collectors take": "the second query: only runs that hang",
+    "from zone to zone: share of pairs that fail": "wants hosts in two zones",
+    "lost SYNs from zone to zone": "wants hosts in two zones",
+    "probers: share of peers they cannot reach": "wants three peers",
+}
+
+
+def queries(instance: str) -> Iterator[tuple[str, str]]:
+    """Give the title and the PromQL of every query, as Grafana would send it for one host."""
+    filled = {"$job": "vitald.*", "$instance": instance, "$__rate_interval": "1m"}
+    for panel in json.loads(DASHBOARD.read_text())["panels"]:
+        for target in panel.get("targets", ()):
+            text = re.sub(r"\$\w+", lambda variable: filled.get(variable[0], variable[0]), target["expr"])
+            assert "$" not in text, f"{panel['title']}: {text} has a variable that nobody fills"
+            yield panel["title"], text
+
+
+class Server:
+    """A Prometheus that scrapes given agents twice a second and evaluates the shipped rules as often. `how` are keys of its scrape job."""
+
+    def __init__(self, folder: Path, *instances: str, **how: Any) -> None:
+        scraped = {"job_name": "vitald", "static_configs": [{"targets": list(instances)}], **how}
+        short = {"scrape_interval": "500ms", "scrape_timeout": "500ms", "evaluation_interval": "500ms"}
+        for file in RULES:
+            document = load(file)
+            groups = [{key: value for key, value in group.items() if key != "interval"} for group in document["groups"]]
+            (folder / file.name).write_text(yaml.safe_dump({**document, "groups": groups}))
+        (folder / "prometheus.yml").write_text(
+            yaml.safe_dump({"global": short, "scrape_configs": [scraped], "rule_files": [str(folder / file.name) for file in RULES]})
+        )
+        self._log = (folder / "log").open("wb+")
+        self._process = subprocess.Popen(
+            [
+                "prometheus",
+                f"--config.file={folder}/prometheus.yml",
+                f"--storage.tsdb.path={folder}/data",
+                "--web.listen-address=127.0.0.1:0",
+            ],
+            stderr=self._log,
+        )
+        self._url = self._find(folder / "log")
+        while True:
+            with contextlib.suppress(urllib.error.HTTPError), urllib.request.urlopen(f"{self._url}/-/ready", timeout=10):
+                break
+            time.sleep(0.05)
+
+    def _find(self, log: Path) -> str:
+        """Read from its log which port the kernel chose."""
+        deadline = time.monotonic() + 30
+        while True:
+            for line in log.read_text().splitlines():
+                if 'msg="Listening on"' in line:
+                    return "http://" + line.rpartition("address=")[2].strip()
+            assert self._process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._log.close()
+
+    def ask(self, expression: str) -> list[Any]:
+        """Give the series of an instant query; a query it refuses is an AssertionError with its words."""
+        found: list[Any] = self._get(f"query?{urllib.parse.urlencode({'query': expression})}")["result"]
+        return found
+
+    def rules(self) -> list[Any]:
+        """Give every rule with its health and its last error."""
+        return [rule for group in self._get("rules")["groups"] for rule in group["rules"]]
+
+    def _get(self, path: str) -> Any:
+        try:
+            with urllib.request.urlopen(f"{self._url}/api/v1/{path}", timeout=10) as answer:
+                return json.loads(answer.read())["data"]
+        except urllib.error.HTTPError as error:
+            raise AssertionError(f"{path}: {error.read().decode()}") from None
+
+    def wait_for(self, expression: str, seconds: float = 40) -> None:
+        """Wait until a query has an answer."""
+        deadline = time.monotonic() + seconds
+        while not self.ask(expression):
+            assert time.monotonic() < deadline, f"{expression} did not come true"
+            time.sleep(0.2)

@@ -1,0 +1,82 @@
+"""The shipped rules and their cases, as the tests read them."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[3]
+RULES = sorted((ROOT / "exporters/prometheus/rules").glob("*.yml"))
+CASES = sorted((Path(__file__).parent / "rules").glob("*.test.yml"))
+RUNBOOKS = ROOT / "docs/runbooks"
+
+
+@cache
+def load(file: Path) -> Any:
+    """Read a file once; nobody changes what it gives."""
+    return yaml.safe_load(file.read_text())
+
+
+def rules(file: Path) -> Iterator[dict[str, Any]]:
+    """Give every rule of a file, recording ones too."""
+    for group in load(file)["groups"]:
+        yield from group["rules"]
+
+
+def alerts() -> dict[str, dict[str, Any]]:
+    """Give every alert by its name; a name used twice is an error."""
+    found: dict[str, dict[str, Any]] = {}
+    for file in RULES:
+        for rule in rules(file):
+            if "alert" in rule:
+                assert rule["alert"] not in found, f"{file}: {rule['alert']} is there twice"
+                found[rule["alert"]] = rule
+    return found
+
+
+@dataclass(frozen=True)
+class Case:
+    """One `promtool test rules` group: what it is about, and when its alert is expected to fire (seconds → how many)."""
+
+    alert: str
+    quiet: str
+    firing: dict[int, int]
+    series: tuple[str, ...]
+
+
+@cache
+def cases() -> tuple[Case, ...]:
+    return tuple(_cases())
+
+
+def _cases() -> Iterator[Case]:
+    for file in CASES:
+        for group in load(file)["tests"]:
+            alert, _, quiet = group["name"].partition(": quiet: ")
+            checks = [test for test in group["promql_expr_test"] if f'alertname="{alert}"' in test["expr"]]
+            firing = {seconds(test["eval_time"]): len(test["exp_samples"]) for test in checks}
+            yield Case(alert, quiet, firing, tuple(entry["series"] for entry in group["input_series"]))
+
+
+def seconds(text: str) -> int:
+    units = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+    return sum(int(number) * units[unit] for number, unit in re.findall(r"(\d+)([smhd])", text))
+
+
+def promtool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["promtool", *map(str, arguments)], capture_output=True, text=True, check=False)
+
+
+def names(expression: str) -> set[str]:
+    """Name the metrics of ours that a PromQL expression reads: families and recorded series."""
+    bare = re.sub(r'"(?:[^"\\]|\\.)*"', "", expression)
+    return set(re.findall(r"\bvitald[_:][a-zA-Z0-9_:]+", bare))

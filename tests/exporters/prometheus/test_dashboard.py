@@ -1,0 +1,87 @@
+"""The dashboard is what its generator makes, and every query of it runs against a real Prometheus that scrapes a real vitald."""
+
+from __future__ import annotations
+
+import json
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+
+from daemon import cli
+from docs import make_dashboard
+from tests.daemon.running import Vitald
+from tests.exporters.prometheus.dashboards import DASHBOARD, QUIET, Server, queries
+from tests.exporters.prometheus.rulebook import names
+from tests.exporters.prometheus.test_rules import exported
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def test_the_committed_dashboard_is_what_the_generator_makes() -> None:
+    assert DASHBOARD.read_text() == make_dashboard.text(), "run .venv/bin/python docs/make_dashboard.py"
+
+
+def test_vitald_dashboard_prints_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["dashboard"]) == 0
+    assert json.loads(capsys.readouterr().out)["title"] == "vitald"
+
+
+def test_every_metric_of_the_dashboard_is_one_we_export() -> None:
+    named = {name for _, query in queries("x") for name in names(query)}
+    assert named <= exported(), sorted(named - exported())
+
+
+def test_no_panel_is_there_twice_and_each_has_a_query() -> None:
+    panels = [panel for panel in json.loads(DASHBOARD.read_text())["panels"] if panel["type"] != "row"]
+    places = [(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in panels]
+    assert len(set(places)) == len(places)
+    assert all(panel["targets"] for panel in panels)
+
+
+@pytest.fixture(scope="module")
+def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, str]]:
+    """A Prometheus and the agent it scrapes: one target answers, one refuses, one is given by name."""
+    folder = tmp_path_factory.mktemp("dashboard")
+    (folder / "vitald").mkdir()
+    (folder / "prometheus").mkdir()
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+        targets = [f"127.0.0.1:{port}", f"127.0.0.1:{closed.getsockname()[1]}", f"localhost:{port}"]
+        settings = f'[probe]\ntargets = {json.dumps(targets)}\nevery = "500ms"\ntimeout = "100ms"\n'
+        (folder / "vitald/vitald.toml").write_text(settings)
+        with Vitald(folder / "vitald") as agent:
+            instance = agent.ready().url.removeprefix("http://")
+            with Server(folder / "prometheus", instance) as server:
+                server.wait_for('vitald_health{check="tcp_probe"} == 2')
+                server.wait_for("vitald:outages_per_100_hosts:1d")
+                server.wait_for("rate(vitald_probe_rtt_seconds_count[1m]) > 0")
+                yield server, instance
+
+
+@pytest.mark.needs("prometheus")
+def test_every_query_runs_and_has_data_where_its_metrics_are_exported(scraped: tuple[Server, str]) -> None:
+    server, instance = scraped
+    empty = {(title, query) for title, query in queries(instance) if not server.ask(query)}
+    present = {name for name in {name for _, query in empty for name in names(query)} if server.ask(f"count({name})")}
+    missing = sorted({name for _, query in empty for name in names(query)} - present)
+    print("metrics that this host does not export:", *missing)  # noqa: T201 — pytest -rP shows what no collector here could say
+    wrong = sorted((title, query) for title, query in empty if names(query) <= present and title not in QUIET)
+    assert not wrong, f"no data although all of its metrics are there: {wrong}"
+
+
+@pytest.mark.needs("prometheus")
+def test_a_real_prometheus_evaluates_every_rule_without_an_error(scraped: tuple[Server, str]) -> None:
+    server, _ = scraped
+    assert len(server.rules()) > 60
+    assert not [rule["lastError"] for rule in server.rules() if rule["health"] == "err"]
+
+
+@pytest.mark.needs("prometheus")
+def test_a_firing_alert_says_since_when_by_the_hosts_own_clock(scraped: tuple[Server, str]) -> None:
+    server, _ = scraped
+    server.wait_for('vitald_health_since_timestamp_seconds{check="tcp_probe"}')
+    (since,) = server.ask('time() - vitald_health_since_timestamp_seconds{check="tcp_probe"}')
+    assert 0 <= float(since["value"][1]) < 120

@@ -1,0 +1,202 @@
+"""The shipped alert rules: each fires, stays quiet and resolves where it should, has a runbook, and reads what is there."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from collectors.registry import COLLECTORS
+from daemon import cli
+from tests.exporters.prometheus.rulebook import CASES, ROOT, RULES, RUNBOOKS, alerts, cases, load, names, promtool, rules
+
+ALERTS = alerts()
+CONTRACT = (ROOT / "docs/contract.md").read_text()
+CHECKS = re.findall(r"`(\w+)`", next(line for line in CONTRACT.splitlines() if line.startswith("Checks (")).partition(": ")[2])
+NEVER, ALWAYS = "vector(0) > 1", 'label_replace(vector(1), "x", "y", "", "")'
+
+needs_promtool = pytest.mark.needs("promtool")
+
+
+@needs_promtool
+@pytest.mark.fault(58)
+@pytest.mark.parametrize("file", CASES, ids=lambda file: file.name)
+def test_every_case_is_as_promtool_finds_it(file: Path) -> None:
+    done = promtool("test", "rules", file)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@needs_promtool
+@pytest.mark.parametrize("file", RULES, ids=lambda file: file.name)
+def test_promtool_has_nothing_to_say_against_the_rules(file: Path) -> None:
+    done = promtool("check", "rules", "--lint=all", "--lint-fatal", file)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", ALERTS)
+def test_every_alert_has_cases_for_firing_not_firing_and_resolving(name: str) -> None:
+    own = [case for case in cases() if case.alert == name]
+    courses = [[bool(firing) for _, firing in sorted(case.firing.items())] for case in own if not case.quiet]
+    assert any(True in course and not course[0] and not course[-1] for course in courses), (
+        f"{name}: no case begins quiet, fires and ends quiet"
+    )
+    assert any(case.quiet and case.series and not any(case.firing.values()) for case in own), (
+        f"{name}: no case has it quiet beside a near miss"
+    )
+
+
+def test_no_case_is_about_an_alert_that_is_not_there() -> None:
+    assert {case.alert for case in cases()} <= set(ALERTS)
+
+
+def without_annotations(file: Path, folder: Path, **changes: str) -> str:
+    """Copy a rule file with alerts changed, and without their words, whose templates cost most of the time."""
+    groups = [
+        {**group, "rules": [{key: value for key, value in {**rule, **changes}.items() if key != "annotations"} for rule in group["rules"]]}
+        for group in load(file)["groups"]
+    ]
+    (folder / file.name).write_text(yaml.safe_dump({"groups": groups}))
+    return str(folder / file.name)
+
+
+@needs_promtool
+@pytest.mark.parametrize(("expression", "wrong"), [(NEVER, "firing"), (ALWAYS, "quiet")])
+def test_an_alert_that_never_or_always_fires_fails_its_cases(tmp_path: Path, expression: str, wrong: str) -> None:
+    file = next(file for file in CASES if file.name == "memory.test.yml")  # the shortest; how promtool compares is the same for all
+    (tmp_path / file.name).write_text(file.read_text().replace("../../../../exporters/prometheus/rules/", ""))
+    mutant = without_annotations(ROOT / "exporters/prometheus/rules/memory.yml", tmp_path, expr=expression, **{"for": "0s"})
+    done = promtool("test", "rules", tmp_path / file.name)
+    failed = set(re.findall(r'alertname=\\"(\w+)\\"', done.stdout + done.stderr))
+    assert failed == {rule["alert"] for rule in rules(Path(mutant))}, f"passes although it should be {wrong}"
+
+
+@pytest.mark.parametrize("name", ALERTS)
+def test_every_alert_says_what_is_wrong_on_what_since_when_and_what_to_do(name: str) -> None:
+    rule = ALERTS[name]
+    assert re.fullmatch(r"([A-Z][a-z]+)+", name), f"{name} is not CamelCase"
+    assert rule["labels"]["severity"] in {"page", "ticket"}
+    assert set(rule["annotations"]) == {"summary", "description", "since", "action", "runbook_url"}
+    assert rule["annotations"]["runbook_url"].endswith(f"/docs/runbooks/{name}.md")
+
+
+@pytest.mark.parametrize("file", [file for file in RULES if file.stem != "blame"], ids=lambda file: file.name)
+def test_every_for_has_its_reason_beside_it(file: Path) -> None:
+    waits = [line for line in file.read_text().splitlines() if line.strip().startswith("for:")]
+    assert len(waits) == len([rule for rule in rules(file) if "alert" in rule])
+    assert not [line for line in waits if not re.search(r"for: \w+ # .{20,}", line)]
+
+
+def test_every_alert_has_a_runbook_and_no_runbook_is_an_orphan() -> None:
+    assert {file.stem for file in RUNBOOKS.glob("*.md")} - {"README"} == set(ALERTS)
+
+
+@pytest.mark.parametrize("name", ALERTS)
+def test_a_runbook_has_all_its_parts(name: str) -> None:
+    text = (RUNBOOKS / f"{name}.md").read_text()
+    parts = re.split(r"^## ", text, flags=re.MULTILINE)[1:]
+    assert [part.partition("\n")[0] for part in parts] == [
+        "Symptom",
+        "What it means",
+        "How to be sure",
+        "Mend",
+        "How it was found in tests",
+    ]
+    assert all(part.partition("\n")[2].strip() for part in parts)
+
+
+def exported() -> set[str]:
+    """Name every series of the contract, and what the rules record."""
+    families = set()
+    for cell in re.findall(r"`(vitald_\w+)(?:\{\w+\})?`", CONTRACT):
+        families |= {cell, f"{cell}_bucket", f"{cell}_count", f"{cell}_sum"}
+    return families | {rule["record"] for file in RULES for rule in rules(file) if "record" in rule}
+
+
+@pytest.mark.fault(58)
+@pytest.mark.parametrize("name", ALERTS)
+def test_every_metric_an_alert_names_is_one_we_export(name: str) -> None:
+    rule = ALERTS[name]
+    words = [rule["expr"], *rule["annotations"].values()]
+    named = names(rule["expr"]) | {found for text in words for found in re.findall(r"\b(vitald_\w+)\{", text)}
+    if not (ROOT / "exporters/prometheus/rules/blame.yml").exists() and any(":" in metric for metric in named):
+        pytest.skip("the recording rules of the fleet, blame.yml, are not in this checkout")
+    assert named <= exported(), sorted(named - exported())
+
+
+@needs_promtool
+def test_every_verdict_fires_exactly_one_alert_at_each_bad_level_and_none_when_healthy(tmp_path: Path) -> None:
+    subjects = [(check, level) for check in CHECKS for level in (0, 1, 2)]
+    series = [
+        {"series": f'vitald_health{{job="vitald",instance="h{level}:19100",check="{check}",subject="x:22"}}', "values": f"{level}x180"}
+        for check, level in subjects
+    ]
+    expected = [{"labels": f'{{check="{check}",instance="h{level}:19100"}}', "value": 1} for check, level in subjects if level]
+    probe = {"expr": 'count by (check, instance) (ALERTS{alertstate="firing",check!=""})', "eval_time": "2h", "exp_samples": expected}
+    (tmp_path / "coverage.test.yml").write_text(
+        yaml.safe_dump(
+            {
+                "rule_files": [without_annotations(file, tmp_path) for file in RULES],
+                "evaluation_interval": "1m",
+                "tests": [{"interval": "1m", "input_series": series, "promql_expr_test": [probe]}],
+            }
+        )
+    )
+    done = promtool("test", "rules", tmp_path / "coverage.test.yml")
+    assert done.returncode == 0, done.stdout[:2000]
+
+
+def test_the_contract_knows_every_check_that_a_rule_names() -> None:
+    named = {check for rule in ALERTS.values() for check in re.findall(r'check="(\w+)"', rule["expr"])}
+    assert named == set(CHECKS)
+    assert "|".join(CHECKS) in ALERTS["FindingWithoutRule"]["expr"]
+
+
+@needs_promtool
+@pytest.mark.parametrize("file", CASES, ids=lambda file: file.name)
+def test_the_words_of_a_firing_alert_have_no_hole(file: Path, tmp_path: Path) -> None:
+    document = load(file)
+    firing = {case.alert: max(at for at, count in case.firing.items() if count) for case in cases() if not case.quiet}
+    groups = []
+    for group in document["tests"]:
+        if alert := firing.get(group["name"]):
+            asked = {"eval_time": f"{alert}s", "alertname": group["name"], "exp_alerts": []}
+            groups.append({key: group[key] for key in ("interval", "input_series")} | {"alert_rule_test": [asked]})
+    sources = [str((file.parent / source).resolve()) for source in document["rule_files"]]
+    ours = {**document, "rule_files": sources, "tests": groups}
+    (tmp_path / file.name).write_text(yaml.safe_dump(ours))
+    done = promtool("test", "rules", tmp_path / file.name)
+    said = done.stdout + done.stderr
+    assert said.count("Annotations:{") >= len(groups) > 0
+    assert not re.findall(r"<error[^>]*>|<no value>|%!\w|\{\{", said)
+
+
+@needs_promtool
+def test_vitald_rules_prints_all_of_them_as_one_valid_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert cli.main(["rules"]) == 0
+    file = tmp_path / "vitald.yml"
+    file.write_text(capsys.readouterr().out)
+    assert promtool("check", "rules", file).returncode == 0
+    assert sorted(str(rule) for rule in rules(file)) == sorted(str(rule) for source in RULES for rule in rules(source))
+
+
+def test_vitald_rules_points_to_the_readers_own_runbooks(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["rules", "--runbooks.url", "https://wiki.internal/vitald/"]) == 0
+    said = capsys.readouterr().out
+    assert "runbook_url: https://wiki.internal/vitald/HostDown.md" in said
+    assert "example.com" not in said
+
+
+def test_every_signature_a_rule_names_is_in_a_pack() -> None:
+    packs = list((ROOT / "collectors/logs/signatures").glob("*.toml"))
+    if not packs:
+        pytest.skip("there are no signature packs in this checkout")
+    known = {entry["id"] for pack in packs for entry in tomllib.loads(pack.read_text()).get("signature", ())}
+    assert {name for rule in ALERTS.values() for name in re.findall(r'signature="([^"]+)"', rule["expr"])} <= known
+
+
+def test_every_collector_is_watched_by_name_free_rules() -> None:
+    assert COLLECTORS
+    assert not [name for name, rule in ALERTS.items() if re.search(r'collector="', rule["expr"])]
