@@ -82,7 +82,6 @@ class LabHost:
         self.network.run("ip", "addr", "add", f"{self.address}/24", "dev", "eth0")
         self.network.run("ip", "link", "set", "eth0", "mtu", JUMBO, "up")
         hub.run("ip", "link", "set", self.wire, "master", f"zone-{self.zone}", "mtu", JUMBO, "up")
-        hub.run("ip", "link", "set", f"zone-{self.zone}", "mtu", JUMBO)  # set by hand it stays, whatever the MTU of a port
         self.network.run("ip", "route", "add", "default", "via", f"10.95.{ZONES[self.zone]}.254")
 
     @property
@@ -144,7 +143,7 @@ class Lab:
         for zone, number in ZONES.items():
             self.hub.run("ip", "link", "add", f"zone-{zone}", "type", "bridge")
             self.hub.run("ip", "addr", "add", f"10.95.{number}.254/24", "dev", f"zone-{zone}")
-            self.hub.run("ip", "link", "set", f"zone-{zone}", "up")
+            self.hub.run("ip", "link", "set", f"zone-{zone}", "mtu", JUMBO, "up")  # changed by hand it stays, whatever a port's MTU
         self.hosts: dict[str, LabHost] = {}
         for zone in ZONES:
             for number in range(1, HOSTS_PER_ZONE + 1):

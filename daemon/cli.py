@@ -122,13 +122,18 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
+    import contextlib  # noqa: PLC0415
     import socket  # noqa: PLC0415
 
     from daemon import check  # noqa: PLC0415
 
     config = _config(arguments)
-    with socket.create_server(("127.0.0.1", 0)) as canary:  # the probes' own path is tried, whether a daemon runs or not
-        host = Host(arguments.procfs, arguments.sysfs, arguments.rootfs, (f"127.0.0.1:{canary.getsockname()[1]}",), thorough=True)
+    with contextlib.ExitStack() as stack:
+        listening: tuple[str, ...] = ()
+        with contextlib.suppress(OSError):  # where the loopback is down there is no canary, and the probes say so
+            canary = stack.enter_context(socket.create_server(("127.0.0.1", 0)))  # the probes' own path is tried, daemon or not
+            listening = (f"127.0.0.1:{canary.getsockname()[1]}",)
+        host = Host(arguments.procfs, arguments.sysfs, arguments.rootfs, listening, thorough=True)
         looks = check.look(config.collectors, host)
     if arguments.format == "json":
         sys.stdout.write(check.as_json(looks) + "\n")

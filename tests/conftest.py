@@ -19,6 +19,7 @@ PACKAGES = {  # program → Debian package, so that a skip says what to install
     "nft": "nftables",
     "dnsmasq": "dnsmasq-base",
     "promtool": "prometheus",
+    "zstd": "zstd",
     "prometheus": "prometheus",
     "prometheus-alertmanager": "prometheus-alertmanager",
     "amtool": "prometheus-alertmanager",
@@ -33,7 +34,6 @@ PACKAGES = {  # program → Debian package, so that a skip says what to install
     "systemd-sysusers": "systemd",
     "systemd-tmpfiles": "systemd",
     "stress-ng": "stress-ng",
-    "zstd": "zstd",
     "chromium": "chromium",
 }
 
