@@ -1,8 +1,9 @@
-"""Makes the pictures of README.md from what the commands really print: `.venv/bin/python docs/make_pictures.py`."""
+"""Makes the pictures of README.md from what the commands really print: `.venv/bin/python -m docs.make_pictures`."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -12,18 +13,57 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from tests.collectors.nic.kernel_packages import MODULES, kernels_root
+
 HERE = Path(__file__).parent
 COLUMNS = 92
+PROGRAM = """
+import sys, time
+now = time.time
+time.time = lambda: now() + {ahead}
+from daemon.cli import main
+sys.exit(main())
+"""
 
 
-def picture(name: str, title: str, *command: str) -> None:
-    """Run `vitald COMMAND` on a terminal of that width, and draw what it printed."""
+def picture(name: str, title: str, *command: str, ahead: float = 0.0) -> None:
+    """Run `vitald COMMAND` on a terminal of that width with a clock so many seconds ahead, and draw what it printed."""
     env = {**os.environ, "FORCE_COLOR": "1", "COLUMNS": str(COLUMNS)}
-    done = subprocess.run([sys.executable, "-m", "daemon", *command], capture_output=True, text=True, check=False, env=env, cwd=HERE.parent)  # noqa: S603
+    argv = [sys.executable, "-c", PROGRAM.format(ahead=ahead), *command]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, env=env, cwd=HERE.parent)  # noqa: S603
     with Path(os.devnull).open("w") as nowhere:
         console = Console(record=True, width=COLUMNS, file=nowhere, force_terminal=True)
         console.print(Text.from_ansi(f"$ {title}\n{done.stdout.rstrip()}"), soft_wrap=True)
         console.save_svg(str(HERE / name), title="vitald")
+
+
+def interfaces(root: Path) -> None:
+    """Judge a recorded host with two of Debian's kernels, of which the newer one lacks the NIC's module."""
+    shutil.copytree(HERE.parent / "tests/collectors/nic/hosts/ixgbevf", root, symlinks=True)
+    kernels = sorted((kernels_root() / "lib/modules").iterdir())
+    for folder in kernels:
+        for part in ("modules.dep", "modules.builtin", MODULES["ixgbevf"]):
+            (root / "lib/modules" / folder.name / part).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(folder / part, root / "lib/modules" / folder.name / part)
+        (root / "boot").mkdir(exist_ok=True)
+        (root / f"boot/vmlinuz-{folder.name}").touch()
+    (root / "lib/modules" / kernels[-1].name / MODULES["ixgbevf"]).unlink()
+    (root / "proc/sys/kernel/osrelease").write_text(kernels[0].name)
+    config = root / "vitald.toml"
+    config.write_text('[[nic.policy]]\ndriver = "ixgbevf"\nmin_version = "4.0"\n')
+    roots = (f"--path.rootfs={root}", f"--path.sysfs={root}/sys", f"--path.procfs={root}/proc")
+    only = ("--collector.disable-defaults", "--collector.nic")
+    # An hour later, when the installation of both has settled.
+    picture(
+        "nic.svg",
+        "vitald check --collector.disable-defaults --collector.nic",
+        "check",
+        "--config.file",
+        str(config),
+        *roots,
+        *only,
+        ahead=3600.0,
+    )
 
 
 def main() -> None:
@@ -41,6 +81,7 @@ def main() -> None:
         targets = [f"127.0.0.1:{server.getsockname()[1]}" for server in (opened, full)]
         config = Path(folder) / "vitald.toml"
         config.write_text(f'[probe]\ntargets = ["{targets[0]}", "{targets[1]}", "127.0.0.1:1"]\nfailures_until_critical = 1\n')
+        interfaces(Path(folder) / "host")
         picture("check.svg", "vitald check", "check", "--config.file", str(config))
         picture("probe.svg", f"vitald probe -c 20 -i 0.05 {targets[0]}", "probe", "-c", "20", "-i", "0.05", targets[0])
 

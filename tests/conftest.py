@@ -34,7 +34,6 @@ PACKAGES = {  # program → Debian package, so that a skip says what to install
     "systemd-sysusers": "systemd",
     "systemd-tmpfiles": "systemd",
     "stress-ng": "stress-ng",
-    "zstd": "zstd",
     "chromium": "chromium",
 }
 

@@ -86,7 +86,7 @@ def _set_anew(found: Address, before: Lease, now: float) -> bool:
 def _lease(found: Address, before: Lease | None, now: float) -> Lease:
     """Join what is seen with what was known. A client that starts again may set what is left of its lease: the longer length holds."""
     ends = now + (found.valid or 0.0)
-    seconds = (found.valid or 0.0) + found.age
+    seconds = (found.valid or 0.0) + int(found.age)  # the kernel takes whole seconds off, too
     preferred_ends = now + found.preferred if found.preferred else None
     if before is not None and before.lost is None:
         if abs(ends - before.ends) <= JUMP_SECONDS:

@@ -58,7 +58,7 @@ class Poller:
         seen = {}
         for path in self._paths:
             seen[path] = now = _look(path)
-            changed |= now != self._seen.get(path, now)
+            changed |= now != self._seen.get(path)  # a new one, too: it may have grown since it was read
         self._seen = seen
         if changed:
             os.eventfd_write(self._flag, 1)

@@ -12,6 +12,7 @@ import msgspec
 from collectors.logs import moment, previous_boot
 from collectors.logs.event import event, hits_in
 from collectors.logs.matcher import by_kernel
+from collectors.logs.renewals import renewed
 from collectors.logs.saved import State, read_state
 from collectors.logs.sources import Sources, boot_id, journal_command
 from collectors.logs.tally import Tally
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+LEASES_SECONDS = 5.0  # between two looks whether a lease was renewed, while a DHCP fault goes on
 SAVE_SECONDS = 5.0  # between two saves while nothing happens but reading
 FIRST_SECONDS = 4.0  # that the first look may take to read what is there already
 
@@ -50,7 +52,8 @@ class Recorder:
         self._before = state.kmsg if self._rebooted(state) and settings.journal != "off" else None
         self._dirty = state.fresh
         self._saved = state
-        self._next_save = 0.0
+        self._next_save = self._next_leases = 0.0
+        self._live = str(host.proc) == "/proc"  # the address table is this machine's
 
     def _load(self) -> State:
         try:
@@ -89,6 +92,9 @@ class Recorder:
         """Read what is new everywhere, and count it."""
         now = moment.now()
         self._count(self.sources.read(self._matcher, now), now)
+        if self._live and self.tally.dhcp_fails and now.up >= self._next_leases:
+            self._next_leases = now.up + LEASES_SECONDS
+            self._dirty |= self.tally.renewed(renewed(now.up))
 
     def _count(self, events: Iterator[Event], now: Moment) -> None:
         for one in events:

@@ -95,10 +95,25 @@ class Tally:
             for other in [other for other in things if _same(other, thing)]:
                 del things[other]
 
-    def clear_family(self, family: str, thing: str, up: float) -> None:
-        """End a family's faults that are older than `up`: something else than a log line says that all is well with the thing."""
-        for name in [name for name, signature in self._signatures.items() if signature.family == family and signature.cleared_by]:
-            self._clear(name, thing, up)
+    @property
+    def dhcp_fails(self) -> bool:
+        """Say whether a DHCP fault is going on that a recovery would end."""
+        return any(self._renewable(name) for name, _ in self._faults)
+
+    def renewed(self, at: Mapping[str, float]) -> bool:
+        """End DHCP faults of interfaces whose leases were set since; a fault that names none, when all leases were. True: some ended."""
+        ended = [
+            key
+            for key, fault in self._faults.items()
+            if self._renewable(key[0]) and fault.up < at.get(fault.thing, min(at.values(), default=0.0) if not fault.thing else 0.0)
+        ]
+        for key in ended:
+            del self._faults[key]
+            self._recent.pop(key[0], None)
+        return bool(ended)
+
+    def _renewable(self, name: str) -> bool:
+        return self._signatures[name].family == "dhcp" and bool(self._signatures[name].cleared_by)
 
     def faults(self, now: Moment) -> tuple[Fault, ...]:
         """Give what is going on, and forget what is older than its window."""

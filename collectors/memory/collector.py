@@ -14,6 +14,7 @@ from collectors.memory.evidence import WORTH_A_WORD, worth_a_word
 from collectors.memory.followed import Followed
 from collectors.memory.history import History, Mark, begin, restore
 from collectors.memory.reading import Reading
+from collectors.memory.robust import BLOCKS
 from collectors.memory.text import text_or_none
 from collectors.memory.window import QUARTER, Point, Window
 from collectors.model import Collector, Metric, Unavailable
@@ -150,7 +151,8 @@ class KernelMemory(Collector[Reading]):
 
     def _growth(self, window: Window, books: Ledger) -> Growth:
         if self._steady[0] is not window.slow:
-            self._steady = (window.slow, trend.steady(window.slow, books.total))
+            plain = trend.plain(window) if len(window.slow) >= BLOCKS else None  # else it is the newest points', and changes with each
+            self._steady = (window.slow, trend.steady(window.slow, books.total) or plain)
         return trend.fast(window, books.total, books.available, self._limits.reach) or self._steady[1] or trend.plain(window)
 
     def _suspicious(self, books: Ledger) -> bool:

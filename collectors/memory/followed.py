@@ -24,6 +24,7 @@ class Followed:
     def __init__(self, proc: Path, page: int) -> None:
         self._proc, self._page = proc, page
         self._known: dict[tuple[int, int], tuple[Process, Window]] = {}
+        self._seen: tuple[Own, ...] = ()
         self._at = float("-inf")
 
     def look(self, now: float, books: Ledger, reach: float) -> tuple[Own, ...]:
@@ -33,4 +34,7 @@ class Followed:
             for one in processes.largest(self._proc, self._page, TOP):
                 _, window = known.get((one.pid, one.began), (one, Window()))
                 self._known[one.pid, one.began] = (one, window.add(Point(now, one.own)))
-        return tuple(Own(process, trend.growth(window, books.total, books.available, reach)) for process, window in self._known.values())
+            self._seen = tuple(
+                Own(process, trend.growth(window, books.total, books.available, reach)) for process, window in self._known.values()
+            )
+        return self._seen

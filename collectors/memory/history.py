@@ -6,7 +6,9 @@ the pool of huge pages changes, there is nothing to compare with, and it starts 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from collectors.memory.ledger import HELD
@@ -62,9 +64,10 @@ class History:
 
     def sizes(self, at: float) -> dict[str, int]:
         """Give the areas of SIZES as the newest point that is not after `at` has them, else the oldest."""
-        points = (*self.window.slow, *self.window.fast)
-        older = max((point for point in points if point.at <= at), key=lambda point: point.at, default=points[0] if points else None)
-        return dict(zip(SIZES, older.parts, strict=False)) if older else {}
+        slow, fast = self.window.slow, self.window.fast
+        ends = [row[bisect_right(row, at, key=attrgetter("at")) - 1] for row in (slow, fast) if row and row[0].at <= at]
+        point = max(ends, key=attrgetter("at")) if ends else (slow or fast or (None,))[0]
+        return dict(zip(SIZES, point.parts, strict=False)) if point else {}
 
     def plain(self) -> dict[str, Any]:
         """Say it in JSON values."""

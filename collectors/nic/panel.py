@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 COLUMNS = ("interface", "driver", "version", "link", "MTU", "offloads on", "off", "statistics")
 SHOWN = ("sg", "tso", "gso", "gro", "lro", "rx", "tx")
-KERNEL_COLUMNS = ("kernel", "", "module", "version", "from", "headers", "initramfs")
+KERNEL_COLUMNS = ("kernel", "", "version", "from", "headers", "initramfs")
 
 
 def panels(reading: Reading) -> Iterator[Panel]:
@@ -26,15 +26,17 @@ def panels(reading: Reading) -> Iterator[Panel]:
     notes = (f"{reading.unread} more interfaces are not looked at",) if reading.unread else ()
     if nics:
         yield Panel("Network interfaces", COLUMNS, tuple(_interface(nic, reading.release) for nic in nics), notes=notes)
-    used = {module_of(nic) for nic in nics if nic.link.physical}
-    disk = reading.disk
-    if disk is None or not disk.kernels:
-        return
-    pairs = [(kernel, module) for kernel in disk.kernels[::-1] for module in kernel.modules.values() if module.driver in used]
-    chosen = (f"boots next: {disk.next_kernel}, {disk.chosen}",)
-    if pairs:
-        rows = tuple(_kernel(kernel, module, disk, reading.release) for kernel, module in pairs)
-        yield Panel("The driver in each installed kernel", KERNEL_COLUMNS, rows, notes=chosen)
+    if reading.disk is not None:
+        for driver in sorted({module_of(nic) for nic in nics if nic.link.physical}):
+            yield from _kernels(driver, reading.disk, reading.release)
+
+
+def _kernels(driver: str, disk: Disk, release: str) -> Iterator[Panel]:
+    found = [(kernel, kernel.modules[driver]) for kernel in disk.kernels[::-1] if driver in kernel.modules]
+    if found:
+        rows = tuple(_kernel(kernel, module, disk, release) for kernel, module in found)
+        chosen = f"boots next: {disk.next_kernel}, {disk.chosen}"
+        yield Panel(f"{driver} in each installed kernel", KERNEL_COLUMNS, rows, notes=(chosen,))
 
 
 def _interface(nic: Nic, release: str) -> tuple[str, ...]:
@@ -68,4 +70,4 @@ def _kernel(kernel: Kernel, module: Module, disk: Disk, release: str) -> tuple[s
     words = [word for word, right in (("running", kernel.release == release), ("boots next", kernel.release == disk.next_kernel)) if right]
     origin = "cannot be used" if module.problem and module.path and module.origin != "missing" else module.origin or "cannot tell"
     version = module.version or ("" if module.origin == "missing" else "the kernel's own")
-    return kernel.release, ", ".join(words), module.driver, version, origin, "yes" if kernel.headers else "no", module.initramfs
+    return kernel.release, ", ".join(words), version, origin, "yes" if kernel.headers else "no", module.initramfs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 FIRST_SWEEP = 15.0  # seconds until the first sweep has said where the targets are
 LONGEST_ROUND = 120.0  # seconds; a target takes a second, a black hole about ten, and 64 go at once
 NEARLY = 0.9  # of the interval: what comes sooner was woken by an alarm
+
+log = logging.getLogger(__name__)
 
 PATH_MTU = Family("probe_path_mtu_bytes", Kind.GAUGE, "Largest IP packet, padded SYN with DF, that the target answered.", ("target",))
 
@@ -67,12 +70,17 @@ class PathMtu(Collector[Reading]):
         due = targets if whole else {target: targets[target] for target in alarms if target in targets}
         self._found = {target: found for target, found in self._found.items() if target in targets}
         plays: dict[str, tuple[Place, Play[Found]]] = {}
-        for target, address in due.items():
-            self._plan(target, address, plays)
+        for target in [*(due.keys() - self._found.keys()), *(target for target in list(self._found) if target in due)]:
+            self._plan(target, due[target], plays)
         results = self._child.run(plays, min(LONGEST_ROUND, NEARLY * self._every))
-        self._found.update(results.found)
+        for target, found in results.found.items():  # at the end: the next round begins with those that this one did not get to
+            self._found.pop(target, None)
+            self._found[target] = found
         if results.failure:
-            raise RuntimeError(f"{results.failure}; {len(results.found)} of {len(plays)} path MTUs were found before")
+            words = f"{results.failure}; {len(results.found)} of {len(plays)} path MTUs were found before"
+            if not results.found:
+                raise RuntimeError(words)
+            log.warning("%s, the others stay as they were", words)
         if whole:
             self._whole_round = now
         if not self._found:

@@ -85,7 +85,8 @@ class Watch:
         return known
 
     def close(self) -> None:
-        """End a diagnosis that may be out."""
+        """End a diagnosis that may be out; these targets are nobody's any more."""
+        ROSTER.publish({})
         self._diagnoser.close()
 
 

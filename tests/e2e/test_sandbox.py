@@ -70,6 +70,15 @@ def test_it_runs_as_its_own_user_with_one_capability_and_two_groups(service: Ser
     assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
 
 
+def test_the_packet_child_works_in_the_sandbox_with_the_capability_that_the_daemon_has_set_aside(
+    service: Service, prometheus: Prometheus
+) -> None:
+    prometheus.wait_for('vitald_probe_path_mtu_bytes{target="10.98.0.2:7001"} >= 1500')
+    assert prometheus.query('vitald_collector_available{collector="path_mtu"} == 0') == {}
+    status = _status(service.pid())
+    assert (int(status["CapPrm"], 16), int(status["CapEff"], 16), int(status["CapAmb"], 16)) == (NET_RAW, 0, 0)
+
+
 @pytest.mark.fault(57)
 def test_everything_imports_where_memory_cannot_be_written_and_executed(service: Service) -> None:
     done = service.host.run(

@@ -1,6 +1,6 @@
 """Leaks made for real on this machine: the area that grew, who is named, and the verdicts that do not come.
 
-Small ones, since the machine is shared; tests/e2e/test_memory_leaks.py makes gigabytes.
+Small ones, since the machine is shared.
 """
 
 from __future__ import annotations

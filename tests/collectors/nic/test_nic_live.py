@@ -157,13 +157,9 @@ def test_interfaces_that_vanish_and_change_names_meanwhile_do_no_harm(lab: Names
     collector = lab.collector("nic", ALL)
     churn = "while :; do ip link add aa type veth peer name bb; ip link set aa name cc; ip link set cc up; ip link del cc; done"
     lab.start("sh", "-c", churn)
-    deadline = time.monotonic() + 3
-    looks = 0
-    while time.monotonic() < deadline:
-        seen = collector.look(now=looks % 2 == 0)
-        looks += 1
+    for at in range(30):
+        seen = collector.look(now=at % 2 == 0)
         assert all(value >= 0 for value in seen.metrics.values())
-    assert looks > 20
 
 
 @pytest.mark.fault(34)

@@ -113,6 +113,7 @@ def test_what_cannot_be_read_of_a_host_is_unknown() -> None:
     assert read_own(NOBODY).addresses == frozenset()
 
 
+@pytest.mark.fault(59)
 @pytest.mark.parametrize("broken", ["", "[", "[]", "{}", '[{"targets": ["nonsense"]}]', "\xff", None])
 def test_a_list_that_breaks_empties_or_vanishes_changes_no_peer(broken: str | None, tmp_path: Path) -> None:
     path = tmp_path / "fleet.json"
@@ -138,6 +139,7 @@ def test_a_list_that_breaks_empties_or_vanishes_changes_no_peer(broken: str | No
     assert "10.0.0.1:22" not in found.choice.peers
 
 
+@pytest.mark.fault(59)
 def test_one_empty_list_among_several_takes_its_hosts_with_it(tmp_path: Path) -> None:
     write(tmp_path / "a.json", range(1, 6))
     write(tmp_path / "b.json", range(6, 11))
@@ -153,6 +155,7 @@ def test_one_empty_list_among_several_takes_its_hosts_with_it(tmp_path: Path) ->
     assert len(found.choice.peers) == 6  # the broken one's last good hosts, and the new one
 
 
+@pytest.mark.fault(59)
 def test_a_list_that_changes_every_second_is_read_twice_a_minute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "fleet.json"
     reads: list[int] = []
@@ -204,6 +207,7 @@ def test_a_list_of_only_this_host_has_no_peers_and_is_in_order(tmp_path: Path, c
     assert not caplog.records
 
 
+@pytest.mark.fault(59)
 def test_ten_thousand_hosts_in_yaml_and_json_are_the_same_list(tmp_path: Path) -> None:
     lines = [f"10.{number // 250}.{number % 250}.1:22" for number in range(10_000)]
     first, second = lines[:5000], lines[5000:]

@@ -67,3 +67,10 @@ def test_a_child_that_fails_costs_the_round_and_nothing_else(lab: Lab, program: 
     said = json.loads(lab.inside(lab.near, sys.executable, str(Path(__file__).parent / "searches.py"), json.dumps(order)))
     assert complaint in said["failure"]
     assert said["children"] == [""]
+
+
+def test_what_was_found_before_the_child_hung_is_kept(lab: Lab) -> None:
+    program = READY + 'print(\'{"id": 1, "kind": "silent"}\', flush=True); import time; time.sleep(60)'
+    order = {"targets": ["10.77.1.2:80", "10.77.1.2:81"], "command": [sys.executable, "-c", program], "seconds": 1}
+    said = json.loads(lab.inside(lab.near, sys.executable, str(Path(__file__).parent / "searches.py"), json.dumps(order)))
+    assert (said["failure"], len(said["targets"]), said["children"]) == ("", 1, [""])

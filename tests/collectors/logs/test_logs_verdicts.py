@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collectors.logs import journal_entry, kmsg
+from collectors.logs.event import Event
+from collectors.logs.judge import judge
+from collectors.logs.moment import Moment
+from collectors.logs.saved import State, read_state
+from collectors.logs.tally import Tally
+from collectors.model import Level
+from tests.e2e.network import Network
+
+if TYPE_CHECKING:
+    from collectors.logs.packs import Packs
+    from tests.collectors.logs.conftest import Lab
+
+NOW = Moment(1_000_000.0, 5_000.0)
+
+
+def later(seconds: float, *, wall: float | None = None) -> Moment:
+    return Moment(NOW.wall + (seconds if wall is None else wall), NOW.up + seconds)
+
+
+@pytest.fixture
+def tally(packs: Packs) -> Tally:
+    return Tally(packs.signatures, State(), NOW, same_boot=True)
+
+
+def levels(tally: Tally, packs: Packs, now: Moment) -> dict[str, Level]:
+    return {verdict.check: verdict.level for verdict in judge(tally.faults(now), packs.by_id, now.up)}
+
+
+def test_a_fault_is_as_old_as_its_window(tally: Tally, packs: Packs) -> None:
+    signature = packs.by_id["netdev-watchdog"]
+    tally.add(Event(signature, NOW.wall, "line", "eth0"), NOW)
+    assert levels(tally, packs, later(signature.window - 1))["nic_log"]
+    assert not levels(tally, packs, later(signature.window))["nic_log"]
+    assert tally.events["netdev-watchdog"] == 1
+
+
+@pytest.mark.fault(40)
+def test_a_wall_clock_that_is_set_neither_ends_nor_makes_a_fault(tally: Tally, packs: Packs) -> None:
+    tally.add(Event(packs.by_id["netdev-watchdog"], NOW.wall, "line", "eth0"), NOW)
+    for jump in (-3600.0, 3600.0, 3e8, -3e8):
+        assert levels(tally, packs, later(1, wall=jump))["nic_log"] is Level.CRITICAL
+    tally.add(Event(packs.by_id["netdev-watchdog"], NOW.wall + 3e8, "line", "eth0"), later(2))
+    assert tally.seen["netdev-watchdog"] <= later(2).wall, "no event of the future"
+
+
+def test_a_recovery_of_one_interface_is_not_the_others(tally: Tally, packs: Packs) -> None:
+    signature = next(s for s in packs.signatures if s.cleared_by and s.severity == "critical" and "(?P<interface>" in s.pattern)
+    recovery = packs.by_id[signature.cleared_by[0]]
+    check = f"{signature.family}_log"
+    for name in ("eth0", "eth1"):
+        tally.add(Event(signature, NOW.wall, "line", name), NOW)
+    tally.add(Event(recovery, NOW.wall, "line", "eth0"), later(1, wall=0))
+    assert [fault.thing for fault in tally.faults(NOW)] == ["eth1"]
+    tally.add(Event(recovery, NOW.wall, "line"), later(2, wall=0))
+    assert levels(tally, packs, later(2))[check] is Level.HEALTHY, "a line that names none speaks of all"
+
+
+def test_what_is_harmless_once_is_a_fault_when_it_repeats(tally: Tally, packs: Packs) -> None:
+    signature = packs.by_id["dhclient-discover"]
+    assert signature.escalate is not None
+    for number in range(signature.escalate.count):
+        assert levels(tally, packs, later(number))["dhcp_log"] is Level.HEALTHY
+        tally.add(Event(signature, later(number).wall, "line", "eth0"), later(number))
+    assert levels(tally, packs, later(3))["dhcp_log"] is Level.CRITICAL
+
+
+@pytest.mark.parametrize("same_boot", [True, False])
+def test_a_fault_keeps_its_age_over_a_restart(tally: Tally, packs: Packs, same_boot: bool) -> None:  # noqa: FBT001 — a parameter
+    signature = packs.by_id["netdev-watchdog"]
+    tally.add(Event(signature, NOW.wall, "line", "eth0"), NOW)
+    state = State(boot="one", wall=NOW.wall, up=NOW.up, events=dict(tally.events), faults=tally.faults(NOW))
+    state = read_state(msgspec.json.decode(msgspec.json.encode(state)))
+    wait = signature.window - 1
+    after = later(wait) if same_boot else Moment(NOW.wall + wait, 30.0)
+    again = Tally(packs.signatures, state, after, same_boot=same_boot)
+    assert levels(again, packs, after)["nic_log"] is Level.CRITICAL
+    assert not levels(again, packs, Moment(after.wall + 2, after.up + 2))["nic_log"]
+
+
+@pytest.mark.fault(14)
+def test_a_hundred_thousand_things_are_bounded(tally: Tally, packs: Packs) -> None:
+    signature = packs.by_id["netdev-watchdog"]
+    for number in range(100_000):
+        tally.add(Event(signature, NOW.wall, "line", f"eth{number}"), NOW)
+    faults = tally.faults(NOW)
+    assert len(faults) <= 65
+    assert sum(fault.count for fault in faults) == 100_000
+
+
+@pytest.mark.root
+@pytest.mark.needs("ip")
+def test_a_lease_that_the_kernel_saw_renewed_ends_the_fault(lab: Lab) -> None:
+    network = Network()
+    try:
+        network.run("ip", "link", "add", "vlogs0", "type", "veth", "peer", "name", "vlogs1")
+        for end in ("vlogs0", "vlogs1"):
+            network.run("ip", "link", "set", end, "up")
+        network.run("ip", "addr", "add", "10.97.30.2/24", "dev", "vlogs0", "valid_lft", "600", "preferred_lft", "600")
+        network.call(lab.read)
+        lab.say("Nov 21 10:00:00 ip-10-0-0-56 dhclient[694]: No DHCPOFFERS received.")
+        assert network.call(lab.levels)["dhcp_log"] == Level.CRITICAL
+        assert lab.logs is not None
+        assert lab.logs._recorder is not None
+        for _ in range(200):
+            network.run("ip", "addr", "change", "10.97.30.2/24", "dev", "vlogs0", "valid_lft", "900", "preferred_lft", "900")
+            lab.logs._recorder._next_leases = 0.0
+            if network.call(lab.levels)["dhcp_log"] == Level.HEALTHY:
+                break
+        assert network.call(lab.levels)["dhcp_log"] == Level.HEALTHY
+    finally:
+        network.close()
+
+
+@pytest.mark.fault(55)
+@given(st.binary(max_size=300))
+def test_any_bytes_are_a_kernel_record_or_none(raw: bytes) -> None:
+    for text in (raw, b"6,1,2,-;" + raw, b"6,1,2,-,caller=T1;" + raw):
+        record = kmsg.parse(text)
+        assert record is None or b"\n" not in record.text
+
+
+@pytest.mark.fault(55)
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+        max_leaves=10,
+    )
+)
+def test_any_json_is_an_entry_or_none(value: object) -> None:
+    for fields in (value, {"MESSAGE": value, "__REALTIME_TIMESTAMP": "1"}, {"MESSAGE": "x", "__REALTIME_TIMESTAMP": value, "_UID": value}):
+        try:
+            line = msgspec.json.encode(fields)
+        except (ValueError, OverflowError):
+            continue
+        entry = journal_entry.parse(line)
+        assert entry is None or b"\n" not in entry.message
+
+
+@pytest.mark.fault(55)
+@given(st.binary(max_size=200))
+def test_any_bytes_are_an_entry_or_none(raw: bytes) -> None:
+    journal_entry.parse(raw)
+
+
+@pytest.mark.fault(55)
+@given(
+    st.dictionaries(
+        st.sampled_from(["files", "events", "faults", "kmsg", "lost", "recent", "up"]),
+        st.none() | st.integers() | st.text() | st.lists(st.integers()),
+    )
+)
+def test_any_state_is_read_or_refused_as_one(value: object) -> None:
+    with contextlib.suppress(ValueError):
+        read_state(value)
