@@ -85,7 +85,7 @@ def _drill(drill: Drill, lab: Lab, watch: Watch) -> Row:
     start = time.time()
     drill.make(lab)
     try:
-        shown = _until(lambda: _shows(drill, lab), 120) - start if drill.shows_on else None
+        shown = _until(lambda: _shows(drill, lab), drill.patience) - start if drill.shows_on else None
         page = _notice(watch, seen, drill.alert, resolved=False, seconds=bar + drill.patience)
     finally:
         mended = time.time()
