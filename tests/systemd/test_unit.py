@@ -49,8 +49,8 @@ def exposure(folder: Path, unit: str) -> float:
 
 @pytest.mark.fault(57)
 @pytest.mark.needs("systemd-analyze")
-def test_its_exposure_is_at_most_two_and_a_half(tmp_path: Path) -> None:
-    assert exposure(tmp_path, UNIT.read_text()) <= 2.5  # 2.1 to see modules and to be the least important process
+def test_its_exposure_is_at_most_two(tmp_path: Path) -> None:
+    assert exposure(tmp_path, UNIT.read_text()) <= 2.0
 
 
 @pytest.mark.needs("systemd-analyze")
