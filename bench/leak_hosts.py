@@ -22,10 +22,13 @@ class Host:
     leak_a_day: float = 0.0
 
 
-def host(seed: str, *, leaks: bool) -> Host:
+LATER, YOUNG = (1.6, 6.4), (0.0, 1.5)  # days after boot: a leak begins when there are earlier days to compare with, or before
+
+
+def host(seed: str, *, leaks: bool, begins: tuple[float, float] = LATER) -> Host:
     """Draw a host: base, noise, wandering and, for some, a daily cycle, a warm-up, a sawtooth, jobs that begin and end; then the leak.
 
-    The leak begins after 1.6 to 6.4 days, at 1 % to 20 % of RAM a day, evenly drawn on a logarithmic scale.
+    The leak begins within `begins` (days), at 1 % to 20 % of RAM a day, evenly drawn on a logarithmic scale.
     """
     dice = random.Random(seed)  # noqa: S311 — a draw that can be repeated, no secret
     shares = _noise(dice)
@@ -33,8 +36,8 @@ def host(seed: str, *, leaks: bool) -> Host:
         shares = [share + more for share, more in zip(shares, add, strict=True)] if add else shares
     if not leaks:
         return Host([int(TOTAL * share) for share in shares])
-    begins, a_day = int(dice.uniform(1.6, 6.4) * DAY), 10 ** dice.uniform(-2, math.log10(0.2))
-    return Host([int(TOTAL * (share + a_day * max(t - begins, 0) / DAY)) for t, share in enumerate(shares)], begins, a_day)
+    begin, a_day = int(dice.uniform(*begins) * DAY), 10 ** dice.uniform(-2, math.log10(0.2))
+    return Host([int(TOTAL * (share + a_day * max(t - begin, 0) / DAY)) for t, share in enumerate(shares)], begin, a_day)
 
 
 def _noise(dice: random.Random) -> list[float]:

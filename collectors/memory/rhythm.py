@@ -35,10 +35,9 @@ def hours(slow: Sequence[Point], total: int) -> Growth | None:
     if len(rises) <= DAY + HOURS[-1] + 1 or _gaps(slow):
         return None
     excess = _excess(rises, HOURS[-1])
+    swing = SWING if len(slow) > WEEKDAYS * DAY else SWING_UNKNOWN
     for span in HOURS:
         rises = excess[-span:]
-        swing = SWING if len(slow) > WEEKDAYS * DAY else SWING_UNKNOWN
-        least = max(total * LEAST, swing * _swing(slow, span))
         middle = median(rises)
         limit = max(6 * 1.4826 * median([abs(rise - middle) for rise in rises]), total * JUMP)
         even = [rise if abs(rise - middle) <= limit else middle for rise in rises]
@@ -48,9 +47,10 @@ def hours(slow: Sequence[Point], total: int) -> Growth | None:
         gain = mean * BLOCKS
         if (
             low > 0
-            and gain >= least
+            and gain >= total * LEAST
             and sum(sums[BLOCKS // 2 :]) >= LASTING * sum(sums[: BLOCKS // 2])
             and _lifted(slow) >= max(LIFTED * gain, total * LEAST)
+            and gain >= swing * _swing(slow, span)  # last: it costs most
         ):
             seconds = step * QUARTER
             return Growth(mean / seconds, low / seconds, span * QUARTER, "hours")

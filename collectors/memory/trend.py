@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from math import inf
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from collectors.memory.rhythm import LASTING, days, hours
@@ -24,6 +25,7 @@ STUDENT_LESS_ONE = 3.37  # one-sided 99 % of Student's t with 5 degrees of freed
 FAST_SPANS = (300.0, 600.0, 1200.0, 2400.0, 3600.0)
 SLOW_SPANS = (7200.0, 14400.0, 21600.0, 43200.0)
 SLOW_NEEDED = 50  # quarters that cover the longest of them
+_HELD = attrgetter("held")
 
 
 def growth(window: Window, total: int, available: int, reach: float) -> Growth:
@@ -48,7 +50,7 @@ def fast(window: Window, total: int, available: int, reach: float) -> Growth | N
     A step is not growth: the largest of the seven differences is left out, and the other six must agree. Nor is what slows down, nor a
     tooth of a saw that was as high before.
     """
-    if not window.fast or window.fast[-1].held - min(p.held for p in window.fast + window.slow[-SLOW_NEEDED:]) < total * 0.01:
+    if not window.fast or window.fast[-1].held - min(map(_HELD, window.fast + window.slow[-SLOW_NEEDED:])) < total * 0.01:
         return None
     newest = window.fast[-1].at
     for span, points in [(s, window.slow[-SLOW_NEEDED:]) for s in reversed(SLOW_SPANS)] + [(s, window.fast) for s in reversed(FAST_SPANS)]:
