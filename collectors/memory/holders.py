@@ -29,6 +29,8 @@ CPU_SECONDS = 5.0
 WALL_SECONDS = 240.0  # as long as the daemon waits, less the time to answer
 HURRY_SECONDS = 12.0
 TOP = 5
+ENOUGH = 1000  # files of one kind that are worth a word, by their weight: what one keeps in the kernel, an ordinary one being 1
+WEIGHT = {"anon_inode:inotify": 20, "network namespace": 100}
 PIPE = 65_536  # bytes a pipe can hold unless somebody changed it (pipe(7))
 
 
@@ -109,9 +111,9 @@ def _top(proc: Path, walk: owners.Walk, size: Any, least: int) -> list[dict[str,
 
 
 def _files(proc: Path, walk: owners.Walk) -> list[dict[str, Any]]:
-    rows = [(number, kind, p) for p in walk.processes.values() for kind, number in p.files.items() if number >= 1000]  # noqa: PLR2004
-    rows.sort(key=lambda row: (-row[0], row[1], row[2].pid))
-    return [{"pid": p.pid, "comm": p.comm, "unit": owners.unit(proc, p.pid), "kind": kind, "size": n} for n, kind, p in rows[:TOP]]
+    rows = [(number * WEIGHT.get(kind, 1), kind, p) for p in walk.processes.values() for kind, number in p.files.items()]
+    rows = sorted((row for row in rows if row[0] >= ENOUGH), key=lambda row: (-row[0], row[1], row[2].pid))[:TOP]
+    return [{"pid": p.pid, "comm": p.comm, "unit": owners.unit(proc, p.pid), "kind": kind, "size": p.files[kind]} for _, kind, p in rows]
 
 
 def _step_back() -> None:

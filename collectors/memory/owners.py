@@ -107,6 +107,8 @@ def _files(folder: str, process: Process, wanted: AbstractSet[int], found: Walk)
             kinds["pipe"] += 1
         elif link.startswith(("anon_inode:", "/memfd:")):
             kinds[link if link[0] == "a" else "memfd"] += 1
+        elif link.startswith("net:["):
+            kinds["network namespace"] += 1
         else:
             kinds["file"] += 1
     return len(names)

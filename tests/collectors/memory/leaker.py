@@ -1,13 +1,18 @@
-"""Makes one leak and keeps it until stdin is closed: `python leaker.py KIND MEGABYTES`. Says `ready` when it is there."""
+"""Makes one leak and keeps it until stdin is closed: `python leaker.py KIND MEGABYTES [PATH]`. Says `ready` when it is there.
+
+A line with a number on stdin makes so many megabytes more of it, and says `ready` again.
+"""
 
 from __future__ import annotations
 
+import ctypes
 import mmap
 import os
 import resource
 import select
 import socket
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -46,6 +51,15 @@ def unix(megabytes: int) -> None:
         done += fill(one)
 
 
+def sockets(number: int) -> None:
+    """Not megabytes, but so many sockets, each with a word that nobody reads."""
+    for _ in range(number // 2):
+        one, other = socket.socketpair()
+        one.send(b"x")
+        other.send(b"x")
+        KEPT.extend((one, other))
+
+
 def pipes(megabytes: int) -> None:
     for _ in range(megabytes * 16):  # 64 KiB each
         reader, writer = os.pipe()
@@ -61,6 +75,25 @@ def slab(megabytes: int) -> None:
         for fd in watched:
             poll.register(fd)
         KEPT.append(poll)
+
+
+def inotify(megabytes: int) -> None:
+    """Watch one folder many times, and read none of the events: each takes 512 bytes, 16,384 at most an instance."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    with tempfile.TemporaryDirectory(prefix="vitald-leaker-", dir="/dev/shm") as folder:
+        instances = [libc.inotify_init1(0) for _ in range(60)]
+        assert all(libc.inotify_add_watch(one, folder.encode(), 0x100 | 0x200) > 0 for one in instances)  # IN_CREATE, IN_DELETE
+        name = f"{folder}/{'x' * 240}"
+        for i in range((megabytes << 20) // 512 // len(instances) // 2):
+            os.close(os.open(f"{name}{i}", os.O_CREAT | os.O_WRONLY))
+            Path(f"{name}{i}").unlink()
+
+
+def netns(megabytes: int) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    for _ in range(megabytes * 7):  # each takes 150 kB
+        assert libc.unshare(0x40000000) == 0  # CLONE_NEWNET
+        KEPT.append(os.open("/proc/thread-self/ns/net", os.O_RDONLY))
 
 
 def page_tables(megabytes: int) -> None:
@@ -103,9 +136,13 @@ def dentries(megabytes: int) -> None:
 if __name__ == "__main__":
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    kind = {f.__name__: f for f in (tcp, unix, pipes, slab, page_tables, stacks, tmpfs, own, page_cache, dentries)}[sys.argv[1]]
+    kinds = (tcp, unix, sockets, pipes, slab, inotify, netns, page_tables, stacks, tmpfs, own, page_cache, dentries)
+    kind = {f.__name__: f for f in kinds}[sys.argv[1]]
     kind(int(sys.argv[2]))
     sys.stdout.write("ready\n")
     sys.stdout.flush()
-    sys.stdin.read()
+    for line in sys.stdin:
+        kind(int(line))
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
     os._exit(0)  # frees all at once; joining 3,000 threads would not

@@ -19,7 +19,7 @@ from collectors.memory.collector import KernelMemory, MemorySettings
 from collectors.memory.history import SIZES
 from collectors.model import Host, Level, Unavailable
 from tests.collectors.memory.hosts import FIXTURES, HOSTS, Kept
-from tests.collectors.memory.test_real_leaks import leaking
+from tests.collectors.memory.leaks import leaking
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,11 +93,11 @@ def test_without_the_capabilities_the_finding_says_which_would_name_the_holder(*
     words = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs"]
     words += [f"--inh-caps={capabilities}", f"--ambient-caps={capabilities}"]
     words += [sys.executable, "-c", LOOK]
-    with leaking("tcp", 100) as pid:
+    with leaking("tcp", 100) as leaker:
         done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
     facts = json.loads(done.stdout)
-    named = any(f"pid {pid}" in str(text) for key, text in facts.items() if key.startswith("holder_"))
+    named = any(f"pid {leaker.pid}" in str(text) for key, text in facts.items() if key.startswith("holder_"))
     assert named is allowed, facts
     assert ("slabinfo" in facts) is not allowed
     if not allowed:
