@@ -30,7 +30,7 @@ WALL_SECONDS = 240.0  # as long as the daemon waits, less the time to answer
 HURRY_SECONDS = 12.0
 TOP = 5
 ENOUGH = 1000  # files of one kind that are worth a word, by their weight: what one keeps in the kernel, an ordinary one being 1
-WEIGHT = {"anon_inode:inotify": 20, "network namespace": 100}
+WEIGHT = {"anon_inode:inotify": 100, "network namespace": 100}
 PIPE = 65_536  # bytes a pipe can hold unless somebody changed it (pipe(7))
 
 
