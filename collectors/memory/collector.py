@@ -75,6 +75,7 @@ class KernelMemory(Collector[Reading]):
         self._found: tuple[float, Found] | None = None
         self._slab: Mapping[str, int] | None = None
         self._slab_problem = ""
+        self._gained = slabinfo.Gained(TOP_CACHES)
         self.thorough = host.thorough
         self.clock = _boottime  # seconds; tests turn it faster
 
@@ -181,7 +182,7 @@ class KernelMemory(Collector[Reading]):
             window=history.window,
             since=mark.at,
             slab=self._slab,
-            slab_growth=slabinfo.gained(self._slab, mark.slab, TOP_CACHES),
+            slab_growth=self._gained(self._slab, mark.slab),
             slab_problem=self._slab_problem,
             holders=self._found[1] if self._found else None,
             holders_problem=self._blame.problem,

@@ -37,8 +37,11 @@ def largest(proc: Path, page: int, top: int) -> tuple[Process, ...]:
 
 def _own(path: str) -> int:
     try:
-        with open(path, "rb", buffering=0) as file:  # noqa: PTH123
-            words = file.read(200).split()
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # not open(): of thousands of files in a row, a file object is half the price
+        try:
+            words = os.read(fd, 200).split()
+        finally:
+            os.close(fd)
         return int(words[1]) - int(words[2])
     except (OSError, ValueError, IndexError):
         return 0

@@ -43,3 +43,17 @@ def gained(now: Mapping[str, int] | None, before: Mapping[str, int] | None, top:
         return None
     gains = ((name, size - (before or {}).get(name, 0)) for name, size in now.items())
     return dict(sorted(((name, gain) for name, gain in gains if gain >= 1 << 20), key=lambda item: -item[1])[:top])
+
+
+class Gained:
+    """`gained`, but asked again about the same two only once: they stay the same for many ticks, and there are hundreds of caches."""
+
+    def __init__(self, top: int) -> None:
+        self._top = top
+        self._last: tuple[Mapping[str, int] | None, Mapping[str, int] | None, dict[str, int] | None] = (None, None, None)
+
+    def __call__(self, now: Mapping[str, int] | None, before: Mapping[str, int] | None) -> dict[str, int] | None:
+        """Give the top caches that gained."""
+        if self._last[0] is not now or self._last[1] is not before:
+            self._last = (now, before, gained(now, before, self._top))
+        return self._last[2]

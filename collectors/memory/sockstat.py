@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+_WANTED = ("TCP:", "UDP:", "FRAG:", "FRAG6:")
+
+
 @dataclass(frozen=True, slots=True)
 class Sockets:
     """Bytes in socket buffers; None where the kernel does not say. `orphans` are TCP sockets no process holds any more."""
@@ -31,7 +34,7 @@ def read(proc: Path, page: int) -> Sockets:
 
 def parse(text: str, text6: str, page: int) -> Sockets:
     """Put the two files together; the v6 one only adds its fragments, since TCP and UDP memory is counted once for both."""
-    rows = dict(_row(line) for line in (text + "\n" + text6).splitlines() if ":" in line)
+    rows = dict(_row(line) for line in (text + "\n" + text6).splitlines() if line.startswith(_WANTED))
     fragments = [rows[name]["memory"] for name in ("FRAG", "FRAG6") if "memory" in rows.get(name, {})]
     return Sockets(
         tcp=_pages(rows.get("TCP", {}), page),
