@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from collectors.memory import processes, trend
 from collectors.memory.reading import Own
+from collectors.memory.robust import Growth
 from collectors.memory.window import Point, Window
 
 if TYPE_CHECKING:
@@ -34,7 +35,9 @@ class Followed:
             for one in processes.largest(self._proc, self._page, TOP):
                 _, window = known.get((one.pid, one.began), (one, Window()))
                 self._known[one.pid, one.began] = (one, window.add(Point(now, one.own)))
-            self._seen = tuple(
-                Own(process, trend.growth(window, books.total, books.available, reach)) for process, window in self._known.values()
-            )
+            self._seen = tuple(Own(process, _growth(window, books, reach)) for process, window in self._known.values())
         return self._seen
+
+
+def _growth(window: Window, books: Ledger, reach: float) -> Growth:
+    return trend.fast(window, books.total, books.available, reach) or trend.steady(window.slow, books.total) or Growth()
