@@ -73,7 +73,8 @@ class Exporter:
         self._server.stop()
         if self._thread.is_alive():
             self._thread.join(_STOP_SECONDS)
-        self._server.close()
+        if not self._thread.is_alive():  # else it is in the midst of an answer; it ends after that, or with the process
+            self._server.close()
 
     def _answer(self, request: Request) -> Response:
         return self._pages.answer(request, self._all_reports)
