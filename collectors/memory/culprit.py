@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collectors.memory.reading import Reading
 
 SHARE = 0.3  # of the growth: what explains less than this is not the reason
+LEAST = 0.05  # of the growth: who had less than this at the last look is not named for it
 SLAB_NEEDED = "CAP_DAC_READ_SEARCH would name the cache (share/holders.conf, a drop-in for the unit)"
 NEEDED = "CAP_DAC_READ_SEARCH and CAP_SYS_PTRACE would name them (share/holders.conf, a drop-in for the unit)"
 
@@ -56,15 +57,16 @@ def _sockets(reading: Reading, total: int) -> str:
     """Blame socket buffers if they explain the growth: the host's own count of TCP and UDP pages, else what the look found."""
     now, before = reading.ledger.of_which, reading.before
     gain = sum(now.get(name, 0) - before.get(name, 0) for name in ("tcp_buffers", "udp_buffers"))
-    seen = (reading.holders or {}).get("sockets", {}).get("bytes", 0)
+    looked = (reading.holders or {}).get("sockets", {})
+    seen, counted = looked.get("bytes", 0), looked.get("counted", total)  # a look may be minutes old: it saw less than there is now
     if max(gain, seen) < total * SHARE:
         return ""
     top = (reading.holders or {}).get("holders") or ()
-    if top and seen >= total * SHARE:
+    if top and seen >= min(total, counted) * SHARE and top[0]["bytes"] >= total * LEAST:
         others = f"; all processes together {size(seen)}" if top[0]["bytes"] < seen / 2 else ""
         unseen = f"; {NEEDED}" if reading.holders and reading.holders["hidden"] and not top[0]["pid"] else ""
         return holder(top[0]) + others + unseen
-    if reading.holders is None:
+    if reading.holders is None or counted < total * SHARE:
         return f"socket buffers, {size(gain)} more than before; who holds them was not looked at yet"
     return f"socket buffers, {size(gain)} more than before, in another network namespace (a container), where we may not look"
 

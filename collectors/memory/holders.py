@@ -18,7 +18,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from collectors.memory import diag, owners
+from collectors.memory import diag, owners, sockstat
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,6 +38,8 @@ def look(proc: Path, seconds: float = WALL_SECONDS) -> dict[str, Any]:
     """Look once, and say who holds most of what. Bounded in sockets, processes, files and seconds; what was left out is said."""
     begun, cpu = time.monotonic(), time.process_time()
     found, truncated = [], []
+    host = sockstat.read(proc, os.sysconf("SC_PAGE_SIZE"))
+    counted = (host.tcp or 0) + (host.udp or 0)
     with contextlib.suppress(OSError):  # no NETLINK_SOCK_DIAG in this kernel, or a seccomp filter forbids it
         found = list(diag.sockets(SOCKETS))
     if len(found) >= SOCKETS:
@@ -47,7 +49,7 @@ def look(proc: Path, seconds: float = WALL_SECONDS) -> dict[str, Any]:
     if walk.truncated:
         truncated.append(f"processes after {len(walk.processes)}")
     return {
-        "sockets": {"seen": len(found), "bytes": sum(s.memory for s in found), "by_kind": _by_kind(found)},
+        "sockets": {"seen": len(found), "bytes": sum(s.memory for s in found), "counted": counted, "by_kind": _by_kind(found)},
         "holders": _holders(proc, found, walk),
         "page_tables": _top(proc, walk, lambda p: p.page_tables, 1 << 20),
         "threads": _top(proc, walk, lambda p: p.threads, 100),

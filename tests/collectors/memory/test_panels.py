@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from collectors.memory.culprit import culprit
 from collectors.memory.panels import panels
 from collectors.memory.reading import Reading
 from collectors.memory.robust import Growth
@@ -51,3 +52,14 @@ def test_holders_have_a_name_a_peer_and_a_size() -> None:
     assert not any("little" in str(row) for row in holders.rows)
     assert any("12 processes" in note and "CAP_SYS_PTRACE" in note for note in holders.notes)
     assert any("sockets after 50000" in note for note in holders.notes)
+
+
+def test_a_look_that_is_older_than_most_of_the_growth_is_not_taken_for_another_network_namespace() -> None:
+    ledger = replace(READING.ledger, areas={**READING.ledger.areas, "unaccounted": 2000 << 20}, of_which={"tcp_buffers": 2000 << 20})
+    grown = replace(READING, ledger=ledger, before={"unaccounted": 0, "tcp_buffers": 0})
+    older = {**FOUND, "holders": [{**JAVA, "bytes": 250 << 20}], "sockets": {"seen": 9, "bytes": 250 << 20, "counted": 256 << 20}}
+    assert "java? pid 1234 logstash.service: 250 MB" in culprit(replace(grown, holders=older))
+    before = {**FOUND, "holders": [{**JAVA, "bytes": 1 << 20}], "sockets": {"seen": 9, "bytes": 1 << 20, "counted": 1 << 20}}
+    assert "was not looked at yet" in culprit(replace(grown, holders=before))
+    elsewhere = {**before, "sockets": {"seen": 9, "bytes": 1 << 20, "counted": 1900 << 20}}
+    assert "another network namespace" in culprit(replace(grown, holders=elsewhere))
