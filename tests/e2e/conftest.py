@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -63,9 +64,23 @@ def targets(network: Network) -> Iterator[Targets]:
     network.wire(peers, "10.98.0.1/24", "10.98.0.2/24")
     peers.run("nft", "-f", "-", text="table ip t { chain input { type filter hook input priority 0; tcp dport 7003 drop; }; }")
     server = peers.call(socket.create_server, ("10.98.0.2", 7001))
+    accepting = threading.Thread(target=_accept, args=(server,), daemon=True)
+    accepting.start()  # what nobody accepts fills the queue, and after some minutes of probes the target would be gone for good
     yield Targets()
+    server.shutdown(socket.SHUT_RDWR)
+    accepting.join(10)
     server.close()
     peers.close()
+
+
+def _accept(server: socket.socket) -> None:
+    while True:
+        try:
+            server.accept()[0].close()
+        except ConnectionAbortedError:
+            continue
+        except OSError:  # shut down
+            return
 
 
 @pytest.fixture(scope="session")
