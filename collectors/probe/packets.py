@@ -40,6 +40,8 @@ import time
 from collections import deque
 from typing import Any
 
+with contextlib.suppress(OSError):
+    os.nice(19)  # its half second of imports must not take a small host's CPU from the daemon
 logging.getLogger("scapy").setLevel(logging.CRITICAL)  # it would speak of missing routes
 from scapy.layers.inet import ICMP, IP, TCP, IPerror, TCPerror  # noqa: E402
 from scapy.layers.inet6 import ICMPv6DestUnreach, ICMPv6PacketTooBig, ICMPv6TimeExceeded, IPerror6, IPv6  # noqa: E402
