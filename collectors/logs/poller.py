@@ -1,4 +1,4 @@
-"""Tells when a file changes: a thread that looks at paths four times a second, and a pipe that becomes readable.
+"""Tells when a file changes: a thread that looks at paths twice a second, and a pipe that becomes readable.
 
 Looking costs less than being told: 2 µs of CPU a file and look, on any file system, whoever renames what. inotify would cost a wake-up
 for each write of a busy log, and watches that go astray at each rotation.
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_PAUSE = 0.25  # seconds
+_PAUSE = 0.5  # seconds
 
 _Seen = tuple[int, int, int, int] | None
 
