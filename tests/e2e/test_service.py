@@ -160,9 +160,6 @@ def test_a_port_in_use_is_named(service: Service) -> None:
 
 
 @pytest.mark.fault(47)
-@pytest.mark.xfail(
-    reason="with every collector on, a scrape at 5 % of a core takes longer than 30 s: the log looks of 10 to 20 ms are the largest part"
-)
 def test_with_a_twentieth_of_a_core_it_still_answers(service: Service, network: Network) -> None:
     many = ", ".join(f'"10.98.0.2:{port}"' for port in range(8000, 8100))
     service.host.write(SETTINGS, f'[probe]\ntargets = [{many}]\nevery = "100ms"\ntimeout = "50ms"\n')
