@@ -13,7 +13,7 @@ def one_arena() -> None:
     By default each gets one of its own, and what was freed in one is of no use to another: memory that seems to leak for an hour, for
     threads that wait for the GIL anyway. To be called before there are threads.
     """
-    import ctypes  # noqa: PLC0415 — 0.4 MB, paid where CAP_NET_RAW is set aside, too; commands need neither
+    with contextlib.suppress(ImportError, AttributeError, OSError):  # a Python without ctypes, another libc
+        import ctypes  # noqa: PLC0415 — 0.4 MB, paid where CAP_NET_RAW is set aside, too; commands need neither
 
-    with contextlib.suppress(AttributeError, OSError):  # another libc
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
