@@ -55,6 +55,25 @@ def down() -> str:
         return f"127.0.0.1:{server.getsockname()[1]}"
 
 
+def on_a_terminal(command: list[str], *, until: tuple[bytes, ...]) -> bytes:
+    """Run it with a terminal, press Ctrl-C once all of that was shown, and give everything that it showed."""
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120", "LINES": "30"}
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, cwd=ROOT, env=environment) as process:
+        os.close(theirs)
+        shown, interrupted, limit = b"", False, time.monotonic() + 30
+        with contextlib.suppress(OSError):  # EIO: the other end was closed
+            while time.monotonic() < limit:
+                if select.select([ours], [], [], 0.1)[0]:
+                    shown += os.read(ours, 65536)
+                if not interrupted and all(words in shown for words in until):
+                    process.send_signal(signal.SIGINT)
+                    interrupted = True
+        os.close(ours)
+        process.kill()  # has ended by itself, or the caller's assertions fail
+    return shown
+
+
 def test_a_target_that_answers_gives_lines_a_summary_and_exit_0(up: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert vitald_probe(up, "-c", "3", "-i", "0.01") == 0
     lines = capsys.readouterr().out.splitlines()
@@ -127,20 +146,7 @@ def test_ctrl_c_prints_the_summary(up: str) -> None:
 
 def test_a_long_run_on_a_terminal_has_a_progress_bar_and_a_pipe_has_none(up: str) -> None:
     command = [sys.executable, "-c", PROGRAM, up, "-c", "3000", "-i", "0.01"]
-    ours, theirs = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
-    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, cwd=ROOT, env=environment) as process:
-        os.close(theirs)
-        shown, interrupted, limit = b"", False, time.monotonic() + 30
-        with contextlib.suppress(OSError):  # EIO: the other end was closed
-            while time.monotonic() < limit:
-                if select.select([ours], [], [], 0.1)[0]:
-                    shown += os.read(ours, 65536)
-                if b"/3000" in shown and b"try 1 " in shown and not interrupted:
-                    process.send_signal(signal.SIGINT)
-                    interrupted = True
-        os.close(ours)
-        process.kill()  # has ended by itself, or the test fails below
+    shown = on_a_terminal(command, until=(b"/3000", b"try 1 "))
     assert b"/3000" in shown
     assert f"{up}  try 1  answered".encode() in shown
     assert f"--- {up} ---".encode() in shown
@@ -225,20 +231,7 @@ def test_json_comes_whole_after_ctrl_c() -> None:
 def test_on_a_terminal_many_targets_are_a_live_table(up: str) -> None:
     bad = down()
     command = [sys.executable, "-c", PROGRAM, up, bad, "-c", "0", "-i", "0.01"]
-    ours, theirs = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120", "LINES": "30"}
-    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, cwd=ROOT, env=environment) as process:
-        os.close(theirs)
-        said, interrupted, limit = b"", False, time.monotonic() + 30
-        with contextlib.suppress(OSError):  # EIO: the other end was closed
-            while time.monotonic() < limit:
-                if select.select([ours], [], [], 0.1)[0]:
-                    said += os.read(ours, 65536)
-                if b"answered" in said and b"refused" in said and not interrupted:
-                    process.send_signal(signal.SIGINT)
-                    interrupted = True
-        os.close(ours)
-        process.kill()
+    said = on_a_terminal(command, until=(b"answered", b"refused"))
     assert b"SYN loss" in said
     assert b"  try " not in said
     assert f"--- {bad} ---".encode() in said
