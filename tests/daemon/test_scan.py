@@ -22,7 +22,7 @@ import pytest
 from collectors.logs import parts
 from collectors.registry import COLLECTORS
 from daemon import cli, scan_workers
-from daemon.scan_words import amount, duration
+from daemon.scan_words import amount
 
 MARCH = datetime(2024, 3, 5, 12).timestamp()  # noqa: DTZ001 — lines without a zone are local
 CLEAN = "Mar  5 10:00:00 web1 sshd[1]: Accepted publickey for deploy\n"
@@ -335,11 +335,6 @@ def test_check_config_runs_the_packs_samples(tmp_path: Path, monkeypatch: pytest
     (own / "mail.toml").write_text(MAIL + "match = ['status=bounced']\n")
     assert cli.main(["check-config", str(settings)]) == 2
     assert f"{own}/mail.toml: signature 'mail-sent': match: 'status=bounced' is not matched" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(("seconds", "text"), [(0, "0s"), (59.6, "1m"), (3600, "1h"), (351, "5m 51s"), (1_766_000, "20d 10h"), (-5, "-5s")])
-def test_spans_are_written_as_people_say_them(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
 
 
 def test_amounts_have_a_fitting_unit() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from collectors.dhcp.addresses import Address, _age, concerns, parse_address
 from collectors.dhcp.collector import DhcpCollector, DhcpSettings
-from collectors.dhcp.countdown import span, verdicts
+from collectors.dhcp.countdown import verdicts
 from collectors.dhcp.leasefiles import OnFile, parse_dhclient, parse_keys, read_leasefiles
 from collectors.dhcp.leases import Lease, Leases, dump, follow, restore
 from collectors.dhcp.panel import panel
@@ -281,10 +281,6 @@ def test_events_of_static_addresses_matter_only_where_a_lease_is() -> None:
     assert concerns(dynamic, frozenset())
     assert not concerns(permanent, frozenset({3}))
     assert concerns(permanent, frozenset({2}))  # the lease may have become static
-
-
-def test_times_are_said_as_people_say_them() -> None:
-    assert [span(seconds) for seconds in (40.0, 1260.0, 9000.0)] == ["40 s", "21 min", "2.5 h"]
 
 
 def test_a_recorded_host_has_no_countdown(tmp_path: Path) -> None:
