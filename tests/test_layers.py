@@ -47,6 +47,7 @@ def test_no_exporter_names_a_collector(path: Path) -> None:
         "collectors.model",
         "collectors.panel",
         "collectors.cardinality",
+        "collectors.files",
         "collectors.words",
     }
 

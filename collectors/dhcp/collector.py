@@ -15,8 +15,8 @@ from collectors.dhcp.countdown import verdicts
 from collectors.dhcp.leasefiles import OnFile, read_leasefiles
 from collectors.dhcp.leases import Leases, dump, follow, restore
 from collectors.dhcp.panel import panel
+from collectors.files import read_text
 from collectors.model import Collector, Family, Kind, Metric, Unavailable
-from collectors.nic.files import read_text
 from collectors.nic.policy import matches
 from collectors.rtnetlink import GROUP_IPV4_IFADDR, GROUP_IPV6_IFADDR, Multicast
 from collectors.settings import Duration, Settings
