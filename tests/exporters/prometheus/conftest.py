@@ -88,3 +88,18 @@ def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
     made.issue("client", san="DNS:prometheus.internal,IP:fd00::5,URI:spiffe://fleet/prometheus,email:p@example.org")
     made.issue("intruder", ca="stranger")
     return made
+
+
+@pytest.fixture
+def web(pki: Pki, tmp_path: Path) -> Callable[[str], Path]:
+    """Write a web config beside copies of the certificates and keys."""
+    for file in pki.folder.iterdir():
+        if file.suffix in (".crt", ".key"):
+            (tmp_path / file.name).write_bytes(file.read_bytes())
+
+    def write(text: str) -> Path:
+        path = tmp_path / "web.yml"
+        path.write_text(text)
+        return path
+
+    return write

@@ -32,20 +32,6 @@ def _look_always(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(access, "_LOOK_EVERY", 0.0)
 
 
-@pytest.fixture
-def web(pki: Any, tmp_path: Path) -> Any:
-    """Write a web config beside the server's certificate."""
-    for name in ("server.crt", "server.key", "ca.crt", "stranger.crt"):
-        (tmp_path / name).write_bytes((pki.folder / name).read_bytes())
-
-    def write(text: str) -> Path:
-        path = tmp_path / "web.yml"
-        path.write_text(text)
-        return path
-
-    return write
-
-
 def client_context(pki: Any, client: str = "", **versions: ssl.TLSVersion) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=pki.folder / "ca.crt")
     if client:
