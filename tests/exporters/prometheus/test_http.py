@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from collectors.cardinality import Dropped
 from collectors.model import Family, Kind, Metric, Report
 from exporters.prometheus import connection, server
+from exporters.prometheus import exporter as exporter_module
 from exporters.prometheus.state import SECONDS, State
 
 if TYPE_CHECKING:
@@ -289,20 +290,42 @@ def test_a_request_that_takes_too_long_is_thrown_out(serve: Serve, monkeypatch: 
 
 
 @pytest.mark.fault(32)
-def test_close_does_not_wait_whatever_clients_do(serve: Serve) -> None:
+def test_close_waits_for_no_client(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that waited for one of them would still be there when close() has waited for it."""
+    monkeypatch.setattr(exporter_module, "_STOP_SECONDS", 60.0)
     report = large(60_000)
     exporter = serve(lambda: [report])
     clients = [socket.create_connection(("127.0.0.1", port(exporter))) for _ in range(9)]
     for client, request in zip(clients, (b"", GET, GET[:9]) * 3, strict=True):
         client.sendall(request)
-    started = time.monotonic()
     exporter.close()
-    exporter.close()
-    assert time.monotonic() - started < 10  # a second each, where the machine is ours
-    exporter._thread.join(30)
+    assert not exporter._thread.is_alive()
     exporter.close()
     for client in clients:
         client.close()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port(exporter)))
+
+
+@pytest.mark.fault(32)
+def test_close_waits_a_second_for_an_answer_and_no_longer(serve: Serve) -> None:
+    asked, over = threading.Event(), threading.Event()
+
+    def reports() -> list[Report]:
+        asked.set()
+        over.wait(60)
+        return []
+
+    exporter = serve(reports)
+    with socket.create_connection(("127.0.0.1", port(exporter))) as client:
+        client.sendall(GET)
+        assert asked.wait(30)
+        exporter.close()
+        assert exporter._thread.is_alive(), "the answer is still out, and close() has come back"
+        assert exporter_module._STOP_SECONDS <= 1  # what it waited; how long that took is the machine's
+        over.set()
+    exporter._thread.join(30)
+    exporter.close()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port(exporter)))
 
