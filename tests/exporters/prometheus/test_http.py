@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from collectors.cardinality import Dropped
 from collectors.model import Family, Kind, Metric, Report
-from exporters.prometheus import connection, server
+from exporters.prometheus import connection, crowd
 from exporters.prometheus import exporter as exporter_module
 from exporters.prometheus.state import SECONDS, State
 
@@ -257,7 +257,7 @@ def test_readers_that_never_read_are_thrown_out(serve: Serve, monkeypatch: pytes
 
 
 def test_what_slow_readers_hold_together_is_bounded(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "UNSENT", 6 << 20)
+    monkeypatch.setattr(crowd, "UNSENT", 6 << 20)
     report = large(60_000)
     exporter = serve(lambda: [report])
     clients = []
@@ -335,7 +335,7 @@ def test_without_clients_the_server_sleeps(serve: Serve) -> None:
     ask(exporter, "GET", "/metrics")
     clock = time.pthread_getcpuclockid(exporter._thread.ident or 0)
     deadline = time.monotonic() + 5
-    while exporter._server._connections and time.monotonic() < deadline:
+    while list(exporter._server._crowd) and time.monotonic() < deadline:
         time.sleep(0.01)
     before = time.clock_gettime(clock)
     assert exporter._server._patience() is None
