@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
+from collectors.collector import Collector
 from collectors.files import read_text
-from collectors.model import Collector
 from collectors.nic.allowance import allowance_verdict
 from collectors.nic.disk import DiskWatch
 from collectors.nic.driver import driver_verdict

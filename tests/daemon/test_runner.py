@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from collectors.model import Collector, Family, Host, Kind, Level, Metric, NoSlot, Unavailable, Verdict
+from collectors.collector import Collector
+from collectors.model import Family, Host, Kind, Level, Metric, NoSlot, Unavailable, Verdict
 from collectors.settings import Duration, Settings
 from daemon.board import Board
 from daemon.runner import WAKE_GAP_SECONDS, Runner
