@@ -58,10 +58,6 @@ class Prometheus:
             assert time.monotonic() < deadline, f"{expression} did not come true within {seconds} s ({error})"
             time.sleep(0.2)
 
-    def scrape_seconds(self) -> float:
-        """Give how long the last scrape took."""
-        return next(iter(self.query("scrape_duration_seconds").values()))
-
     def _get(self, path: str) -> Any:
         return json.loads(self._network.get(self._url + path))
 

@@ -54,7 +54,6 @@ class Memory:
     def __init__(self) -> None:
         self.kept: bytes | None = None
         self.full = False
-        self.saves = 0
 
     def load(self) -> Any:
         return None if self.kept is None else msgspec.json.decode(self.kept)
@@ -62,7 +61,6 @@ class Memory:
     def save(self, value: Any) -> bool:
         if not self.full:
             self.kept = msgspec.json.encode(value)
-            self.saves += 1
         return not self.full
 
 
