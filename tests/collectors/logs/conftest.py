@@ -12,6 +12,7 @@ from collectors.logs.matcher import Matcher
 from collectors.logs.packs import Packs, load
 from collectors.logs.settings import LogSettings
 from collectors.model import Host
+from tests.collectors.logs.watching import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -129,3 +130,12 @@ def lab(tmp_path: Path, database_file: Path) -> Iterator[Lab]:
     yield lab
     if lab.logs is not None:
         lab.logs.close()
+
+
+@pytest.fixture
+def watch(tmp_path: Path) -> Watch:
+    path = tmp_path / "syslog"
+    path.touch()
+    watch = Watch(path)
+    watch.look()
+    return watch
