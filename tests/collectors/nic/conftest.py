@@ -9,9 +9,13 @@ import pytest
 
 from collectors.nic.kernels import releases
 from tests.collectors.nic.kernel_packages import MODULES, kernels_root
+from tests.collectors.nic.nic_lab import namespace
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.collectors.nic.nic_lab import Namespace
 
 
 @pytest.fixture(scope="session")
@@ -34,3 +38,9 @@ def host(kernels: Path, tmp_path: Path) -> Path:
         (tmp_path / "boot").mkdir(exist_ok=True)
         (tmp_path / f"boot/vmlinuz-{release}").write_bytes(b"kernel")
     return tmp_path
+
+
+@pytest.fixture
+def lab() -> Iterator[Namespace]:
+    with namespace() as made:
+        yield made

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from collectors.model import Family, Kind, Level, Metric, Report, Verdict
+from exporters.prometheus import access
 from exporters.prometheus.exporter import Exporter
 from exporters.prometheus.status import Status
 
@@ -103,3 +104,9 @@ def web(pki: Pki, tmp_path: Path) -> Callable[[str], Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def look_always(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look at the files at each connection, not once a second: tests are not that patient."""
+    monkeypatch.setattr(access, "_LOOK_EVERY", 0.0)
