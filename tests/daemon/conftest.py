@@ -36,3 +36,8 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Daemon]]:
 def up() -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0), backlog=1024) as server:
         yield f"127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.fixture
+def signature_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))  # compiled once for all of them
