@@ -28,7 +28,8 @@ from exporters.prometheus.exporter import Exporter
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from collectors.model import Collector, Slot
+    from collectors.collector import Collector
+    from collectors.model import Slot
     from daemon import logs
     from daemon.settings import Config
     from exporters.prometheus.status import Status
