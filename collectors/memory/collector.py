@@ -11,13 +11,14 @@ from collectors.memory import cgroup, metrics, modules, panels, protocols, slabi
 from collectors.memory.blame import Blame
 from collectors.memory.books import Books
 from collectors.memory.culprit import SLAB_NEEDED
-from collectors.memory.evidence import WORTH_A_WORD, worth_a_word
+from collectors.memory.evidence import worth_a_word
 from collectors.memory.followed import Followed
 from collectors.memory.history import History, Mark, begin, restore
 from collectors.memory.reading import Reading
 from collectors.memory.robust import BLOCKS
 from collectors.memory.text import text_or_none
 from collectors.memory.window import QUARTER, Point, Window
+from collectors.memory.words import WORTH_A_WORD
 from collectors.model import Metric, Unavailable
 from collectors.settings import Duration, Settings, refuse_unless
 
@@ -140,7 +141,7 @@ class KernelMemory(Collector[Reading]):
     def _mark(self, history: History, now: float) -> History:
         """Look at caches and modules, and keep it every few hours."""
         try:
-            self._slab, self._slab_problem = slabinfo.read(self._host.proc, PAGE), ""
+            self._slab, self._slab_problem = slabinfo.unreclaimable(self._host.proc, self._host.sys, PAGE), ""
         except Unavailable as why:
             self._slab, self._slab_problem = (
                 None,
@@ -167,7 +168,7 @@ class KernelMemory(Collector[Reading]):
         if self._blame.start(now):
             self._looked_at = books.held
             try:
-                self._slab = slabinfo.read(self._host.proc, PAGE)
+                self._slab = slabinfo.unreclaimable(self._host.proc, self._host.sys, PAGE)
             except Unavailable:
                 self._slab = None  # why, the last mark has said
 

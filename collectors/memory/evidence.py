@@ -6,14 +6,13 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from collectors.memory.culprit import NEEDED, grown, holder, owner
-from collectors.memory.words import clean, size
+from collectors.memory.words import WORTH_A_WORD, clean, size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from collectors.memory.reading import Reading
 
-WORTH_A_WORD = 1 << 20  # bytes
 FEW = 3
 KINDS = {"page_tables": "", "threads": "", "pipes": " ends", "files": ""}  # of the look's answer
 
