@@ -15,8 +15,18 @@ if TYPE_CHECKING:
     from collectors.nic.features import Feature
     from collectors.nic.kernels import Disk
     from collectors.nic.link import Link, Traffic
-    from collectors.nic.memory import Change
     from collectors.nic.snmp import Tcp
+
+Fact = str | int | bool
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One fact: its value, since when (Unix seconds, as first seen by us), and the value before, None where there was none."""
+
+    value: Fact
+    since: float
+    before: Fact | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,9 @@ import pytest
 
 from collectors.memory import holders
 from collectors.memory.blame import Blame
-from collectors.memory.collector import KernelMemory, MemorySettings
+from collectors.memory.collector import KernelMemory
 from collectors.memory.history import SIZES
+from collectors.memory.settings import MemorySettings
 from collectors.model import Host, Level, Unavailable
 from tests.collectors.memory.hosts import FIXTURES, HOSTS, Kept
 from tests.collectors.memory.leaks import leaking
@@ -75,7 +76,8 @@ import json
 from dataclasses import replace
 from pathlib import Path
 from collectors.memory import holders
-from collectors.memory.collector import KernelMemory, MemorySettings
+from collectors.memory.collector import KernelMemory
+from collectors.memory.settings import MemorySettings
 from collectors.memory.evidence import evidence
 from collectors.model import Host
 reading = KernelMemory(MemorySettings(), Host()).read()
@@ -136,7 +138,8 @@ def test_processes_that_die_during_the_join_are_simply_not_there() -> None:
 
 CLOCK_JUMPS = """
 import os, time
-from collectors.memory.collector import KernelMemory, MemorySettings
+from collectors.memory.collector import KernelMemory
+from collectors.memory.settings import MemorySettings
 from collectors.model import Host
 def set_clock(offset):
     with open(os.environ["FAKETIME_TIMESTAMP_FILE"], "w") as file:
