@@ -8,8 +8,9 @@ import pytest
 
 from collectors.memory.history import SIZES, Mark, begin, restore
 from collectors.memory.window import FAST, QUARTER, SLOW, Point, Window, of_plain
-from tests.collectors.memory.hosts import Kept, books
+from tests.collectors.memory.hosts import books
 from tests.collectors.memory.quarters import PARTS
+from tests.slots import Kept
 
 
 def test_the_window_is_bounded() -> None:
