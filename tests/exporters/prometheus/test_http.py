@@ -48,6 +48,15 @@ def test_what_the_exporter_says_of_itself_is_clean(serve: Serve, tmp_path: Path)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
+def test_the_process_itself_is_seen_as_any_exporters_is(serve: Serve) -> None:
+    exporter = serve()
+    for accept in ("", "application/openmetrics-text"):
+        body = ask(exporter, "GET", "/metrics", Accept=accept)[1]
+        assert value(body, "process_resident_memory_bytes") > 1e7
+        assert value(body, "process_cpu_seconds_total") > 0
+        assert value(body, "process_open_fds") < value(body, "process_max_fds")
+
+
 def test_gzip_is_used_where_it_is_accepted(serve: Serve) -> None:
     response, body = ask(serve(), "GET", "/metrics", Accept_Encoding="gzip")
     assert response.headers["Content-Encoding"] == "gzip"
