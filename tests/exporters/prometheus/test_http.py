@@ -164,16 +164,6 @@ def test_requests_that_come_byte_by_byte_are_answered(serve: Serve) -> None:
         assert sock.recv(12) == b"HTTP/1.1 200"
 
 
-def test_ipv6_and_several_addresses(serve: Serve) -> None:
-    exporter = serve(addresses=["127.0.0.1:0", "[::1]:0", ":0", "localhost:0"])
-    assert [address.rpartition(":")[0] for address in exporter.addresses] == ["127.0.0.1", "[::1]", "[::]", "127.0.0.1"]
-    for host, address in (("127.0.0.1", 0), ("::1", 1), ("127.0.0.1", 2), ("::1", 2)):
-        client = http.client.HTTPConnection(host, int(exporter.addresses[address].rpartition(":")[2]), timeout=10)
-        client.request("GET", "/-/healthy")
-        assert client.getresponse().status == 200
-        client.close()
-
-
 @pytest.mark.fault(1)
 def test_what_fails_while_rendering_is_a_500_and_not_the_end(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
     broken = [True]
