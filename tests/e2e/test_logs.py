@@ -11,14 +11,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.lab import Container
+from tests.e2e.logs import NO_OFFERS, WATCHDOG, Logs
 from tests.e2e.service import Service, wait
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-
-from tests.e2e.logs import NO_OFFERS, WATCHDOG, Logs
 
 
 @pytest.fixture

@@ -19,11 +19,10 @@ from collectors.logs.settings import LogSettings
 from collectors.model import Report
 from exporters.prometheus.exposition import Exposition
 from exporters.prometheus.negotiate import exposition
+from tests.collectors.logs.lines import NO_OFFERS, TIMEOUT
 
 if TYPE_CHECKING:
     from tests.collectors.logs.conftest import Lab
-
-from tests.collectors.logs.lines import NO_OFFERS, TIMEOUT
 
 
 @pytest.mark.fault(11)

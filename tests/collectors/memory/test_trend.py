@@ -10,11 +10,10 @@ import pytest
 from collectors.memory import trend
 from collectors.memory.robust import theil_sen
 from collectors.memory.window import DAY, FAST, Window
+from tests.collectors.memory.quarters import GIB, TOTAL, cycle, minutes, quarters
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-from tests.collectors.memory.quarters import GIB, TOTAL, cycle, minutes, quarters
 
 
 @pytest.mark.parametrize(

@@ -15,14 +15,13 @@ from collectors.model import Host, Level, Report, Unavailable
 from collectors.nic.collector import NicCollector, NicSettings
 from exporters.prometheus.exposition import Exposition
 from exporters.prometheus.negotiate import exposition
+from tests.collectors.nic.recorded_hosts import HOSTS, collector, look
 from tests.slots import Kept
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from collectors.panel import Panel
-
-from tests.collectors.nic.recorded_hosts import HOSTS, collector, look
 
 
 def metrics(host: str) -> dict[tuple[str, ...], Any]:

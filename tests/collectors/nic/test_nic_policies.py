@@ -11,12 +11,11 @@ import pytest
 from collectors.model import Level
 from collectors.nic.collector import NicSettings
 from collectors.settings import decode_hook
+from tests.collectors.nic.recorded_hosts import HOSTS, look
 from tests.slots import Kept
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-from tests.collectors.nic.recorded_hosts import HOSTS, look
 
 
 def test_users_own_word_on_sg_ends_the_matter() -> None:

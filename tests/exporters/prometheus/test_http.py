@@ -14,6 +14,7 @@ import pytest
 
 from collectors.cardinality import Dropped
 from collectors.model import Family, Kind, Metric, Report
+from tests.exporters.prometheus.http_client import GET, ask, port, raw, value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from exporters.prometheus.exporter import Exporter
 
     Serve = Callable[..., Exporter]
-
-from tests.exporters.prometheus.http_client import GET, ask, port, raw, value
 
 
 def test_metrics_are_served_as_text_and_as_openmetrics(serve: Serve) -> None:
