@@ -19,8 +19,9 @@ from collectors.memory.collector import KernelMemory
 from collectors.memory.history import SIZES
 from collectors.memory.settings import MemorySettings
 from collectors.model import Host, Level, Unavailable
-from tests.collectors.memory.hosts import FIXTURES, HOSTS, Kept
+from tests.collectors.memory.hosts import FIXTURES, HOSTS
 from tests.collectors.memory.leaks import leaking
+from tests.slots import Kept
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
