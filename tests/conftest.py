@@ -16,6 +16,7 @@ PACKAGES = {  # program → Debian package, so that a skip says what to install
     "ip": "iproute2",
     "ethtool": "ethtool",
     "dhclient": "isc-dhcp-client",
+    "tc": "iproute2",
     "nft": "nftables",
     "dnsmasq": "dnsmasq-base",
     "promtool": "prometheus",

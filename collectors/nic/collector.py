@@ -15,6 +15,7 @@ import msgspec
 
 from collectors.model import Collector
 from collectors.nic.allowance import allowance_verdict
+from collectors.nic.depth import Depth
 from collectors.nic.disk import DiskWatch
 from collectors.nic.driver import driver_verdict
 from collectors.nic.events import QUIET, LinkEvents
@@ -72,6 +73,7 @@ class NicCollector(Collector[Reading]):
         self._looker = Looker(host, settings.policy)
         self._inventory = Inventory(self._looker, settings.ignore, host.slot)
         self._disk = DiskWatch(host.root, os.uname().machine if self._looker.live else "", DISK_SECONDS)
+        self._depth = Depth(wanted=host.thorough and self._looker.live)
         self._release = read_text(host.proc / "sys/kernel/osrelease", 256).strip() or os.uname().release
         self._events: LinkEvents | None = None
         self._samples: tuple[Sample, ...] = ()
@@ -94,7 +96,7 @@ class NicCollector(Collector[Reading]):
         disk = self._disk.ask(self._inventory.modules(), FIRST_ANSWER_SECONDS if self._last is None else 0.0)
         known = self._inventory
         nics = tuple(known.nics[name] for name in sorted(known.nics))
-        self._last = Reading(wall, self._release, nics, self._samples, known.gone, known.unread, disk)
+        self._last = Reading(wall, self._release, nics, self._samples, known.gone, known.unread, disk, self._depth.ask(known.nics))
         return self._last
 
     def judge(self, readings: Sequence[Reading]) -> tuple[Verdict, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from collectors.nic import depth
 from collectors.nic.nextboot import module_of
 from collectors.nic.version import Shape, shape
 from collectors.panel import Panel
@@ -26,6 +27,7 @@ def panels(reading: Reading) -> Iterator[Panel]:
     notes = (f"{reading.unread} more interfaces are not looked at",) if reading.unread else ()
     if nics:
         yield Panel("Network interfaces", COLUMNS, tuple(_interface(nic, reading.release) for nic in nics), notes=notes)
+    yield from depth.panels(reading.depth)
     if reading.disk is not None:
         for driver in sorted({module_of(nic) for nic in nics if nic.link.physical}):
             yield from _kernels(driver, reading.disk, reading.release)
