@@ -21,6 +21,7 @@ PACKAGES = {  # program → Debian package, so that a skip says what to install
     "dnsmasq": "dnsmasq-base",
     "promtool": "prometheus",
     "zstd": "zstd",
+    "cpio": "cpio",
     "gzip": "gzip",
     "xz": "xz-utils",
     "bzip2": "bzip2",

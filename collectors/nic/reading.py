@@ -63,4 +63,5 @@ class Reading:
     gone: Mapping[str, float] = field(default_factory=dict)
     unread: int = 0
     disk: Disk | None = None
+    cmdline: str = ""  # of the running kernel
     depth: Mapping[str, DeepLink] = field(default_factory=dict)
