@@ -104,6 +104,40 @@ def test_where_there_is_no_journalctl_files_are_read(logs: Logs) -> None:
         program.with_name("journalctl.away").rename(program)
 
 
+@pytest.mark.fault(38)
+def test_while_the_journal_cannot_be_read_files_speak_and_nothing_is_counted_twice(logs: Logs) -> None:
+    """journalctl goes away under the running daemon and comes back; rsyslog writes to a file all the time what journald has, too."""
+    logs.host.write("/etc/rsyslog.d/fallback.conf", 'if $programname == "dhclient" then /var/log/fallback.log\n')
+    logs.host.run("sh", "-c", "touch /var/log/fallback.log; chown root:adm /var/log/fallback.log; chmod 640 /var/log/fallback.log")
+    logs.host.run("systemctl", "restart", "rsyslog")
+    logs.settings('kmsg = "off"\nfiles = ["/var/log/fallback.log"]')
+    before, program = int(logs.events("dhclient-no-offers")), logs.host.file("/usr/bin/journalctl")
+    reads = 'vitald_log_source_reads{source="%s",speaker="programs"}'
+
+    def say() -> None:
+        logs.host.run(
+            "systemd-run", "--quiet", "--wait", "--collect", "--unit=networking.service", "logger", "-t", "dhclient[7]", NO_OFFERS
+        )
+
+    say()
+    logs.counted("dhclient-no-offers", before + 1)
+    program.rename(program.with_name("journalctl.away"))
+    try:
+        for pid in logs.journalctl():
+            os.kill(pid, signal.SIGKILL)
+        wait(lambda: logs.value(reads % "files") == 1, "files to speak for programs")
+        assert logs.value('vitald_log_source_available{reason="missing",source="journal"}') == 0
+        say()
+        logs.counted("dhclient-no-offers", before + 2)
+    finally:
+        program.with_name("journalctl.away").rename(program)
+    wait(lambda: logs.value(reads % "journal") == 1, "the journal to speak again")
+    say()
+    logs.counted("dhclient-no-offers", before + 3)
+    time.sleep(2)
+    assert logs.events("dhclient-no-offers") == before + 3
+
+
 @pytest.mark.fault(8)
 def test_rsyslog_and_logrotate_lose_no_line(logs: Logs) -> None:
     logs.host.write("/etc/vitald/signatures.d/own.toml", '[[signature]]\nid = "numbered"\npattern = "numbered line [0-9]+$"\n')

@@ -137,6 +137,19 @@ def test_processes_that_die_during_the_join_are_simply_not_there() -> None:
         assert not found["truncated"]
 
 
+def test_the_largest_process_is_named_with_its_own_memory_and_its_beginning() -> None:
+    code = "import sys; kept = bytearray(b'x' * (600 << 20)); print('ready', flush=True); sys.stdin.read()"
+    before = time.time()
+    with subprocess.Popen([sys.executable, "-ISc", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as large:
+        assert large.stdout is not None
+        assert large.stdout.readline() == b"ready\n"
+        found = holders.look(Path("/proc"))
+        large.kill()
+    (one,) = [one for one in found["own"] if one["pid"] == large.pid]
+    assert 600 << 20 <= one["size"] < 640 << 20
+    assert before - 5 < one["began"] < time.time() + 5
+
+
 CLOCK_JUMPS = """
 import os, time
 from collectors.memory.collector import KernelMemory
