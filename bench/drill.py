@@ -11,6 +11,7 @@ import re
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ from bench.drill_quiet import quiet
 from bench.drill_watch import Watch
 from bench.program import BenchError
 from bench.results import Results, Row, lines, machine, now
+from tests.collectors.memory.leaks import alone
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,21 +61,20 @@ def main() -> int:
 
 def _in_its_own_fleet(name: str) -> Row:
     """Run one in a fleet that has seen no other fault: what the one before left in the windows of the rules is not this one's."""
-    with tempfile.TemporaryDirectory(prefix="vitald-drill-") as folder, Lab(Path(folder)) as lab, Watch(lab) as watch:
-        watch.settle()
-        if name == DASHBOARD:
-            return dashboard(lab, watch)
-        if name == QUIET:
-            return quiet(lab, watch, _MINUTES)
-        return _run(next(drill for drill in DRILLS if drill.name == name), lab, watch)
-
-
-def _run(drill: Drill, lab: Lab, watch: Watch) -> Row:
-    """Run one; a page that never came is a missed bar."""
-    try:
-        return _drill(drill, lab, watch)
-    except BenchError as error:
-        return Row("from fault to page", "a page", "-", "-", "-", met=False, reason=" ".join(str(error).replace("|", "/").split()))
+    drill = next((drill for drill in DRILLS if drill.name == name), None)
+    with ExitStack() as stack:
+        if drill is not None and drill.needs == "memory":
+            stack.enter_context(alone())
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="vitald-drill-"))
+        lab = stack.enter_context(Lab(Path(folder)))
+        watch = stack.enter_context(Watch(lab))
+        try:
+            watch.settle()
+            if drill is not None:
+                return _drill(drill, lab, watch)
+            return dashboard(lab, watch) if name == DASHBOARD else quiet(lab, watch, _MINUTES)
+        except BenchError as error:
+            return Row("from fault to page", "a page", "-", "-", "-", met=False, reason=" ".join(str(error).replace("|", "/").split()))
 
 
 def _drill(drill: Drill, lab: Lab, watch: Watch) -> Row:

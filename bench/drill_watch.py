@@ -138,7 +138,7 @@ class Watch:
             time.sleep(every)
 
     def settle(self) -> None:
-        """Wait until every agent has been scraped for two minutes, as long as the quick windows of agents and rules are, and no alert is near."""
+        """Wait until every agent has been scraped for two minutes, as long as the quick windows of the rules are, and no alert is near."""
         full = "count(vitald_probe_attempts_total offset 2m) > 0"
         self.wait_for(f"count(up == 1) == {len(self._lab.hosts)} and on () ({full}) unless on () ALERTS", 300)
 
