@@ -168,8 +168,8 @@ DRILLS = (
         lambda lab: lab.hosts["b1"].network.run("nft", "delete", "table", "ip", "drill"),
         "a1",
         rf'vitald_probe_syn_retransmits_total{{.*target="{B1}:{APP}".*}} [1-9]',
-        600,
-        "TargetLossy looks at 15 min of SYNs",
+        90,
+        "5 % of the SYNs are lost for a minute, until they are 1 % of the last five",
         patience=1500,
     ),
     Drill(
