@@ -66,7 +66,7 @@ def _in_its_own_fleet(name: str) -> Row:
         if drill is not None and drill.needs == "memory":
             stack.enter_context(alone())
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="vitald-drill-"))
-        lab = stack.enter_context(Lab(Path(folder)))
+        lab = stack.enter_context(Lab(Path(folder), drill.settings if drill else ""))
         watch = stack.enter_context(Watch(lab))
         try:
             watch.settle()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench.drill_lab import APP, JUMBO, RECORDED, SERVICE
-from bench.drill_leak import PACE, SHORTEST
+from bench.drill_leak import PACE, SETTINGS, SHORTEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,7 @@ ROCKET = "3,{number},{number}000000,-;xennet: skb rides the rocket: 19 slots\n"
 class Drill:
     """A fault. `shows_as` is a pattern of a line on the metrics page of the host `shows_on`.
 
-    `waits` are seconds that are waited by design beside the alert's `for:`, and `why`. `needs` is a collector; `patience` is how long
+    `waits` are seconds that are waited by design beside the alert's `for:`, and `why`. `needs` is a collector, `settings` are its own for this drill; `patience` is how long
     beyond the bar a page may take before the drill gives up, and how long the end.
     """
 
@@ -36,6 +36,7 @@ class Drill:
     waits: float = 0.0
     why: str = ""
     needs: str = "probe"
+    settings: str = ""
     patience: float = 300.0
 
 
@@ -193,6 +194,7 @@ DRILLS = (
         SHORTEST,
         LEAK,
         needs="memory",
+        settings=SETTINGS,
         patience=600,
     ),
     Drill(
@@ -205,6 +207,7 @@ DRILLS = (
         SHORTEST,
         LEAK,
         needs="memory",
+        settings=SETTINGS,
         patience=600,
     ),
 )

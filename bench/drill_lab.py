@@ -11,9 +11,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from bench import drill_leak
 from bench.drill_boot import Boot
 from bench.drill_dhcp import Leased
+from bench.drill_leak import Leak
 from bench.drill_syslog import Syslog
 from collectors.registry import COLLECTORS
 from tests.e2e.network import Network
@@ -30,7 +30,6 @@ MORE_SETTINGS = {  # by collector, where it is there
     "path_mtu": '[path_mtu]\nevery = "30s"\n',
     "nic": '[nic]\n[[nic.policy]]\ninterface = "eth0"\noffloads = { sg = true }\n[[nic.policy]]\ninterface = "app0"\ndriver = "bridge"\n',
     "logs": '[logs]\nkmsg = "FOLDER/kmsg"\njournal = "off"\nfiles = ["FOLDER/syslog"]\n',
-    "memory": drill_leak.SETTINGS,
 }
 RECORDED = "b3"  # its interface and its disk are those of a recorded EC2 instance, and no network card of this machine's has a driver
 OWN_SYSFS = 'mount -t sysfs sysfs /sys && exec "$@"'  # or a collector would see the machine's interfaces instead of the namespace's
@@ -143,8 +142,8 @@ class LabHost:
 class Lab:
     """The router between the zones, and the hosts. In the router's namespace live those who watch."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, settings: str = "") -> None:
+        self.folder, self._settings = folder, settings
         self._stack = ExitStack()
         self.hub = Network()
         self._stack.callback(self.hub.close)
@@ -160,7 +159,7 @@ class Lab:
                 host = LabHost(self, zone, number)
                 self._stack.callback(host.close)
                 self.hosts[host.name] = host
-        self.leak = drill_leak.Leak()
+        self.leak = Leak()
         self._stack.callback(self.leak.stop)
         self._write_mesh()
         self.leased = Leased(self.hosts["b2"])
@@ -180,7 +179,7 @@ class Lab:
         """Write a host's settings: everybody watches everybody's service, and b1's application."""
         app = f'"10.95.{ZONES["b"]}.1:{APP}"'
         more = "".join(text.replace("FOLDER", str(host.folder)) for name, text in MORE_SETTINGS.items() if name in COLLECTORS)
-        return f'[probe]\ntargets = [{app}]\nmesh_files = ["{self.folder}/mesh.json"]\n{more}'
+        return f'[probe]\ntargets = [{app}]\nmesh_files = ["{self.folder}/mesh.json"]\n{more}{self._settings}'
 
     def __enter__(self) -> Self:
         return self

@@ -86,7 +86,8 @@ class Soak:
         probe, _, others = pace.settings.partition("[")
         logs = f'files = ["{self.life.log}"]\njournal = "off"\nkmsg = "off"\n'
         others = f"[{others}{logs}" if others else f"[logs]\n{logs}"
-        (folder / "vitald.toml").write_text(f'[probe]\ntargets = ["{self.life.lasting}"]\ntarget_files = ["{self.life.targets}"]\n{probe}{others}')
+        targets = f'targets = ["{self.life.lasting}"]\ntarget_files = ["{self.life.targets}"]\n'
+        (folder / "vitald.toml").write_text(f"[probe]\n{targets}{probe}{others}")
         self._daemon = self._start()
         self._port = self._await_port()
         self._connection: http.client.HTTPConnection | None = None
