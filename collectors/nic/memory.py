@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 
 NEWS_SECONDS = 3600.0  # how long another driver under the same name, or a smaller MTU, is told as news
 MOST_INTERFACES = 1000  # remembered; a hostile host could make more names than a state file should hold
-MOST_GONE = (
-    64  # remembered of those that are gone: one that comes back under its name is told apart, a thousand containers' ends are not kept
-)
+MOST_GONE = 64  # remembered of those that are gone, so that one that comes back as another is told
 WATCHED = ("sg", "tso", "gso", "gro", "lro", "tx", "rx")
 
 Fact = str | int | bool
