@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from bench.drill_faults import Drill
     from bench.drill_watch import Notice
 
-_ISSUE = 7  # not ISSUE: this takes an hour, and is no part of `make bench`
+_ISSUE = 7  # not ISSUE: this takes two hours, and is no part of `make bench`
 QUIET, DASHBOARD = "quiet half hour", "dashboard"
 _MINUTES = float(os.environ.get("VITALD_DRILL_MINUTES", "30"))
 MARGIN = 30.0  # seconds from the fault to the page, beside the alert's own `for:`
