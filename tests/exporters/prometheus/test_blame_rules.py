@@ -221,7 +221,7 @@ def test_outages_are_counted_per_100_hosts_and_day(tmp_path: Path) -> None:
     """Two of 50 hosts go down in a day, one of them twice: 6 outages per 100 hosts per day. A host with two ports is one host."""
     changes: dict[str, Any] = {"10.1.0.1": "0x30 1x10 0x30 1x10 0x40", "10.1.0.2": "0x20 1x100"}
     series = [
-        {"series": f'vitald:host_down:bool{{job="vitald", host="10.1.0.{host}", target_zone="a"}}',
+        {"series": f'vitald:host_out:bool{{job="vitald", host="10.1.0.{host}", target_zone="a"}}',
          "values": changes.get(f"10.1.0.{host}", "0x120")}
         for host in range(1, 51)
     ]  # fmt: skip
@@ -297,3 +297,10 @@ def test_probers_that_died_with_most_of_the_fleet_do_not_vote_for_long(tmp_path:
     alive = [each for prober in (10, 11) for each in course(prober, 5, "0+3x50", "0x20 3+3x30", "1x50")]
     check(tmp_path, [*dead, *alive], down(0), "5m30s")
     check(tmp_path, [*dead, *alive], down(1), "6m")
+
+
+def test_a_reboot_of_three_quarters_of_a_minute_is_no_outage_and_two_minutes_are_one(tmp_path: Path) -> None:
+    for scrapes, outage in ((3, 0), (8, 1)):
+        series = [each for prober in (1, 2, 3) for each in course(prober, 5, "0+3x60", f"0x20 3+3x{scrapes} {3 + 3 * scrapes}x40", "1x60")]
+        labels = f'{{job="vitald", host="10.0.0.5", target_zone="{zone(5)}"}}'
+        check(tmp_path, series, {"max_over_time(vitald:host_out:bool[5m])": {labels: outage}}, "9m")
