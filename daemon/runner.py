@@ -1,7 +1,7 @@
 """When collectors run, and what becomes of a run: the owner of time, threads and history.
 
-Each collector is one job: never twice at once, never made up for, spread in time. Each may hang for ever in a thread of its own without
-delaying another. A failure of a collector is caught here, in `tick()`, and nowhere else.
+Each collector is one job: never twice at once, never made up for, in step with the others. Each may hang for ever in a thread of its
+own without delaying another. A failure of a collector is caught here, in `tick()`, and nowhere else.
 """
 
 from __future__ import annotations

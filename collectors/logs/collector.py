@@ -35,10 +35,11 @@ class Logs(Collector[Reading]):
         self._host = host
         self._packs = PacksInUse(settings.signature_dirs, host.cache)
         self._series = metrics.Series()
-        self._poller = Poller()
+        self._poller = Poller(self._follow)
         self._recorder: Recorder | None = None
         self._lock = threading.Lock()
         self._closing = False
+        self._error: Exception | None = None
 
     def read(self) -> Reading:
         """Read what is new everywhere; what was counted is on disk before anybody hears of it."""
@@ -46,6 +47,9 @@ class Logs(Collector[Reading]):
             if self._closing:
                 raise Unavailable("unconfigured", "the daemon is stopping")
             self._poller.drain()
+            if self._error is not None:
+                error, self._error = self._error, None
+                raise error
             if self._packs.refresh() and self._recorder is not None:
                 self._recorder.close()
                 self._recorder = None
@@ -55,9 +59,26 @@ class Logs(Collector[Reading]):
             else:
                 self._recorder.look()
             self._recorder.keep()
-            files = self._recorder.sources.files
-            self._poller.watch(files.paths if files else ())
+            self._poll(self._recorder)
             return self._reading(self._recorder)
+
+    def _follow(self) -> bool:
+        """Read on between two looks, and say whether that is worth a look; called from the poller's thread."""
+        with self._lock:
+            if self._closing or self._recorder is None:
+                return False
+            try:
+                self._recorder.look()
+                self._poll(self._recorder)
+            except Exception as error:  # noqa: BLE001 — the next look raises it, and the runner says so
+                self._error = error
+            return self._error is not None or self._recorder.news
+
+    def _poll(self, recorder: Recorder) -> None:
+        files = recorder.sources.files
+        self._poller.watch(files.paths if files else ())
+        if files and files.behind:
+            self._poller.again()
 
     def _reading(self, recorder: Recorder) -> Reading:
         now = moment.now()

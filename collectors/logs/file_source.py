@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 NAME = "files"
 REASONS = ("truncated", "rotated", "oversize", "unreadable")
 TOO_MANY = "too_many"
-MOST = 512  # files followed at once: each holds a descriptor and is looked at four times a second
+MOST = 512  # files followed at once: each holds a descriptor and is looked at twice a second
 RESCAN = 5.0  # seconds between two looks for new files
 _BUDGET = 0.5  # seconds of reading in one look, after at least one block of each file
 _TURN = 4  # blocks of a file in a row
@@ -79,6 +79,11 @@ class FileSource:
     def caught_up(self) -> bool:
         """Say whether there is nothing left to read."""
         return all(file.caught_up for file in self._files.values())
+
+    @property
+    def behind(self) -> bool:
+        """Say whether the last look ended before the files did."""
+        return not all(file.follower.quiet for file in self._files.values())
 
     def troubles(self) -> Iterator[tuple[str, str]]:
         """Give the paths that cannot be read, and why."""

@@ -1,7 +1,8 @@
-"""Tells when a file changes: a thread that looks at paths twice a second, and a pipe that becomes readable.
+"""Reads on in files that change: a thread that looks at paths twice a second, and a descriptor that becomes readable for results.
 
-Looking costs less than being told: 2 µs of CPU a file and look, on any file system, whoever renames what. inotify would cost a wake-up
-for each write of a busy log, and watches that go astray at each rotation.
+A busy log is nearly always lines that no signature knows: they are read in this thread, and nobody else is woken for them. Looking
+costs less than being told: 2 µs of CPU a file and look, on any file system, whoever renames what. inotify would cost a wake-up for each
+write of a busy log, and watches that go astray at each rotation.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 _PAUSE = 0.5  # seconds
 
@@ -20,9 +21,10 @@ _Seen = tuple[int, int, int, int] | None
 
 
 class Poller:
-    """`descriptor` is readable while something has changed since the last `drain()`."""
+    """Calls `read` when a path has changed; once that has said True, `descriptor` is readable until `drain()`."""
 
-    def __init__(self, pause: float = _PAUSE) -> None:
+    def __init__(self, read: Callable[[], bool], pause: float = _PAUSE) -> None:
+        self._read = read
         self._pause = pause
         self._paths: Sequence[str] = ()
         self._seen: dict[str, _Seen] = {}
@@ -42,6 +44,10 @@ class Poller:
             self._thread = threading.Thread(target=self._run, name="vitald-files", daemon=True)
             self._thread.start()
 
+    def again(self) -> None:
+        """Call `read` at the next look whether anything has changed or not: it left something."""
+        self._seen = {}
+
     def drain(self) -> None:
         """Wait for the next change."""
         with contextlib.suppress(BlockingIOError):
@@ -60,7 +66,7 @@ class Poller:
             seen[path] = now = _look(path)
             changed |= now != self._seen.get(path)  # a new one, too: it may have grown since it was read
         self._seen = seen
-        if changed:
+        if changed and self._read():
             os.eventfd_write(self._flag, 1)
 
     def close(self) -> None:

@@ -88,6 +88,11 @@ class Recorder:
             waiting.poll(100)
             self.look()
 
+    @property
+    def news(self) -> bool:
+        """Say whether anything was counted that is not on disk yet."""
+        return self._dirty
+
     def look(self) -> None:
         """Read what is new everywhere, and count it."""
         now = moment.now()
