@@ -197,7 +197,7 @@ def measure(folder: Path) -> list[Row]:
     what = f"{_MINUTES:g} min, {soak.scrapes} scrapes, {soak.life.rotations} rotations, {soak.life.changes} changes of targets and links"
     rows = [
         Row(
-            f"soak: resident memory in the second half; {what}",
+            f"resident memory in the second half; {what}",
             f"no slope, or ≤ {MOST_GROWTH >> 10} KiB",
             f"{per_minute(slope)}; {more / 1e3:+.0f} KB, {half[-1].rss / 1e6:.1f} MB at the end",
             "-",
@@ -208,7 +208,7 @@ def measure(folder: Path) -> list[Row]:
     for name, bound in (("descriptors", MOST_DESCRIPTORS), ("threads", MOST_THREADS), ("series", MOST_SERIES * half[0].series)):
         more = grown(half, name)
         values = [getattr(look, name) for look in half]
-        rows.append(Row(f"soak: {name}", f"≤ +{bound:.0f}", f"{more:+.0f} ({min(values)} to {max(values)})", "-", "-", more <= bound))
+        rows.append(Row(name, f"≤ +{bound:.0f}", f"{more:+.0f} ({min(values)} to {max(values)})", "-", "-", more <= bound))
     return rows
 
 
