@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import os
 import subprocess
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from bench import netns
 from bench.figures import ratio, seconds
-from bench.nic import ip, namespace
-from bench.program import BenchError
 from bench.results import Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 ISSUE = 4
 ADDRESSES = 1000
-_ENVIRONMENT = {**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"}
 _IMPORT = """
 import asyncio, concurrent.futures, email, http.server, json, logging, multiprocessing, re, socket, ssl, urllib.request
 def rss():
@@ -37,8 +33,8 @@ def measure(folder: Path) -> list[Row]:
 
 def events(folder: Path) -> Iterator[Row]:
     """Time addresses that come, are renewed and go until the daemon's page shows them; the page is asked every 10 ms."""
-    with namespace() as name:
-        said = inside(name, "events", str(folder))
+    with netns.namespace() as name:
+        said = netns.said(name, "bench.dhcp_inside", "events", str(folder))
     for kind, words in (
         ("lost", "leased address deleted"),
         ("expired", "leased address expired in the kernel"),
@@ -53,11 +49,11 @@ def events(folder: Path) -> Iterator[Row]:
 def ticks() -> Iterator[Row]:
     """Take full looks at few and at many addresses, and ticks between two looks; the peer is iproute2, which only prints them."""
     for count in (2, ADDRESSES):
-        with namespace() as name:
-            ip("-netns", name, "link", "add", "one", "type", "veth", "peer", "name", "two")
+        with netns.namespace() as name:
+            netns.ip("-netns", name, "link", "add", "one", "type", "veth", "peer", "name", "two")
             lines = [f"addr add 10.{at // 250}.{at % 250}.1/24 dev one valid_lft 3600 preferred_lft 3600" for at in range(count)]
-            ip("-netns", name, "-batch", "-", text="\n".join(lines) + "\n")
-            said = inside(name, "ticks")
+            netns.ip("-netns", name, "-batch", "-", text="\n".join(lines) + "\n")
+            said = netns.said(name, "bench.dhcp_inside", "ticks")
         peer = f"`ip -json address`: {seconds(said['ip'])}"
         yield Row(f"CPU of a look at {count} leased addresses", "-", seconds(said["look"]), peer, ratio(said["look"], said["ip"]), None)
         yield Row(f"CPU of a tick between two looks, {count} leased addresses", "-", seconds(said["tick"]), "-", "-", None)
@@ -74,13 +70,3 @@ def imported(name: str) -> float:
     """Give the growth in resident memory, in bytes."""
     done = subprocess.run([sys.executable, "-c", _IMPORT.format(name)], check=True, capture_output=True, text=True)
     return float(done.stdout)
-
-
-def inside(name: str, *words: str) -> Any:  # noqa: ANN401 — whatever it printed as JSON
-    """Run `bench.dhcp_inside` in a namespace."""
-    argv = ["ip", "netns", "exec", name, sys.executable, "-m", "bench.dhcp_inside", *words]
-    done = subprocess.run(argv, check=False, capture_output=True, text=True, env=_ENVIRONMENT, cwd=Path(__file__).parents[1])
-    if done.returncode:
-        msg = f"{words[0]}: {done.stderr[-500:]}"
-        raise BenchError(msg)
-    return json.loads(done.stdout)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench import peers
+from bench.netns import run, wait
 from collectors.dhcp.collector import DhcpCollector, DhcpSettings
 from collectors.model import Host
 
@@ -89,24 +90,6 @@ def events(folder: Path) -> dict[str, list[float]]:
 def give(seconds: int) -> None:
     """Set the address as a DHCP client does."""
     run(f"ip address replace {_ADDRESS} valid_lft {seconds} preferred_lft {seconds}")
-
-
-def run(*commands: str) -> str:
-    """Run commands, one after the other; gives what the last one printed."""
-    said = ""
-    for command in commands:
-        said = subprocess.run(command.split(), check=True, capture_output=True, text=True).stdout
-    return said
-
-
-def wait(right: Callable[[], bool], most: float = 30.0) -> float:
-    """Wait until it is so; gives the seconds that took."""
-    began = time.monotonic()
-    while not right():
-        if time.monotonic() - began > most:
-            return most
-        time.sleep(0.01)
-    return time.monotonic() - began
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ class Listener:
         threading.Thread(target=self._serve, args=(self._socket,), daemon=True).start()
 
     def close(self) -> None:
-        """Begin to serve."""
+        """Stop: connects are refused from now on."""
         self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
 

@@ -20,7 +20,7 @@ from collectors.memory import trend
 from collectors.memory.window import Point, Window
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 ISSUE = 6
@@ -87,7 +87,7 @@ def _found(leaking: Sequence[Week]) -> Row:
         f"leaks of 1 % to 20 % of RAM a day found within {WITHIN} h; {len(leaking)} hosts, a week each at {STEP} s (median hours)",
         f"≥ {FOUND:.0%}",
         f"{share:.1%} ({_median(leaking, OURS):.1f} h)",
-        "; ".join(f"{rule} {_share(leaking, rule):.1%} ({_median(leaking, rule):.1f} h)" for rule in RULES),
+        _each(lambda rule: f"{_share(leaking, rule):.1%} ({_median(leaking, rule):.1f} h)"),
         "-",
         share >= FOUND,
         f"late or missed, % of RAM a day: {missed}" if late else "",
@@ -95,15 +95,14 @@ def _found(leaking: Sequence[Week]) -> Row:
 
 
 def _false(calm: Sequence[Week], what: str) -> Row:
-    count = sum(week.spoke[OURS].early for week in calm)
-    rate = 100 * count / len(calm)
+    rates = {rule: 100 * sum(week.spoke[rule].early for week in calm) / len(calm) for rule in (OURS, *RULES)}
     return Row(
         f"{what}: hosts of {len(calm)} with at least one in a week, per 100",
         f"< {FALSE:g}",
-        f"{rate:.2f}",
-        "; ".join(f"{rule} {100 * sum(week.spoke[rule].early for week in calm) / len(calm):.1f}" for rule in RULES),
+        f"{rates[OURS]:.2f}",
+        _each(lambda rule: f"{rates[rule]:.1f}"),
         "-",
-        rate < FALSE,
+        rates[OURS] < FALSE,
     )
 
 
@@ -124,6 +123,11 @@ def _young(leaking: Sequence[Week]) -> Row:
     spread = ", ".join(f"{share:.1%} by hour {hours}" for share, hours in zip(booted, (50, 60, 72), strict=True))
     reason = f"a host without an earlier day cannot tell a slow leak from its own rhythm or warm-up; {spread} after boot"
     return Row(what, found.bar, found.vitald, found.peer, "-", found.met, reason)
+
+
+def _each(figure: Callable[[str], str]) -> str:
+    """Spell a figure of every other rule."""
+    return "; ".join(f"{rule} {figure(rule)}" for rule in RULES)
 
 
 def _share(leaking: Sequence[Week], rule: str) -> float:

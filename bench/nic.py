@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import resource
 import subprocess
-import sys
 import time
-from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from bench import netns
 from bench.figures import ratio, seconds
 from bench.nic_inside import INTERVAL
-from bench.program import BenchError
 from bench.results import Row
 from collectors.model import Host
 from collectors.nic.collector import NicCollector, NicSettings
@@ -23,12 +18,12 @@ from collectors.nic.metrics import MOST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 ISSUE = 4
 ROUNDS = 40
 VETHS = 1000
 BAR = 1 / 10
-_ENVIRONMENT = {**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"}
 
 
 def measure(folder: Path) -> list[Row]:
@@ -65,17 +60,17 @@ def ethtool(names: list[str]) -> float:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     for name in names:
         for flag in ("-i", "-k", "-S"):
-            subprocess.run(["ethtool", flag, name], check=False, capture_output=True, env=_ENVIRONMENT)
+            subprocess.run(["ethtool", flag, name], check=False, capture_output=True, env=netns.ENVIRONMENT)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def thousand_veths() -> Iterator[Row]:
     """Look at 1,000 veths that nobody asked to ignore."""
-    with namespace() as name:
+    with netns.namespace() as name:
         batch = "\n".join(f"link add v{at} type veth peer name w{at}" for at in range(VETHS // 2))
-        ip("-netns", name, "-batch", "-", text=batch + "\n")
-        said = inside(name, "ticks")
+        netns.ip("-netns", name, "-batch", "-", text=batch + "\n")
+        said = netns.said(name, "bench.nic_inside", "ticks")
     title = f"CPU of one tick, {VETHS} veths, median of 4 (the first, which learns them all: {seconds(said['first'])})"
     kept = f"{said['series']:.0f} series of {said['all']:.0f}; at most {MOST} interfaces a family and `other`"
     yield Row(title, "< 1 s", seconds(said["tick"]), "-", "-", said["tick"] < 1.0 and said["first"] < 1.0)
@@ -85,8 +80,8 @@ def thousand_veths() -> Iterator[Row]:
 
 def faults(folder: Path) -> Iterator[Row]:
     """Time faults until the daemon's page shows them; the page is asked every 20 ms."""
-    with namespace() as name:
-        said = inside(name, "faults", str(folder))
+    with netns.namespace() as name:
+        said = netns.said(name, "bench.nic_inside", "faults", str(folder))
     for kind, words, bar in (
         ("flap", "link flap, down and up at once", 1.0),
         ("lost", "carrier lost", 1.0),
@@ -96,35 +91,3 @@ def faults(folder: Path) -> Iterator[Row]:
         worst = max(said[kind])
         title = f"{words}: until /metrics shows it, worst of {len(said[kind])}"
         yield Row(title, f"< {bar:.0f} s", seconds(worst), "-", "-", worst < bar)
-
-
-def inside(name: str, *words: str) -> Any:  # noqa: ANN401 — whatever it printed as JSON
-    """Run `bench.nic_inside` in a namespace."""
-    argv = ["ip", "netns", "exec", name, sys.executable, "-m", "bench.nic_inside", *words]
-    done = subprocess.run(argv, check=False, capture_output=True, text=True, env=_ENVIRONMENT, cwd=Path(__file__).parents[1])
-    if done.returncode:
-        msg = f"{words[0]}: {done.stderr[-500:]}"
-        raise BenchError(msg)
-    return json.loads(done.stdout)
-
-
-@contextmanager
-def namespace() -> Iterator[str]:
-    """Make a network namespace; everything in it goes with it."""
-    if os.geteuid():
-        msg = "namespaces need root"
-        raise BenchError(msg)
-    name = f"vnicbench{os.getpid()}"
-    ip("netns", "add", name)
-    try:
-        yield name
-    finally:
-        ip("netns", "del", name)
-
-
-def ip(*words: str, text: str = "") -> None:
-    """Run it from iproute2."""
-    done = subprocess.run(["ip", *words], check=False, capture_output=True, text=True, input=text, env=_ENVIRONMENT)
-    if done.returncode:
-        msg = f"ip {' '.join(words)}: {re.sub(r's+', ' ', done.stderr)[-300:]}"
-        raise BenchError(msg)

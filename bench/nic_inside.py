@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import statistics
-import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import peers
+from bench.netns import run, wait
 from collectors.cardinality import Caps
 from collectors.model import Host
 from collectors.nic.collector import NicCollector, NicSettings
@@ -75,22 +75,6 @@ def faults(folder: Path) -> dict[str, list[float]]:
             wait(shows("vitald_nic_driver_info", 'interface="data0"', 'driver="veth"'))
             wait(shows('vitald_nic_carrier{interface="data0"} 1'))
     return found
-
-
-def run(*commands: str) -> None:
-    """Run commands, one after the other."""
-    for command in commands:
-        subprocess.run(command.split(), check=True, capture_output=True)
-
-
-def wait(right: Callable[[], bool], most: float = 30.0) -> float:
-    """Wait until it is so; gives the seconds that took."""
-    began = time.monotonic()
-    while not right():
-        if time.monotonic() - began > most:
-            return most
-        time.sleep(0.02)
-    return time.monotonic() - began
 
 
 if __name__ == "__main__":

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.program import BenchError, Program
+from bench.netns import inside, ip, namespace
+from bench.program import Program
 from bench.results import Row
 
 if TYPE_CHECKING:
@@ -57,28 +57,13 @@ def measure(folder: Path) -> list[Row]:
 @contextmanager
 def network() -> Iterator[tuple[str, str]]:
     """Give two network namespaces with a wire of 9001 bytes between them: 10.79.1.1 and 10.79.1.2."""
-    near, far = f"vdbench-{os.getpid()}n", f"vdbench-{os.getpid()}f"
-    steps = [
-        *(["netns", "add", where] for where in (near, far)),
-        ["link", "add", "wire", "netns", near, "type", "veth", "peer", "name", "wire", "netns", far],
-        *(["-n", where, "addr", "add", f"10.79.1.{end}/24", "dev", "wire"] for where, end in ((near, 1), (far, 2))),
-        *(["-n", where, "link", "set", "wire", "mtu", "9001", "up"] for where in (near, far)),
-        *(["-n", where, "link", "set", "lo", "up"] for where in (near, far)),
-    ]
-    try:
-        for step in steps:
-            done = subprocess.run(["ip", *step], capture_output=True, text=True, check=False)
-            if done.returncode:
-                raise BenchError(f"ip {' '.join(step)}: {done.stderr.strip()}; this bench needs root")
+    with namespace() as near, namespace() as far:
+        ip("link", "add", "wire", "netns", near, "type", "veth", "peer", "name", "wire", "netns", far)
+        for end, where in enumerate((near, far), 1):
+            ip("-n", where, "addr", "add", f"10.79.1.{end}/24", "dev", "wire")
+            ip("-n", where, "link", "set", "wire", "mtu", "9001", "up")
+            ip("-n", where, "link", "set", "lo", "up")
         yield near, far
-    finally:
-        for where in (near, far):
-            subprocess.run(["ip", "netns", "del", where], capture_output=True, check=False)
-
-
-def inside(where: str, *words: str) -> list[str]:
-    """Run a program in a namespace; `ip` becomes that program, so its process id is the program's."""
-    return ["ip", "netns", "exec", where, *words]
 
 
 def _vitald(folder: Path, near: str, enabled: str) -> Program:

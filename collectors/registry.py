@@ -13,7 +13,7 @@ from collectors.probe.collector import Probe
 from collectors.probe.path_mtu import PathMtu
 
 if TYPE_CHECKING:
-    from collectors.model import Collector
+    from collectors.collector import Collector
 
 _ALL: tuple[type[Collector[Any]], ...] = (HostInfo, Probe, PathMtu, NicCollector, DhcpCollector, Logs, KernelMemory)
 

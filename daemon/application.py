@@ -16,6 +16,7 @@ from collectors.cardinality import Dropped
 from collectors.model import BadInput, Host, InUse, NoSlot, Report
 from collectors.probe import capability
 from collectors.registry import COLLECTORS
+from daemon.allocator import one_arena
 from daemon.board import Board
 from daemon.notify import Notifier
 from daemon.runner import HEARTBEAT_SECONDS, Runner
@@ -27,7 +28,8 @@ from exporters.prometheus.exporter import Exporter
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from collectors.model import Collector, Slot
+    from collectors.collector import Collector
+    from collectors.model import Slot
     from daemon import logs
     from daemon.settings import Config
     from exporters.prometheus.status import Status
@@ -185,6 +187,7 @@ def open_state(path: Path) -> StateDirectory | None:
 def main(read_config: Callable[[], Config], roots: Host, state: Path, handler: logs.LineHandler) -> int:
     """Run the daemon; the exit code is for the shell and for systemd."""
     faulthandler.enable()
+    one_arena()
     try:
         capability.set_aside()
     except OSError as error:

@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from collectors.model import Level, Report, Verdict
+from collectors.words import two_units
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -114,20 +115,9 @@ class Board:
 
 def _words(verdict: Verdict, lasted: float) -> tuple[Any, ...]:
     if verdict.level is Level.HEALTHY:
-        return logging.INFO, "%s %s is healthy again after %s", verdict.check, verdict.subject, human_seconds(lasted)
+        return logging.INFO, "%s %s is healthy again after %s", verdict.check, verdict.subject, two_units(max(0.0, lasted), "")
     mend = f"; {verdict.mend}" if verdict.mend else ""
     return _LOG_LEVEL[verdict.level], "%s %s %s: %s%s", verdict.check, verdict.subject, verdict.level.name.lower(), verdict.message, mend
-
-
-def human_seconds(seconds: float) -> str:
-    """Write a span of time for people: `45s`, `14m`, `3h20m`, `2d4h`."""
-    whole = max(0, round(seconds))
-    if whole < 60:  # noqa: PLR2004 — seconds a minute
-        return f"{whole}s"
-    minutes, hours, days = whole // 60, whole // 3600, whole // 86400
-    if not hours:
-        return f"{minutes}m"
-    return f"{hours}h{minutes % 60}m" if not days else f"{days}d{hours % 24}h"
 
 
 def _remembered(rows: Any) -> dict[_Subject, tuple[int, float]]:  # noqa: ANN401 — whatever the file held

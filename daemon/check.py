@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from collectors.model import Level, Unavailable
 from collectors.registry import COLLECTORS
+from collectors.words import plain
 from daemon.track import Track
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def print_table(looks: Sequence[Look]) -> None:
     from rich.console import Console  # noqa: PLC0415 — 6 MB that `run` must not pay
     from rich.text import Text  # noqa: PLC0415
 
-    from daemon.panels import plain, show  # noqa: PLC0415
+    from daemon.panels import show  # noqa: PLC0415
 
     console = Console(highlight=False)
     verdicts = list(_verdicts(looks))
@@ -136,8 +137,6 @@ def _findings(verdicts: Sequence[Verdict]) -> Table:
     from rich.box import HORIZONTALS  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
-
-    from daemon.panels import plain  # noqa: PLC0415
 
     style = {Level.WARNING: "yellow", Level.CRITICAL: "bold red"}
     table = Table("finding", "what is wrong, the evidence, what to do", box=HORIZONTALS, show_lines=True, pad_edge=False)

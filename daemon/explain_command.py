@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from collectors.logs import exports
 from collectors.logs.matcher import believed
+from collectors.words import plain
 from daemon import signatures
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
     lines = [line for given in arguments.lines for line in ([given.encode("utf-8", "surrogateescape")] if given != "-" else _stdin())]
     found = [(line, find(matcher, line)) for line in lines if line.strip()]
     if arguments.format == "json":
-        documents = [{"line": _plain(line), "signatures": [as_json(hit) for hit in hits]} for line, hits in found]
+        documents = [{"line": _shown(line), "signatures": [as_json(hit) for hit in hits]} for line, hits in found]
         sys.stdout.write(json.dumps(documents, indent=2) + "\n")
     else:
         sys.stdout.write("\n\n".join("\n".join(_words(line, hits, matcher)) for line, hits in found) + "\n")
@@ -58,13 +59,13 @@ def as_json(hit: Hit) -> dict[str, Any]:
 
 
 def _words(line: bytes, hits: list[Hit], matcher: Matcher) -> Iterator[str]:
-    yield _cut(_plain(line))
+    yield _cut(_shown(line))
     for hit in hits:
         signature = hit.signature
         yield from _entry("signature", f"{signature.id} ({signature.severity}, {signature.family})")
         yield from _entry("meaning", signature.meaning or "its pack does not say")
         yield from _entry("do", signature.mend)
-        yield from _entry("fields", ", ".join(f"{name} {_plain(value.encode())}" for name, value in hit.fields.items()))
+        yield from _entry("fields", ", ".join(f"{name} {plain(value)}" for name, value in hit.fields.items()))
         yield from _entry("alone", _often(signature))
         yield from _entry("ends with", ", ".join(signature.cleared_by))
         yield from _entry("pack", signature.origin)
@@ -89,9 +90,8 @@ def _entry(label: str, words: str) -> Iterable[str]:
     return textwrap.wrap(words, _WIDTH, initial_indent=f"  {label:<10} ", subsequent_indent=" " * 13) if words else ()
 
 
-def _plain(line: bytes) -> str:
-    """Keep terminals safe from what a line may hold."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line.decode("utf-8", "backslashreplace"))
+def _shown(line: bytes) -> str:
+    return plain(line.decode("utf-8", "backslashreplace"))
 
 
 def _cut(text: str) -> str:

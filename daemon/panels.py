@@ -8,6 +8,8 @@ from rich.box import HORIZONTALS
 from rich.table import Table
 from rich.text import Text
 
+from collectors.words import plain
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -31,11 +33,6 @@ def show(console: Console, panel: Panel) -> None:
         console.print(_table(panel))
     for note in panel.notes:
         console.print(Text(plain(note), "dim"))
-
-
-def plain(text: str) -> str:
-    """Keep terminals safe from what a host's names may hold."""
-    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
 
 
 def spark(trace: Trace) -> str:

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from collectors.logs.history import gaps
-from daemon.scan_words import amount, day, duration, plain
+from collectors.words import plain, two_units
+from daemon.scan_words import amount, day
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -116,7 +117,7 @@ def _title(outages: Sequence[Outage]) -> str:
     host, family = outages[0].host, outages[0].family
     told = f"{family} on {plain(host) or 'a host without a name'}: {len(outages):,} outage{'s' if len(outages) > 1 else ''}"
     if len(found := gaps(outages)[host, family] if len(outages) > 1 else []) > 1:
-        shortest, middle, longest = (duration(one) for one in (found[0], found[len(found) // 2], found[-1]))
+        shortest, middle, longest = (two_units(one) for one in (found[0], found[len(found) // 2], found[-1]))
         told += f"; gaps {shortest} to {longest}, median {middle}"
     return told
 
@@ -125,11 +126,11 @@ def _outages(outages: Sequence[Outage]) -> Table:
     """Lay out the newest outages of one family on one host."""
     table = _table("", "from", ">lasted", ">gap before", ">faults", "on", "ended by")
     for outage in outages[-MOST_ROWS:]:
-        gap = "" if outage.gap is None else duration(outage.gap)
+        gap = "" if outage.gap is None else two_units(outage.gap)
         table.add_row(
             _text(_WORD[outage.severity], _STYLE[outage.severity]),
             day(outage.start),
-            duration(outage.end - outage.start),
+            two_units(outage.end - outage.start),
             gap,
             f"{outage.faults:,}",
             _text(", ".join(outage.instances[:3])),

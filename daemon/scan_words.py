@@ -1,25 +1,8 @@
-"""Numbers, times and names as people read them."""
+"""Amounts and local times, as `vitald scan` prints them."""
 
 from __future__ import annotations
 
 from datetime import datetime
-
-
-def plain(text: str) -> str:
-    """Keep terminals safe from what a log may hold."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
-
-
-def duration(seconds: float) -> str:
-    """Write a time span as people say it, its two largest units."""
-    left = round(seconds)
-    sign, left = ("-", -left) if left < 0 else ("", left)
-    parts = []
-    for unit, size in (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)):
-        count, left = divmod(left, size)
-        if count:
-            parts.append(f"{count}{unit}")
-    return sign + " ".join(parts[:2] or ["0s"])
 
 
 def amount(count: float) -> str:

@@ -12,7 +12,8 @@ from collectors.model import Report, Unavailable
 
 if TYPE_CHECKING:
     from collectors.cardinality import Dropped
-    from collectors.model import Collector, Verdict
+    from collectors.collector import Collector
+    from collectors.model import Verdict
     from collectors.panel import Panel
 
 

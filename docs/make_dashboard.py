@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -16,7 +17,11 @@ from grafana_foundation_sdk.models import dashboard as model
 from grafana_foundation_sdk.models.common import BigValueGraphMode, LegendDisplayMode, StackingMode
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
-from docs.dashboard_panels import FLEET, HOST, Panel
+from docs.dashboard_fleet import FLEET
+from docs.dashboard_host import HOST
+
+if TYPE_CHECKING:
+    from docs.dashboard_panels import Panel
 
 FILE = Path(__file__).parents[1] / "exporters/prometheus/dashboard.json"
 SOURCE = model.DataSourceRef(type_val="prometheus", uid="${datasource}")

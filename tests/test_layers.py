@@ -47,6 +47,8 @@ def test_no_exporter_names_a_collector(path: Path) -> None:
         "collectors.model",
         "collectors.panel",
         "collectors.cardinality",
+        "collectors.files",
+        "collectors.words",
     }
 
 
@@ -61,6 +63,21 @@ def test_the_model_imports_nothing_of_ours() -> None:
         if isinstance(n, ast.ImportFrom) and id(n) not in typing_only and (n.module or "").startswith("collectors")
     ]
     assert ours == []
+
+
+PACKETS = [path for path in MODULES if "packets" in path.parts]
+
+
+@pytest.mark.parametrize("path", PACKETS, ids=ids)
+def test_the_packet_child_is_a_program_of_its_own_under_its_own_licence(path: Path) -> None:
+    assert path.read_text().startswith("# SPDX-License-Identifier: GPL-2.0-or-later\n")
+    assert not [name for name in imported(path) if name.split(".")[0] in LAYERS and not name.startswith("collectors.probe.packets.")]
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if path not in PACKETS], ids=ids)
+def test_nothing_else_imports_the_packet_child_or_is_under_its_licence(path: Path) -> None:
+    assert "SPDX" not in path.read_text()
+    assert not [name for name in imported(path) if name.startswith("collectors.probe.packets")]
 
 
 def test_an_arrow_that_points_up_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

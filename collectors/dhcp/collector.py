@@ -10,13 +10,14 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from collectors.collector import Collector
 from collectors.dhcp.addresses import concerns, read_addresses
 from collectors.dhcp.countdown import verdicts
 from collectors.dhcp.leasefiles import OnFile, read_leasefiles
 from collectors.dhcp.leases import Leases, dump, follow, restore
 from collectors.dhcp.panel import panel
-from collectors.model import Collector, Family, Kind, Metric, Unavailable
-from collectors.nic.files import read_text
+from collectors.files import read_text
+from collectors.model import Family, Kind, Metric, Unavailable
 from collectors.nic.policy import matches
 from collectors.rtnetlink import GROUP_IPV4_IFADDR, GROUP_IPV6_IFADDR, Multicast
 from collectors.settings import Duration, Settings

@@ -11,6 +11,7 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from collectors.model import Level, Verdict
+from collectors.words import span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -25,13 +26,6 @@ _MEND = (
     "journalctl -u systemd-networkd -u NetworkManager -u 'ifup@*' -t dhclient -t dhcpcd; then make the client ask now: "
     "networkctl renew {0}, nmcli device reapply {0}, or dhclient -1 -v {0}"
 )
-
-
-def span(seconds: float) -> str:
-    """Say a time as people do: 21 min, 40 s."""
-    if seconds < 100:  # noqa: PLR2004
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 2 * 3600 else f"{seconds / 3600:.1f} h"
 
 
 def verdicts(leases: Mapping[tuple[str, str], Lease], files: Mapping[str, OnFile], now: float) -> Iterator[Verdict]:

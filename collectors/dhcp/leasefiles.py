@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from collectors.nic.files import read_text
+from collectors.files import read_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from collectors.dhcp.countdown import finding, span
+from collectors.dhcp.countdown import finding
 from collectors.panel import Panel
+from collectors.words import span
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,10 +10,11 @@ import time
 from dataclasses import astuple, dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
+from collectors.collector import Collector
 from collectors.host.dmi import Platform, read_platform
 from collectors.host.identity import Identity, read_identity
 from collectors.host.imds import Endpoint, Imds, ImdsError, Instance
-from collectors.model import Collector, Family, Host, Kind, Metric, Verdict
+from collectors.model import Family, Host, Kind, Metric, Verdict
 from collectors.settings import Duration, Settings, refuse_unless
 
 if TYPE_CHECKING:

@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from collectors.files import read_once
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -48,14 +50,8 @@ def read_word(path: Path) -> str:
     It cannot hang: a FIFO in the file's place reads as empty.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        text = read_once(path, _LONGEST).decode(errors="replace")
     except (OSError, ValueError):
         return ""
-    try:
-        text = os.read(descriptor, _LONGEST).decode(errors="replace")
-    except OSError:
-        return ""
-    finally:
-        os.close(descriptor)
     lines = (line.strip() for line in text.splitlines())
     return next((line for line in lines if line and not line.startswith("#")), "")

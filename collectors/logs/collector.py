@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from collectors.collector import Collector
 from collectors.logs import metrics, moment, packs
 from collectors.logs.judge import judge
 from collectors.logs.packs_in_use import PacksInUse
@@ -14,7 +15,7 @@ from collectors.logs.poller import Poller
 from collectors.logs.reading import Reading
 from collectors.logs.recorder import Recorder
 from collectors.logs.settings import LogSettings
-from collectors.model import Collector, Metric, Unavailable
+from collectors.model import Metric, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from collectors.words import plain
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
@@ -32,8 +34,7 @@ def event(hit: Hit, at: float) -> Event:
     """Make an event of a matched line."""
     thing = next((value for name in _THINGS if (value := hit.fields.get(name))), "")
     text = hit.header.message.decode("utf-8", "backslashreplace").strip()
-    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[:_SHOWN])
-    return Event(hit.signature, at, shown, thing[:64], hit.times)
+    return Event(hit.signature, at, plain(text[:_SHOWN]), thing[:64], hit.times)
 
 
 def hits_in(matcher: Matcher, messages: Sequence[bytes], allow: Callable[[int], Allow]) -> Iterator[tuple[int, Hit]]:

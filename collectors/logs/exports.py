@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from collectors.logs.journal_entry import field_bytes, field_text
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -69,7 +71,7 @@ def hits(matcher: Matcher, block: bytes) -> Iterator[tuple[Hit, Entry]]:
             fields = _decode(line.lstrip(b"\x1e "))
         except (msgspec.DecodeError, RecursionError):
             continue
-        for part in (_bytes(fields.message) or b"").split(b"\n"):  # one entry may hold several lines
+        for part in (field_bytes(fields.message) or b"").split(b"\n"):  # one entry may hold several lines
             starts.append(length)
             entries.append(fields)
             messages.append(part)
@@ -81,25 +83,11 @@ def hits(matcher: Matcher, block: bytes) -> Iterator[tuple[Hit, Entry]]:
 
 
 def _entry(fields: _Fields) -> Entry:
-    realtime = _text(fields.realtime)
+    realtime = field_text(fields.realtime)
     return Entry(
         int(realtime) / 1e6 if realtime.isascii() and realtime.isdigit() and len(realtime) <= 17 else None,  # noqa: PLR2004 — the year 5138
-        _text(fields.host),
-        _text(fields.transport) == "kernel",
-        frozenset(filter(None, (_text(fields.comm), _text(fields.identifier).rpartition("/")[2]))),
-        _text(fields.unit),
+        field_text(fields.host),
+        field_text(fields.transport) == "kernel",
+        frozenset(filter(None, (field_text(fields.comm), field_text(fields.identifier).rpartition("/")[2]))),
+        field_text(fields.unit),
     )
-
-
-def _bytes(value: Any) -> bytes | None:  # noqa: ANN401 — a JSON value
-    if isinstance(value, str):
-        return value.encode("utf-8", "surrogatepass")
-    if isinstance(value, list) and value:
-        if all(isinstance(item, int) and 0 <= item <= 255 for item in value):  # noqa: PLR2004
-            return bytes(value)
-        return _bytes(value[0])
-    return None
-
-
-def _text(value: Any) -> str:  # noqa: ANN401
-    return (_bytes(value) or b"").decode("utf-8", "replace")

@@ -64,7 +64,7 @@ def split(line: bytes, known: frozenset[str] = frozenset()) -> Header:
         kernel |= found.get("facility") == b"kern" or b"[" in part[0] or b": kern:" in part[0]  # OpenWrt, dmesg -T, Talos
         rest = rest[part.end() :]
     if kernel:
-        return _kernel(_KERNEL_STAMP.sub(b"", _KERNEL_TAG.sub(b"", rest, count=1), count=1), time)
+        return _kernel(_without(_KERNEL_STAMP, _without(_KERNEL_TAG, rest)), time)
     if not time:
         return _without_time(rest, known)
     tag = _SYSLOG.match(rest)
@@ -80,7 +80,7 @@ def _without_time(line: bytes, known: frozenset[str]) -> Header:
     stamp = _ANY_STAMP.search(line, 0, 120)  # consoles put other things before it
     if stamp is None or b"printk messages dropped" in line[: stamp.start()]:
         return Header(line)
-    return _kernel(_KERNEL_TAG.sub(b"", line[stamp.end() :], count=1))
+    return _kernel(_without(_KERNEL_TAG, line[stamp.end() :]))
 
 
 def _kernel(rest: bytes, time: bytes = b"") -> Header:
@@ -93,11 +93,17 @@ def _kernel(rest: bytes, time: bytes = b"") -> Header:
 def _finish(message: bytes, program: str, time: bytes = b"", host: str = "") -> Header:
     """Take off what stands between the tag and the message."""
     if program == "kernel":
-        message = _KERNEL_STAMP.sub(b"", message, count=1)
+        message = _without(_KERNEL_STAMP, message)
     times = 1
     if message.startswith(b"message repeated ") and (repeated := _REPEATED.match(message)):
         times, message = int(repeated["times"]), repeated["message"]
     return Header(message, program, sure=True, time=time, host=host, times=times)
+
+
+def _without(head: re.Pattern[bytes], text: bytes) -> bytes:
+    """Take something off where the text begins with it."""
+    found = head.match(text)
+    return text[found.end() :] if found else text
 
 
 def _text(raw: bytes) -> str:

@@ -44,23 +44,23 @@ def parse(line: bytes) -> Entry | None:
     """Read one line of `-o json`; None where it is no entry, or one without a message."""
     try:
         fields = json.loads(line)
-        message = _bytes(fields.get("MESSAGE"))
-        at = int(_text(fields.get("__REALTIME_TIMESTAMP"))) / 1e6
-        uid = _text(fields.get("_UID"))
+        message = field_bytes(fields.get("MESSAGE"))
+        at = int(field_text(fields.get("__REALTIME_TIMESTAMP"))) / 1e6
+        uid = field_text(fields.get("_UID"))
     except (ValueError, AttributeError, RecursionError):
         return None
     if message is None:
         return None
     return Entry(
-        _text(fields.get("__CURSOR")),
+        field_text(fields.get("__CURSOR")),
         at,
         message.replace(b"\n", b" "),
-        _text(fields.get("_TRANSPORT")) == "kernel",
-        _text(fields.get("_COMM")),
-        _text(fields.get("_SYSTEMD_UNIT")),
+        field_text(fields.get("_TRANSPORT")) == "kernel",
+        field_text(fields.get("_COMM")),
+        field_text(fields.get("_SYSTEMD_UNIT")),
         _number(uid),
-        _text(fields.get("_BOOT_ID")),
-        _number(_text(fields.get("_SOURCE_MONOTONIC_TIMESTAMP"))),
+        field_text(fields.get("_BOOT_ID")),
+        _number(field_text(fields.get("_SOURCE_MONOTONIC_TIMESTAMP"))),
     )
 
 
@@ -68,16 +68,17 @@ def _number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 20 else None  # noqa: PLR2004 — digits of 2**64
 
 
-def _bytes(value: Any) -> bytes | None:  # noqa: ANN401 — a JSON value
+def field_bytes(value: Any) -> bytes | None:  # noqa: ANN401 — a JSON value
     """Read a field: text, an array of bytes (not printable), an array of several values, or null (too long)."""
     if isinstance(value, str):
         return value.encode("utf-8", "surrogatepass")
     if isinstance(value, list) and value:
         if all(isinstance(item, int) and 0 <= item <= 255 for item in value):  # noqa: PLR2004
             return bytes(value)
-        return _bytes(value[0])
+        return field_bytes(value[0])
     return None
 
 
-def _text(value: Any) -> str:  # noqa: ANN401
-    return (_bytes(value) or b"").decode("utf-8", "replace")
+def field_text(value: Any) -> str:  # noqa: ANN401
+    """Read a field as text; nothing where it is none."""
+    return (field_bytes(value) or b"").decode("utf-8", "replace")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from collectors.model import Level, Verdict
+from collectors.words import ISO, utc
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -50,4 +50,4 @@ def _verdict(check: str, family: str, faults: Sequence[Fault], signatures: Mappi
 
 
 def _clock(at: float) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(min(max(at, 0.0), 4e11)))
+    return utc(at, ISO)

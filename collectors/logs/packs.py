@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from collectors.logs.hostile import SLOW, slowest
-from collectors.logs.pattern import BadPattern, prefilter
+from collectors.logs.pattern import BadPattern, parse, prefilter
 from collectors.model import BadInput
 from collectors.settings import Duration, decode_hook, refuse_unless
 
@@ -92,6 +92,11 @@ class Signature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     def expression(self) -> re.Pattern[bytes]:
         """The pattern itself, compiled when the first line asks for it: most never do."""
         return re.compile(self.pattern.encode())
+
+    @cached_property
+    def longest(self) -> int:
+        """How many bytes a match has at the most; a number beyond any line's where the pattern sets no bound."""
+        return int(parse(self.pattern).getwidth()[1])
 
 
 class _Pack(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

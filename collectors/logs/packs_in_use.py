@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from collectors.files import stamp
 from collectors.logs.database import open_database
 from collectors.logs.matcher import Matcher
 from collectors.logs.packs import Packs, load
@@ -15,11 +16,13 @@ from collectors.model import BadInput
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from collectors.files import Stamp
+
 log = logging.getLogger(__name__)
 
 _PAUSE = 10.0  # seconds between two looks whether something has changed
 
-_Seen = tuple[tuple[str, int, int, int], ...]
+_Seen = tuple[tuple[str, "Stamp | None"], ...]
 
 
 class PacksInUse:
@@ -61,9 +64,7 @@ class PacksInUse:
         found = []
         for directory in self._directories:
             try:
-                for path in sorted(directory.glob("*.toml")):
-                    status = path.stat()
-                    found.append((str(path), status.st_ino, status.st_size, status.st_mtime_ns))
+                found += [(str(path), stamp(path)) for path in sorted(directory.glob("*.toml"))]
             except OSError:
                 continue  # load() says what is wrong with it
         return tuple(found)

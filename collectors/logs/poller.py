@@ -12,12 +12,14 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
+from collectors.files import stamp
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-_PAUSE = 0.5  # seconds
+    from collectors.files import Stamp
 
-_Seen = tuple[int, int, int, int] | None
+_PAUSE = 0.5  # seconds
 
 
 class Poller:
@@ -27,7 +29,7 @@ class Poller:
         self._read = read
         self._pause = pause
         self._paths: Sequence[str] = ()
-        self._seen: dict[str, _Seen] = {}
+        self._seen: dict[str, Stamp | None] = {}
         self._end = threading.Event()
         self._flag = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._thread: threading.Thread | None = None
@@ -63,7 +65,7 @@ class Poller:
         changed = False
         seen = {}
         for path in self._paths:
-            seen[path] = now = _look(path)
+            seen[path] = now = stamp(path)
             changed |= now != self._seen.get(path)  # a new one, too: it may have grown since it was read
         self._seen = seen
         if changed and self._read():
@@ -76,11 +78,3 @@ class Poller:
         self._end.set()
         if self._thread is None:
             os.close(self._flag)
-
-
-def _look(path: str) -> _Seen:
-    try:
-        status = os.stat(path)  # noqa: PTH116 — a Path a look is too dear
-    except (OSError, ValueError):
-        return None
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns

@@ -42,12 +42,3 @@ def dying(sys: Path) -> int | None:
             if name == "nr_dying_descendants":
                 return count(value.strip())
     return None
-
-
-def memory_groups(proc: Path) -> int | None:
-    """Count the cgroups of the memory controller, dying ones included, from /proc/cgroups; None where it is not there."""
-    for line in (text_or_none(proc / "cgroups") or "").splitlines():
-        words = line.split()
-        if len(words) == 4 and words[0] == "memory":  # noqa: PLR2004 — name, hierarchy, number, enabled
-            return count(words[2])
-    return None

@@ -6,6 +6,7 @@ import os
 import time
 from typing import TYPE_CHECKING, ClassVar
 
+from collectors.collector import Collector
 from collectors.memory import cgroup, metrics, modules, panels, protocols, slabinfo, trend, verdicts
 from collectors.memory.blame import Blame
 from collectors.memory.books import Books
@@ -17,7 +18,7 @@ from collectors.memory.reading import Reading
 from collectors.memory.robust import BLOCKS
 from collectors.memory.text import text_or_none
 from collectors.memory.window import QUARTER, Point, Window
-from collectors.model import Collector, Metric, Unavailable
+from collectors.model import Metric, Unavailable
 from collectors.settings import Duration, Settings, refuse_unless
 
 if TYPE_CHECKING:

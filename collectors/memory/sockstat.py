@@ -19,12 +19,11 @@ _WANTED = ("TCP:", "UDP:", "FRAG:", "FRAG6:")
 
 @dataclass(frozen=True, slots=True)
 class Sockets:
-    """Bytes in socket buffers; None where the kernel does not say. `orphans` are TCP sockets no process holds any more."""
+    """Bytes in socket buffers; None where the kernel does not say."""
 
     tcp: int | None = None
     udp: int | None = None
     fragments: int | None = None
-    orphans: int | None = None
 
 
 def read(proc: Path, page: int) -> Sockets:
@@ -40,7 +39,6 @@ def parse(text: str, text6: str, page: int) -> Sockets:
         tcp=_pages(rows.get("TCP", {}), page),
         udp=_pages(rows.get("UDP", {}), page),
         fragments=sum(fragments) if fragments else None,
-        orphans=rows.get("TCP", {}).get("orphan"),
     )
 
 

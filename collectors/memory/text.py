@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
+from collectors.files import read_regular
 from collectors.model import Unavailable
 
 if TYPE_CHECKING:
@@ -17,23 +17,11 @@ LONGEST = 4 << 20  # bytes of one /proc file; slabinfo of a large host has 60 KB
 def text_of(path: Path) -> str:
     """Give a file's text, or raise `Unavailable` with one of its reasons."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # nine files a tick; a file object would double their price
-        try:
-            return _all(fd).decode("ascii", "replace")
-        finally:
-            os.close(fd)
+        return read_regular(path, LONGEST).decode("ascii", "replace")
     except PermissionError as error:
         raise Unavailable("permission", f"{path}: {error.strerror}") from error
     except (OSError, ValueError) as error:
         raise Unavailable("missing", f"{path}: {getattr(error, 'strerror', None) or error}") from error
-
-
-def _all(fd: int) -> bytes:
-    """Read to the end, or to LONGEST: the kernel may give a page at a time."""
-    parts = [os.read(fd, 1 << 16)]
-    while parts[-1] and sum(map(len, parts)) < LONGEST:
-        parts.append(os.read(fd, 1 << 16))
-    return b"".join(parts)
 
 
 def text_or_none(path: Path) -> str | None:

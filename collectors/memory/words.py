@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from math import isinf
 
+from collectors.words import LONG, span
+
 _STEPS = ((1 << 40, "TB"), (1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "kB"))
 
 
@@ -26,10 +28,7 @@ def duration(seconds: float) -> str:
     """Say how long, in the one unit that fits."""
     if isinf(seconds):
         return "never"
-    for step, name in ((86400, "days"), (3600, "hours"), (60, "minutes")):
-        if seconds >= 2 * step:
-            return f"{seconds / step:.0f} {name}"
-    return f"{seconds:.0f} seconds"
+    return span(seconds, LONG)
 
 
 def hour(wall: float) -> str:

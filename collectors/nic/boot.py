@@ -11,7 +11,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from collectors.nic.files import denied, read_text
+from collectors.files import read_text
+from collectors.nic.files import denied
 from collectors.nic.version import release_key
 
 if TYPE_CHECKING:

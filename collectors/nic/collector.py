@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
-from collectors.model import Collector
+from collectors.collector import Collector
+from collectors.files import read_text
 from collectors.nic.allowance import allowance_verdict
 from collectors.nic.disk import DiskWatch
 from collectors.nic.driver import driver_verdict
 from collectors.nic.events import QUIET, LinkEvents
-from collectors.nic.files import read_text
 from collectors.nic.inventory import Inventory
 from collectors.nic.linkstate import link_verdicts, mtu_verdict
 from collectors.nic.looker import Looker

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from typing import TYPE_CHECKING
 
+from collectors.files import stamp
 from collectors.nic.boot import next_kernel
 from collectors.nic.files import modules
 from collectors.nic.kernels import Disk, read_kernel, releases
@@ -14,9 +14,11 @@ from collectors.nic.kernels import Disk, read_kernel, releases
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from collectors.files import Stamp
+
 log = logging.getLogger(__name__)
 
-Signature = tuple[tuple[str, int, int, int], ...]
+Signature = tuple[tuple[str, "Stamp"], ...]
 _PER_KERNEL = ("", "modules.dep", "modules.builtin", "build", "updates", "updates/dkms", "extra", "weak-updates", "kernel/drivers/net")
 _BOOT = ("boot", "boot/grub", "boot/grub/grubenv", "boot/grub/grub.cfg", "boot/grub2/grubenv", "boot/grub2/grub.cfg")
 _MORE = ("boot/loader/entries", "etc/default/grub", "etc/default/grub.d")
@@ -32,15 +34,7 @@ def signature(root: Path, paths: tuple[str, ...] = ()) -> Signature:
     here = modules(root)
     wanted = [*_BOOT, *_MORE, here, *(f"{here}/{kernel}/{part}" for kernel in kernels for part in _PER_KERNEL), *paths]
     wanted += [f"boot/{name.format(kernel)}" for kernel in kernels for name in _KERNELS_FILES]
-    return tuple(print_ for path in wanted if (print_ := _print(root, path)) is not None)
-
-
-def _print(root: Path, path: str) -> tuple[str, int, int, int] | None:
-    try:
-        status = os.stat(root / path)  # noqa: PTH116 — Path.stat is the same call, slower, for a hundred paths
-    except OSError:
-        return None
-    return path, status.st_ino, status.st_size, status.st_mtime_ns
+    return tuple((path, found) for path in wanted if (found := stamp(root / path)) is not None)
 
 
 def look(root: Path, drivers: tuple[str, ...], machine: str) -> Disk | None:

@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from collectors.files import read_once
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -125,15 +127,9 @@ def _queues(folder: str, *, timeouts: bool) -> tuple[int, int]:
 
 def _text(path: str) -> str | None:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError:
+        return read_once(path, _LONGEST).decode("ascii", "replace").strip()
+    except OSError:  # also `carrier` of an interface that is down: EINVAL
         return None
-    try:
-        return os.read(descriptor, _LONGEST).decode("ascii", "replace").strip()
-    except OSError:  # `carrier` of an interface that is down: EINVAL
-        return None
-    finally:
-        os.close(descriptor)
 
 
 def _number(path: str) -> int | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+
+from collectors.words import ISO, utc
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
@@ -90,7 +91,7 @@ def stamp(at: float | None) -> str:
     """Write Unix time as people and logs read it."""
     if at is None or not 0 <= at < 4e9:  # noqa: PLR2004 — beyond 2096 the clock is wrong, and time.gmtime may refuse
         return "unknown"
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
+    return utc(at, ISO)
 
 
 def since(change: Change | None) -> str:

@@ -14,37 +14,34 @@ if TYPE_CHECKING:
 
 MOST = 256  # values of a label: an instance has 15 interfaces, pods' veths are ignored unless asked for
 
-DRIVER = Family(
-    "nic_driver",
-    Kind.INFO,
-    "Driver of an interface, as ethtool -i says it.",
-    ("interface", "driver", "version", "firmware", "bus"),
-    cap=MOST,
+
+def _family(name: str, kind: Kind, about: str, *labels: str) -> Family:
+    return Family(name, kind, about, labels, cap=MOST)
+
+
+DRIVER = _family(
+    "nic_driver", Kind.INFO, "Driver of an interface, as ethtool -i says it.", "interface", "driver", "version", "firmware", "bus"
 )
-MODULE = Family(
+MODULE = _family(
     "nic_module",
     Kind.INFO,
     "Module of a NIC's driver in each installed kernel; origin is in-tree, dkms or missing.",
-    ("driver", "kernel", "version", "srcversion", "origin"),
-    cap=MOST,
+    *("driver", "kernel", "version", "srcversion", "origin"),
 )
-FEATURE = Family(
-    "nic_feature_enabled", Kind.GAUGE, "1 where an offload is on, by ethtool's short names.", ("interface", "feature"), cap=MOST
+FEATURE = _family("nic_feature_enabled", Kind.GAUGE, "1 where an offload is on, by ethtool's short names.", "interface", "feature")
+MTU = _family("nic_mtu_bytes", Kind.GAUGE, "Largest packet the interface sends.", "interface")
+CARRIER = _family("nic_carrier", Kind.GAUGE, "1 where the interface has a carrier.", "interface")
+CARRIER_CHANGES = _family("nic_carrier_changes", Kind.COUNTER, "Times the carrier came or went.", "interface")
+EXCEEDED = _family(
+    "nic_allowance_exceeded", Kind.COUNTER, "Packets that EC2 queued or dropped beyond an allowance.", "interface", "allowance"
 )
-MTU = Family("nic_mtu_bytes", Kind.GAUGE, "Largest packet the interface sends.", ("interface",), cap=MOST)
-CARRIER = Family("nic_carrier", Kind.GAUGE, "1 where the interface has a carrier.", ("interface",), cap=MOST)
-CARRIER_CHANGES = Family("nic_carrier_changes", Kind.COUNTER, "Times the carrier came or went.", ("interface",), cap=MOST)
-EXCEEDED = Family(
-    "nic_allowance_exceeded", Kind.COUNTER, "Packets that EC2 queued or dropped beyond an allowance.", ("interface", "allowance"), cap=MOST
-)
-AVAILABLE = Family(
+AVAILABLE = _family(
     "nic_conntrack_allowance_available",
     Kind.GAUGE,
     "Connections that EC2 would still track before it drops new ones.",
-    ("interface",),
-    cap=MOST,
+    "interface",
 )
-RESETS = Family("nic_resets", Kind.COUNTER, "Driver resets and TX timeouts, by reason.", ("interface", "reason"), cap=MOST)
+RESETS = _family("nic_resets", Kind.COUNTER, "Driver resets and TX timeouts, by reason.", "interface", "reason")
 UNREAD = Family("nic_interfaces_unread", Kind.GAUGE, "Interfaces beyond the most that are looked at.")
 
 

@@ -12,7 +12,7 @@ import sys
 import zlib
 from typing import TYPE_CHECKING, Protocol
 
-from collectors.nic.files import read_regular
+from collectors.files import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

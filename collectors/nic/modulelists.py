@@ -6,7 +6,7 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from collectors.nic.files import read_regular, read_text
+from collectors.files import read_regular, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,9 +9,9 @@ import errno
 import re
 from typing import TYPE_CHECKING
 
+from collectors.files import read_regular
 from collectors.nic.ethtool import Driver
 from collectors.nic.features import short_features
-from collectors.nic.files import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping

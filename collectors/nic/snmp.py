@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from collectors.files import read_text
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -43,12 +45,4 @@ def parse_tcp(snmp: str, netstat: str = "") -> Tcp | None:
 
 def read_tcp(proc: Path) -> Tcp | None:
     """Read them of this network namespace; None where they cannot be read."""
-    return parse_tcp(_text(proc / "net/snmp"), _text(proc / "net/netstat"))
-
-
-def _text(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return file.read(_LONGEST).decode("ascii", "replace")
-    except OSError:
-        return ""
+    return parse_tcp(read_text(proc / "net/snmp", _LONGEST), read_text(proc / "net/netstat", _LONGEST))

@@ -7,8 +7,6 @@ import errno
 import json
 import logging
 import os
-import select
-import signal
 import subprocess
 import sys
 import threading
@@ -20,6 +18,7 @@ import msgspec
 
 from collectors.model import Unavailable
 from collectors.probe import capability
+from collectors.probe.child_lines import Distrusted, Lines, death
 from collectors.probe.shots import MOST_PACKETS, Answer, Hello
 
 if TYPE_CHECKING:
@@ -30,16 +29,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 AT_ONCE = 64  # plays under way; each holds one port and one descriptor of the child
 START_SECONDS = 15.0  # scapy's import takes 0.2 s of CPU; under CPUQuota=50% and on a busy host a good deal longer
-LONGEST_LINE = 4096
 COMMAND = (sys.executable, "-Im", "collectors.probe.packets")
 
 log = logging.getLogger(__name__)
 _answer = msgspec.json.Decoder(Answer)
 _hello = msgspec.json.Decoder(Hello)
-
-
-class Distrusted(Exception):  # noqa: N818 — what it says is the reason of a failure, no error of its own
-    """The child did not do what it is for: it was killed, hung, or said nonsense."""
 
 
 class Results(NamedTuple, Generic[T]):
@@ -70,7 +64,7 @@ class PacketChild:
             return Results({}, f"the packet child could not be started: {error}")
         table: _Table[T] = _Table(process, plays)
         try:
-            lines = _Lines(process, time.monotonic() + START_SECONDS)
+            lines = Lines(process, time.monotonic() + START_SECONDS)
             table.greet(lines)
             lines.deadline = time.monotonic() + seconds
             table.play(lines)
@@ -119,7 +113,7 @@ class _Table(Generic[T]):
         self._out: dict[int, tuple[str, Place, Play[T], int]] = {}  # by shot: also the number of its play
         self._shots = self._plays = 0
 
-    def greet(self, lines: _Lines) -> None:
+    def greet(self, lines: Lines) -> None:
         """Wait until the child is up."""
         with _as_nonsense():
             hello = _hello.decode(lines.next())
@@ -128,7 +122,7 @@ class _Table(Generic[T]):
         if not hello.ready:
             raise Distrusted(f"could not work: {hello.detail or 'it is not ready'}")
 
-    def play(self, lines: _Lines) -> None:
+    def play(self, lines: Lines) -> None:
         """Go on until every play has ended."""
         self._begin()
         while self._out:
@@ -163,7 +157,7 @@ class _Table(Generic[T]):
         try:
             self._process.stdin.write(json.dumps(order).encode() + b"\n")
         except OSError:
-            raise Distrusted(_death(self._process)) from None
+            raise Distrusted(death(self._process)) from None
 
 
 @contextlib.contextmanager
@@ -172,41 +166,3 @@ def _as_nonsense() -> Any:  # noqa: ANN401 — a context manager
         yield
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Distrusted(f"said what is no answer: {error}") from None
-
-
-class _Lines:
-    """The child's lines, one by one: Distrusted at its end, at the deadline (monotonic), and for a line that does not end."""
-
-    def __init__(self, process: subprocess.Popen[bytes], deadline: float) -> None:
-        assert process.stdout is not None  # noqa: S101 — for mypy
-        self.deadline = deadline
-        self._process, self._descriptor = process, process.stdout.fileno()
-        self._lines: deque[bytes] = deque()
-        self._rest = b""
-
-    def next(self) -> bytes:
-        while not self._lines:
-            *lines, self._rest = (self._rest + self._more()).split(b"\n")
-            self._lines.extend(lines)
-            if len(self._rest) > LONGEST_LINE:
-                raise Distrusted(f"said a line of more than {LONGEST_LINE} bytes")
-        return self._lines.popleft()
-
-    def _more(self) -> bytes:
-        left = self.deadline - time.monotonic()
-        if left <= 0 or not select.select([self._descriptor], [], [], left)[0]:
-            raise Distrusted("did not answer in time")
-        data = os.read(self._descriptor, 65536)
-        if not data:
-            raise Distrusted(_death(self._process))
-        return data
-
-
-def _death(process: subprocess.Popen[bytes]) -> str:
-    try:
-        code = process.wait(1)
-    except subprocess.TimeoutExpired:
-        return "closed its end"
-    if code < 0:
-        return f"was killed by {signal.Signals(-code).name}"
-    return f"ended with status {code} before it had answered"

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
-from collectors.model import Collector, Metric, Unavailable
+from collectors.collector import Collector
+from collectors.model import Metric, Unavailable
 from collectors.probe import conntrack, metrics, target_files
 from collectors.probe.half_open import HalfOpen
 from collectors.probe.judge import judge
 from collectors.probe.metrics import Series
 from collectors.probe.names import after, speak
 from collectors.probe.panel import targets
+from collectors.probe.reading import Reading
 from collectors.probe.reasons import Outcome, Reason
 from collectors.probe.record import Record
 from collectors.probe.resolver import Resolver
@@ -27,31 +28,11 @@ if TYPE_CHECKING:
 
     from collectors.model import Host, Verdict
     from collectors.panel import Panel
-    from collectors.probe.diagnosis import Diagnosis
-    from collectors.probe.mesh import Choice
-    from collectors.probe.resolver import Lookups
     from collectors.probe.sweep import Planned
     from collectors.settings import Settings
 
 SPREAD = 0.8  # of the time that is left beside the timeout: a sweep ends before the next begins, with some to spare
 LONGEST_WINDOW = 10.0  # seconds: whoever probes every hour still wants an answer from `vitald check`
-
-
-@dataclass(frozen=True)
-class Reading:
-    """The records of all targets on the list by target as written; those given by name also by address, and with their look-ups.
-
-    `labels` are the values of the labels that come along; `files` says whether each file was in order; `mesh` is whom we watch in it.
-    `diagnoses` say why bad targets are bad, as far as that has been found out.
-    """
-
-    records: Mapping[str, Record]
-    files: Mapping[str, bool]
-    labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    addresses: Mapping[str, Mapping[str, Record]] = field(default_factory=dict)
-    lookups: Mapping[str, Lookups] = field(default_factory=dict)
-    mesh: Choice | None = None
-    diagnoses: Mapping[str, Diagnosis] = field(default_factory=dict)
 
 
 class Probe(Collector[Reading]):

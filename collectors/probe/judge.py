@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import time
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from collectors.model import Level, Verdict
 from collectors.probe.reasons import LABELS, Outcome, Reason
 from collectors.probe.record import WINDOW
+from collectors.words import utc
 
 if TYPE_CHECKING:
     from collectors.probe.diagnosis import Diagnosis
@@ -82,14 +82,14 @@ def waiting(target: str) -> Verdict:
 def _failing(target: str, record: Record, last: Outcome, failures_until_critical: int) -> Verdict:
     level = Level.CRITICAL if record.in_a_row >= failures_until_critical else Level.WARNING
     reasons = record.recent()
-    message = f"{_words(last.reason)} {_times(record.in_a_row)} since {_utc(record.since)}"
+    message = f"{_words(last.reason)} {_times(record.in_a_row)} since {utc(record.since)}"
     if len(reasons) > 1:
-        message = f"failed {_times(record.in_a_row)} since {_utc(record.since)}, {_list(reasons)}"
+        message = f"failed {_times(record.in_a_row)} since {utc(record.since)}, {_list(reasons)}"
     if last.reason is Reason.TIMEOUT:
         message += f"; the last one had no answer to {_count(1 + last.retransmits, 'SYN')} in {last.seconds:.1f} s"
     if last.router:
         message += f"; {last.router} says so"
-    evidence = {"failures_in_a_row": record.in_a_row, "since": _utc(record.since), **_facts(record, last), "reasons": reasons}
+    evidence = {"failures_in_a_row": record.in_a_row, "since": utc(record.since), **_facts(record, last), "reasons": reasons}
     return Verdict(CHECK, target, level, message, evidence, _MENDS.get(last.reason, _MENDS[Reason.OTHER]))
 
 
@@ -134,11 +134,3 @@ def _count(number: int, noun: str) -> str:
 
 def _list(reasons: dict[str, int]) -> str:
     return ", ".join(f"{count} {reason}" for reason, count in reasons.items())
-
-
-def _utc(at: float) -> str:
-    """Write a Unix time for people; a clock beyond what gmtime(3) knows must not stop a verdict."""
-    try:
-        return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(at))
-    except (OverflowError, ValueError, OSError):
-        return f"Unix time {at:.0f}"

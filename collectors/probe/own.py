@@ -6,6 +6,7 @@ import re
 import socket
 from typing import TYPE_CHECKING, NamedTuple
 
+from collectors.files import read_bytes
 from collectors.host.dmi import read_platform
 from collectors.host.identity import read_identity
 
@@ -73,11 +74,7 @@ def _inet6(table: bytes) -> Iterator[bytes]:
 
 
 def _read(host: Host, name: str) -> bytes:
-    try:
-        with (host.proc / "net" / name).open("rb") as file:
-            return file.read(_MOST)
-    except OSError:
-        return b""
+    return read_bytes(host.proc / "net" / name, _MOST)
 
 
 def _packed(family: int, text: str) -> bytes:

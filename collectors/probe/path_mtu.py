@@ -8,7 +8,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from collectors.model import Collector, Family, Kind, Metric, Unavailable
+from collectors.collector import Collector
+from collectors.model import Family, Kind, Metric, Unavailable
 from collectors.probe import capability, path_verdict
 from collectors.probe.child import PacketChild
 from collectors.probe.mtu_search import Found, search

@@ -1,4 +1,4 @@
-"""What the main process and the packet child say to each other. The child itself (packets.py) imports nothing of ours."""
+"""What the main process and the packet child say to each other. The child itself (packets/) imports nothing else of ours."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Shot(NamedTuple):
 
 
 class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What came of a shot; the fields are explained in packets.py."""
+    """What came of a shot; the fields are explained in packets/__init__.py."""
 
     id: int
     kind: Kind

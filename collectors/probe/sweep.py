@@ -10,7 +10,8 @@ import time
 from typing import TYPE_CHECKING
 
 from collectors.probe import icmp, tcp_info
-from collectors.probe.reasons import Outcome, Reason, of, refused_by_ourselves
+from collectors.probe.endings import failure, to_itself
+from collectors.probe.reasons import Outcome, Reason, refused_by_ourselves
 from collectors.probe.targets import Address
 
 if TYPE_CHECKING:
@@ -142,12 +143,12 @@ class _Flights:
         for descriptor, mask in events:
             sock, index, started = self._flying.pop(descriptor)
             _, in_flight, rtt, retransmits, received = tcp_info.look(sock)
-            if mask == select.EPOLLOUT and (received == 1 or not _to_itself(sock)):
+            if mask == select.EPOLLOUT and (received == 1 or not to_itself(sock)):
                 seconds = now - started if retransmits or not rtt else rtt * 1e-6  # the kernel's own, where it can be
                 self.outcomes[index] = Outcome(Reason.ANSWERED, False, 0, rtt, retransmits, seconds)  # noqa: FBT003 — the hot path
             else:
                 blocked = retransmits > 0 and not in_flight and not received
-                self.outcomes[index] = _failure(sock, blocked, retransmits, now - started)
+                self.outcomes[index] = failure(sock, blocked, retransmits, now - started)
             sock.close()
         return now
 
@@ -172,41 +173,3 @@ class _Flights:
         for sock, _, _ in self._flying.values():
             sock.close()
         self._flying.clear()
-
-
-def _failure(sock: socket.SocketType, blocked: bool, retransmits: int, seconds: float) -> Outcome:  # noqa: FBT001
-    """Say why a connect failed that had left: by RST, by ICMP, by a firewall of our own, or by meeting itself (no error at all)."""
-    error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-    said = icmp.read(sock)
-    error = error or (said.error if said else errno.ECONNREFUSED)
-    if blocked or (said and _our_own_word(sock, said)):
-        return Outcome(Reason.PERMISSION, True, error, 0, retransmits, seconds)  # noqa: FBT003
-    router = said.sender if said and said.sender != _host(sock.getpeername) else ""
-    return Outcome(of(error), False, error, 0, retransmits, seconds, router)  # noqa: FBT003
-
-
-_NEIGHBOUR_SILENT = {(3, 1), (1, 3)}  # (type, code): what our own stack says when ARP or ND got no answer; RFC 792, RFC 4443 3.1
-
-
-def _our_own_word(sock: socket.SocketType, said: icmp.Unreachable) -> bool:
-    """Tell whether our own firewall rejected the SYN: the ICMP error comes from our own address, and the target is somebody else."""
-    own = said.sender == _host(sock.getsockname)
-    return own and said.sender != _host(sock.getpeername) and (said.type, said.code) not in _NEIGHBOUR_SILENT
-
-
-def _host(name: Callable[[], tuple[str, int]]) -> str:
-    try:
-        return name()[0]
-    except OSError:
-        return ""
-
-
-def _to_itself(sock: socket.SocketType) -> bool:
-    """Tell whether the connect met itself: to a closed port of this very host that the kernel chose as source port too (RFC 9293 3.5).
-
-    Only then does more than the one SYN-ACK arrive before we look, or a target was very quick to talk.
-    """
-    try:
-        return bool(sock.getsockname() == sock.getpeername())
-    except OSError:
-        return False

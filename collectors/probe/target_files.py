@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import glob
 import logging
-import os
 from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from collectors.files import Stamp, stamp
 from collectors.model import BadInput
 from collectors.probe import file_sd
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
 MOST_FILES = 1000
+_NOWHERE = Stamp(0, 0, 0, 0, 0)
 
 T = TypeVar("T")
 
@@ -29,7 +30,7 @@ class _File(Generic[T]):
     __slots__ = ("digest", "kept", "seen", "valid")
 
     def __init__(self) -> None:
-        self.seen: tuple[int, int, int] | None = None
+        self.seen: Stamp | None = None
         self.digest = b""
         self.kept: T | None = None
         self.valid = False
@@ -63,7 +64,7 @@ class TargetFiles(Generic[T]):
         return {path: file.valid for path, file in self._files.items()}
 
     def _look(self, path: str) -> bool:
-        seen = _signature(path)
+        seen = stamp(path) or _NOWHERE
         if path in self._files and self._files[path].seen == seen:
             return False
         file = self._files.setdefault(path, _File())
@@ -91,18 +92,6 @@ class TargetFiles(Generic[T]):
         file.kept = self._keep(file_sd.each(path, data))
         file.digest = digest
         return True
-
-
-_NOWHERE = (0, 0, 0)
-
-
-def _signature(path: str) -> tuple[int, int, int]:
-    """Tell two versions of a file apart without reading it."""
-    try:
-        status = os.stat(path)  # noqa: PTH116 — as a string, since a Path a file a sweep would be the sweep's main cost
-    except OSError:
-        return _NOWHERE
-    return status.st_mtime_ns, status.st_ino, status.st_size
 
 
 def matches(patterns: Iterable[str]) -> Iterator[str]:

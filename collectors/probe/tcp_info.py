@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from socket import SocketType
 
 ESTABLISHED = 1  # include/net/tcp_states.h
-SYN_SENT = 2
 CLOSE_WAIT = 8
 
 # tcpi_state (u8) 0 · tcpi_retrans 36 · tcpi_rtt 68 (µs) · tcpi_total_retrans 100 · tcpi_segs_in 140 (Linux 4.2); all but the first are u32

@@ -70,7 +70,7 @@ class Door:
         if self._path is None or now - self._looked < _LOOK_EVERY:
             return False
         self._looked = now
-        if not self._refused and not self._racy and not changed(self._config.signatures):
+        if not self._refused and not self._racy and not changed(self._config.stamps):
             return False
         try:
             return self._reload(webconfig.read(self._path))
@@ -101,7 +101,7 @@ class Door:
 
     def _keep(self, config: WebConfig) -> None:
         self._config = config
-        newest = max(signature.mtime_ns for signature in config.signatures)
+        newest = max(stamp.mtime_ns for _, stamp in config.stamps)
         self._racy = time.time() - newest / 1e9 < _RACY
 
 

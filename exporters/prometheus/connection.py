@@ -1,4 +1,4 @@
-"""One client: TLS handshake, requests by h11, responses. Never blocks; each call does what can be done now."""
+"""One client's socket: TLS handshake, what comes in, what goes out. Never blocks; each call does what can be done now."""
 
 from __future__ import annotations
 
@@ -6,14 +6,10 @@ import select
 import socket
 import ssl
 from contextlib import suppress
-from email.utils import formatdate
-from http import HTTPStatus
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-import h11
-
-from exporters.prometheus.pages import Request, Response, plain
+from exporters.prometheus.framing import Framing
+from exporters.prometheus.pages import Request, Response
 from exporters.prometheus.state import REQUEST_SECONDS, SECONDS, Gone, State
 from exporters.prometheus.tls import admitted
 
@@ -21,8 +17,6 @@ if TYPE_CHECKING:
     from exporters.prometheus.access import Access
     from exporters.prometheus.auth import Credentials
 
-_HEAD_LIMIT = 16 << 10  # bytes of a request's head
-_BODY_LIMIT = 64 << 10  # bytes of a body that nobody wants, read to keep the connection
 _CHUNK = 16 << 10
 _PLAIN_TO_TLS = b"HTTP/1.0 400 Bad Request\r\n\r\nThis port speaks TLS: write https://.\n"
 
@@ -36,9 +30,7 @@ class Connection:
         self.credentials: Credentials | None = None
         self.request = Request("", "", {})
         self.out = memoryview(b"")
-        self._http: h11.Connection | None = None  # made with the first byte: an idle flood costs no parsers
-        self._body = 0
-        self._linger = False
+        self._http: Framing | None = None  # made with the first byte: an idle flood costs no parsers
         self.fd = sock.fileno()
         self.since = now
         self.deadline = now + REQUEST_SECONDS
@@ -53,8 +45,8 @@ class Connection:
     @property
     def buffered(self) -> bool:
         """Whether there is more to read that epoll knows nothing of."""
-        if self.state is State.IDLE and self._http is not None and self._http.trailing_data[0]:
-            return True  # the next request came with the last one
+        if self.state is State.IDLE and self._http is not None and self._http.ahead:
+            return True
         return self.state in (State.IDLE, State.READING) and isinstance(self._sock, ssl.SSLSocket) and self._sock.pending() > 0
 
     def enter(self, state: State, now: float) -> None:
@@ -93,47 +85,18 @@ class Connection:
         if (data := self._recv()) is None and not self.buffered:
             return None
         if self._http is None:
-            self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=_HEAD_LIMIT)
+            self._http = Framing()
         if self.state is State.IDLE:
             self.enter(State.READING, now)
-        try:
-            if data is not None:
-                self._http.receive_data(data)
-            return self._next_request(self._http)
-        except h11.RemoteProtocolError as error:
-            if data == b"":
-                raise Gone from None
-            return plain(error.error_status_hint, HTTPStatus(error.error_status_hint).phrase)
-
-    def _next_request(self, http: h11.Connection) -> Request | Response | None:
-        while (event := http.next_event()) is not h11.NEED_DATA:
-            if isinstance(event, h11.Request):
-                self._body = 0
-                self.request = _request(event)
-                if http.they_are_waiting_for_100_continue:
-                    return self.request  # the final answer comes at once: no method here wants the body (RFC 9110, 10.1.1)
-            elif isinstance(event, h11.Data):
-                self._body += len(event.data)
-                if self._body > _BODY_LIMIT:
-                    return plain(413, "No body is wanted here.")
-            elif isinstance(event, h11.EndOfMessage):
-                return self.request
-            else:
-                raise Gone
-        return None
+        asked = self._http.receive(data)
+        if isinstance(asked, Request):
+            self.request = asked
+        return asked
 
     def respond(self, response: Response, now: float) -> None:
-        """Frame a response and begin to send it."""
-        http = self._http
-        assert http is not None  # noqa: S101 — there was a request
-        headers = [("Date", formatdate(usegmt=True)), *response.headers, *self.access.headers, ("Content-Length", str(len(response.body)))]
-        self._linger = http.their_state not in (h11.DONE, h11.MUST_CLOSE)  # there may be more that nobody will read
-        if self._linger:
-            headers.append(("Connection", "close"))
-        head = http.send(h11.Response(status_code=response.status, headers=headers, reason=HTTPStatus(response.status).phrase))
-        body = b"" if self.request.method == "HEAD" and http.their_state is not h11.ERROR else response.body
-        end = (http.send(h11.Data(body)) or b"" if body else b"") + (http.send(h11.EndOfMessage()) or b"")
-        self.out = memoryview((head or b"") + end)
+        """Begin to send a response."""
+        assert self._http is not None  # noqa: S101 — there was a request
+        self.out = memoryview(self._http.frame(response, self.access.headers))
         self.request = Request("", "", {})
         self.enter(State.WRITING, now)
 
@@ -152,13 +115,12 @@ class Connection:
                 raise Gone from None
             self.out = self.out[sent:]
         self.out = memoryview(b"")
-        http = self._http
-        if self._linger:
+        if self._http is None:
+            raise Gone
+        if self._http.linger:
             self._half_close(now)
             return False
-        if http is None or http.our_state is not h11.DONE or http.their_state is not h11.DONE:
-            raise Gone  # they or we said `Connection: close`
-        http.start_next_cycle()
+        self._http.next_cycle()
         self.enter(State.IDLE, now)
         return True
 
@@ -194,12 +156,3 @@ class Connection:
             return None
         except OSError:
             raise Gone from None
-
-
-def _request(event: h11.Request) -> Request:
-    """Take method, path without query, and headers; a target may be a whole URL (RFC 9112, 3.2.2)."""
-    target = event.target.decode("latin-1")
-    if not target.startswith("/"):
-        with suppress(ValueError):
-            target = urlsplit(target).path or "/"
-    return Request(event.method.decode("latin-1"), target.partition("?")[0], dict(event.headers))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from collectors.cardinality import Dropped
 from exporters.prometheus.families import export
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from prometheus_client.metrics_core import Metric
 
@@ -36,9 +36,14 @@ class _Rendered(NamedTuple):
     chunks: list[_Chunk]
 
 
-class _Registry:
-    """What prometheus_client's encoders want: something that collects."""
+class Collects(Protocol):
+    """What prometheus_client's encoders want."""
 
+    def collect(self) -> Iterable[Metric]:
+        """Give families."""
+
+
+class _Registry:
     def __init__(self, metric: Metric) -> None:
         self._metric = metric
 
@@ -53,15 +58,17 @@ class Exposition:
         self._dropped = dropped
         self._rendered: dict[int, _Rendered] = {}
 
-    def render(self, reports: Sequence[Report], form: Format) -> bytes:
-        """Give the whole body. Only reports that are new since the last call cost more than a copy."""
+    def render(self, reports: Sequence[Report], form: Format, also: Iterable[Collects] = ()) -> bytes:
+        """Give the whole body, and after it what `also` collects. Only reports that are new since the last call cost more than a copy."""
         rendered = {id(report): self._render(report, form) for report in reports}
         self._rendered = rendered
         families: dict[str, list[_Chunk]] = {}
         for one in rendered.values():
             for chunk in one.chunks:
                 families.setdefault(chunk.name, []).append(chunk)
-        body = b"".join(part for chunks in families.values() for part in self._joined(chunks, form))
+        parts = [part for chunks in families.values() for part in self._joined(chunks, form)]
+        parts += [form.encode(one).removesuffix(_END) for one in also]
+        body = b"".join(parts)
         return body + _END if form.content_type.startswith("application/openmetrics-text") else body
 
     def _render(self, report: Report, form: Format) -> _Rendered:

@@ -6,6 +6,8 @@ import gzip
 import logging
 from typing import TYPE_CHECKING, NamedTuple
 
+from prometheus_client import PROCESS_COLLECTOR
+
 from exporters.prometheus.negotiate import exposition, gzip_accepted
 
 if TYPE_CHECKING:
@@ -78,7 +80,7 @@ class Pages:
 
     def _metrics(self, request: Request, reports: Sequence[Report]) -> Response:
         form = exposition(request.header(b"accept"))
-        body = self._exposition.render(reports, form)
+        body = self._exposition.render(reports, form, (PROCESS_COLLECTOR,))  # it reads /proc/self, which cannot block
         return _packed(request, (("Content-Type", form.content_type), ("Vary", "Accept, Accept-Encoding")), body)
 
     def _status_page(self, request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""The HTTP server: one thread, one epoll. It bounds what clients may hold, and throws out the oldest rather than refuse the newest."""
+"""The HTTP server: one thread, one epoll. It serves who is there, and throws out the oldest rather than refuse the newest."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import logging
 import os
 import select
 import time
-from collections import deque
 from typing import TYPE_CHECKING
 
-from exporters.prometheus.auth import Credentials, Doorkeeper, Users, credentials
+from exporters.prometheus.auth import credentials
 from exporters.prometheus.connection import Connection
+from exporters.prometheus.crowd import Crowd
 from exporters.prometheus.intake import Intake
 from exporters.prometheus.pages import Request, Response, plain
+from exporters.prometheus.questions import Questions
 from exporters.prometheus.state import Gone, State
 from exporters.prometheus.traffic import Traffic
 
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from exporters.prometheus.access import Door
 
 _log = logging.getLogger(__name__)
-CONNECTIONS = 128
-UNSENT = 8 << 20  # bytes of responses that slow readers may hold together
 _UNAUTHORIZED = plain(401, "A user and a password are needed.", ("WWW-Authenticate", 'Basic realm="vitald", charset="UTF-8"'))
 
 
@@ -38,12 +37,9 @@ class Server:
         self._epoll = select.epoll()
         self._intake = Intake(listeners, self._epoll, self.traffic)
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._connections: dict[int, Connection] = {}
+        self._crowd = Crowd(self._epoll, self.traffic, self._forget)
         self._again: set[Connection] = set()
-        self._doorkeeper = Doorkeeper(self._answered)
-        self._questions: dict[int, Connection] = {}
-        self._asked = 0
-        self._answers: deque[tuple[int, bool]] = deque()
+        self._questions = Questions(self._rouse)
         self._stopping = False
         self._epoll.register(self._wake, select.EPOLLIN)
 
@@ -55,14 +51,14 @@ class Server:
             except Exception:  # noqa: BLE001 — a server that is gone helps nobody
                 _log.exception("the HTTP server stumbled")
                 time.sleep(0.1)  # whatever it is, it does not take a whole core
-        for connection in list(self._connections.values()):
-            self._close(connection)
+        for connection in self._crowd:
+            self._crowd.close(connection)
 
     def stop(self) -> None:
         """Make `run()` return; from any thread, more than once."""
         self._stopping = True
-        self._doorkeeper.close()
-        os.eventfd_write(self._wake, 1)
+        self._questions.close()
+        self._rouse()
 
     def close(self) -> None:
         """Close the listening sockets; after `run()` has returned, or where it was never called.
@@ -72,6 +68,9 @@ class Server:
         self._intake.close()
         self._epoll.close()
 
+    def _rouse(self) -> None:
+        os.eventfd_write(self._wake, 1)
+
     def _turn(self) -> None:
         events = self._epoll.poll(self._patience())
         accept = []
@@ -80,16 +79,16 @@ class Server:
                 accept.append(descriptor)  # after the others: a newcomer may have one of them thrown out
             elif descriptor == self._wake:
                 os.eventfd_read(self._wake)
-            elif (connection := self._connections.get(descriptor)) is not None:
+            elif (connection := self._crowd.at(descriptor)) is not None:
                 self._serve(connection, self._advance)
         again, self._again = self._again, set()
         for connection in again:
-            if self._connections.get(connection.fd) is connection:
+            if connection in self._crowd:
                 self._serve(connection, self._advance)
-        while self._answers:
-            self._take_answer(*self._answers.popleft())
+        for connection, right in self._questions.answers():
+            self._serve(connection, self._let_in if right else self._turn_away)
         for descriptor in accept:
-            for sock, address in self._intake.newcomers(descriptor, self._make_room):
+            for sock, address in self._intake.newcomers(descriptor, self._crowd.make_room):
                 self._welcome(sock, address)
         self._expire()
 
@@ -97,57 +96,32 @@ class Server:
         """Seconds until something must be done unasked; None, for ever, without clients."""
         if self._again:
             return 0
-        deadlines = [connection.deadline for connection in self._connections.values()]
+        deadlines = [connection.deadline for connection in self._crowd]
         if self._intake.resume_at is not None:
             deadlines.append(self._intake.resume_at)
         return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
 
     def _expire(self) -> None:
         now = time.monotonic()
-        for connection in [one for one in self._connections.values() if one.deadline <= now]:
-            self._throw_out(connection, "deadline")
+        self._crowd.expire(now)
         self._intake.resume(now)
-
-    def _make_room(self) -> bool:
-        """Give up one connection for its descriptor; False where there is none."""
-        if self._connections:
-            self._throw_out(self._oldest(), "descriptors")
-            return True
-        return False
 
     def _welcome(self, sock: socket.socket, address: str) -> None:
         sock.setblocking(False)  # noqa: FBT003
         self._look_at_door()
-        if len(self._connections) >= CONNECTIONS:
-            self._throw_out(self._oldest(), "bound")
+        self._crowd.bound()
         try:
             connection = Connection(sock, address, self._door.access, time.monotonic())
         except (OSError, ValueError):  # gone before TLS could begin
             sock.close()
             return
-        self._connections[connection.fd] = connection
-        self._epoll.register(connection.fd, connection.events)
-        self.traffic.connections = len(self._connections)
+        self._crowd.add(connection)
 
-    def _oldest(self) -> Connection:
-        """Whom to throw out: those that wait for nothing, then those that have not even asked, the oldest first."""
-        return min(self._connections.values(), key=lambda one: (one.state, one.since))
-
-    def _throw_out(self, connection: Connection, reason: str) -> None:
-        if connection.state is not State.LINGERING and not (connection.state is State.IDLE and reason == "deadline"):
-            self.traffic.evicted[reason] += 1
-        self._close(connection)
-
-    def _close(self, connection: Connection) -> None:
-        if self._connections.pop(connection.fd, None) is connection:
-            self._epoll.unregister(connection.fd)
+    def _forget(self, connection: Connection) -> None:
+        """Do nothing more for one who goes."""
         self._again.discard(connection)
         if connection.state is State.ASKING:
-            for question in [number for number, one in self._questions.items() if one is connection]:
-                del self._questions[question]
-                self._doorkeeper.withdraw(question, connection.address)
-        connection.close()
-        self.traffic.connections = len(self._connections)
+            self._questions.withdraw(connection)
 
     def _serve(self, connection: Connection, step: Callable[[Connection], None]) -> None:
         """Take one step with a connection, whatever becomes of it."""
@@ -156,10 +130,10 @@ class Server:
             step(connection)
         except Gone as gone:
             self.traffic.handshake_failures += gone.handshake
-            self._close(connection)
+            self._crowd.close(connection)
         except Exception:  # noqa: BLE001 — one client's trouble is not the others'
             _log.exception("closing a connection from %s", connection.address)
-            self._close(connection)
+            self._crowd.close(connection)
         else:
             if connection.events != events:
                 self._epoll.modify(connection.fd, connection.events)
@@ -198,23 +172,9 @@ class Server:
         elif users.known(who):
             self._respond(connection, self._answer(request))
         else:
-            self._ask(connection, users, who)
-
-    def _ask(self, connection: Connection, users: Users, who: Credentials) -> None:
-        self._asked += 1
-        self._questions[self._asked] = connection
-        connection.credentials = who
-        connection.enter(State.ASKING, time.monotonic())
-        self._doorkeeper.ask(self._asked, connection.address, users, who)
-
-    def _answered(self, question: int, right: bool) -> None:  # noqa: FBT001 — the doorkeeper's thread calls this
-        self._answers.append((question, right))
-        os.eventfd_write(self._wake, 1)
-
-    def _take_answer(self, question: int, right: bool) -> None:  # noqa: FBT001
-        connection = self._questions.pop(question, None)
-        if connection is not None:
-            self._serve(connection, self._let_in if right else self._turn_away)
+            connection.credentials = who
+            connection.enter(State.ASKING, time.monotonic())
+            self._questions.ask(connection, users, who)
 
     def _let_in(self, connection: Connection) -> None:
         users, who = connection.access.users, connection.credentials
@@ -231,21 +191,10 @@ class Server:
         now = time.monotonic()
         connection.respond(response, now)
         if not connection.send(now):
-            self._bound_unsent(connection)
-
-    def _bound_unsent(self, newest: Connection) -> None:
-        """Throw out the slowest readers when all together hold too much; never the one that was just answered."""
-        writing = sorted((one for one in self._connections.values() if one.state is State.WRITING), key=lambda one: one.since)
-        unsent = sum(len(one.out) for one in writing)
-        for connection in writing:
-            if unsent <= UNSENT:
-                return
-            if connection is not newest:
-                unsent -= len(connection.out)
-                self._throw_out(connection, "memory")
+            self._crowd.bound_unsent(connection)
 
     def _look_at_door(self) -> None:
         """Follow the web configuration; those who wait for nothing must come in by the new door."""
         if self._door.look():
-            for connection in [one for one in self._connections.values() if one.state is State.IDLE]:
-                self._close(connection)
+            for connection in [one for one in self._crowd if one.state is State.IDLE]:
+                self._crowd.close(connection)

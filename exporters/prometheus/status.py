@@ -9,6 +9,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from collectors.model import Level
+from collectors.words import span, utc
 from exporters.prometheus.drawing import bar, trace
 from exporters.prometheus.labels import printable
 
@@ -86,7 +87,7 @@ def page(status: Status, telemetry_path: str) -> bytes:
         *_healthy([f for f in status.findings if not f.verdict.level]),
         *_courses(status.courses),
         f'</main><footer>vitald {_text(status.version)} · <a href="{escape(telemetry_path)}">metrics</a> · ',
-        f'<a href="/-/healthy">healthy</a> · <a href="/-/ready">ready</a> · {_utc(now)} · read again every {REFRESH_SECONDS} s</footer>',
+        f'<a href="/-/healthy">healthy</a> · <a href="/-/ready">ready</a> · {utc(now)} · read again every {REFRESH_SECONDS} s</footer>',
         "</body></html>\n",
     ]
     return "\n".join(parts).encode("utf-8", "replace")
@@ -104,7 +105,7 @@ def _findings(bad: Sequence[Finding], now: float) -> Iterator[str]:
         yield f"<b>{_text(verdict.subject)}</b></h3><p>{_text(verdict.message)}</p>"
         if verdict.mend:
             yield f'<p class="mend"><b>Do:</b> {_text(verdict.mend)}</p>'
-        yield f'<p class="since">for {_span(now - finding.since)}, since {_utc(finding.since)}</p>'
+        yield f'<p class="since">for {span(now - finding.since)}, since {utc(finding.since)}</p>'
         if verdict.evidence:
             facts = "".join(f"<dt>{_text(k.replace('_', ' '))}</dt><dd>{_text(_value(v))}</dd>" for k, v in verdict.evidence.items())
             yield f"<details><summary>evidence</summary><dl>{facts}</dl></details>"
@@ -115,7 +116,7 @@ def _findings(bad: Sequence[Finding], now: float) -> Iterator[str]:
 
 
 def _panel(panel: Panel, age: float | None) -> str:
-    old = "" if age is None else f" <small>{_span(age)} ago</small>"
+    old = "" if age is None else f" <small>{span(age)} ago</small>"
     parts = [f"<section><h2>{_text(panel.title)}{old}</h2>"]
     if panel.shares:
         parts.append(bar(panel.shares))
@@ -154,7 +155,7 @@ def _courses(courses: Iterable[Course]) -> Iterator[str]:
     head = "".join(f"<th>{name}</th>" for name in ("collector", "state", "read", "took"))
     yield f'<section><h2>Collectors</h2><div class="wide"><table><thead><tr>{head}</tr></thead><tbody>'
     for course in courses:
-        read = "never" if course.age is None else f"{_span(course.age)} ago"
+        read = "never" if course.age is None else f"{span(course.age)} ago"
         took = "" if course.duration is None else f"{course.duration * 1000:.1f} ms"
         detail = f": {_text(course.detail)}" if course.detail else ""
         yield (
@@ -180,15 +181,3 @@ def _text(words: str) -> str:
 
 def _value(value: Any) -> str:  # noqa: ANN401 — evidence holds whatever explains it
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-
-
-def _span(seconds: float) -> str:
-    whole = max(0, round(seconds))
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
-        if whole >= size * 2:
-            return f"{whole // size} {unit}"
-    return f"{whole} s"
-
-
-def _utc(at: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(at))

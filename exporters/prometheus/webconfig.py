@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from exporters.prometheus.webfile import Reader, Signature
+from exporters.prometheus.webfile import Reader
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from collectors.files import Stamp
 
 _UNSUPPORTED = {
     "curve_preferences": "not supported, Python's ssl cannot order curves; leave it out",
@@ -71,13 +73,13 @@ class Tls:
 
 @dataclass(frozen=True)
 class WebConfig:
-    """A web configuration, checked as far as that needs no OpenSSL. `signatures` are those of all files it came from."""
+    """A web configuration, checked as far as that needs no OpenSSL. `stamps` has path and stamp of each file it came from."""
 
     path: Path
     tls: Tls | None
     users: dict[bytes, bytes]
     headers: tuple[tuple[str, str], ...]
-    signatures: tuple[Signature, ...]
+    stamps: tuple[tuple[str, Stamp], ...]
 
 
 def read(path: Path) -> WebConfig:
@@ -101,7 +103,7 @@ def _checked(file: _File, reader: Reader) -> WebConfig:
     tls = None if settings == TlsServerConfig() else _tls(settings, reader)
     users = {user.encode(): hashed.encode() for user, hashed in file.basic_auth_users.items()}
     headers = tuple((key, value) for key, value in file.http_server_config.headers.items() if value)
-    return WebConfig(reader.path, tls, users, headers, tuple(reader.signatures))
+    return WebConfig(reader.path, tls, users, headers, tuple(reader.stamps))
 
 
 def _pruned(tree: dict[Any, Any], reader: Reader) -> dict[Any, Any]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from collectors.files import stamp, stamp_of
 from collectors.model import BadInput
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
+
+    from collectors.files import Stamp
 
 _LIMIT = 1 << 20  # bytes; a file of certificates is a few kilobytes
 
@@ -20,34 +23,17 @@ def refused(path: Path, key: str, reason: str) -> BadInput:
     return BadInput(": ".join(part for part in (str(path), key, reason) if part))
 
 
-class Signature(NamedTuple):
-    """What tells one state of a file from the next."""
-
-    path: str
-    inode: int
-    size: int
-    mtime_ns: int
-    ctime_ns: int
-
-
-def _signature(path: str, status: os.stat_result) -> Signature:
-    return Signature(path, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-
-
-def changed(signatures: Iterable[Signature]) -> bool:
-    """Whether any of these files is not what it was."""
-    try:
-        return any(_signature(one.path, os.stat(one.path)) != one for one in signatures)  # noqa: PTH116 — asked every second: no Path is made
-    except OSError:
-        return True
+def changed(stamps: Iterable[tuple[str, Stamp]]) -> bool:
+    """Whether any of these files, each with the stamp it had, is not what it was."""
+    return any(stamp(path) != was for path, was in stamps)
 
 
 class Reader:
-    """Reads the files of one web configuration; `signatures` are those of all that were read."""
+    """Reads the files of one web configuration; `stamps` has the path and the stamp of each that was read."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.signatures: list[Signature] = []
+        self.stamps: list[tuple[str, Stamp]] = []
 
     def refused(self, key: str, reason: str) -> BadInput:
         """Name this file, the key and what would be right."""
@@ -70,7 +56,7 @@ class Reader:
             raise self._refused(key, name, "not a regular file")
         if len(content) > _LIMIT:
             raise self._refused(key, name, "larger than 1 MiB")
-        self.signatures.append(_signature(str(path), status))
+        self.stamps.append((str(path), stamp_of(status)))
         return content
 
     def _refused(self, key: str, name: str, reason: str) -> BadInput:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from collectors.model import Level, NoSlot, Report, Verdict
-from daemon.board import Board, human_seconds
+from daemon.board import Board
 
 
 class Kept(NoSlot):
@@ -45,6 +45,15 @@ def test_a_change_is_logged_once_with_its_mend_and_its_end(caplog: pytest.LogCap
         ("ERROR", "tcp_probe host0:22 critical: message 0; look"),
         ("INFO", "tcp_probe host0:22 is healthy again after 0s"),
     ]
+
+
+@pytest.mark.fault(40)
+def test_a_clock_that_was_set_back_makes_no_fault_shorter_than_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    slot = Kept()
+    slot.value = [["tcp_probe", "host0:22", 2, time.time() + 3600]]
+    Board(slot).publish(report(Level.HEALTHY))
+    assert [r.getMessage() for r in caplog.records] == ["tcp_probe host0:22 is healthy again after 0s"]
 
 
 def test_findings_are_what_is_not_healthy_and_since_when() -> None:
@@ -103,8 +112,3 @@ def test_the_summary_names_the_worst() -> None:
     assert board.summary() == "healthy: 1 subjects of 1 collectors"
     board.publish(report(Level.WARNING, Level.CRITICAL, Level.HEALTHY))
     assert board.summary() == "1 critical, 1 warning, 1 healthy: tcp_probe host1:22: message 1"
-
-
-@pytest.mark.parametrize(("seconds", "words"), [(-5, "0s"), (59, "59s"), (60, "1m"), (12_000, "3h20m"), (187_200, "2d4h")])
-def test_spans_are_written_for_people(seconds: float, words: str) -> None:
-    assert human_seconds(seconds) == words

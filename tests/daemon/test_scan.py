@@ -3,55 +3,23 @@
 from __future__ import annotations
 
 import gzip
-import io
 import json
 import lzma
 import os
-import pty
-import re
-import select
 import subprocess
 import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from collectors.logs import parts
 from collectors.registry import COLLECTORS
 from daemon import cli, scan_workers
-from daemon.scan_words import amount, duration
+from tests.daemon.scanning import CLEAN, OUTAGE, log, scan
 
-MARCH = datetime(2024, 3, 5, 12).timestamp()  # noqa: DTZ001 — lines without a zone are local
-CLEAN = "Mar  5 10:00:00 web1 sshd[1]: Accepted publickey for deploy\n"
-OUTAGE = """\
-Nov 20 10:00:00 web1 dhclient[7]: DHCPDISCOVER on eth1 to 255.255.255.255 port 67 interval 9
-Nov 20 10:00:09 web1 dhclient[7]: No DHCPOFFERS received.
-Nov 20 10:05:09 web1 dhclient[7]: No DHCPOFFERS received.
-Nov 20 10:06:00 web1 dhclient[7]: bound to 10.0.0.56 -- renewal in 1612 seconds.
-Dec 31 10:00:00 web1 dhclient[7]: No DHCPOFFERS received.
-Dec 31 10:01:00 web1 dhclient[7]: bound to 10.0.0.56 -- renewal in 1612 seconds.
-Mar  5 10:00:00 web1 kernel: [12.000001] Out of memory: Killed process 1 (init) total-vm:1kB, anon-rss:1kB, file-rss:0kB
-"""
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))  # compiled once for all of them
-
-
-def log(file: Path, text: str | bytes, changed: float = MARCH) -> str:
-    file.write_bytes(text if isinstance(text, bytes) else text.encode())
-    os.utime(file, (changed, changed))
-    return str(file)
-
-
-def scan(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict[str, Any], str]:
-    status = cli.main(["scan", "--format=json", *words])
-    told = capsys.readouterr()
-    return status, json.loads(told.out), told.err
+pytestmark = pytest.mark.usefixtures("signature_cache")
 
 
 def test_a_log_without_faults_is_exit_0_and_one_with_them_exit_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -188,123 +156,6 @@ def test_a_process_that_is_killed_is_told(tmp_path: Path, monkeypatch: pytest.Mo
     assert "was not read: the process for it ended (9)" in said
 
 
-def test_the_table_fits_80_columns_and_says_what_to_do(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("COLUMNS", "80")
-    assert cli.main(["scan", log(tmp_path / "a", OUTAGE.replace("web1", "ip-10-0-\x1b[31m0-56"))]) == 1
-    text = capsys.readouterr().out
-    assert max(map(len, text.splitlines())) <= 80
-    assert "\x1b" not in text
-    assert re.search(r"CRIT  dhclient-no-offers +3  2023-11-20 10:00", text)
-    assert re.search(r"CRIT  2023-12-31 10:00 +1m +4[01]d( 23h)? +1 +dhclient-bound", text)
-    assert "dhclient asked and no DHCP server answered" in text
-    assert "Check link, VPC or VLAN" in text
-
-
-def test_nothing_found_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["scan", log(tmp_path / "a", CLEAN)]) == 0
-    assert capsys.readouterr().out.strip().startswith("nothing found: 60 B in 1 file")
-
-
-@pytest.mark.needs("promtool")
-def test_promtool_makes_blocks_of_the_past(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    hostile = OUTAGE.replace("web1", 'we"b\\1')
-    assert cli.main(["scan", "--format=openmetrics", log(tmp_path / "a", OUTAGE + hostile)]) == 1
-    (tmp_path / "past.txt").write_text(text := capsys.readouterr().out)
-    (tmp_path / "tsdb" / "wal").mkdir(parents=True)  # `dump` wants one
-    done = subprocess.run(
-        ["promtool", "tsdb", "create-blocks-from", "openmetrics", tmp_path / "past.txt", tmp_path / "tsdb"],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr + text[:500]
-    listed = subprocess.run(["promtool", "tsdb", "list", tmp_path / "tsdb"], capture_output=True, text=True, check=True, timeout=60).stdout
-    assert len(listed.splitlines()) >= 4, listed  # three days, and the head of the table
-    dumped = subprocess.run(
-        ["promtool", "tsdb", "dump", '--match={signature="dhclient-no-offers",host="web1"}', tmp_path / "tsdb"],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    ).stdout
-    values = [float(line.split()[-2]) for line in dumped.splitlines()]
-    assert (values[0], values[-1]) == (0, 3)
-    assert values == sorted(values)
-
-
-def on_a_terminal(words: list[str], feed: bytes = b"") -> str:
-    """Run vitald with a terminal as stderr; gives what was drawn there."""
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [Path(sys.executable).with_name("vitald"), *words],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=theirs,
-        env={**os.environ, "TERM": "xterm", "COLUMNS": "100"},
-    )
-    os.close(theirs)
-    drawn = io.BytesIO()
-    try:
-        assert process.stdin is not None
-        process.stdin.write(feed)
-        process.stdin.close()
-        deadline = time.monotonic() + 60
-        while select.select([ours], [], [], max(0, deadline - time.monotonic()))[0]:
-            try:
-                if not (data := os.read(ours, 65536)):
-                    break
-            except OSError:  # Linux's way to say that the other end is closed
-                break
-            drawn.write(data)
-        process.wait(30)
-    finally:
-        process.kill()
-        process.wait()
-        os.close(ours)
-    return drawn.getvalue().decode()
-
-
-def test_a_terminal_sees_a_progress_bar_with_the_rate(tmp_path: Path) -> None:
-    file = log(tmp_path / "a", CLEAN * 500_000)
-    drawn = on_a_terminal(["scan", file])
-    assert "━" in drawn
-    assert re.search(r"[1-9][0-9.]* [kMG]?B/s", drawn), drawn[-500:]
-    assert "30.0/30.0 MB" in drawn or "100%" in drawn
-
-
-def test_explain_says_what_a_line_means(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["explain", "Jul 26 04:08:00 www dhclient: No DHCPOFFERS received."]) == 0
-    text = capsys.readouterr().out
-    assert "dhclient-no-offers (critical, dhcp)" in text
-    assert "dhclient asked and no DHCP server answered" in text
-    assert "Check link, VPC or VLAN" in text
-
-
-def test_explain_says_who_would_have_to_say_it(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["explain", "Jul 26 04:08:00 www sshd[1]: No DHCPOFFERS received.", "hello \x1b[31m"]) == 1
-    text = capsys.readouterr().out
-    assert "it would be dhclient-no-offers if it came from dhclient" in " ".join(text.split())
-    assert "\x1b" not in text
-
-
-def test_explain_reads_lines_and_journal_entries_from_stdin() -> None:
-    entry = {"__REALTIME_TIMESTAMP": "1", "_TRANSPORT": "kernel", "MESSAGE": "ena 0000:00:05.0 ens5: Keep alive watchdog timeout."}
-    done = subprocess.run(
-        [Path(sys.executable).with_name("vitald"), "explain", "--format=json", "-"],
-        input=json.dumps(entry).encode() + b"\n\nnothing\n",
-        capture_output=True,
-        check=False,
-        timeout=60,
-    )
-    first, second = json.loads(done.stdout)
-    assert done.returncode == 1
-    assert (first["signatures"][0]["id"], first["signatures"][0]["fields"]["interface"]) == ("ena-keepalive-timeout", "ens5")
-    assert second["signatures"] == []
-
-
 MAIL = "[[signature]]\nid = \"mail-sent\"\npattern = 'postfix/smtp\\[\\d+\\]: .* status=sent '\n"
 
 
@@ -335,12 +186,3 @@ def test_check_config_runs_the_packs_samples(tmp_path: Path, monkeypatch: pytest
     (own / "mail.toml").write_text(MAIL + "match = ['status=bounced']\n")
     assert cli.main(["check-config", str(settings)]) == 2
     assert f"{own}/mail.toml: signature 'mail-sent': match: 'status=bounced' is not matched" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(("seconds", "text"), [(0, "0s"), (59.6, "1m"), (3600, "1h"), (351, "5m 51s"), (1_766_000, "20d 10h"), (-5, "-5s")])
-def test_spans_are_written_as_people_say_them(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
-
-
-def test_amounts_have_a_fitting_unit() -> None:
-    assert [amount(count) for count in (0, 999, 1000, 1.5e9, 2e12)] == ["0 B", "999 B", "1.0 kB", "1.5 GB", "2.0 TB"]

@@ -9,6 +9,8 @@ import time
 import urllib.parse
 from typing import TYPE_CHECKING, Any
 
+from tests.prometheus_program import command
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -30,14 +32,8 @@ class Prometheus:
         self._url = "http://127.0.0.1:9090"
         (folder / "prometheus.yml").write_text(_CONFIG)
         self._log = (folder / "log").open("wb")
-        self._process = network.start(
-            "prometheus",
-            f"--config.file={folder / 'prometheus.yml'}",
-            f"--storage.tsdb.path={folder / 'data'}",
-            "--web.listen-address=127.0.0.1:9090",
-            stdout=self._log,
-            stderr=subprocess.STDOUT,
-        )
+        listen = self._url.removeprefix("http://")
+        self._process = network.start(*command(folder, listen), stdout=self._log, stderr=subprocess.STDOUT)
 
     def query(self, expression: str) -> dict[tuple[str, ...], float]:
         """Give the present value of each series, by its label values in the order of their names; `instance` and `job` left out."""
@@ -61,10 +57,6 @@ class Prometheus:
                 error = why
             assert time.monotonic() < deadline, f"{expression} did not come true within {seconds} s ({error})"
             time.sleep(0.2)
-
-    def scrape_seconds(self) -> float:
-        """Give how long the last scrape took."""
-        return next(iter(self.query("scrape_duration_seconds").values()))
 
     def _get(self, path: str) -> Any:
         return json.loads(self._network.get(self._url + path))

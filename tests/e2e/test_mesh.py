@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.prometheus_program import command
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -95,9 +97,7 @@ class Wire:
             "scrape_configs": [{"job_name": "vitald", "static_configs": [{"targets": targets}]}],
         }
         (self.folder / "prometheus.yml").write_text(json.dumps(config))
-        storage = f"--storage.tsdb.path={self.folder}/data"
-        listen = "--web.listen-address=127.0.0.1:9090"
-        self.start(self._hub, "prometheus", f"--config.file={self.folder}/prometheus.yml", storage, listen)
+        self.start(self._hub, *command(self.folder, "127.0.0.1:9090"))
 
     def query(self, expression: str) -> list[dict[str, Any]]:
         url = f"http://127.0.0.1:9090/api/v1/query?{urllib.parse.urlencode({'query': expression})}"

@@ -37,14 +37,6 @@ from collectors.nic.disk import look
 found = look(Path("/"), ("ixgbevf", "ena"), os.uname().machine)
 print("modules:", [(k.release, m.driver, m.origin, m.problem or m.unread) for k in found.kernels for m in k.modules.values()], found.chosen)
 """
-RUN_IT = """
-[Service]
-Type=simple
-WatchdogSec=0
-Restart=no
-ExecStart=
-ExecStart=/opt/vitald/current/bin/python /run/vitald-modules.py
-"""
 
 
 @pytest.fixture
@@ -100,10 +92,7 @@ def test_a_lost_carrier_and_another_driver_are_critical_in_prometheus(data0: str
 
 def test_modules_are_read_in_the_units_sandbox(service: Service, installed_kernels: list[str]) -> None:
     older, newest = installed_kernels
-    service.host.write("/run/vitald-modules.py", SAY_MODULES)
-    since = service.cursor()
-    service.drop_in(RUN_IT)
-    said = str(service.wait_for_line(since, "modules:")["MESSAGE"])
+    said = service.say(SAY_MODULES, "modules:")
     assert f"('{older}', 'ixgbevf', 'in-tree', '')" in said
     assert f"('{newest}', 'ena', 'in-tree', '')" in said
     assert f"('{newest}', 'ixgbevf', 'missing', 'modules.dep names" in said

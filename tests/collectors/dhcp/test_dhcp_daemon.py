@@ -11,24 +11,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.collectors.nic.nic_lab import ENVIRONMENT, REPOSITORY, Namespace, namespace
+from tests.collectors.nic.nic_lab import ENVIRONMENT, REPOSITORY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
+
+    from tests.collectors.nic.nic_lab import Namespace
 
 pytestmark = [pytest.mark.root, pytest.mark.needs("ip", "curl")]
 PATIENCE = 20.0
 LOST = 'vitald_health{check="dhcp_lease",subject="10.97.0.56"} 2.0'
-
-
-@pytest.fixture
-def lab() -> Iterator[Namespace]:
-    with namespace("vdhcp") as made:
-        made.run("ip link add one type veth peer name two")
-        made.run("ip link set one up")
-        made.run("ip link set two up")
-        yield made
 
 
 class Daemon:

@@ -10,24 +10,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.collectors.dhcp.dhcp_lab import ask_for_a_lease, dhcp_server
-from tests.collectors.nic.nic_lab import REPOSITORY, Namespace, namespace
+from tests.collectors.nic.nic_lab import REPOSITORY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.collectors.nic.nic_lab import Namespace
 
 pytestmark = [pytest.mark.root, pytest.mark.needs("ip")]
 ALL = {"ignore": ["lo"]}
 LIFE = "valid_lft 900 preferred_lft 900"
-
-
-@pytest.fixture
-def lab() -> Iterator[Namespace]:
-    with namespace("vdhcp") as made:
-        made.run("ip link add one type veth peer name two")
-        made.run("ip link set one up")
-        made.run("ip link set two up")
-        yield made
 
 
 def give(lab: Namespace, valid: int | str, preferred: int | str | None = None, *, verb: str = "replace") -> None:

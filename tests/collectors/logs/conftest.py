@@ -12,6 +12,7 @@ from collectors.logs.matcher import Matcher
 from collectors.logs.packs import Packs, load
 from collectors.logs.settings import LogSettings
 from collectors.model import Host
+from tests.collectors.logs.watching import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -54,7 +55,6 @@ class Memory:
     def __init__(self) -> None:
         self.kept: bytes | None = None
         self.full = False
-        self.saves = 0
 
     def load(self) -> Any:
         return None if self.kept is None else msgspec.json.decode(self.kept)
@@ -62,7 +62,6 @@ class Memory:
     def save(self, value: Any) -> bool:
         if not self.full:
             self.kept = msgspec.json.encode(value)
-            self.saves += 1
         return not self.full
 
 
@@ -131,3 +130,12 @@ def lab(tmp_path: Path, database_file: Path) -> Iterator[Lab]:
     yield lab
     if lab.logs is not None:
         lab.logs.close()
+
+
+@pytest.fixture
+def watch(tmp_path: Path) -> Watch:
+    path = tmp_path / "syslog"
+    path.touch()
+    watch = Watch(path)
+    watch.look()
+    return watch

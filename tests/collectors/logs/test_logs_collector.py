@@ -1,35 +1,16 @@
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import threading
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
 import pytest
 
-from collectors.cardinality import Dropped
-from collectors.logs import file_source
-from collectors.logs.saved import KmsgPosition, State
-from collectors.logs.settings import LogSettings
-from collectors.model import BadInput, Level, Report
-from exporters.prometheus.exposition import Exposition
-from exporters.prometheus.negotiate import exposition
+from collectors.model import BadInput, Level
 
 if TYPE_CHECKING:
     from collectors.logs.packs import Packs
     from tests.collectors.logs.conftest import Lab
 
-NO_OFFERS = "Nov 21 10:00:00 ip-10-0-0-56 dhclient[694]: No DHCPOFFERS received."
-BOUND = "Nov 21 10:05:00 ip-10-0-0-56 dhclient[694]: bound to 10.0.0.56 -- renewal in 1700 seconds."
-TIMEOUT = "NETDEV WATCHDOG: eth0 (ena): transmit queue 1 timed out"
-OOM = "oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),cpuset=/,mems_allowed=0,global_oom,task_memcg=/,task=x,pid=1,uid=0"
-
-
-def record(sequence: int, text: str, priority: int = 3) -> str:
-    return f"{priority},{sequence},{sequence * 1000},-;{text}"
+from tests.collectors.logs.lines import BOUND, NO_OFFERS, OOM, TIMEOUT, record
 
 
 def test_every_signature_has_a_counter_at_0_before_its_first_event(lab: Lab, packs: Packs) -> None:
@@ -161,152 +142,3 @@ def test_packs_that_change_are_taken_and_bad_ones_are_not(lab: Lab, monkeypatch:
     reading = lab.read()
     assert reading.events["other"] == 2
     assert not reading.packs_valid
-
-
-@pytest.mark.fault(11)
-def test_a_full_disk_loses_nothing_that_is_running(lab: Lab) -> None:
-    lab.say(NO_OFFERS)
-    lab.read()
-    before = lab.slot.kept
-    lab.slot.full = True
-    lab.say(NO_OFFERS)
-    assert lab.counts() == {"dhclient-no-offers": 2}
-    assert lab.slot.kept == before
-    lab.slot.full = False
-    lab.say("Nov 21 10:00:00 h app: nothing")
-    lab.read()
-    lab.restart(killed=True)
-    assert lab.counts() == {"dhclient-no-offers": 2}
-
-
-@pytest.mark.fault(27)
-@pytest.mark.parametrize("kept", [b"{}", b"[]", b"7", b'{"files": 3}', b'{"faults": [{"signature": "no-such"}]}', b'{"events": {"x": -1}}'])
-def test_a_state_of_another_shape_is_a_fresh_start(lab: Lab, kept: bytes) -> None:
-    lab.slot.kept = kept
-    lab.say(NO_OFFERS)
-    assert lab.counts() == {"dhclient-no-offers": 1}
-
-
-@pytest.mark.fault(13)
-@pytest.mark.root
-def test_a_kernel_log_that_may_not_be_read_is_off_and_says_why(lab: Lab) -> None:
-    os.mkfifo(lab.folder / "kmsg", 0o000)
-    lab.open(kmsg=str(lab.folder / "missing"))
-    lab.say(NO_OFFERS)
-    assert lab.counts() == {"dhclient-no-offers": 1}
-    reading = lab.read()
-    assert reading.troubles["kmsg"].reason == "missing"
-    assert reading.choice.kernel == "nowhere"
-    assert lab.logs is not None
-    (panel,) = lab.logs.show([reading])
-    assert any("kmsg is not read: No such file" in note for note in panel.notes)
-    assert panel.rows[0][0] == str(lab.syslog)
-    text = [(metric.family.name, metric.labels, metric.value) for metric in lab.logs.measure(reading)]
-    assert ("log_source_available", ("kmsg", "missing"), 0) in text
-    assert ("log_source_reads", ("nowhere", "kernel"), 1) in text
-
-
-@pytest.mark.root
-def test_the_real_kernel_log_is_read_and_what_users_write_to_it_is_not_the_kernels(lab: Lab) -> None:
-    if not os.access("/dev/kmsg", os.R_OK | os.W_OK):
-        pytest.skip("no /dev/kmsg here")
-    lab.open(kmsg="auto")
-    before = lab.read()
-    assert before.choice.kernel == "kmsg"
-    wakes = list(lab.logs.wakes()) if lab.logs else []
-    assert len(wakes) == 2
-    Path("/dev/kmsg").write_text(f"<2>{TIMEOUT}\n")
-    after = lab.read()
-    (kmsg_before,), (kmsg_after,) = ([t for t in r.traffic if t.source == "kmsg"] for r in (before, after))
-    assert kmsg_after.lines > kmsg_before.lines
-    assert after.events["netdev-watchdog"] == before.events["netdev-watchdog"]
-
-
-def test_a_change_of_a_file_wakes_the_runner(lab: Lab) -> None:
-    lab.read()
-    assert lab.logs is not None
-    poller = lab.logs._poller
-    poller.look()
-    lab.say(NO_OFFERS)
-    poller.look()
-    assert os.eventfd_read(poller.descriptor) >= 1
-
-
-def test_closing_ends_threads_and_descriptors(lab: Lab) -> None:
-    before = len(list(Path("/proc/self/fd").iterdir()))
-    lab.read()
-    assert lab.logs is not None
-    lab.logs.close()
-    for thread in [thread for thread in threading.enumerate() if thread.name == "vitald-files"]:
-        thread.join(10)
-        assert not thread.is_alive()
-    assert len(list(Path("/proc/self/fd").iterdir())) <= before
-
-
-def test_settings_that_cannot_work_are_refused() -> None:
-    for bad in ({"kmsg": "on"}, {"files": ("var/log/syslog",)}, {"signature_dirs": ("x",)}, {"files": ("/a\0b",)}):
-        with pytest.raises(ValueError, match=next(iter(bad))):
-            LogSettings(**bad)
-
-
-@pytest.mark.fault(49)
-def test_ten_thousand_files_are_bounded_counted_and_none_starves_another(lab: Lab) -> None:
-    many = lab.folder / "many"
-    many.mkdir()
-    for number in range(10_000):
-        (many / f"{number:05}.log").touch()
-    big = lab.folder / "big.log"
-    lab.open(files=(str(big), str(lab.syslog), f"{many}/*.log"))
-    lab.read()
-    assert lab.lost() == {("files", "too_many"): 10_000 + 2 - file_source.MOST}
-    assert len(list(Path("/proc/self/fd").iterdir())) < file_source.MOST + 100
-    line = b"Nov 21 10:00:00 h app[1]: nothing to see here, as in all the others, over and over again\n"
-    with big.open("wb") as file:
-        for _ in range(100):
-            file.write(line * 20_000)
-    lab.say(NO_OFFERS)
-    assert lab.counts() == {"dhclient-no-offers": 1}, "the small file did not wait for the big one"
-    (lag,) = (traffic.lag for traffic in lab.read().traffic if traffic.source == str(big))
-    assert lag is not None
-    assert lag >= 0
-
-
-@pytest.mark.fault(6)
-@pytest.mark.needs("promtool")
-def test_hostile_bytes_in_a_line_leave_the_scrape_valid(lab: Lab) -> None:
-    folder = lab.pack('[[signature]]\nid = "hostile"\nfamily = "kernel"\nseverity = "critical"\npattern = "hostile (?P<device>.{1,60})$"\n')
-    lab.open(signature_dirs=(folder,))
-    lab.read()
-    for bad in (b"\xed\xb2\x80", b"\xff\xfe", b"a\0b", "\u2028".encode(), b'"\\', b"\x1b[31m", b"x" * 9000):
-        with lab.syslog.open("ab") as file:
-            file.write(b"Nov 21 10:00:00 h app: hostile " + bad + b"\n")
-    assert lab.counts()["hostile"] >= 6
-    assert lab.logs is not None
-    reading = lab.logs.read()
-    verdicts, found = tuple(lab.logs.judge([reading])), tuple(lab.logs.measure(reading))
-    text = Exposition(Dropped()).render([Report("logs", 0.0, verdicts, found)], exposition("text/plain"))
-    done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
-    assert all(verdict.message.isprintable() for verdict in verdicts if verdict.message)
-
-
-@pytest.mark.fault(39)
-def test_the_kernels_last_words_before_a_reboot_come_from_the_journal(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    said = [
-        {"__CURSOR": "a", "__REALTIME_TIMESTAMP": "1", "_TRANSPORT": "kernel", "_SOURCE_MONOTONIC_TIMESTAMP": str(at), "MESSAGE": text}
-        for at, text in ((5_000, TIMEOUT), (9_000, TIMEOUT), (9_500, "all is well"))
-    ]
-    said.append(
-        {"__CURSOR": "b", "__REALTIME_TIMESTAMP": "1", "_TRANSPORT": "syslog", "_SOURCE_MONOTONIC_TIMESTAMP": "9600", "MESSAGE": TIMEOUT}
-    )
-    program = lab.folder / "journalctl"
-    answer = "\n".join(json.dumps(entry) for entry in said)
-    program.write_text(f"#!/bin/sh\ncase \"$*\" in *_BOOT_ID=0b00t*) cat <<'E'\n{answer}\nE\nesac\n")
-    program.chmod(0o755)
-    monkeypatch.setattr("collectors.logs.recorder.journal_command", lambda _root: (str(program),))
-    state = State(boot="0b-00-t", wall=1.0, up=1.0, kmsg=KmsgPosition("0b-00-t", 7, 5_000), events={"netdev-watchdog": 2})
-    lab.slot.save(msgspec.to_builtins(state))
-    stream = lab.folder / "kmsg"
-    stream.touch()
-    lab.open(kmsg=str(stream), journal="auto")
-    assert lab.counts() == {"netdev-watchdog": 3}

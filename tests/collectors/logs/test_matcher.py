@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from collectors.logs.database import open_database
+from collectors.logs.header import split
 from collectors.logs.matcher import Hit, Matcher, believed, by_kernel, said_by_program
 from collectors.logs.packs import load
 
@@ -44,6 +46,7 @@ def mangled() -> st.SearchStrategy[bytes]:
         line,
         st.builds(change, line, st.integers(0, 500), st.integers(0, 255), st.integers(0, 200)),
         st.builds(lambda a, b: a + b, line, line),
+        st.lists(line, min_size=3, max_size=40).map(b" ".join),  # long ones, where `re` looks only near what hyperscan has seen
         st.binary(max_size=80).map(lambda noise: noise.replace(b"\n", b"")),
         line.map(lambda text: text + b"\r"),
         line.map(lambda text: b"\0" * 9 + text),
@@ -147,3 +150,8 @@ def test_a_cache_that_is_a_symlink_is_not_followed(tmp_path: Path, packs: Packs)
 
 def test_without_a_place_to_write_the_database_lives_in_memory(tmp_path: Path, packs: Packs) -> None:
     assert open_database([packs.by_id["dhclient-no-offers"]], tmp_path / "none" / "database").scan(b"No DHCPOFFERS received\n")
+
+
+@pytest.mark.parametrize("line", [b"Jul  1 00:00:00 h kernel: a: kernel: [   12.345678] b", b"[   12.345678] a: kernel: [   12.345678] b"])
+def test_only_what_stands_before_a_message_is_taken_off_it(line: bytes) -> None:
+    assert split(line) == replace(split(line), message=b"a: kernel: [   12.345678] b", program="kernel")

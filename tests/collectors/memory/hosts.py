@@ -39,12 +39,10 @@ class Kept:
 
     def __init__(self, text: str = "null") -> None:
         self.text = text
-        self.saves = 0
 
     def load(self) -> Any:
         return json.loads(self.text)
 
     def save(self, value: Any) -> bool:
         self.text = json.dumps(value)
-        self.saves += 1
         return True

@@ -7,6 +7,7 @@ import fcntl
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,8 @@ def alone() -> Iterator[None]:
 
 @contextlib.contextmanager
 def leaking(kind: str, megabytes: int, *words: str) -> Iterator[subprocess.Popen[str]]:
-    """A leaker that has leaked. All is free again afterwards."""
+    """A leaker that has leaked. All is free again afterwards, as far as the kernel gets round to it within a minute."""
+    before = unreclaimable()
     with subprocess.Popen(
         [sys.executable, LEAKER, kind, str(megabytes), *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as leaker:
@@ -34,7 +36,16 @@ def leaking(kind: str, megabytes: int, *words: str) -> Iterator[subprocess.Popen
             _ready(leaker)
             yield leaker
         finally:
+            leaked = unreclaimable() - before
             leaker.kill()
+    deadline = time.monotonic() + 60  # another program's growth is in the same figure, so this may wait in vain
+    while unreclaimable() - before > max(leaked // 10, 32 << 20) and time.monotonic() < deadline:
+        time.sleep(0.1)  # 2,000 network namespaces are taken apart one by one, long after their process has gone
+
+
+def unreclaimable() -> int:
+    """Give the bytes of slab that the kernel cannot give back by itself."""
+    return next(int(line.split()[1]) << 10 for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("SUnreclaim:"))
 
 
 def more(leaker: subprocess.Popen[str], megabytes: int) -> None:

@@ -2,17 +2,45 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.collectors.nic.kernel_packages import kernels_root
+from collectors.nic.kernels import releases
+from tests.collectors.nic.kernel_packages import MODULES, kernels_root
+from tests.collectors.nic.nic_lab import namespace
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.collectors.nic.nic_lab import Namespace
 
 
 @pytest.fixture(scope="session")
 def kernels() -> Path:
     """Give a root with two installed kernels: images, modules, modules.dep; read-only by agreement."""
     return kernels_root()
+
+
+@pytest.fixture
+def host(kernels: Path, tmp_path: Path) -> Path:
+    """A root of our own with both kernels: only their NIC modules and lists are copied."""
+    for release in releases(kernels):
+        for module in MODULES.values():
+            target = tmp_path / "lib/modules" / release / module
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if (kernels / "lib/modules" / release / module).exists():
+                shutil.copy2(kernels / "lib/modules" / release / module, target)
+        for name in ("modules.dep", "modules.builtin"):
+            shutil.copy2(kernels / "lib/modules" / release / name, tmp_path / "lib/modules" / release / name)
+        (tmp_path / "boot").mkdir(exist_ok=True)
+        (tmp_path / f"boot/vmlinuz-{release}").write_bytes(b"kernel")
+    return tmp_path
+
+
+@pytest.fixture
+def lab() -> Iterator[Namespace]:
+    with namespace() as made:
+        yield made

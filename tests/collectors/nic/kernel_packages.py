@@ -14,6 +14,7 @@ MODULES = {
     "ixgbevf": "kernel/drivers/net/ethernet/intel/ixgbevf/ixgbevf.ko",
     "xen_netfront": "kernel/drivers/net/xen-netfront.ko",
 }
+MACHINE = os.uname().machine
 CACHE = Path(os.environ.get("VITALD_LAB_CACHE", "/var/cache/vitald-lab"))
 
 

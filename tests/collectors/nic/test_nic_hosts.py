@@ -2,56 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import pytest
 
 from collectors.cardinality import Dropped
 from collectors.model import Host, Level, Report, Unavailable
 from collectors.nic.collector import NicCollector, NicSettings
-from collectors.settings import decode_hook
 from exporters.prometheus.exposition import Exposition
 from exporters.prometheus.negotiate import exposition
 
 if TYPE_CHECKING:
-    from collectors.model import Verdict
+    from pathlib import Path
+
     from collectors.panel import Panel
 
-HOSTS = Path(__file__).parent / "hosts"
-
-
-class Memory:
-    """A slot in memory."""
-
-    def __init__(self, value: Any = None) -> None:
-        self.value = value
-
-    def load(self) -> Any:
-        return self.value
-
-    def save(self, value: Any) -> bool:
-        self.value = json.loads(json.dumps(value))
-        return True
-
-
-def collector(host: Path | str, settings: dict[str, Any] | None = None, slot: Memory | None = None) -> NicCollector:
-    root = HOSTS / host
-    read = msgspec.convert(settings or {}, NicSettings, dec_hook=decode_hook)
-    return NicCollector(read, Host(proc=root / "proc", sys=root / "sys", root=root, slot=slot or Memory()))
-
-
-def look(host: Path | str, settings: dict[str, Any] | None = None, slot: Memory | None = None) -> dict[str, Verdict]:
-    made = collector(host, settings, slot)
-    try:
-        return {verdict.check: verdict for verdict in made.judge([made.read()])}
-    finally:
-        made.close()
+from tests.collectors.nic.recorded_hosts import HOSTS, Memory, collector, look
 
 
 def metrics(host: str) -> dict[tuple[str, ...], Any]:
@@ -159,84 +128,6 @@ def test_xens_workaround_on_a_current_kernel_is_needless_and_costs_the_mtu() -> 
     assert found.level == Level.WARNING
     assert "needs no rocket workaround" in found.message
     assert found.mend == "ethtool -K eth0 sg on && ip link set eth0 mtu 9001"
-
-
-def test_users_own_word_on_sg_ends_the_matter() -> None:
-    assert look("xen-new", {"policy": [{"driver": "vif", "offloads": {"sg": False}}]})["nic_offload"].level == Level.HEALTHY
-
-
-def test_falling_back_to_xen_netfront_is_critical_until_it_is_mended(tmp_path: Path) -> None:
-    slot, host = Memory(), tmp_path / "host"
-    shutil.copytree(HOSTS / "ixgbevf", host, symlinks=True)
-    assert look(host, slot=slot)["nic_driver"].level == Level.HEALTHY
-    shutil.rmtree(host)
-    shutil.copytree(HOSTS / "xen-new", host, symlinks=True)
-    for _ in range(2):
-        found = look(host, slot=slot)["nic_driver"]
-        assert found.level == Level.CRITICAL
-        assert "fell back from ixgbevf to vif, without enhanced networking, since 20" in found.message
-
-
-@pytest.mark.parametrize(
-    ("version", "level", "words"),
-    [
-        ("2.17.0g", Level.WARNING, "known to be bad: NULL dereference"),
-        ("2.11.1g", Level.WARNING, "known to be bad"),
-        ("1.1.2", Level.CRITICAL, "older than 1.2"),
-        ("2.1.0K", Level.WARNING, "older than 2.2.9"),
-        ("2.2.10g", Level.HEALTHY, ""),
-        ("", Level.HEALTHY, ""),
-        ("5.10.236-228.935.amzn2.x86_64", Level.HEALTHY, ""),
-    ],
-)
-def test_ena_versions(tmp_path: Path, version: str, level: Level, words: str) -> None:
-    host = tmp_path / "host"
-    shutil.copytree(HOSTS / "ena-github", host, symlinks=True)
-    driver = host / "ethtool/ens5/i"
-    driver.write_text(driver.read_text().replace("2.13.0g", version))
-    if version in {"2.1.0K", "1.1.2"}:  # what those did not count yet
-        (host / "ethtool/ens5/S").write_text("NIC statistics:\n     tx_timeout: 0\n")
-    found = look(host)["nic_driver"]
-    assert found.level == level
-    assert words in found.message
-
-
-def test_a_required_driver_and_mtu_that_are_not_there() -> None:
-    found = look("xen-new", {"policy": [{"interface": "eth0", "driver": "ena", "mtu": 9001}, {"interface": "*", "mtu": 1500}]})
-    assert found["nic_driver"].level == Level.CRITICAL
-    assert found["nic_driver"].message.startswith("driver is vif, should be ena")
-    assert found["nic_mtu"].level == Level.WARNING
-    assert found["nic_mtu"].mend == "ip link set eth0 mtu 9001"
-
-
-def test_xen_netfronts_two_names_are_the_same_driver() -> None:
-    assert look("xen-new", {"policy": [{"interface": "eth0", "driver": "xen_netfront"}]})["nic_driver"].level == Level.HEALTHY
-
-
-def test_the_first_policy_that_matches_wins() -> None:
-    policy = [{"interface": "ens*", "mtu": 9001}, {"interface": "*", "mtu": 1500}]
-    assert look("ena-github", {"policy": policy})["nic_mtu"].level == Level.HEALTHY
-    assert look("ena-github", {"policy": policy[::-1]})["nic_mtu"].level == Level.WARNING
-
-
-@pytest.mark.fault(30)
-@pytest.mark.parametrize(
-    ("policy", "words"),
-    [
-        ({"mtu": 1500}, "interface or driver"),
-        ({"interface": ""}, "interface: must not be empty"),
-        ({"interface": "*", "offloads": {"scatter-gather": True}}, "is not one of rx tx sg"),
-        ({"interface": "*", "min_version": "new"}, "is not a version"),
-        ({"interface": "*", "min_version": "2.2.9 or so"}, "is not a version"),
-        ({"interface": "*", "mtu": 12}, "must be between 68 and 65536"),
-        ({"interface": "*", "mtus": 1500}, "unknown field `mtus`"),
-        ({"interface": "*", "offloads": {"sg": "on"}}, "Expected `bool`"),
-    ],
-)
-def test_a_policy_that_makes_no_sense_is_refused_with_its_key(policy: dict[str, Any], words: str) -> None:
-    with pytest.raises(msgspec.ValidationError, match="policy") as refused:
-        msgspec.convert({"policy": [policy]}, NicSettings, dec_hook=decode_hook)
-    assert words in str(refused.value)
 
 
 @pytest.mark.fault(36)

@@ -12,27 +12,13 @@ import msgspec
 import pytest
 
 from collectors.model import Histogram, Host, Level, Unavailable
-from collectors.probe import mesh
 from collectors.probe.collector import Probe
 from collectors.probe.reasons import FAILURES
-from collectors.probe.settings import ProbeSettings
-from collectors.settings import decode_hook
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-
-def settings(**values: Any) -> ProbeSettings:
-    return msgspec.convert(values, ProbeSettings, dec_hook=decode_hook)
-
-
-def down() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return f"127.0.0.1:{server.getsockname()[1]}"
-
-
-def series(probe: Probe, reading: Any) -> dict[tuple[str, ...], Any]:
-    return {(metric.family.name, *metric.labels): metric.value for metric in probe.measure(reading)}
+from tests.collectors.probe.series import down, series, settings
 
 
 def test_with_nothing_configured_it_probes_vitald_itself(up: str) -> None:
@@ -164,51 +150,3 @@ def test_problems_names_broken_target_files(tmp_path: Path) -> None:
     (tmp_path / "t.json").write_text('[{"targets": ["a"]}]')
     (line,) = Probe.problems(settings(target_files=[f"{tmp_path}/*.json"]))
     assert line.startswith(f"{tmp_path}/t.json: group 1: 'a' is not a target")
-
-
-def fleet(path: Path, port: str, hosts: range, **labels: str) -> None:
-    groups = [{"targets": [f"127.1.0.{host}:{port}"], "labels": {"availability_zone": "abc"[host % 3], **labels}} for host in hosts]
-    path.write_text(json.dumps(groups))
-
-
-def test_mesh_peers_are_probed_and_their_labels_come_along(up_everywhere: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mesh, "CALM", 0.0)
-    path, (_, _, port) = tmp_path / "fleet.json", up_everywhere.rpartition(":")
-    fleet(path, port, range(1, 61), service="db")
-    chosen = settings(mesh_files=[str(path)], mesh_peers=6, target_labels=["service", "rack"], targets=[f"127.1.0.1:{port}"])
-    probe = Probe(chosen, Host(listening=("127.0.0.1:1",)))
-    reading = probe.read()
-    seen = series(probe, reading)
-    attempts = {key[1:]: value for key, value in seen.items() if key[0] == "probe_attempts"}
-    assert len(reading.records) in {6, 7}  # the one in settings may be chosen, too
-    assert set(attempts.values()) == {1}
-    zones = {f"127.1.0.{host}:{port}": "abc"[host % 3] for host in range(1, 61)}
-    peers = {key for key in attempts if key[3] or key[0] != f"127.1.0.1:{port}"}
-    assert {key[0]: key[1:] for key in peers} == {key[0]: (zones[key[0]], "db", "") for key in peers}
-    assert {zones[key[0]] for key in peers} == set("abc")
-    assert (seen[("probe_mesh_hosts",)], seen[("probe_mesh_peers",)]) == (60, 6)
-    families = {metric.family.name: metric.family.labels for metric in probe.measure(reading)}
-    assert families["probe_attempts"] == ("target", "target_zone", "target_service", "target_rack")
-    assert families["probe_failures"] == ("target", "reason", "target_zone", "target_service", "target_rack")
-    fleet(path, port, range(1, 61), service="web")
-    again = series(probe, probe.read())
-    moved = {key[1]: (key[3], value) for key, value in again.items() if key[0] == "probe_attempts"}
-    assert {key[0]: ("web", 2) for key in peers}.items() <= moved.items()  # the counter goes on under the new label
-    assert not [key for key in again if "db" in key]
-
-
-def test_labels_of_target_files_come_along_without_a_mesh(up: str, tmp_path: Path) -> None:
-    (tmp_path / "t.json").write_text(json.dumps([{"targets": [up], "labels": {"zone": "a", "other": "b"}}]))
-    probe = Probe(settings(target_files=[f"{tmp_path}/t.json"], target_labels=["zone"]), Host())
-    reading = probe.read()
-    assert ("probe_attempts", up, "a") in series(probe, reading)
-    assert not [metric for metric in probe.measure(reading) if metric.family.name.startswith("probe_mesh")]
-
-
-def test_with_a_mesh_configured_the_canary_stays_at_home_while_the_list_is_empty(tmp_path: Path) -> None:
-    (tmp_path / "fleet.json").write_text("[]")
-    probe = Probe(settings(mesh_files=[f"{tmp_path}/fleet.json"]), Host(listening=("127.0.0.1:1",)))
-    seen = series(probe, probe.read())
-    assert seen == {
-        ("probe_target_file_valid", f"{tmp_path}/fleet.json"): 1.0, ("probe_mesh_hosts",): 0, ("probe_mesh_peers",): 0,
-    }  # fmt: skip

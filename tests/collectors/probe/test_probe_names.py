@@ -16,7 +16,7 @@ from collectors.probe.reasons import Outcome, Reason
 from collectors.probe.record import Record
 from collectors.probe.resolver import MOST_PROBED, Resolver
 from collectors.probe.targets import Address
-from tests.collectors.probe.test_probe_collector import series, settings
+from tests.collectors.probe.series import series, settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from collectors.model import Family, Kind, Level, Metric, Report, Verdict
+from exporters.prometheus import access
 from exporters.prometheus.exporter import Exporter
 from exporters.prometheus.status import Status
 
@@ -88,3 +89,24 @@ def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
     made.issue("client", san="DNS:prometheus.internal,IP:fd00::5,URI:spiffe://fleet/prometheus,email:p@example.org")
     made.issue("intruder", ca="stranger")
     return made
+
+
+@pytest.fixture
+def web(pki: Pki, tmp_path: Path) -> Callable[[str], Path]:
+    """Write a web config beside copies of the certificates and keys."""
+    for file in pki.folder.iterdir():
+        if file.suffix in (".crt", ".key"):
+            (tmp_path / file.name).write_bytes(file.read_bytes())
+
+    def write(text: str) -> Path:
+        path = tmp_path / "web.yml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def look_always(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look at the files at each connection, not once a second: tests are not that patient."""
+    monkeypatch.setattr(access, "_LOOK_EVERY", 0.0)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 import yaml
 
 from tests.exporters.prometheus.rulebook import ROOT, RULES, load
+from tests.prometheus_program import command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,15 +56,7 @@ class Server:
             yaml.safe_dump({"global": short, "scrape_configs": [scraped], "rule_files": [str(folder / file.name) for file in RULES]})
         )
         self._log = (folder / "log").open("wb+")
-        self._process = subprocess.Popen(
-            [
-                "prometheus",
-                f"--config.file={folder}/prometheus.yml",
-                f"--storage.tsdb.path={folder}/data",
-                "--web.listen-address=127.0.0.1:0",
-            ],
-            stderr=self._log,
-        )
+        self._process = subprocess.Popen(command(folder), stderr=self._log)
         self._url = self._find(folder / "log")
         while True:
             with contextlib.suppress(urllib.error.HTTPError), urllib.request.urlopen(f"{self._url}/-/ready", timeout=10):

@@ -8,17 +8,12 @@ import logging
 import socket
 import subprocess
 import threading
-import time
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from collectors.cardinality import Dropped
 from collectors.model import Family, Kind, Metric, Report
-from exporters.prometheus import connection, server
-from exporters.prometheus.state import SECONDS, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,36 +23,7 @@ if TYPE_CHECKING:
 
     Serve = Callable[..., Exporter]
 
-GET = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
-
-
-def port(exporter: Exporter) -> int:
-    return int(exporter.addresses[0].rpartition(":")[2])
-
-
-def ask(exporter: Exporter, method: str, path: str, **headers: str) -> tuple[http.client.HTTPResponse, bytes]:
-    client = http.client.HTTPConnection("127.0.0.1", port(exporter), timeout=10)
-    client.request(method, path, headers={name.replace("_", "-"): value for name, value in headers.items()})
-    response = client.getresponse()
-    body = response.read()
-    client.close()
-    return response, body
-
-
-def raw(exporter: Exporter, request: bytes, *, finish: bool = False) -> bytes:
-    """Send bytes and read until the server hangs up."""
-    with socket.create_connection(("127.0.0.1", port(exporter)), timeout=10) as sock:
-        sock.sendall(request)
-        if finish:
-            sock.shutdown(socket.SHUT_WR)
-        answer = b""
-        while chunk := sock.recv(1 << 16):
-            answer += chunk
-        return answer
-
-
-def value(body: bytes, name: str) -> float:
-    return next(float(line.rpartition(b" ")[2]) for line in body.splitlines() if line.startswith(name.encode()))
+from tests.exporters.prometheus.http_client import GET, ask, port, raw, value
 
 
 def test_metrics_are_served_as_text_and_as_openmetrics(serve: Serve) -> None:
@@ -80,6 +46,15 @@ def test_what_the_exporter_says_of_itself_is_clean(serve: Serve, tmp_path: Path)
     assert b"vitald_web_config_last_reload_successful 1.0" in body
     done = subprocess.run(["promtool", "check", "metrics"], input=body, capture_output=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+def test_the_process_itself_is_seen_as_any_exporters_is(serve: Serve) -> None:
+    exporter = serve()
+    for accept in ("", "application/openmetrics-text"):
+        body = ask(exporter, "GET", "/metrics", Accept=accept)[1]
+        assert value(body, "process_resident_memory_bytes") > 1e7
+        assert value(body, "process_cpu_seconds_total") > 0
+        assert value(body, "process_open_fds") < value(body, "process_max_fds")
 
 
 def test_gzip_is_used_where_it_is_accepted(serve: Serve) -> None:
@@ -225,129 +200,3 @@ def test_what_the_runner_folded_and_what_could_not_be_exported_is_one_family(ser
     ask(exporter, "GET", "/metrics")
     body = ask(exporter, "GET", "/metrics")[1]
     assert value(body, 'vitald_series_dropped_total{metric="vitald_log_lines_total"}') >= 6
-
-
-def test_a_slow_reader_of_a_large_scrape_gets_all_of_it(serve: Serve) -> None:
-    report = large(60_000)
-    exporter = serve(lambda: [report])
-    with socket.create_connection(("127.0.0.1", port(exporter)), timeout=10) as slow:
-        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
-        slow.sendall(GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
-        started = time.monotonic()
-        assert ask(exporter, "GET", "/-/healthy")[0].status == 200
-        assert time.monotonic() - started < 5
-        received = b""
-        while chunk := slow.recv(1 << 16):
-            received += chunk
-    head, _, body = received.partition(b"\r\n\r\n")
-    assert f"Content-Length: {len(body)}".encode() in head
-    assert body.count(b"vitald_big_total{") == 60_000
-
-
-def test_readers_that_never_read_are_thrown_out(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(SECONDS, State.WRITING, 0.2)
-    report = large(60_000)
-    exporter = serve(lambda: [report])
-    with socket.create_connection(("127.0.0.1", port(exporter)), timeout=10) as stuck:
-        stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        stuck.sendall(GET)
-        while not exporter._server.traffic.evicted["deadline"]:
-            time.sleep(0.01)
-
-
-def test_what_slow_readers_hold_together_is_bounded(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "UNSENT", 6 << 20)
-    report = large(60_000)
-    exporter = serve(lambda: [report])
-    clients = []
-    for _ in range(8):
-        client = socket.create_connection(("127.0.0.1", port(exporter)), timeout=10)
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        client.sendall(GET)
-        clients.append(client)
-    body = ask(exporter, "GET", "/metrics")[1]
-    assert value(body, 'vitald_http_connections_evicted_total{reason="memory"}') >= 2
-    for client in clients:
-        client.close()
-
-
-def large(series: int) -> Report:
-    big = Family("big", Kind.COUNTER, "Big.", ("source",))
-    return Report("big", 1.0, (), tuple(Metric(big, number, (f"{number:080}",)) for number in range(series)))
-
-
-def test_a_request_that_takes_too_long_is_thrown_out(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "REQUEST_SECONDS", 0.3)
-    exporter = serve()
-    with socket.create_connection(("127.0.0.1", port(exporter)), timeout=10) as dripping:
-        started = time.monotonic()
-        with pytest.raises(OSError):  # noqa: PT011, PT012 — broken pipe or reset, as the kernel likes
-            for _ in range(1000):
-                dripping.sendall(b"G")  # each byte on time, the request never whole
-                time.sleep(0.02)
-        assert time.monotonic() - started < 5
-
-
-@pytest.mark.fault(32)
-def test_close_does_not_wait_whatever_clients_do(serve: Serve) -> None:
-    report = large(60_000)
-    exporter = serve(lambda: [report])
-    clients = [socket.create_connection(("127.0.0.1", port(exporter))) for _ in range(9)]
-    for client, request in zip(clients, (b"", GET, GET[:9]) * 3, strict=True):
-        client.sendall(request)
-    started = time.monotonic()
-    exporter.close()
-    exporter.close()
-    assert time.monotonic() - started < 10  # a second each, where the machine is ours
-    exporter._thread.join(30)
-    exporter.close()
-    for client in clients:
-        client.close()
-    with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(("127.0.0.1", port(exporter)))
-
-
-def test_without_clients_the_server_sleeps(serve: Serve) -> None:
-    exporter = serve()
-    ask(exporter, "GET", "/metrics")
-    clock = time.pthread_getcpuclockid(exporter._thread.ident or 0)
-    deadline = time.monotonic() + 5
-    while exporter._server._connections and time.monotonic() < deadline:
-        time.sleep(0.01)
-    before = time.clock_gettime(clock)
-    assert exporter._server._patience() is None
-    time.sleep(0.3)
-    assert time.clock_gettime(clock) - before < 0.003
-
-
-PIECES = [
-    b"GET ",
-    b"HEAD ",
-    b"/metrics",
-    b" HTTP/1.1\r\n",
-    b"Host: x\r\n",
-    b"Content-Length: 3\r\n",
-    b"Transfer-Encoding: chunked\r\n",
-    b"\r\n",
-]
-
-
-@pytest.mark.fault(55)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
-@given(
-    request_bytes=st.binary(max_size=300)
-    | st.lists(st.sampled_from([*PIECES, b"0\r\n", b"\xff", b": "]) | st.binary(max_size=9)).map(b"".join)
-)
-def test_no_bytes_end_the_server(fuzzed: Exporter, request_bytes: bytes, caplog: pytest.LogCaptureFixture) -> None:
-    try:
-        answer = raw(fuzzed, request_bytes, finish=True)
-    except ConnectionError:
-        answer = b""
-    assert answer[:9] in (b"", b"HTTP/1.1 ")
-    assert ask(fuzzed, "GET", "/-/healthy")[0].status == 200
-    assert not caplog.records
-
-
-@pytest.fixture
-def fuzzed(serve: Serve) -> Exporter:
-    return serve()

@@ -20,19 +20,6 @@ ALICE = "$2y$10$mDwo.lAisC94iLAyP81MCesa29IzH37oigHC/42V2pdJlUprsJPze"
 TLS = "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n"
 
 
-@pytest.fixture
-def write(pki: Any, tmp_path: Path) -> Any:
-    for name in ("server.crt", "server.key", "client.key", "ca.crt"):
-        (tmp_path / name).write_bytes((pki.folder / name).read_bytes())
-
-    def writer(text: str) -> Path:
-        path = tmp_path / "web.yml"
-        path.write_text(text)
-        return path
-
-    return writer
-
-
 @pytest.mark.parametrize(
     "text",
     [
@@ -50,16 +37,16 @@ def write(pki: Any, tmp_path: Path) -> Any:
         "http_server_config:\n  http2: false\n  headers:\n    X-Frame-Options: deny\n    X-Content-Type-Options:\n    X-XSS-Protection:\n",
     ],
 )
-def test_what_the_toolkit_takes_is_taken(write: Any, text: str) -> None:
-    check_web_config(write(text))
+def test_what_the_toolkit_takes_is_taken(web: Any, text: str) -> None:
+    check_web_config(web(text))
 
 
-def test_inline_certificates_are_taken(write: Any, pki: Any) -> None:
+def test_inline_certificates_are_taken(web: Any, pki: Any) -> None:
     parts = {"cert": "server.crt", "key": "server.key", "client_ca": "ca.crt"}
     lines = [
         f"  {key}: |\n" + "".join(f"    {line}\n" for line in (pki.folder / name).read_text().splitlines()) for key, name in parts.items()
     ]
-    check_web_config(write("tls_server_config:\n  client_auth_type: VerifyClientCertIfGiven\n" + "".join(lines)))
+    check_web_config(web("tls_server_config:\n  client_auth_type: VerifyClientCertIfGiven\n" + "".join(lines)))
 
 
 @pytest.mark.fault(30)
@@ -106,8 +93,8 @@ def test_inline_certificates_are_taken(write: Any, pki: Any) -> None:
         ('http_server_config: {headers: {X-XSS-Protection: "1\\r\\nSet-Cookie: a"}}', "cannot carry"),
     ],
 )
-def test_what_is_wrong_is_refused_with_file_and_key(write: Any, text: str, reason: str) -> None:
-    path = write(text)
+def test_what_is_wrong_is_refused_with_file_and_key(web: Any, text: str, reason: str) -> None:
+    path = web(text)
     with pytest.raises(BadInput, match=reason) as refused:
         check_web_config(path)
     assert str(refused.value).startswith(f"{path}: ")
@@ -116,8 +103,8 @@ def test_what_is_wrong_is_refused_with_file_and_key(write: Any, text: str, reaso
 
 
 @pytest.mark.fault(30)
-def test_an_encrypted_key_is_refused_and_nobody_is_asked_for_a_password(write: Any, pki: Any) -> None:
-    path = write(TLS)
+def test_an_encrypted_key_is_refused_and_nobody_is_asked_for_a_password(web: Any, pki: Any) -> None:
+    path = web(TLS)
     command = ("ec", "-in", path.parent / "server.key", "-aes128", "-passout", "pass:x", "-out", path.parent / "server.key")
     pki._openssl(*command)
     with pytest.raises(BadInput, match="unencrypted"):

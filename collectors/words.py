@@ -1,0 +1,43 @@
+"""Times, spans and names as people read them: in verdicts, in the log, on the status page and on a terminal. Pure."""
+
+from __future__ import annotations
+
+import time
+
+PEOPLE = "%Y-%m-%d %H:%M:%S UTC"
+ISO = "%Y-%m-%dT%H:%M:%SZ"
+_Units = tuple[tuple[str, int, int], ...]  # name, seconds, digits after the point; the largest first, the last is a second
+SHORT: _Units = (("d", 86_400, 1), ("h", 3_600, 1), ("min", 60, 0), ("s", 1, 0))
+LONG: _Units = (("days", 86_400, 0), ("hours", 3_600, 0), ("minutes", 60, 0), ("seconds", 1, 0))
+
+
+def plain(text: str) -> str:
+    r"""Write what does not print as Python would (`\n`, `\x1b`): a name or a line of a log breaks no line and gives a terminal no order."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def utc(at: float, form: str = PEOPLE) -> str:
+    """Write a Unix time; a clock beyond what gmtime(3) knows must not stop a verdict or a page."""
+    try:
+        return time.strftime(form, time.gmtime(at))
+    except (OverflowError, ValueError, OSError):
+        return f"Unix time {at:.0f}"
+
+
+def span(seconds: float, units: _Units = SHORT) -> str:
+    """Write how long, in the largest unit of which there are two: `40 s`, `21 min`, `2.5 h`; nothing is shorter than `0 s`."""
+    name, size, digits = next((unit for unit in units if seconds >= 2 * unit[1]), units[-1])
+    number = f"{max(seconds, 0.0) / size:.{digits}f}"
+    return f"{number.removesuffix('.0')} {name}"
+
+
+def two_units(seconds: float, between: str = " ") -> str:
+    """Write how long in its two largest units, for spans that are compared: `45s`, `5m 51s`, `2d 4h`, `-5s`."""
+    left = round(seconds)
+    sign, left = ("-", -left) if left < 0 else ("", left)
+    parts = []
+    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)):
+        count, left = divmod(left, size)
+        if count:
+            parts.append(f"{count}{unit}")
+    return sign + between.join(parts[:2] or ["0s"])

@@ -1,0 +1,92 @@
+"""HTTP/1.1 on one connection, by h11: bytes in, requests out, and responses as bytes. Knows no socket."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from email.utils import formatdate
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import h11
+
+from exporters.prometheus.pages import Request, Response, plain
+from exporters.prometheus.state import Gone
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_HEAD_LIMIT = 16 << 10  # bytes of a request's head
+_BODY_LIMIT = 64 << 10  # bytes of a body that nobody wants, read to keep the connection
+
+
+class Framing:
+    """One connection's requests and responses. `linger`: after this response there may be more that nobody will read."""
+
+    def __init__(self) -> None:
+        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=_HEAD_LIMIT)
+        self._body = 0
+        self._request = Request("", "", {})
+        self.linger = False
+
+    @property
+    def ahead(self) -> bool:
+        """Whether the next request came with the last one."""
+        return bool(self._http.trailing_data[0])
+
+    def receive(self, data: bytes | None) -> Request | Response | None:
+        """Take what came, if anything; gives a request once it is whole, the response to one that cannot be, None where more must come."""
+        try:
+            if data is not None:
+                self._http.receive_data(data)
+            return self._next_request()
+        except h11.RemoteProtocolError as error:
+            if data == b"":
+                raise Gone from None
+            return plain(error.error_status_hint, HTTPStatus(error.error_status_hint).phrase)
+
+    def _next_request(self) -> Request | Response | None:
+        http = self._http
+        while (event := http.next_event()) is not h11.NEED_DATA:
+            if isinstance(event, h11.Request):
+                self._body = 0
+                self._request = _request(event)
+                if http.they_are_waiting_for_100_continue:
+                    return self._request  # the final answer comes at once: no method here wants the body (RFC 9110, 10.1.1)
+            elif isinstance(event, h11.Data):
+                self._body += len(event.data)
+                if self._body > _BODY_LIMIT:
+                    return plain(413, "No body is wanted here.")
+            elif isinstance(event, h11.EndOfMessage):
+                return self._request
+            else:
+                raise Gone
+        return None
+
+    def frame(self, response: Response, more: Iterable[tuple[str, str]]) -> bytes:
+        """Write a response, with more headers than its own."""
+        http = self._http
+        headers = [("Date", formatdate(usegmt=True)), *response.headers, *more, ("Content-Length", str(len(response.body)))]
+        self.linger = http.their_state not in (h11.DONE, h11.MUST_CLOSE)
+        if self.linger:
+            headers.append(("Connection", "close"))
+        head = http.send(h11.Response(status_code=response.status, headers=headers, reason=HTTPStatus(response.status).phrase))
+        body = b"" if self._request.method == "HEAD" and http.their_state is not h11.ERROR else response.body
+        end = (http.send(h11.Data(body)) or b"" if body else b"") + (http.send(h11.EndOfMessage()) or b"")
+        self._request = Request("", "", {})
+        return (head or b"") + end
+
+    def next_cycle(self) -> None:
+        """Begin anew after a response; Gone where they or we said `Connection: close`."""
+        if self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
+            raise Gone
+        self._http.start_next_cycle()
+
+
+def _request(event: h11.Request) -> Request:
+    """Take method, path without query, and headers; a target may be a whole URL (RFC 9112, 3.2.2)."""
+    target = event.target.decode("latin-1")
+    if not target.startswith("/"):
+        with suppress(ValueError):
+            target = urlsplit(target).path or "/"
+    return Request(event.method.decode("latin-1"), target.partition("?")[0], dict(event.headers))

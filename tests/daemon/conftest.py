@@ -1,0 +1,43 @@
+"""What the runner's tests share."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.daemon.runs import Daemon
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from daemon.track import Track
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Daemon]]:
+    started: list[Daemon] = []
+
+    def make(*tracks: Track) -> Daemon:
+        started.append(Daemon(*tracks))
+        return started[-1]
+
+    yield make
+    for daemon in started:
+        daemon.runner.stop()
+    for fifo in tmp_path.glob("fifo"):
+        os.close(os.open(fifo, os.O_RDWR | os.O_NONBLOCK))  # lets go of whoever waits: the interpreter joins its threads
+
+
+@pytest.fixture
+def up() -> Iterator[str]:
+    with socket.create_server(("127.0.0.1", 0), backlog=1024) as server:
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.fixture
+def signature_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))  # compiled once for all of them

@@ -1,0 +1,110 @@
+"""Collectors that count, fail, are absent or hang, and a runner for them."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from collectors.collector import Collector
+from collectors.model import Family, Host, Kind, Level, Metric, NoSlot, Unavailable, Verdict
+from collectors.settings import Duration, Settings
+from daemon.board import Board
+from daemon.runner import Runner
+from daemon.track import Track
+
+RUNS = Family("test_runs", Kind.COUNTER, "Runs.")
+
+
+@dataclass(frozen=True)
+class Reading:
+    runs: int
+
+
+class Counts(Collector[Reading]):
+    """Works, and counts its runs."""
+
+    name = "counts"
+    Settings = Settings
+    keep = 3
+
+    def __init__(self, settings: Any = None, host: Host | None = None) -> None:
+        self.runs = 0
+        self.closed = False
+        del settings, host
+
+    def read(self) -> Reading:
+        self.runs += 1
+        return Reading(self.runs)
+
+    def judge(self, readings: Sequence[Reading]) -> Iterator[Verdict]:
+        yield Verdict("counting", "runs", Level.HEALTHY, str([r.runs for r in readings]))
+
+    def measure(self, reading: Reading) -> Iterator[Metric]:
+        yield Metric(RUNS, reading.runs)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Fails(Counts):
+    name = "fails"
+
+    def read(self) -> Reading:
+        raise RuntimeError("the disk is on fire")
+
+
+class Absent(Counts):
+    name = "absent"
+
+    def read(self) -> Reading:
+        raise Unavailable("missing", "this host has no such thing")
+
+
+class Hangs(Counts):
+    """Opens a FIFO that nobody writes to: it hangs in the kernel, as on a dead mount."""
+
+    name = "hangs"
+
+    def __init__(self, fifo: Path) -> None:
+        super().__init__()
+        self.fifo = fifo
+
+    def read(self) -> Reading:
+        super().read()
+        with self.fifo.open("rb") as file:
+            file.read()
+        return Reading(self.runs)
+
+
+def track(collector: Counts, every: float = 0.1) -> Track:
+    return Track(collector, Settings(every=Duration(every)))
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.01)
+
+
+class Daemon:
+    """A board and a runner with these tracks."""
+
+    def __init__(self, *tracks: Track) -> None:
+        self.board = Board(NoSlot())
+        self.beats = 0
+        self.runner = Runner(self.board, self.beat, 0.1)
+        self.runner.start({t.name: t for t in tracks})
+
+    def beat(self) -> None:
+        self.beats += 1
+
+    def runs(self, name: str) -> int:
+        found = {report.collector: report for report in self.board.reports()}
+        value = found[name].metrics[0].value if name in found else 0
+        assert isinstance(value, int)
+        return value
+
+
+Start = Callable[..., Daemon]

@@ -1,0 +1,59 @@
+"""Descriptors bring a run forward."""
+
+import contextlib
+import os
+import time
+from typing import Any
+
+from collectors.model import Host
+from daemon.runner import WAKE_GAP_SECONDS
+from tests.daemon.runs import Counts, Reading, Start, track, until
+
+
+class Woken(Counts):
+    """Runs when somebody writes into its pipe; `deaf` leaves it unread."""
+
+    name = "woken"
+
+    def __init__(self, settings: Any = None, host: Host | None = None) -> None:
+        super().__init__(settings, host)
+        self.pipe, self.writer = os.pipe()
+        os.set_blocking(self.pipe, False)
+        self.deaf = False
+
+    def read(self) -> Reading:
+        if not self.deaf:
+            with contextlib.suppress(BlockingIOError):
+                os.read(self.pipe, 4096)
+        return super().read()
+
+    def wakes(self) -> tuple[int, ...]:
+        return (self.pipe,)
+
+
+def test_a_readable_descriptor_wakes_its_collector_long_before_its_next_tick(start: Start) -> None:
+    woken = Woken()
+    start(track(woken, every=3600))
+    until(lambda: woken.runs == 1)
+    for runs in (2, 3, 4):
+        os.write(woken.writer, b"x")
+        until(lambda runs=runs: woken.runs == runs)  # type: ignore[misc]  # mypy cannot infer a lambda's default
+
+
+def test_a_collector_that_does_not_drain_its_descriptor_runs_four_times_a_second_at_most(start: Start) -> None:
+    woken = Woken()
+    woken.deaf = True
+    start(track(woken, every=3600))
+    began = time.monotonic()
+    os.write(woken.writer, b"x")
+    until(lambda: woken.runs >= 4)
+    assert woken.runs <= 2 + (time.monotonic() - began) / WAKE_GAP_SECONDS
+
+
+def test_a_descriptor_closed_under_us_wakes_nobody_and_breaks_nothing(start: Start) -> None:
+    woken, counts = Woken(), Counts()
+    start(track(woken), track(counts))
+    until(lambda: woken.runs >= 1)
+    os.close(woken.pipe)
+    before = counts.runs
+    until(lambda: counts.runs >= before + 3)
