@@ -14,7 +14,6 @@ import re
 import signal
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -24,6 +23,7 @@ from bench.peers import SCRAPE_HEADERS
 from bench.program import BenchError
 from bench.results import Row
 from bench.soak_life import Life
+from bench.soak_pace import QUICK, Look, Pace
 from tests.e2e.network import Network
 
 if TYPE_CHECKING:
@@ -36,42 +36,6 @@ MOST_DESCRIPTORS, MOST_THREADS, MOST_SERIES = 4, 1, 0.02  # more at the end than
 _MINUTES = float(os.environ.get("VITALD_BENCH_MINUTES", "30"))
 _ROOT = Path(__file__).parents[1]
 _OWN_SYSFS = 'mount -t sysfs sysfs /sys && exec "$@"'
-
-
-@dataclass(frozen=True)
-class Pace:
-    """How often things happen, in seconds; `settings` are the daemon's."""
-
-    scrape: float = 1.0
-    rotate: float = 10.0
-    targets: float = 7.0
-    links: float = 5.0
-    reload: float = 60.0
-    look: float = 1.0
-    settings: str = ""
-
-
-QUICK = Pace(
-    scrape=0.05,
-    rotate=0.5,
-    targets=0.2,
-    links=0.2,
-    reload=1.0,
-    look=0.5,
-    settings='every = "200ms"\ntimeout = "100ms"\n[nic]\nevery = "200ms"\nlook_every = "5s"\n[dhcp]\nevery = "200ms"\n'
-    '[memory]\nevery = "200ms"\n[host]\nevery = "1s"\n[logs]\nevery = "200ms"\n',
-)
-
-
-@dataclass(frozen=True)
-class Look:
-    """What the daemon has at a moment: resident bytes, open descriptors, threads, series on its page."""
-
-    at: float
-    rss: int
-    descriptors: int
-    threads: int
-    series: int
 
 
 class Soak:

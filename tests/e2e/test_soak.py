@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bench.soak import MOST_DESCRIPTORS, MOST_SERIES, MOST_THREADS, QUICK, Soak, grown
+from bench.soak import MOST_DESCRIPTORS, MOST_SERIES, MOST_THREADS, Soak, grown
+from bench.soak_pace import QUICK
 
 if TYPE_CHECKING:
     from pathlib import Path
