@@ -61,7 +61,7 @@ bench: $(VENV)/.dev ## measure vitald beside its peers, into bench/RESULTS.md (O
 	@$(BIN)/python -m bench $(ONLY)
 
 .PHONY: drill
-drill: $(VENV)/.dev ## make faults in a fleet of real parts and wait for the pages, as root, an hour (DRILLS="agent killed" for one)
+drill: $(VENV)/.dev ## make faults in a fleet of real parts and wait for the pages, as root, two hours (DRILLS="agent killed" for one)
 	@DRILLS='$(DRILLS)' $(BIN)/python -m bench.drill
 
 # PREFIX, DESTDIR, PYTHON, PURGE: see systemd/install.sh

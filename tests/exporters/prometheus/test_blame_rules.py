@@ -141,7 +141,7 @@ def test_outages_are_counted_per_100_hosts_and_day(tmp_path: Path) -> None:
     """Two of 50 hosts go down in a day, one of them twice: 6 outages per 100 hosts per day. A host with two ports is one host."""
     changes: dict[str, Any] = {"10.1.0.1": "0x30 1x10 0x30 1x10 0x40", "10.1.0.2": "0x20 1x100"}
     series = [
-        {"series": f'vitald:host_down:bool{{job="vitald", host="10.1.0.{host}", target_zone="a"}}',
+        {"series": f'vitald:host_out:bool{{job="vitald", host="10.1.0.{host}", target_zone="a"}}',
          "values": changes.get(f"10.1.0.{host}", "0x120")}
         for host in range(1, 51)
     ]  # fmt: skip
