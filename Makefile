@@ -33,7 +33,7 @@ test: lint ## lint, types, unit and end-to-end tests
 	$(BIN)/pytest $(ARGS)
 
 .PHONY: unit
-unit: $(VENV)/.dev ## the quick part of the tests, under a minute
+unit: $(VENV)/.dev ## the quick part of the tests, some minutes
 	$(BIN)/pytest -m "not e2e" $(ARGS)
 
 .PHONY: faults
@@ -61,7 +61,7 @@ bench: $(VENV)/.dev ## measure vitald beside its peers, into bench/RESULTS.md (O
 	@$(BIN)/python -m bench $(ONLY)
 
 .PHONY: drill
-drill: $(VENV)/.dev ## make faults in a fleet of real parts and wait for the pages, as root, an hour (DRILLS="agent killed" for one)
+drill: $(VENV)/.dev ## make faults in a fleet of real parts and wait for the pages, as root, two hours (DRILLS="agent killed" for one)
 	@DRILLS='$(DRILLS)' $(BIN)/python -m bench.drill
 
 # PREFIX, DESTDIR, PYTHON, PURGE: see systemd/install.sh

@@ -28,19 +28,8 @@ class Leased:
         for name in ("leases", "pid", "resolv.conf"):
             (self._folder / name).touch()
         files = ["-lf", str(self._folder / "leases"), "-pf", str(self._folder / "pid")]
-        command = [
-            "unshare",
-            "--mount",
-            "sh",
-            "-c",
-            OWN_RESOLVER,
-            str(self._folder / "resolv.conf"),
-            "dhclient",
-            "-d",
-            "-4",
-            *files,
-            "dyn0",
-        ]
+        own_resolver = ["sh", "-c", OWN_RESOLVER, str(self._folder / "resolv.conf")]
+        command = host.syslog.inside(*own_resolver, "dhclient", "-d", "-4", *files, "dyn0")
         with (self._folder / "dhclient.log").open("wb") as log:
             self._client = host.network.start(*command, stdout=log, stderr=log)
 

@@ -11,7 +11,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from bench.drill_boot import Boot
 from bench.drill_dhcp import Leased
+from bench.drill_leak import Leak
+from bench.drill_syslog import Syslog
 from collectors.registry import COLLECTORS
 from tests.e2e.network import Network
 
@@ -26,8 +29,9 @@ JUMBO = "9000"
 MORE_SETTINGS = {  # by collector, where it is there
     "path_mtu": '[path_mtu]\nevery = "30s"\n',
     "nic": '[nic]\n[[nic.policy]]\ninterface = "eth0"\noffloads = { sg = true }\n[[nic.policy]]\ninterface = "app0"\ndriver = "bridge"\n',
-    "logs": '[logs]\nkmsg = "FOLDER/kmsg"\njournal = "off"\nfiles = []\n',
+    "logs": '[logs]\nkmsg = "FOLDER/kmsg"\njournal = "off"\nfiles = ["FOLDER/syslog"]\n',
 }
+RECORDED = "b3"  # its interface and its disk are those of a recorded EC2 instance, and no network card of this machine's has a driver
 OWN_SYSFS = 'mount -t sysfs sysfs /sys && exec "$@"'  # or a collector would see the machine's interfaces instead of the namespace's
 
 
@@ -72,6 +76,8 @@ class LabHost:
         self._lab = lab
         self._agent: subprocess.Popen[bytes] | None = None
         self._connect()
+        self.boot = Boot(self.folder) if self.name == RECORDED else None
+        self.syslog = Syslog(self.network, self.folder)
         self.service = Listener(self.network, self.address, SERVICE)
         self.app = Listener(self.network, self.address, APP)
 
@@ -99,6 +105,8 @@ class LabHost:
         ]
         if "memory" in COLLECTORS and self.name != "a1":
             flags.append("--no-collector.memory")  # all namespaces share the machine's memory: one host speaks of it
+        if self.boot is not None:
+            flags += [f"--path.rootfs={self.boot.root}", f"--path.sysfs={self.boot.root}/sys"]
         with (self.folder / "log").open("ab") as log:
             self._agent = self.network.start(
                 *("unshare", "--mount", "sh", "-c", OWN_SYSFS, "sh", sys.executable, "-m", "daemon", "run", *flags), stderr=log, cwd=ROOT
@@ -127,14 +135,15 @@ class LabHost:
         self.kill()
         for listener in (self.service, self.app):
             listener.close()
+        self.syslog.close()
         self.network.close()
 
 
 class Lab:
     """The router between the zones, and the hosts. In the router's namespace live those who watch."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, settings: str = "") -> None:
+        self.folder, self._settings = folder, settings
         self._stack = ExitStack()
         self.hub = Network()
         self._stack.callback(self.hub.close)
@@ -150,6 +159,8 @@ class Lab:
                 host = LabHost(self, zone, number)
                 self._stack.callback(host.close)
                 self.hosts[host.name] = host
+        self.leak = Leak()
+        self._stack.callback(self.leak.stop)
         self._write_mesh()
         self.leased = Leased(self.hosts["b2"])
         self._stack.callback(self.leased.close)
@@ -168,7 +179,7 @@ class Lab:
         """Write a host's settings: everybody watches everybody's service, and b1's application."""
         app = f'"10.95.{ZONES["b"]}.1:{APP}"'
         more = "".join(text.replace("FOLDER", str(host.folder)) for name, text in MORE_SETTINGS.items() if name in COLLECTORS)
-        return f'[probe]\ntargets = [{app}]\nmesh_files = ["{self.folder}/mesh.json"]\n{more}'
+        return f'[probe]\ntargets = [{app}]\nmesh_files = ["{self.folder}/mesh.json"]\n{more}{self._settings}'
 
     def __enter__(self) -> Self:
         return self

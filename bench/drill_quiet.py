@@ -1,9 +1,13 @@
-"""Half an hour of normal life, which must page for nothing: deploys, reloads, a reboot, leases that are renewed, traffic up and down."""
+"""Half an hour of normal life, which must page for nothing.
+
+Deploys, reloads and reboots; logs that are written, rotated, and whose daemon is restarted; leases that are renewed; traffic up and down.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import math
+import random
 import signal
 import socket
 import threading
@@ -11,10 +15,11 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
+from bench import syslog
 from bench.results import Row
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from bench.drill_lab import Lab, LabHost
     from bench.drill_watch import Watch
@@ -23,6 +28,7 @@ BULK = 7002
 MOST = 20_000_000  # bytes a second, at the top of the hill
 HILL_SECONDS = 600.0
 REBOOT_SECONDS = 25.0
+REBOOTED = ("a2", "b3", "b2")
 
 
 class Traffic:
@@ -58,6 +64,29 @@ class Traffic:
             end.close()
 
 
+class Chatter:
+    """What ordinary hosts write into their logs, a few lines a second on each, through its rsyslogd."""
+
+    def __init__(self, hosts: Iterable[LabHost]) -> None:
+        self._hosts, self._ending = list(hosts), threading.Event()
+        self._thread = threading.Thread(target=self._talk, daemon=True)
+
+    def _talk(self) -> None:
+        rng = random.Random(7)  # noqa: S311 — a seed, not a secret
+        while not self._ending.wait(0.5):
+            for host in self._hosts:
+                tag, _, text = syslog.usual(rng).partition(": ")
+                host.syslog.say(text, tag.partition("[")[0])
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ending.set()
+        self._thread.join()
+
+
 def _deploy(host: LabHost) -> None:
     host.signal(signal.SIGTERM)
     time.sleep(6)  # the old one has saved its state and is gone within five seconds
@@ -67,27 +96,36 @@ def _deploy(host: LabHost) -> None:
 def _reboot(lab: Lab, host: LabHost) -> None:
     host.signal(signal.SIGTERM)
     host.service.close()
+    host.syslog.close()
     lab.hub.run("ip", "link", "set", host.wire, "nomaster")
     time.sleep(REBOOT_SECONDS)
     lab.hub.run("ip", "link", "set", host.wire, "master", f"zone-{host.zone}")
+    host.syslog.start()
     host.service.start()
     host.start()
+
+
+def _logrotate(lab: Lab) -> None:
+    for host in lab.hosts.values():
+        host.syslog.rotate()
 
 
 def _life(lab: Lab) -> Iterator[Callable[[], None]]:
     """Give what happens next, for ever; a minute lies between."""
     while True:
-        for host in lab.hosts.values():
+        for host, rebooted in zip(lab.hosts.values(), REBOOTED * 2, strict=True):
             yield partial(_deploy, host)
+            yield partial(_logrotate, lab)
             yield partial(host.signal, signal.SIGHUP)
-        yield partial(_reboot, lab, lab.hosts["b3"])
+            yield partial(_reboot, lab, lab.hosts[rebooted])
+            yield host.syslog.restart
 
 
 def quiet(lab: Lab, watch: Watch, minutes: float) -> Row:
     """Live for so long, and count who was told of anything."""
     seen, began = len(watch.pager.notices), time.monotonic()
     events = 0
-    with Traffic(lab.hosts["a1"], lab.hosts["b2"]):
+    with Traffic(lab.hosts["a1"], lab.hosts["b1"]), Chatter(lab.hosts.values()):
         for event in _life(lab):
             event()
             events += 1
@@ -98,7 +136,7 @@ def quiet(lab: Lab, watch: Watch, minutes: float) -> Row:
     pages = [notice for notice in told if notice.receiver == "page"]
     words = ", ".join(sorted({f"{notice.alert} on {notice.host}" for notice in told})) or "nothing"
     return Row(
-        f"{minutes:g} min of normal life: deploys, reloads, a reboot, renewals, traffic up and down",
+        f"{minutes:g} min of normal life: deploys, reloads, reboots, logs written and rotated, renewals, traffic up and down",
         "0 pages",
         f"{len(pages)} pages, {len(told) - len(pages)} tickets in {events} events",
         f"told: {words}",

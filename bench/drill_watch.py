@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import http.server
 import json
 import socket
@@ -138,15 +137,10 @@ class Watch:
                 raise BenchError(msg)
             time.sleep(every)
 
-    def settle(self, alert: str, seconds: float = 300) -> None:
-        """Wait until every agent is scraped, every window of two minutes is full, no page is out, and `alert` is quiet.
-
-        Tickets of the drill before may stay: some verdicts remember for an hour. What takes longer than `seconds` is not waited for.
-        """
-        full = "on () (count(vitald_probe_attempts_total offset 3m) > 0)"
-        quiet = f'on () (ALERTS{{severity="page"}} or ALERTS{{alertname="{alert}"}})'
-        with contextlib.suppress(BenchError):
-            self.wait_for(f"count(up == 1) == {len(self._lab.hosts)} and {full} unless {quiet}", seconds)
+    def settle(self) -> None:
+        """Wait until every agent has been scraped for two minutes, as long as the quick windows of the rules are, and no alert is near."""
+        full = "count(vitald_probe_attempts_total offset 2m) > 0"
+        self.wait_for(f"count(up == 1) == {len(self._lab.hosts)} and on () ({full}) unless on () ALERTS", 300)
 
     def __enter__(self) -> Self:
         return self

@@ -57,9 +57,14 @@ def write(file: Path, size: int, *, seed: int = 5) -> tuple[int, int]:
     return lines, faults
 
 
-def _line(rng: random.Random) -> bytes:
+def usual(rng: random.Random) -> str:
+    """Make one ordinary line: the program's tag, and what it says."""
     values = {
         "pid": rng.randrange(1000, 32768), "port": rng.randrange(10000, 65536), "b": rng.randrange(10, 100), "c": rng.randrange(100, 250),
         "hex": f"{rng.getrandbits(40):010x}", "m": f"{rng.randrange(60):02}", "s": f"{rng.randrange(60):02}",
     }  # fmt: skip
-    return f"Mar  5 10:{values['m']}:{values['s']} {_HOST} {rng.choice(_USUAL).format(**values)}".encode()
+    return rng.choice(_USUAL).format(**values)
+
+
+def _line(rng: random.Random) -> bytes:
+    return f"Mar  5 10:{rng.randrange(60):02}:{rng.randrange(60):02} {_HOST} {usual(rng)}".encode()

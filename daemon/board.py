@@ -91,15 +91,17 @@ class Board:
     def _note_levels(self, report: Report, before: Report | None) -> list[tuple[Any, ...]]:
         now = time.time()
         changes: list[tuple[Any, ...]] = []
+        arrived = False  # as many subjects as before may be others: who came tells that somebody may have left
         for verdict in report.verdicts:
             key = (verdict.check, verdict.subject)
+            arrived = arrived or key not in self._since
             old, at = self._since.get(key, (Level.HEALTHY, now))
             if key not in self._since or old != verdict.level:
                 self._since[key] = (int(verdict.level), now)
                 self._dirty = True
             if old != verdict.level:
                 changes.append(_words(verdict, now - at))
-        if before is not None and len(before.verdicts) != len(report.verdicts):
+        if before is not None and (arrived or len(before.verdicts) != len(report.verdicts)):
             self._forget(before.verdicts, report.verdicts)
         return changes
 

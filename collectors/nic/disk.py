@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from collectors.files import stamp
 from collectors.nic.boot import next_kernel
+from collectors.nic.contents import Contents
 from collectors.nic.files import modules
 from collectors.nic.kernels import Disk, read_kernel, releases
 
@@ -57,6 +58,7 @@ class DiskWatch:
         self._root, self._machine, self._every = root, machine, every
         self._drivers: tuple[str, ...] = ()
         self._answer: Disk | None = None
+        self._contents = Contents()
         self._wake, self._stop, self._answered = threading.Event(), threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -77,6 +79,7 @@ class DiskWatch:
         """End the thread; one that hangs in a dead disk is left to die with the process."""
         self._stop.set()
         self._wake.set()
+        self._contents.close()
 
     def _run(self) -> None:
         known: tuple[tuple[str, ...], Signature] | None = None
@@ -86,7 +89,9 @@ class DiskWatch:
             try:
                 now = drivers, signature(self._root, self._paths())
                 if now != known:
-                    self._answer = look(self._root, drivers, self._machine)
+                    self._answer = found = look(self._root, drivers, self._machine)  # seen before the initramfs is unpacked
+                    if found is not None and self._machine:
+                        self._answer = self._contents.added(self._root, found, drivers)
                     known = drivers, signature(self._root, self._paths())
             except Exception:  # the thread must not end: there would be no second look
                 log.exception("cannot read the installed kernels")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 NEWS_SECONDS = 3600.0  # how long another driver under the same name, or a smaller MTU, is told as news
 MOST_INTERFACES = 1000  # remembered; a hostile host could make more names than a state file should hold
+MOST_GONE = 64  # remembered of those that are gone, so that one that comes back as another is told
 WATCHED = ("sg", "tso", "gso", "gro", "lro", "tx", "rx")
 
 Memory = dict[str, dict[str, Change]]  # interface → fact → its change
@@ -43,10 +44,10 @@ def facts(nic: Nic) -> dict[str, Fact]:
 
 
 def shrink(memory: Memory, present: Container[str]) -> None:
-    """Make room for new interfaces: those that are gone are forgotten once the memory is half full."""
-    if len(memory) > MOST_INTERFACES // 2:
-        for name in [name for name in memory if name not in present]:
-            del memory[name]
+    """Make room for new interfaces: of those that are gone, the ones that came last are kept."""
+    gone = [name for name in memory if name not in present]
+    for name in gone[: -MOST_GONE // 2] if len(gone) > MOST_GONE else ():
+        del memory[name]
 
 
 def dump(memory: Memory) -> dict[str, Any]:

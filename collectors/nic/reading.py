@@ -11,6 +11,7 @@ from collectors.nic.policy import NOTHING, Wanted
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from collectors.links.facts import Link as DeepLink
     from collectors.nic.ethtool import Driver
     from collectors.nic.features import Feature
     from collectors.nic.kernels import Disk
@@ -62,7 +63,7 @@ class Reading:
     """What one look saw. `samples` are the last full looks, oldest first: looks after an event come at odd times and are none.
 
     `gone` are interfaces with a device behind them that vanished within the last minutes: name → Unix time. `unread` counts the
-    interfaces beyond the most that one look takes.
+    interfaces beyond the most that one look takes. `depth` is there for `vitald check` only.
     """
 
     wall: float  # Unix seconds
@@ -72,3 +73,5 @@ class Reading:
     gone: Mapping[str, float] = field(default_factory=dict)
     unread: int = 0
     disk: Disk | None = None
+    cmdline: str = ""  # of the running kernel
+    depth: Mapping[str, DeepLink] = field(default_factory=dict)

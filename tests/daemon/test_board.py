@@ -65,6 +65,18 @@ def test_findings_are_what_is_not_healthy_and_since_when() -> None:
     assert not list(board.findings())
 
 
+def test_who_is_replaced_by_another_is_forgotten() -> None:
+    """Links and targets that come and go in equal number must not add up."""
+    board = Board(slot := Kept())
+    for number in range(50):
+        board.publish(
+            Report("nic", time.time(), tuple(Verdict("nic_link", f"veth{n}", Level.WARNING, "") for n in range(number, number + 3)))
+        )
+    assert len(board._since) == 3
+    board.save()
+    assert [row[1] for row in slot.value] == ["veth49", "veth50", "veth51"]
+
+
 def test_since_when_outlives_a_restart() -> None:
     slot = Kept()
     board = Board(slot)

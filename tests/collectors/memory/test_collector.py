@@ -19,8 +19,9 @@ from collectors.memory.collector import KernelMemory
 from collectors.memory.history import SIZES
 from collectors.memory.settings import MemorySettings
 from collectors.model import Host, Level, Unavailable
-from tests.collectors.memory.hosts import FIXTURES, HOSTS, Kept
+from tests.collectors.memory.hosts import FIXTURES, HOSTS
 from tests.collectors.memory.leaks import leaking
+from tests.slots import Kept
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -134,6 +135,19 @@ def test_processes_that_die_during_the_join_are_simply_not_there() -> None:
         found = holders.look(Path("/proc"))
         assert found["processes"] > 1
         assert not found["truncated"]
+
+
+def test_the_largest_process_is_named_with_its_own_memory_and_its_beginning() -> None:
+    code = "import sys; kept = bytearray(b'x' * (600 << 20)); print('ready', flush=True); sys.stdin.read()"
+    before = time.time()
+    with subprocess.Popen([sys.executable, "-ISc", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as large:
+        assert large.stdout is not None
+        assert large.stdout.readline() == b"ready\n"
+        found = holders.look(Path("/proc"))
+        large.kill()
+    (one,) = [one for one in found["own"] if one["pid"] == large.pid]
+    assert 600 << 20 <= one["size"] < 640 << 20
+    assert before - 5 < one["began"] < time.time() + 5
 
 
 CLOCK_JUMPS = """

@@ -13,7 +13,7 @@ from collectors.model import Level
 from collectors.nic.allowance import allowance_verdict
 from collectors.nic.counters import Counters, increase, understand
 from collectors.nic.link import Device, Link
-from collectors.nic.memory import stamp
+from collectors.nic.memory import MOST_GONE, Memory, note, shrink, stamp
 from collectors.nic.reading import Nic, Sample
 from collectors.nic.recorded import parse_driver, parse_features, parse_statistics
 from collectors.nic.snmp import Tcp, parse_tcp
@@ -179,3 +179,12 @@ def test_a_driver_without_allowances_has_no_verdict_on_them() -> None:
 
 def test_times_beyond_sense_are_written_as_unknown() -> None:
     assert stamp(None) == stamp(-1.0) == stamp(float("inf")) == stamp(float("nan")) == "unknown"
+
+
+def test_of_interfaces_that_are_gone_the_last_ones_are_remembered_and_those_that_are_there() -> None:
+    known: Memory = {}
+    for number in range(500):
+        note(known, f"veth{number}", {"mtu": 1500}, 1.0)
+        shrink(known, {"veth0"})
+        assert len(known) <= 1 + MOST_GONE
+    assert {"veth0", "veth499"} <= set(known)

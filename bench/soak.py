@@ -1,0 +1,190 @@
+"""A soak: the real daemon while logs rotate, targets and links come and go, settings are read again and somebody scrapes all the time.
+
+Memory, descriptors, threads and series must stay as they are. `VITALD_BENCH_MINUTES=30 python -m bench soak`; tests/e2e/test_soak.py
+runs the same code for a minute, with everything as often as it can be.
+"""
+
+from __future__ import annotations
+
+import http.client
+import itertools
+import json
+import os
+import re
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from bench.figures import theil_sen, thinned
+from bench.memory import per_minute
+from bench.peers import SCRAPE_HEADERS
+from bench.program import BenchError
+from bench.results import Row
+from bench.soak_life import Life
+from bench.soak_pace import QUICK, Look, Pace
+from tests.e2e.network import Network
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable, Sequence
+
+ISSUE = 7
+MOST_GROWTH = 512 << 10  # bytes in the second half; what one malloc arena may take when it likes
+MOST_DESCRIPTORS, MOST_THREADS, MOST_SERIES = 4, 1, 0.02  # more at the end than at the beginning; of series, as a share
+_MINUTES = float(os.environ.get("VITALD_BENCH_MINUTES", "30"))
+_ROOT = Path(__file__).parents[1]
+_OWN_SYSFS = 'mount -t sysfs sysfs /sys && exec "$@"'
+
+
+class Soak:
+    """The daemon in a network of its own, and what happens around it."""
+
+    def __init__(self, folder: Path, pace: Pace) -> None:
+        self._pace, self._folder = pace, folder
+        self.network = Network()
+        self.network.run("ip", "link", "set", "lo", "up")
+        self.life = Life(self.network, folder)
+        (folder / "state").mkdir()
+        probe, _, others = pace.settings.partition("[")
+        logs = f'files = ["{self.life.log}"]\njournal = "off"\nkmsg = "off"\n'
+        others = f"[{others}{logs}" if others else f"[logs]\n{logs}"
+        targets = f'targets = ["{self.life.lasting}"]\ntarget_files = ["{self.life.targets}"]\n'
+        (folder / "vitald.toml").write_text(f"[probe]\n{targets}{probe}{others}")
+        self._daemon = self._start()
+        self._port = self._await_port()
+        self._connection: http.client.HTTPConnection | None = None
+        self._series = 0
+        self.scrapes = 0
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        flags = [f"--config.file={self._folder}/vitald.toml", f"--state.directory={self._folder}/state", "--web.listen-address=127.0.0.1:0"]
+        daemon = [sys.executable, "-m", "daemon", "run", *flags]
+        with (self._folder / "log").open("wb") as log:
+            return self.network.start("unshare", "--mount", "sh", "-c", _OWN_SYSFS, "sh", *daemon, stdout=log, stderr=log, cwd=_ROOT)
+
+    def _await_port(self) -> int:
+        deadline = time.monotonic() + 60
+        while not (found := re.search(r"metrics at http://127\.0\.0\.1:(\d+)", (self._folder / "log").read_text())):
+            if time.monotonic() > deadline or self._daemon.poll() is not None:
+                raise BenchError("the daemon did not start: " + (self._folder / "log").read_text()[-300:])
+            time.sleep(0.1)
+        return int(found[1])
+
+    def run(self, seconds: float) -> list[Look]:
+        """Let it all happen for so long; what the daemon had, look by look."""
+        pace, begin, looks = self._pace, time.monotonic(), list[Look]()
+        work: list[tuple[float, Callable[[], object]]] = [
+            (pace.scrape, self._scrape),
+            (pace.rotate, self.life.rotate),
+            (pace.targets, self.life.change_targets),
+            (pace.links, self.life.change_links),
+            (pace.reload, lambda: self._daemon.send_signal(signal.SIGHUP)),
+            (pace.look, lambda: looks.append(self._look(time.monotonic() - begin))),
+        ]
+        due = [begin + every for every, _ in work]
+        while (now := time.monotonic()) < begin + seconds:
+            self.life.write()
+            for at, (every, act) in enumerate(work):
+                if due[at] <= now:
+                    due[at] = max(due[at] + every, now)
+                    act()
+            time.sleep(max(0.0, min(due) - time.monotonic()))
+        return looks
+
+    def _scrape(self) -> None:
+        """As Prometheus does; now and then over a new connection, and the page for people too."""
+        if self._connection is None or self.scrapes % 50 == 0:
+            self.close_connection()
+            self._connection = self.network.call(self._connect)
+        self._get(self._connection, "/metrics", SCRAPE_HEADERS)
+        self.scrapes += 1
+        if self.scrapes % 20 == 0:
+            self._get(self._connection, "/", {})
+        if self.scrapes % 10 == 0:
+            body = self._get(self._connection, "/metrics", {})
+            self._series = sum(1 for line in body.splitlines() if line and not line.startswith(b"#"))
+
+    def _connect(self) -> http.client.HTTPConnection:
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
+        connection.connect()
+        return connection
+
+    def _get(self, connection: http.client.HTTPConnection, path: str, headers: dict[str, str]) -> bytes:
+        connection.request("GET", path, headers=headers)
+        answer = connection.getresponse()
+        body = answer.read()
+        if answer.status != http.HTTPStatus.OK:
+            msg = f"GET {path}: {answer.status}"
+            raise BenchError(msg)
+        return body
+
+    def _look(self, at: float) -> Look:
+        if self._daemon.poll() is not None:
+            raise BenchError("the daemon ended: " + (self._folder / "log").read_text()[-300:])
+        own = Path(f"/proc/{self._daemon.pid}")
+        fields = dict(line.split(":\t") for line in (own / "status").read_text().splitlines() if ":\t" in line)
+        return Look(at, int(fields["VmRSS"].split()[0]) << 10, len(os.listdir(own / "fd")), int(fields["Threads"]), self._series)  # noqa: PTH208 — names only
+
+    def close_connection(self) -> None:
+        """Hang up, if somebody is on the line."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close_connection()
+        self._daemon.terminate()
+        self._daemon.wait(20)
+        self.life.close()
+        self.network.close()
+
+
+def grown(looks: Sequence[Look], name: str) -> float:
+    """Say how much more of something there is in the last quarter than in the first one, median against median."""
+    values = [getattr(look, name) for look in looks]
+    quarter = max(1, len(values) // 4)
+    return float(sorted(values[-quarter:])[quarter // 2] - sorted(values[:quarter])[quarter // 2])
+
+
+def measure(folder: Path) -> list[Row]:
+    """Soak for the minutes that are wanted; a row for each thing that must stay as it is."""
+    with Soak(folder, Pace()) as soak:
+        looks = soak.run(_MINUTES * 60)
+    half = looks[len(looks) // 2 :]
+    slope = theil_sen(thinned([(look.at, float(look.rss)) for look in half], 15.0))
+    more = grown(half, "rss")
+    what = f"{_MINUTES:g} min, {soak.scrapes} scrapes, {soak.life.rotations} rotations, {soak.life.changes} changes of targets and links"
+    rows = [
+        Row(
+            f"resident memory in the second half; {what}",
+            f"no slope, or ≤ {MOST_GROWTH >> 10} KiB",
+            f"{per_minute(slope)}; {more / 1e3:+.0f} KB, {half[-1].rss / 1e6:.1f} MB at the end",
+            "-",
+            "-",
+            slope.flat or more <= MOST_GROWTH,
+        )
+    ]
+    for name, bound in (("descriptors", MOST_DESCRIPTORS), ("threads", MOST_THREADS), ("series", MOST_SERIES * half[0].series)):
+        more = grown(half, name)
+        values = [getattr(look, name) for look in half]
+        rows.append(Row(name, f"≤ +{bound:.0f}", f"{more:+.0f} ({min(values)} to {max(values)})", "-", "-", more <= bound))
+    return rows
+
+
+def main() -> None:
+    """Print the course of a quick soak: `python -m bench.soak FOLDER SECONDS`."""
+    with Soak(Path(sys.argv[1]), QUICK) as soak:
+        for part in itertools.count(1):
+            looks = soak.run(10.0)
+            print(json.dumps([part, soak.scrapes, looks[-1].__dict__]), flush=True)
+            if part * 10 >= float(sys.argv[2]):
+                return
+
+
+if __name__ == "__main__":
+    main()

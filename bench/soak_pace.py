@@ -1,0 +1,41 @@
+"""How often things happen in a soak, and what is looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How often things happen, in seconds; `settings` are the daemon's."""
+
+    scrape: float = 1.0
+    rotate: float = 10.0
+    targets: float = 7.0
+    links: float = 5.0
+    reload: float = 60.0
+    look: float = 1.0
+    settings: str = ""
+
+
+QUICK = Pace(
+    scrape=0.05,
+    rotate=0.5,
+    targets=0.2,
+    links=0.2,
+    reload=1.0,
+    look=0.5,
+    settings='every = "200ms"\ntimeout = "100ms"\n[nic]\nevery = "200ms"\nlook_every = "5s"\n[dhcp]\nevery = "200ms"\n'
+    '[memory]\nevery = "200ms"\n[host]\nevery = "1s"\n[logs]\nevery = "200ms"\n',
+)
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the daemon has at a moment: resident bytes, open descriptors, threads, series on its page."""
+
+    at: float
+    rss: int
+    descriptors: int
+    threads: int
+    series: int

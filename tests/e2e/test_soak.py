@@ -1,0 +1,34 @@
+"""A soak: what the daemon has must not grow, whatever happens around it, however often."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bench.soak import MOST_DESCRIPTORS, MOST_SERIES, MOST_THREADS, Soak, grown
+from bench.soak_pace import QUICK
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WARM, SECONDS = 60.0, 60.0  # seconds; the warm-up fills every window of the collectors, and lets go of the first rotated files
+MOST_MEMORY = 512 << 10  # bytes more at the end; one kilobyte kept of each link or target that went would be twice as much
+
+pytestmark = [pytest.mark.root, pytest.mark.needs("ip", "unshare")]
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.fault(52)
+def test_memory_descriptors_threads_and_series_are_flat_while_all_around_it_changes(tmp_path: Path) -> None:
+    with Soak(tmp_path, QUICK) as soak:
+        soak.run(WARM)
+        looks = soak.run(SECONDS)
+        assert soak.scrapes > 200  # of 2,400 on a quick machine
+        assert soak.life.rotations > 50
+        assert soak.life.changes > 100
+    assert grown(looks, "rss") <= MOST_MEMORY, [look.rss for look in looks[:: len(looks) // 20]]
+    assert grown(looks, "descriptors") <= MOST_DESCRIPTORS, [look.descriptors for look in looks[:: len(looks) // 20]]
+    assert grown(looks, "threads") <= MOST_THREADS, [look.threads for look in looks[:: len(looks) // 20]]
+    assert grown(looks, "series") <= MOST_SERIES * looks[-1].series, [look.series for look in looks[:: len(looks) // 20]]
+    assert "Traceback" not in (tmp_path / "log").read_text()
