@@ -109,7 +109,7 @@ class KernelMemory(Collector[Reading]):
             self._host.slot.save(self._history.plain())
 
     def _remember(self, now: float, books: Ledger) -> History:
-        boot = (text_or_none(self._host.proc / "sys/kernel/random/boot_id") or "").strip()
+        boot = (text_or_none(f"{self._host.proc}/sys/kernel/random/boot_id") or "").strip()
         history = self._history
         if history is None:
             history = restore(self._host.slot.load(), boot, books, now)

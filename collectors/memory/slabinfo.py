@@ -22,12 +22,12 @@ def unreclaimable(proc: Path, sys_root: Path, page: int) -> Mapping[str, int]:
     A directory cache that grew beside a leak is not the leak. Which caches can be shrunk (SLAB_RECLAIM_ACCOUNT) slabinfo does not say,
     /sys/kernel/slab does (mm/slub.c, 0400 as well); a cache that it does not know, or that is too small to matter, stays in.
     """
-    caches = parse(text_of(proc / "slabinfo"), page)
+    caches = parse(text_of(f"{proc}/slabinfo"), page)
     return {name: size for name, size in caches.items() if size < WORTH_A_WORD or not _shrinks(sys_root, name)}
 
 
 def _shrinks(sys_root: Path, name: str) -> bool:
-    return "/" not in name and text_or_none(sys_root / "kernel/slab" / name / "reclaim_account") == "1\n"
+    return "/" not in name and text_or_none(f"{sys_root}/kernel/slab/{name}/reclaim_account") == "1\n"
 
 
 def parse(text: str, page: int) -> Mapping[str, int]:
