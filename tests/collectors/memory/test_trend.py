@@ -53,6 +53,34 @@ def test_an_old_leak_is_still_one_when_every_day_we_remember_leaks() -> None:
     assert found.slope == pytest.approx(0.01 * TOTAL / 86400, rel=0.1)
 
 
+@pytest.mark.parametrize("begins", [0.0, 0.3, 0.9])
+def test_a_quick_leak_in_the_first_days_is_found_before_there_is_a_day_to_compare_with(begins: float) -> None:
+    series = quarters(lambda day: cycle(day) + 0.08 * max(day - begins, 0), 1.5)
+    first, found = next((end, found) for end in range(len(series)) if (found := trend.steady(series[:end], TOTAL)))
+    assert found.how == "first days"
+    assert first / DAY - begins < 0.5
+    assert found.slope == pytest.approx(0.08 * TOTAL / 86400, rel=0.3)
+    assert trend.steady(series[:first], TOTAL, young=False) is None  # a process that fills its heap
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        lambda day: 0.02 * (1 - math.exp(-day * 4)),
+        lambda day: 2 * cycle(day - 0.25),
+        lambda day: 2 * cycle(day - 0.25) + 0.012 * (1 - math.exp(-day * 3)),
+        lambda day: 0.03 * (day > 0.4) + 0.01 * (day > 0.6),
+        lambda day: 0.004 * (day * 24 % 5) / 5,
+        lambda day: 0.1 * (1 - math.exp(-day * 4)),
+    ],
+    ids=["warm-up", "cycle", "both", "steps", "sawtooth", "a large warm-up"],
+)
+def test_in_the_first_days_what_a_host_does_anyway_is_not_a_leak(shape: Callable[[float], float]) -> None:
+    series = quarters(shape, 1.5)
+    for end in range(len(series)):
+        assert trend.steady(series[:end], TOTAL) is None, f"after {end / DAY:.1f} days"
+
+
 def test_a_fast_leak_ends_soon() -> None:
     found = trend.growth(minutes(lambda minute: 40e6 * minute), TOTAL, 8 * GIB, 4.0)
     assert found.how == "fast"
