@@ -33,7 +33,7 @@ test: lint ## lint, types, unit and end-to-end tests
 	$(BIN)/pytest $(ARGS)
 
 .PHONY: unit
-unit: $(VENV)/.dev ## the quick part of the tests, under a minute
+unit: $(VENV)/.dev ## the quick part of the tests, some minutes
 	$(BIN)/pytest -m "not e2e" $(ARGS)
 
 .PHONY: faults

@@ -15,7 +15,8 @@ from bench.figures import quantile
 from bench.program import BenchError
 from bench.results import Row
 from collectors.memory.blame import APART
-from collectors.memory.collector import KernelMemory, MemorySettings
+from collectors.memory.collector import KernelMemory
+from collectors.memory.settings import MemorySettings
 from collectors.model import Host
 
 if TYPE_CHECKING:

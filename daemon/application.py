@@ -6,8 +6,6 @@ import faulthandler
 import gc
 import logging
 import os
-import signal
-import socket
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +19,7 @@ from daemon.board import Board
 from daemon.notify import Notifier
 from daemon.runner import HEARTBEAT_SECONDS, Runner
 from daemon.selfreport import VERSION, SelfReport
+from daemon.signals import ENDS, catch_signals
 from daemon.state import StateDirectory
 from daemon.track import Track
 from exporters.prometheus.exporter import Exporter
@@ -36,10 +35,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("vitald")
 
-STOP_SECONDS = 4.5  # systemd and people get an answer within 5
 SAVE_EVERY = 6  # heartbeats
-
-_ENDS = {signal.SIGTERM, signal.SIGINT}
 
 
 class Application:
@@ -84,7 +80,7 @@ class Application:
         self._say_status()
         gc.collect()
         gc.freeze()  # what start-up made stays: no need to look through it again and again
-        while not _ENDS & set(self._signals.recv(4096)):  # a hundred SIGHUPs at once are one
+        while not ENDS & set(self._signals.recv(4096)):  # a hundred SIGHUPs at once are one
             self._reload()
         self._stop()
         return 0
@@ -154,25 +150,6 @@ class Application:
         if self._state:
             self._state.close()
         self._handler.flush_all()
-
-
-def catch_signals() -> socket.socket:
-    """Turn signals into bytes on a socket, each byte a signal's number.
-
-    Not by Python's handlers alone: the kernel may deliver a signal to any thread, and a main thread that sleeps on a lock does not
-    notice that (signal(7), Python's signal.set_wakeup_fd).
-    """
-    reader, writer = socket.socketpair()
-    os.set_blocking(writer.fileno(), False)
-    signal.set_wakeup_fd(writer.detach(), warn_on_full_buffer=False)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, _caught)
-    return reader
-
-
-def _caught(number: int, _frame: object) -> None:
-    if number in _ENDS:
-        faulthandler.dump_traceback_later(STOP_SECONDS, exit=True)  # whatever hangs on the way out is named, and left behind
 
 
 def open_state(path: Path) -> StateDirectory | None:

@@ -3,172 +3,73 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
 
-from collectors.model import BadInput, Host
-from daemon import settings
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from daemon.settings import Config
+from collectors.model import BadInput
+from daemon import host_commands
 
 
-def parser() -> argparse.ArgumentParser:
-    """Describe every command and flag."""
+def parser(chosen: str = "") -> argparse.ArgumentParser:
+    """Name every command, and describe the flags of the chosen one: describing each takes its imports, which cost longer than a scan."""
     top = argparse.ArgumentParser(
         prog="vitald", description="Says what is wrong with this host while it can still be reached.", allow_abbrev=False
     )
     top.add_argument("--version", action="store_true", help="print the version and exit")
     commands = top.add_subparsers(title="commands", metavar="COMMAND")
-
-    run = _command(commands, "run", "the daemon", _run)
-    _add_host_flags(run)
-    run.add_argument(
-        "--web.listen-address", dest="listen", action="append", metavar="ADDRESS", help="where to serve, repeatable (127.0.0.1:19100)"
-    )
-    run.add_argument("--web.config.file", dest="web_config", metavar="FILE", help="TLS and basic auth, as the exporter-toolkit has it")
-    run.add_argument("--web.telemetry-path", dest="telemetry_path", metavar="PATH", help="where the metrics are (/metrics)")
-    run.add_argument("--log.level", dest="log_level", default="info", choices=["debug", "info", "warning", "error"], help="(info)")
-    run.add_argument("--log.format", dest="log_format", default="logfmt", choices=["logfmt", "json"], help="(logfmt)")
-    run.add_argument("--state.directory", dest="state", type=Path, default=_default_state(), metavar="DIR", help="(%(default)s)")
-
-    check = _command(commands, "check", "look at this host once and say what is wrong with it", _check)
-    check.epilog = "exit status: 0 healthy, 1 warning, 2 critical, 3 could not tell"
-    _add_host_flags(check)
-    check.add_argument("--format", choices=["table", "json"], default="table", help="(table)")
-
-    check_config = _command(commands, "check-config", "read settings, and the files they name, as `run` would", _check_config)
-    check_config.add_argument("file", nargs="?", type=Path, metavar="FILE", help=f"({settings.DEFAULT_FILE})")
-    check_config.add_argument("--config.file", dest="config", type=Path, metavar="FILE", help="the same")
-    from daemon import dashboard_command, probe_command, rules_command  # noqa: PLC0415
-
-    probe = _command(commands, "probe", "TCP ping: the kernel's round trip, lost SYNs, and a reason for each failure", probe_command.run)
-    probe_command.add_arguments(probe)
-
-    rules = _command(commands, "rules", "print the Prometheus rules that belong to this version", rules_command.run)
-    rules_command.add_arguments(rules)
-    dashboard = _command(commands, "dashboard", "print the Grafana dashboard that belongs to this version", dashboard_command.run)
-    dashboard_command.add_arguments(dashboard)
-    from daemon import log_commands  # noqa: PLC0415
-
-    log_commands.add_scan(_command(commands, "scan", "look through old logs for what happened, when and how often", log_commands.scan))
-    log_commands.add_explain(
-        _command(commands, "explain", "say which signature a log line is, what it means and what to do", log_commands.explain)
-    )
+    for name, (words, describe) in COMMANDS.items():
+        command = commands.add_parser(name, help=words, description=words[0].upper() + words[1:] + ".", allow_abbrev=False)
+        if name == chosen:
+            command.set_defaults(action=describe(command))
     return top
 
 
-def _command(commands: Any, name: str, words: str, action: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:  # noqa: ANN401
-    command: argparse.ArgumentParser = commands.add_parser(
-        name, help=words, description=words[0].upper() + words[1:] + ".", allow_abbrev=False
-    )
-    command.set_defaults(action=action)
-    return command
+def _describe_module(name: str) -> Callable[[argparse.ArgumentParser], Action]:
+    """Let a command that is a module of its own describe itself."""
+
+    def describe(command: argparse.ArgumentParser) -> Action:
+        module = importlib.import_module(f"daemon.{name}_command")
+        module.add_arguments(command)
+        action: Action = module.run
+        return action
+
+    return describe
 
 
-def _add_host_flags(command: argparse.ArgumentParser) -> None:
-    """Add what `run` and `check` share: which settings, which collectors, which roots."""
-    from collectors.registry import COLLECTORS  # noqa: PLC0415
+def _describe_scan(command: argparse.ArgumentParser) -> Action:
+    from daemon import log_commands  # noqa: PLC0415
 
-    command.add_argument(
-        "--config.file", dest="config", type=Path, metavar="FILE", help=f"settings ({settings.DEFAULT_FILE}, if it is there)"
-    )
-    for name in COLLECTORS:
-        command.add_argument(
-            f"--collector.{name}",
-            dest=f"collector.{name}",
-            action=argparse.BooleanOptionalAction,
-            help=f"switch the {name} collector on or off",
-        )
-    command.add_argument(
-        "--collector.disable-defaults", dest="disable_defaults", action="store_true", help="only collectors switched on by flag"
-    )
-    for flag, default in (("procfs", "/proc"), ("sysfs", "/sys"), ("rootfs", "/")):
-        command.add_argument(f"--path.{flag}", dest=flag, type=Path, default=Path(default), metavar="DIR", help="(%(default)s)")
+    log_commands.add_scan(command)
+    return log_commands.scan
 
 
-def _default_state() -> Path:
-    return Path(os.environ.get("STATE_DIRECTORY", "").partition(":")[0] or "/var/lib/vitald")
+def _describe_explain(command: argparse.ArgumentParser) -> Action:
+    from daemon import log_commands  # noqa: PLC0415
+
+    log_commands.add_explain(command)
+    return log_commands.explain
 
 
-def _config(arguments: argparse.Namespace) -> Config:
-    from collectors.registry import COLLECTORS  # noqa: PLC0415
-
-    flags = vars(arguments)
-    web = {
-        "listen_addresses": tuple(flags.get("listen") or ()),
-        "telemetry_path": flags.get("telemetry_path"),
-        "config_file": flags.get("web_config"),
-    }
-    switched = {name: flags[f"collector.{name}"] for name in COLLECTORS if flags.get(f"collector.{name}") is not None}
-    return settings.with_flags(
-        settings.load(arguments.config),
-        web={key: value for key, value in web.items() if value},
-        enabled=switched,
-        disable_defaults=arguments.disable_defaults,
-    )
-
-
-def _run(arguments: argparse.Namespace) -> int:
-    from daemon import application, logs  # noqa: PLC0415
-
-    handler = logs.set_up(arguments.log_level, arguments.log_format)
-    roots = Host(arguments.procfs, arguments.sysfs, arguments.rootfs)
-    return application.main(lambda: _config(arguments), roots, arguments.state, handler)
-
-
-def _check(arguments: argparse.Namespace) -> int:
-    import contextlib  # noqa: PLC0415
-    import socket  # noqa: PLC0415
-
-    from daemon import check  # noqa: PLC0415
-
-    config = _config(arguments)
-    with contextlib.ExitStack() as stack:
-        listening: tuple[str, ...] = ()
-        with contextlib.suppress(OSError):  # where the loopback is down there is no canary, and the probes say so
-            canary = stack.enter_context(socket.create_server(("127.0.0.1", 0)))  # the probes' own path is tried, daemon or not
-            listening = (f"127.0.0.1:{canary.getsockname()[1]}",)
-        host = Host(arguments.procfs, arguments.sysfs, arguments.rootfs, listening, thorough=True)
-        looks = check.look(config.collectors, host)
-    if arguments.format == "json":
-        sys.stdout.write(check.as_json(looks) + "\n")
-    else:
-        check.print_table(looks)
-    return check.exit_code(looks)
-
-
-def _check_config(arguments: argparse.Namespace) -> int:
-    from collectors.registry import COLLECTORS  # noqa: PLC0415
-    from daemon import signatures  # noqa: PLC0415
-    from exporters.prometheus.access import check_web_config  # noqa: PLC0415
-
-    file = arguments.file or arguments.config
-    config = settings.load(file)
-    enabled = {name: own for name, own in config.collectors.items() if own.enabled and name != "logs"}
-    complaints = [line for name, own in enabled.items() for line in COLLECTORS[name].problems(own)]
-    complaints += signatures.problems(config)  # of [logs], which `scan` and `explain` use where the collector is off, too
-    if config.web.config_file:
-        try:
-            check_web_config(Path(config.web.config_file))
-        except BadInput as error:
-            complaints.append(str(error))
-    for line in complaints:
-        sys.stderr.write(f"vitald: {line}\n")
-    if not complaints:
-        found = file or settings.DEFAULT_FILE
-        sys.stdout.write(f"{found}: good\n" if found.exists() else f"{found}: not there, so every default holds\n")
-    return 2 if complaints else 0
+Action = Callable[[argparse.Namespace], int]
+COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], Action]]] = {
+    "run": ("the daemon", host_commands.describe_run),
+    "check": ("look at this host once and say what is wrong with it", host_commands.describe_check),
+    "check-config": ("read settings, and the files they name, as `run` would", host_commands.describe_check_config),
+    "probe": ("TCP ping: the kernel's round trip, lost SYNs, and a reason for each failure", _describe_module("probe")),
+    "rules": ("print the Prometheus rules that belong to this version", _describe_module("rules")),
+    "dashboard": ("print the Grafana dashboard that belongs to this version", _describe_module("dashboard")),
+    "scan": ("look through old logs for what happened, when and how often", _describe_scan),
+    "explain": ("say which signature a log line is, what it means and what to do", _describe_explain),
+}
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run a command; the result is the exit status."""
-    top = parser()
-    arguments = top.parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    top = parser(next((word for word in words if not word.startswith("-")), ""))  # no flag before the command takes a value
+    arguments = top.parse_args(words)
     if arguments.version:
         from daemon.selfreport import VERSION  # noqa: PLC0415
 

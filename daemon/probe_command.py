@@ -17,6 +17,7 @@ from collectors.probe.targets import Target, parse
 from collectors.settings import Duration
 from daemon import probe_path
 from daemon.probe_live import shown
+from daemon.probe_names import every_address
 from daemon.tally import Tally, histogram, table
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Probe until the count is reached or Ctrl-C, show it as it goes, then sum up. Gives the exit status."""
-    targets = list({(target.host.lower(), target.port): target for target in arguments.targets}.values())
+    written = list({(target.host.lower(), target.port): target for target in arguments.targets}.values())
+    targets = every_address(written, arguments.timeout)
     if probe_path.wanted(arguments):
         return probe_path.run(targets, arguments)
     tallies = [Tally(target) for target in targets]

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import stat
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from collectors.model import BadInput
-from collectors.registry import COLLECTORS
 from collectors.settings import decode_hook, refuse_unless
 
 if TYPE_CHECKING:
@@ -43,41 +43,65 @@ class Config(msgspec.Struct, frozen=True):
     collectors: Mapping[str, Settings]
 
 
-_Root = msgspec.defstruct(
-    "Root",
-    [("web", Web, Web()), *((c.name, c.Settings, msgspec.field(default_factory=c.Settings)) for c in COLLECTORS.values())],
-    frozen=True,
-    forbid_unknown_fields=True,
-)
+S = TypeVar("S", bound="Settings")
+
+
+@functools.cache
+def root() -> type[msgspec.Struct]:
+    """Describe the whole file: each section and its struct."""
+    from collectors.registry import COLLECTORS  # noqa: PLC0415 — 0.2 s of imports, which a command that needs one section does not pay
+
+    sections = [(c.name, c.Settings, msgspec.field(default_factory=c.Settings)) for c in COLLECTORS.values()]
+    return msgspec.defstruct("Root", [("web", Web, Web()), *sections], frozen=True, forbid_unknown_fields=True)
 
 
 def load(path: Path | None) -> Config:
     """Read a settings file, or the default one if it is there; BadInput says what is wrong in one line."""
-    file = path or DEFAULT_FILE
-    try:
-        text = read_text(file)
-    except FileNotFoundError:
-        if path is not None:
-            raise BadInput(f"{file}: no such file; --config.file must name one, or be left out") from None
-        text = ""
-    except OSError as error:
-        raise BadInput(f"{file}: {error.strerror}; vitald runs as uid {os.geteuid()} and must be able to read it") from None
-    return parse(text, str(file))
+    return parse(*_text(path))
+
+
+def load_section(path: Path | None, name: str, kind: type[S]) -> S:
+    """Read one section alone, for a command that uses nothing else: what stands in the others is not looked at. BadInput as `load()`."""
+    text, file = _text(path)
+    found = {key: value for key, value in _toml(text, file).items() if key == name}
+    only = msgspec.defstruct("Only", [(name, kind, msgspec.field(default_factory=kind))], frozen=True)
+    section: S = getattr(_convert(found, only, file), name)
+    return section
 
 
 def parse(text: str, file: str) -> Config:
     """Read settings from TOML text; `file` is the name that complaints carry."""
+    whole = _convert(_toml(text, file), root(), file)
+    return Config(whole.web, {name: getattr(whole, name) for name in whole.__struct_fields__ if name != "web"})
+
+
+def _text(path: Path | None) -> tuple[str, str]:
+    """Read the file's text; gives also the name that complaints carry."""
+    file = path or DEFAULT_FILE
     try:
-        found = tomllib.loads(text)
+        return read_text(file), str(file)
+    except FileNotFoundError:
+        if path is not None:
+            raise BadInput(f"{file}: no such file; --config.file must name one, or be left out") from None
+        return "", str(file)
+    except OSError as error:
+        raise BadInput(f"{file}: {error.strerror}; vitald runs as uid {os.geteuid()} and must be able to read it") from None
+
+
+def _toml(text: str, file: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise BadInput(f"{file}: {_toml_complaint(str(error))}") from None
     except RecursionError:
         raise BadInput(f"{file}: nested too deeply to be settings") from None
+
+
+def _convert(found: Mapping[str, Any], struct: type[msgspec.Struct], file: str) -> Any:  # noqa: ANN401 — made at run time
     try:
-        root: Any = msgspec.convert(found, _Root, dec_hook=decode_hook)
+        return msgspec.convert(found, struct, dec_hook=decode_hook)
     except msgspec.ValidationError as error:
-        raise BadInput(f"{file}: {_complaint(str(error), found)}") from None
-    return Config(root.web, {name: getattr(root, name) for name in COLLECTORS})
+        raise BadInput(f"{file}: {_complaint(str(error), found, struct)}") from None
 
 
 def read_text(path: Path) -> str:
@@ -104,12 +128,12 @@ def _toml_complaint(error: str) -> str:
     return f"line {match[2]}, column {match[3]}: not TOML: {match[1]}" if match else f"not TOML: {error}"
 
 
-def _complaint(error: str, found: Mapping[str, Any]) -> str:
+def _complaint(error: str, found: Mapping[str, Any], struct: type[msgspec.Struct]) -> str:
     """Turn msgspec's words, `what - at `$.path``, into `path: what`, and say which keys there are where one is unknown."""
     what, _, place = error.partition(" - at `$")
     section = place.rstrip("`").removeprefix(".").removesuffix("`")
     if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", what):
-        return _unknown(section, unknown[1])
+        return _unknown(section, unknown[1], struct)
     if (own := re.match(r"(\w+): (.*)", what)) and not what.startswith("Expected"):
         return f"{section}.{own[1]}: {own[2]}"
     if not section or (section in found and not isinstance(found[section], dict)):
@@ -117,11 +141,10 @@ def _complaint(error: str, found: Mapping[str, Any]) -> str:
     return f"{section}: {what[0].lower()}{what[1:]}"
 
 
-def _unknown(section: str, key: str) -> str:
+def _unknown(section: str, key: str, struct: Any) -> str:  # noqa: ANN401
     from difflib import get_close_matches  # noqa: PLC0415 — only where somebody has mistyped
 
     parts = re.sub(r"\[\d+\]", "", section).split(".") if section else []
-    struct: Any = _Root
     for part in parts:
         struct = _item_type({field.name: field.type for field in msgspec.structs.fields(struct)}[part])
     names = [field.encode_name for field in msgspec.structs.fields(struct)]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from collectors.logs import packs
 from collectors.logs.database import open_database
 from collectors.logs.matcher import Matcher
+from collectors.logs.settings import LogSettings
 from daemon import settings
 
 if TYPE_CHECKING:
@@ -17,24 +18,18 @@ if TYPE_CHECKING:
 
     from daemon.settings import Config
 
-DIRECTORY = "/etc/vitald/signatures.d"
-
 
 def load(arguments: argparse.Namespace) -> tuple[packs.Packs, Matcher]:
     """Load the shipped packs and the user's. Raises `BadInput`, with file and id."""
-    loaded = packs.load([*directories(settings.load(arguments.config)), *arguments.signatures])
+    own = settings.load_section(arguments.config, "logs", LogSettings).signature_dirs
+    loaded = packs.load([*map(Path, own), *arguments.signatures])
     return loaded, Matcher(loaded.signatures, open_database(loaded.signatures, _cache()))
-
-
-def directories(config: Config) -> list[Path]:
-    """Say where settings look for a user's own packs."""
-    own = getattr(config.collectors.get("logs"), "signature_dirs", (DIRECTORY,))
-    return [Path(directory) for directory in own]
 
 
 def problems(config: Config) -> Iterator[str]:
     """Name what is wrong with the packs, their samples included. `scan` and `explain` use them where the collector is off, too."""
-    yield from packs.problems(directories(config))
+    own: Any = config.collectors["logs"]
+    yield from packs.problems([Path(directory) for directory in own.signature_dirs])
 
 
 def _cache() -> Path | None:

@@ -82,6 +82,8 @@ class Tally:
         names = ("min", "median", "p99", "max")
         return {
             "target": self.target.text,
+            "host": self.target.host,
+            "address": self.target.address.sockaddr[0] if self.target.address else None,
             "tries": self.tries,
             "ends": {LABELS[reason]: number for reason, number in self.ends.most_common()},
             "syns": {"sent": self.sent, "answered": self.answered, "lost": self.lost},

@@ -62,6 +62,7 @@ class DhcpCollector(Collector[Reading]):
 
     def __init__(self, settings: DhcpSettings, host: Host) -> None:
         self._settings, self._host = settings, host
+        self._recorded = (host.root / "ethtool").is_dir()
         self._events: Multicast | None = None
         self._known: Leases | None = None
         self._files: Mapping[str, OnFile] = {}
@@ -70,11 +71,11 @@ class DhcpCollector(Collector[Reading]):
 
     def read(self) -> Reading:
         """Count down, and look at the address table where something happened or it is time. Unavailable on a recorded host."""
-        if (self._host.root / "ethtool").is_dir():
+        if self._recorded:
             raise Unavailable("missing", "a recorded host has no kernel that counts leases down")
         now = time.monotonic()
         if self._known is None:
-            self._boot = read_text(self._host.proc / "sys/kernel/random/boot_id", 64).strip()
+            self._boot = read_text(f"{self._host.proc}/sys/kernel/random/boot_id", 64).strip()
             self._known = restore(self._host.slot.load(), self._boot)
         if self._changed(self._known):
             self._due = now  # also for the next tick, should this look fail

@@ -132,10 +132,11 @@ def _reader(raw: Any, compression: str) -> Any:  # noqa: ANN401 — four modules
         import bz2  # noqa: PLC0415
 
         return bz2.BZ2File(raw)
-    return _zstd().ZstdFile(raw) if compression == "zstd" else raw
+    return zstd().ZstdFile(raw) if compression == "zstd" else raw
 
 
-def _zstd() -> Any:  # noqa: ANN401 — a module
+def zstd() -> Any:  # noqa: ANN401 — a module
+    """Give the module that reads zstd; BadInput where this Python has none."""
     import importlib  # noqa: PLC0415
 
     for name in ("compression.zstd", "backports.zstd"):  # Python 3.14's own, and the same for older ones
@@ -159,5 +160,5 @@ def _errors(compression: str) -> tuple[type[Exception], ...]:
 
         own = [lzma.LZMAError]
     elif compression == "zstd":
-        own = [_zstd().ZstdError]
+        own = [zstd().ZstdError]
     return (EOFError, OSError, ValueError, *own)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 BLOCK = 1 << 18  # bytes: what fits into a core's own cache, measured the fastest
 LONGEST = 1 << 20  # a line beyond it is not a log line; only its head is looked at
 HEAD = 8192
+_TAIL = 2048  # bytes
 _REPEATED = b"last message repeated"
 _SHORT = 400  # bytes: a line that says so is shorter
 
@@ -21,11 +22,12 @@ def blocks(name: str, start: int, stop: int, progress: Callable[[int], None]) ->
         position = _first_line(file.fileno(), start)
         size = BLOCK
         while position < stop:
-            data = os.pread(file.fileno(), size, position)
-            final = len(data) < size
+            known = _boundary(file.fileno(), position) if size == BLOCK and position + BLOCK <= stop else 0
+            data = os.pread(file.fileno(), known or size, position)
+            final = len(data) < (known or size)
             if position + len(data) > stop:
                 data, final = data[: _end_of_part(data, stop - position, last=final)], True
-            cut = len(data) if final else whole_lines(data)
+            cut = len(data) if final or known else whole_lines(data)
             if not cut and size < LONGEST:
                 size *= 4
                 continue
@@ -35,6 +37,13 @@ def blocks(name: str, start: int, stop: int, progress: Callable[[int], None]) ->
             size = BLOCK
             if final:
                 return
+
+
+def _boundary(descriptor: int, position: int) -> int:
+    """Look where a block of whole lines ends before reading it, so that cutting it copies nothing; 0 where lines are too long for that."""
+    tail = os.pread(descriptor, _TAIL, position + BLOCK - _TAIL)
+    cut = whole_lines(tail)
+    return BLOCK - _TAIL + cut if len(tail) == _TAIL and 0 < cut <= tail.rfind(b"\n") else 0
 
 
 def _end_of_part(data: bytes, stop: int, *, last: bool) -> int:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from collectors.logs.matcher import said_by_program
 from collectors.logs.paths import matches
@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from collectors.logs.packs import Signature
 
 NOWHERE = "nowhere"
+
+
+class Trouble(NamedTuple):
+    """Why a source is not read: a word of a closed set (`missing permission off failing`), and a sentence."""
+
+    reason: str
+    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +39,13 @@ def choose(*, kmsg: bool, journal: bool, files: Sequence[str]) -> Choice:
     kernel = "kmsg" if kmsg else "journal" if journal else NOWHERE
     programs = "journal" if journal else "files" if files else NOWHERE
     return Choice(kernel, programs, tuple(files))
+
+
+def turned(choice: Choice, *, journal: bool) -> Choice:
+    """Choose anew when the journal came or went. The kernel's words wait for a journal that is away: no file is believed for them."""
+    if journal:
+        return replace(choice, programs="journal", kernel="journal" if choice.kernel == NOWHERE else choice.kernel)
+    return replace(choice, programs="files" if choice.files else choice.programs)
 
 
 def patterns(choice: Choice, signatures: Sequence[Signature]) -> list[str]:

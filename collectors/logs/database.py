@@ -9,7 +9,6 @@ import os
 import stat
 import subprocess
 import sys
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import hyperscan
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _MAGIC = b"vitald-signatures-1\n"
 _MAX_BYTES = 64 << 20
+_VERSION: str = hyperscan.__version__  # type: ignore[attr-defined]  # its stubs leave it out; importlib.metadata's takes 12 ms
 _LONGEST = 120  # seconds; the shipped packs take one
 REPEATED = r"last message repeated [0-9]{1,9} time"  # old syslogd's compression; it has the id after the last signature's
 
@@ -67,7 +67,7 @@ def open_database(signatures: Sequence[Signature], cache: Path | None = None) ->
 
 def _key(expressions: Sequence[str]) -> bytes:
     """Hash what the compiled form depends on: the patterns, hyperscan's version, the machine (hyperscan itself checks instruction sets)."""
-    return hashlib.sha256(json.dumps([os.uname().machine, version("hyperscan"), list(expressions)]).encode()).digest()
+    return hashlib.sha256(json.dumps([os.uname().machine, _VERSION, list(expressions)]).encode()).digest()
 
 
 def _load(cache: Path, key: bytes) -> Database | None:

@@ -6,6 +6,7 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
+from collectors.logs import packed
 from collectors.logs.saved import Saved
 from collectors.logs.siblings import Identity, ended, find, middles
 from collectors.logs.tail import Position, Tail, matches, open_regular
@@ -26,6 +27,7 @@ class Follower:
         self.path = path
         self.trouble = ""  # why the path cannot be read now, for people
         self._lose = lose
+        self._lose_rotated = lambda: lose("rotated")
         self._tail: Tail | None = None
         self._old: list[Tail] = []
         self._done: list[Position] = list(saved.done) if saved else []
@@ -86,7 +88,7 @@ class Follower:
                 self._old += self._middles(tail.position())
         if tail is not self._tail and tail.quiet_since is None:
             tail.quiet_since = now
-        tail.finished = tail is not self._tail and tail.quiet_since is not None and now - tail.quiet_since >= GRACE
+        tail.finished = tail is not self._tail and tail.quiet_since is not None and now - tail.quiet_since >= GRACE and tail.drained
 
     def read(self, blocks: int) -> Iterator[bytes]:
         """Give up to so many blocks of whole lines, what is oldest first."""
@@ -156,11 +158,12 @@ class Follower:
             same_file = (position.device, position.inode) == (status.st_dev, status.st_ino)
             if same_file and matches(descriptor, position):
                 current = Tail(descriptor, position.offset, skipping=position.skipping)
-            elif (found := self._find(position)) is not None:
+            elif (found := self._find(position, again=True)) is not None:
                 self._old.append(found)
             elif position is saved[-1] or position.unread:
                 self._lose("truncated" if same_file else "rotated")
         if current.offset == 0:
+            self._old += packed.middles(self.path, saved[-1], self._taken(current), self._done, self._lose_rotated)
             self._old += self._middles(saved[-1], current)
         return current
 
@@ -168,17 +171,17 @@ class Follower:
         """Go on after a restart where the path is missing: what it was may stand beside it under another name."""
         saved, self._saved = self._saved, ()
         for position in saved:
-            if (found := self._find(position)) is not None:
+            if (found := self._find(position, again=True)) is not None:
                 self._old.append(found)
             elif position is saved[-1] or position.unread:
                 self._lose("rotated")
+        self._old += packed.middles(self.path, saved[-1], self._taken(), self._done, self._lose_rotated)
         self._last = saved[-1]
 
     def _truncated(self, tail: Tail) -> None:
         """Begin a file again whose content is gone; the rest of the old content may stand in a copy (copytruncate)."""
         position = tail.position()
-        copy = self._find(position, tail)
-        if copy is not None:
+        if (copy := self._find(position, tail)) is not None:
             self._old.insert(0, copy)
         else:
             self._lose("truncated")
@@ -188,8 +191,10 @@ class Follower:
     def _taken(self, *more: Tail) -> set[Identity]:
         return {(tail.device, tail.inode) for tail in (*self._tails(), *more)}
 
-    def _find(self, position: Position, *besides: Tail) -> Tail | None:
-        return find(self.path, position, self._taken(*besides))
+    def _find(self, position: Position, *besides: Tail, again: bool = False) -> Tail | None:
+        taken = self._taken(*besides)  # `again`: after a restart; what is packed under our eyes is open, and is read
+        found = find(self.path, position, taken)
+        return packed.find(self.path, position, taken, self._lose_rotated) if found is None and again else found
 
     def _middles(self, last: Position, *besides: Tail) -> list[Tail]:
         return middles(self.path, last, self._taken(*besides), self._done)

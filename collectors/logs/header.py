@@ -58,11 +58,15 @@ def split(line: bytes, known: frozenset[str] = frozenset()) -> Header:
     if line.startswith(b"<") and (start := _RFC5424.match(line)):
         return _finish(line[start.end() :], _text(start["tag"]), start["time"], _text(start["host"]))
     rest, time, kernel = line, b"", False
-    while (part := _START.match(rest) or _LEVEL.match(rest)) is not None:  # "… daemon.info: Apr  6 11:17:58 dhcpcd[2650]: …"
-        found = part.groupdict()
-        time = time or found.get("time", b"")
-        kernel |= found.get("facility") == b"kern" or b"[" in part[0] or b": kern:" in part[0]  # OpenWrt, dmesg -T, Talos
-        rest = rest[part.end() :]
+    at = 0
+    while (part := _START.match(line, at) or _LEVEL.match(line, at)) is not None:  # "… daemon.info: Apr  6 11:17:58 dhcpcd[2650]: …"
+        at, whole = part.end(), part[0]
+        if part.re is _START:
+            time = time or part["time"]
+            kernel |= b"[" in whole or b": kern:" in whole  # dmesg -T, Talos
+        else:
+            kernel |= part["facility"] == b"kern" or b"[" in whole  # OpenWrt
+    rest = line[at:]
     if kernel:
         return _kernel(_without(_KERNEL_STAMP, _without(_KERNEL_TAG, rest)), time)
     if not time:

@@ -24,6 +24,7 @@ _CHUNK = 1 << 16
 _MAX_ENTRY = 1 << 20
 _FIRST = 1000  # entries to look back at when there is no cursor yet
 _LONGEST_PAUSE = 60.0
+_SETTLED = 10.0  # seconds after which a child that has nothing to say is one that works
 _PATIENCE = 4  # children in a row that end badly and say nothing
 
 
@@ -43,13 +44,18 @@ def trouble(root: Path = Path("/")) -> tuple[str, str] | None:
         return "missing", "there is no journalctl"
     found = False
     for folder in ("var/log/journal", "run/log/journal"):
+        journals = os.path.join(root, folder)  # noqa: PTH118 — asked again and again: no Path for each
         try:
-            for file in (root / folder).glob("*/system.journal"):
-                found = True
-                if os.access(file, os.R_OK, effective_ids=True):
-                    return None
+            files = [f"{journals}/{machine}/system.journal" for machine in os.listdir(journals)]  # noqa: PTH208
         except PermissionError:
             found = True
+            continue
+        except OSError:
+            continue
+        for file in files:
+            found |= os.path.exists(file)  # noqa: PTH110
+            if os.access(file, os.R_OK, effective_ids=True):
+                return None
     return ("permission", "the group systemd-journal may read it") if found else ("missing", "there is no system journal")
 
 
@@ -73,6 +79,9 @@ class Journal:
         self._pause = 1.0
         self._failures = 0
         self._not_before = 0.0
+        self._up = 0.0  # when the child was started
+        self.alive_at = since or time.time()  # Unix time: until then a child has told everything
+        self.why = ""
 
     def read(self, now: float, chunks: int = 64) -> list[Entry]:
         """Give the entries that are there; `now` is monotonic, in seconds."""
@@ -91,8 +100,10 @@ class Journal:
                 self._ended(now)
                 break
             entries += self._take(chunk)
-        if entries:
+        if entries or (self._child is not None and now - self._up >= _SETTLED):
             self._pause, self._failures = 1.0, 0
+        if self.following and not self._failures:
+            self.alive_at = time.time()
         return entries
 
     @property
@@ -114,23 +125,18 @@ class Journal:
     def _start(self, now: float) -> None:
         self._resuming, self._rest = self.cursor, b""
         where = ["--cursor", self.cursor] if self.cursor else self._without_cursor()
-        arguments = [
-            *self._command,
-            "--output=json",
-            "--all",
-            "--no-pager",
-            "--quiet",
-            *(["--follow", "--no-tail"] if self.following else []),
-        ]
+        follow = ["--follow", "--no-tail"] if self.following else []
+        arguments = [*self._command, "--output=json", "--all", "--no-pager", "--quiet", *follow]
         self._started_at = time.time()
         try:
             self._child = subprocess.Popen(  # noqa: S603 — a fixed command; a cursor is one argument
                 [*arguments, *where, *self._terms], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                 env={**os.environ, "LC_ALL": "C"}, bufsize=0,
             )  # fmt: skip
-        except OSError:
-            self._back_off(now)
+        except OSError as error:
+            self._back_off(now, f"it cannot be started: {error.strerror}")
         else:
+            self._up = now
             os.set_blocking(self._output, False)
 
     def _without_cursor(self) -> list[str]:
@@ -163,14 +169,14 @@ class Journal:
             self._since = self._started_at
         else:
             self.restarts += 1
-            self._failures += 1
+            self._back_off(now, f"status {code}")
             if self._failures % _PATIENCE == 0 and self.cursor:  # a journal that was deleted or replaced does not know it
-                self.cursor = ""
+                self.cursor, self._since = "", self.alive_at
                 self.vacuumed += 1
             self.following = False  # what was said meanwhile, perhaps before a reboot, is caught up with
-            self._back_off(now)
 
-    def _back_off(self, now: float) -> None:
+    def _back_off(self, now: float, why: str) -> None:
+        self._failures, self.why = self._failures + 1, why
         self._not_before = now + self._pause
         self._pause = min(2 * self._pause, _LONGEST_PAUSE)
 

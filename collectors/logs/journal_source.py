@@ -26,9 +26,12 @@ REASONS = ("vacuumed", "oversize")
 class JournalSource:
     """Reads what journalctl says. Losses are told as (source, reason, how many)."""
 
-    def __init__(self, journal: Journal, lose: Lose) -> None:
+    def __init__(self, journal: Journal, lose: Lose, programs_from: float = 0.0) -> None:
+        """Leave what programs said before the Unix time `programs_from` to files, which counted it; infinity while they are read."""
         self._journal = journal
         self._lose = lose
+        self.programs_from = programs_from
+        self._last_at = 0.0
         self._lines = self._bytes = 0
         self._told = {"vacuumed": 0, "oversize": 0}
 
@@ -48,6 +51,16 @@ class JournalSource:
         return self._journal.failing
 
     @property
+    def why(self) -> str:
+        """Say how journalctl ended."""
+        return self._journal.why
+
+    @property
+    def told_until(self) -> float:
+        """Give the Unix time up to which the journal has told everything."""
+        return max(self._journal.alive_at, self._last_at)
+
+    @property
     def caught_up(self) -> bool:
         """Say whether what was there at the start has been read."""
         return self._journal.following
@@ -61,7 +74,9 @@ class JournalSource:
             if total > self._told[reason]:
                 self._lose(NAME, reason, total - self._told[reason])
                 self._told[reason] = total
-        for index, hit in hits_in(matcher, [entry.message for entry in entries], lambda index: _rule(entries[index])):
+        if entries:
+            self._last_at = min(entries[-1].at, now.wall)
+        for index, hit in hits_in(matcher, [entry.message for entry in entries], lambda index: self._rule(entries[index])):
             yield event(hit, min(entries[index].at, now.wall))
 
     def traffic(self) -> Iterator[Traffic]:
@@ -78,9 +93,10 @@ class JournalSource:
         """End the child."""
         self._journal.close()
 
+    def _rule(self, entry: Entry) -> Allow:
+        ours = entry.kernel or entry.at >= self.programs_from
 
-def _rule(entry: Entry) -> Allow:
-    def allow(signature: Signature, _header: Header) -> bool:
-        return entry.may_say(signature)
+        def allow(signature: Signature, _header: Header) -> bool:
+            return ours and entry.may_say(signature)
 
-    return allow
+        return allow

@@ -15,11 +15,12 @@ _ROTATED = r"(?:[.-](?:[0-9]{1,14}(?:[-_T.:][0-9]{1,14}){0,6}|old|bak|prev))"  #
 _ROTATED_INSIDE = r"(?:\.[0-9]{1,3}|[.-][0-9]{6,14}(?:[-_T.:][0-9]{1,14}){0,6})"  # app.1.log, app-20260101.log; app-2.log is another app
 
 
-def rotated(base: str) -> re.Pattern[str]:
-    """Give the pattern of the names that rotation makes of a file's name (logrotate(8): dateext, extension)."""
+def rotated(base: str, *, packed: bool = False) -> re.Pattern[str]:
+    """Give the pattern of the names that rotation makes of a file's name (logrotate(8): dateext, extension, compressext if `packed`)."""
     stem, extension = os.path.splitext(base)  # noqa: PTH122 — a name, not a path
     inside = f"|{re.escape(stem)}{_ROTATED_INSIDE}{re.escape(extension)}" if extension else ""
-    return re.compile(f"{re.escape(base)}{_ROTATED}{inside}")
+    suffix = f"(?:{'|'.join(map(re.escape, COMPRESSED))})" if packed else ""
+    return re.compile(f"(?:{re.escape(base)}{_ROTATED}{inside}){suffix}")
 
 
 def expand(patterns: Iterable[str]) -> list[str]:

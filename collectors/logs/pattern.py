@@ -7,6 +7,7 @@ message (it sees whole lines, the header included). Both see bytes: `\d`, `\w` a
 
 from __future__ import annotations
 
+import functools
 import importlib
 from typing import Any
 
@@ -22,6 +23,7 @@ class BadPattern(ValueError):  # noqa: N818 — it is the user's mistake, told t
     """The expression cannot be run over every line of a host; the text says why."""
 
 
+@functools.lru_cache(512)
 def prefilter(pattern: str) -> str:
     """Give the expression hyperscan is to look for. It matches each line on which `pattern` matches, and a few more.
 

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from collectors.logs.choice import Choice
+    from collectors.logs.choice import Choice, Trouble
     from collectors.logs.metrics import Traffic
     from collectors.logs.saved import Fault
-    from collectors.logs.sources import Trouble
 
 
 @dataclass(frozen=True)

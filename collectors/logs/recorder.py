@@ -138,6 +138,7 @@ class Recorder:
             lost=lost,
             kmsg=sources.kernel.position if sources.kernel else None,
             cursor=sources.journal.cursor if sources.journal else "",
+            programs_from=sources.programs_from(now),
             files=sources.files.save() if sources.files else {},
             patterns=sources.files.patterns if sources.files else (),
         )

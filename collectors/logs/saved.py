@@ -56,6 +56,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     kmsg: KmsgPosition | None = None
     cursor: str = ""
     files: dict[str, Saved] = {}
+    programs_from: float = 0.0  # Unix time: what programs said in the journal before it was counted from files
     patterns: tuple[str, ...] = ()  # the paths and globs that were followed
 
     @property

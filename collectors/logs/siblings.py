@@ -61,10 +61,10 @@ def ended(descriptor: int, done: Sequence[Position]) -> Position | None:
     return next((position for position in reversed(done) if position.offset and matches(descriptor, position)), None)
 
 
-def siblings(path: str) -> list[Sibling]:
-    """List the files that rotation of `path` may have made."""
+def siblings(path: str, *, packed: bool = False) -> list[Sibling]:
+    """List the files that rotation of `path` may have made; those that were compressed since if `packed`, else the others."""
     folder, base = os.path.split(os.path.realpath(path))
-    pattern = rotated(base)
+    pattern = rotated(base, packed=packed)
     found = []
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import time
+from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from collectors.logs import file_source, journal, journal_source, kernel_source
-from collectors.logs.choice import Choice, choose, patterns, rule
+from collectors.logs import file_source, journal, journal_source, kernel_source, moment
+from collectors.logs.choice import Choice, Trouble, choose, patterns, rule, turned
 from collectors.logs.file_source import FileSource, Wanted
 from collectors.logs.journal_source import JournalSource
 from collectors.logs.kernel_source import KernelSource
 from collectors.logs.kmsg import open_kmsg
+from collectors.logs.paths import expand
+from collectors.logs.standby import Standby
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from collectors.logs.event import Event
     from collectors.logs.kernel_source import Lose
@@ -24,16 +30,12 @@ if TYPE_CHECKING:
     from collectors.logs.metrics import Traffic
     from collectors.logs.moment import Moment
     from collectors.logs.packs import Signature
-    from collectors.logs.saved import State
+    from collectors.logs.saved import Saved, State
     from collectors.logs.settings import LogSettings
     from collectors.model import Host
 
 
-class Trouble(NamedTuple):
-    """Why a source is not read: a word of a closed set (`missing permission off`), and a sentence."""
-
-    reason: str
-    detail: str
+log = logging.getLogger(__name__)
 
 
 class Sources:
@@ -41,24 +43,23 @@ class Sources:
 
     def __init__(self, settings: LogSettings, host: Host, signatures: Sequence[Signature], state: State, lose: Lose, boot: str) -> None:
         self.troubles: dict[str, Trouble] = {}
-        not_before = state.wall
-        kmsg = self._open_kmsg(settings, host)
-        has_journal = self._has_journal(settings, host)
-        under = _under(host.root)
-        self.choice: Choice = choose(kmsg=kmsg is not None, journal=has_journal, files=[under(path) for path in settings.files])
         self.kernel: KernelSource | None = None
         self.journal: JournalSource | None = None
         self.files: FileSource | None = None
+        not_before = state.wall
+        self._root, self._lose = host.root, lose
+        self._standby = Standby(settings.journal, host.root)
+        kmsg = self._open_kmsg(settings, host)
+        has_journal = self._has_journal(moment.now())
+        under = _under(host.root)
+        self.choice: Choice = choose(kmsg=kmsg is not None, journal=has_journal, files=[under(path) for path in settings.files])
         if kmsg is not None:
             log = settings.kmsg if settings.kmsg.startswith("/") else boot
             self.kernel = KernelSource(kmsg, log, state.kmsg, lose, not_before)
         if has_journal:
-            terms = journal.matches(signatures, kernel=self.choice.kernel == "journal")
-            self.journal = JournalSource(journal.Journal(terms, state.cursor, since=not_before, command=journal_command(host.root)), lose)
-        signatures = [msgspec.structs.replace(one, files=tuple(map(under, one.files))) if one.files else one for one in signatures]
-        if wanted := patterns(self.choice, signatures):
-            follow = Wanted(wanted, lambda path: rule(self.choice, signatures, path), not_before, state.patterns)
-            self.files = FileSource(follow, state.files, lose, history=state.fresh)
+            self.journal = self._open_journal(signatures, state.cursor, not_before, state.programs_from)
+        self._signatures = [msgspec.structs.replace(one, files=tuple(map(under, one.files))) if one.files else one for one in signatures]
+        self._follow(state.files, not_before, state.patterns, history=state.fresh)
 
     def _open_kmsg(self, settings: LogSettings, host: Host) -> Kmsg | None:
         if settings.kmsg == "off":
@@ -71,20 +72,53 @@ class Sources:
             self.troubles[kernel_source.NAME] = Trouble(what, getattr(error, "strerror", None) or str(error))
             return None
 
-    def _has_journal(self, settings: LogSettings, host: Host) -> bool:
-        if settings.journal == "off":
-            self.troubles[journal_source.NAME] = Trouble("off", "[logs] journal is off")
-            return False
-        trouble = journal.trouble(host.root)
-        if trouble is None or settings.journal == "on":
-            return True
-        self.troubles[journal_source.NAME] = Trouble(*trouble)
-        return False
+    def _has_journal(self, now: Moment) -> bool:
+        trouble = self._standby.trouble(self.journal, now)
+        if trouble is None:
+            self.troubles.pop(journal_source.NAME, None)
+        else:
+            self.troubles[journal_source.NAME] = trouble
+        return trouble is None
+
+    def _open_journal(self, signatures: Sequence[Signature], cursor: str, since: float, programs_from: float) -> JournalSource:
+        terms = journal.matches(signatures, kernel=self.choice.kernel == "journal")
+        command = journal_command(self._root)
+        return JournalSource(journal.Journal(terms, cursor, since=since, command=command), self._lose, programs_from)
+
+    def _follow(self, saved: Mapping[str, Saved], not_before: float, known: Sequence[str], *, history: bool) -> None:
+        """Follow the files that the choice asks for; none where it asks for none."""
+        choice = self.choice
+        wanted = patterns(choice, self._signatures)
+        follow = Wanted(wanted, lambda path: rule(choice, self._signatures, path), not_before, known)
+        self.files = FileSource(follow, saved, self._lose, history=history) if wanted else None
 
     def read(self, matcher: Matcher, now: Moment) -> Iterator[Event]:
         """Read on everywhere."""
         for source in self._all():
             yield from source.read(matcher, now)
+        if (there := self._has_journal(now)) != (self.choice.programs == "journal"):
+            self._turn(now, journal=there)
+
+    def _turn(self, now: Moment, *, journal: bool) -> None:
+        """Let files speak for programs while the journal cannot be read, and the journal again when it can."""
+        choice = turned(self.choice, journal=journal)
+        if choice == self.choice or not (journal or any(os.access(path, os.R_OK) for path in expand(choice.files))):
+            return  # nobody else has anything to say
+        log.warning("what programs say is read from %s from now on, %s", choice.programs, _why(self.troubles.get(journal_source.NAME)))
+        self.choice = choice
+        saved, known = (self.files.save(), self.files.patterns) if self.files else ({}, ())
+        if self.files:
+            self.files.close()
+        if journal and self.journal is None:
+            self.journal = self._open_journal(self._signatures, "", now.wall, 0.0)
+        since = self.journal.told_until if self.journal else now.wall
+        if self.journal:
+            self.journal.programs_from = time.time() if journal else inf
+        self._follow(saved, since, known, history=True)
+
+    def programs_from(self, now: Moment) -> float:
+        """Give the Unix time from which on the journal speaks for programs; what is older was counted from files."""
+        return min(self.journal.programs_from, now.wall) if self.journal else 0.0
 
     def _all(self) -> Iterator[KernelSource | JournalSource | FileSource]:
         yield from (source for source in (self.kernel, self.journal, self.files) if source is not None)
@@ -119,6 +153,10 @@ class Sources:
         """Let everything go."""
         for source in self._all():
             source.close()
+
+
+def _why(trouble: Trouble | None) -> str:
+    return f"since the journal cannot be read: {trouble.detail}" if trouble else "since it can be read"
 
 
 def boot_id(proc: Path) -> str:

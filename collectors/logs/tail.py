@@ -15,8 +15,8 @@ from typing import NamedTuple
 import msgspec
 
 BLOCK = 256 * 1024  # read at once; a line that is longer is dropped and counted
-_HEAD = 256
-_JOIN = 64
+HEAD = 256
+JOIN = 64
 
 
 class Position(msgspec.Struct, frozen=True):
@@ -55,7 +55,7 @@ class Tail:
         self.quiet_since: float | None = None
         self.finished = False
         self.drained = False  # the last read found nothing more
-        self._head = os.pread(descriptor, min(_HEAD, offset), 0)
+        self._head = os.pread(descriptor, min(HEAD, offset), 0)
         self._join = _before(descriptor, offset)
 
     @property
@@ -137,9 +137,9 @@ class Tail:
         return Piece(b"", passed, 0)
 
     def _move(self, data: bytes) -> None:
-        if len(self._head) < _HEAD and len(self._head) == self.offset:
-            self._head = (self._head + data[:_HEAD])[:_HEAD]
-        self._join = (self._join + data[-_JOIN:])[-_JOIN:]
+        if len(self._head) < HEAD and len(self._head) == self.offset:
+            self._head = (self._head + data[:HEAD])[:HEAD]
+        self._join = (self._join + data[-JOIN:])[-JOIN:]
         self.offset += len(data)
 
     def close(self) -> None:
@@ -164,11 +164,16 @@ def matches(descriptor: int, position: Position) -> bool:
     if os.fstat(descriptor).st_size < position.offset:
         return False
     head = os.pread(descriptor, position.head_length, 0)
-    return _hash(head) == position.head and _hash(_before(descriptor, position.offset)) == position.join
+    return fits(head, position.head) and fits(_before(descriptor, position.offset), position.join)
+
+
+def fits(data: bytes, told: str) -> bool:
+    """Say whether a position's `head` or `join` is of these bytes."""
+    return _hash(data) == told
 
 
 def _before(descriptor: int, offset: int) -> bytes:
-    length = min(_JOIN, offset)
+    length = min(JOIN, offset)
     return os.pread(descriptor, length, offset - length)
 
 

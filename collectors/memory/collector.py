@@ -11,15 +11,16 @@ from collectors.memory import cgroup, metrics, modules, panels, protocols, slabi
 from collectors.memory.blame import Blame
 from collectors.memory.books import Books
 from collectors.memory.culprit import SLAB_NEEDED
-from collectors.memory.evidence import WORTH_A_WORD, worth_a_word
+from collectors.memory.evidence import worth_a_word
 from collectors.memory.followed import Followed
 from collectors.memory.history import History, Mark, begin, restore
 from collectors.memory.reading import Reading
 from collectors.memory.robust import BLOCKS
+from collectors.memory.settings import MemorySettings
 from collectors.memory.text import text_or_none
 from collectors.memory.window import QUARTER, Point, Window
+from collectors.memory.words import WORTH_A_WORD
 from collectors.model import Metric, Unavailable
-from collectors.settings import Duration, Settings, refuse_unless
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collectors.memory.robust import Growth
     from collectors.model import Host, Verdict
     from collectors.panel import Panel
+    from collectors.settings import Settings
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 MARKS = 24  # every six hours: six days
@@ -37,22 +39,6 @@ TOP_CACHES = 10
 SUSPICIOUS = 256 << 20  # bytes, or 1 % of MemTotal if that is less: gained since the last look, enough to look again
 REMEMBERED = 3600.0  # seconds for which the last look's answer is shown
 PATIENCE_OF_PEOPLE = 15.0  # seconds `vitald check` waits for holders
-
-
-class MemorySettings(Settings, frozen=True, kw_only=True):
-    """`[memory]` in vitald.toml. `reach`: a forecast goes no further than so many times the span it was seen over."""
-
-    warn_within: Duration = Duration(86_400.0)
-    critical_within: Duration = Duration(7_200.0)
-    available_percent: float = 3.0
-    reach: float = 4.0
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot work; the message begins with the key."""
-        Settings.__post_init__(self)
-        refuse_unless(self.warn_within >= self.critical_within, "warn_within: must not be shorter than critical_within")
-        refuse_unless(0 <= self.available_percent < 100, "available_percent: must be at least 0 and below 100")  # noqa: PLR2004
-        refuse_unless(1 <= self.reach <= 1000, "reach: must be between 1 and 1000")  # noqa: PLR2004
 
 
 class KernelMemory(Collector[Reading]):
@@ -123,7 +109,7 @@ class KernelMemory(Collector[Reading]):
             self._host.slot.save(self._history.plain())
 
     def _remember(self, now: float, books: Ledger) -> History:
-        boot = (text_or_none(self._host.proc / "sys/kernel/random/boot_id") or "").strip()
+        boot = (text_or_none(f"{self._host.proc}/sys/kernel/random/boot_id") or "").strip()
         history = self._history
         if history is None:
             history = restore(self._host.slot.load(), boot, books, now)
@@ -140,7 +126,7 @@ class KernelMemory(Collector[Reading]):
     def _mark(self, history: History, now: float) -> History:
         """Look at caches and modules, and keep it every few hours."""
         try:
-            self._slab, self._slab_problem = slabinfo.read(self._host.proc, PAGE), ""
+            self._slab, self._slab_problem = slabinfo.unreclaimable(self._host.proc, self._host.sys, PAGE), ""
         except Unavailable as why:
             self._slab, self._slab_problem = (
                 None,
@@ -167,7 +153,7 @@ class KernelMemory(Collector[Reading]):
         if self._blame.start(now):
             self._looked_at = books.held
             try:
-                self._slab = slabinfo.read(self._host.proc, PAGE)
+                self._slab = slabinfo.unreclaimable(self._host.proc, self._host.sys, PAGE)
             except Unavailable:
                 self._slab = None  # why, the last mark has said
 

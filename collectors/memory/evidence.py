@@ -6,16 +6,15 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from collectors.memory.culprit import NEEDED, grown, holder, owner
-from collectors.memory.words import clean, size
+from collectors.memory.words import WORTH_A_WORD, clean, size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from collectors.memory.reading import Reading
 
-WORTH_A_WORD = 1 << 20  # bytes
 FEW = 3
-KINDS = {"page_tables": "", "threads": "", "pipes": " ends", "files": ""}  # of the look's answer
+KINDS = {"own": "", "page_tables": "", "threads": "", "pipes": " ends", "files": ""}  # of the look's answer
 
 
 def evidence(reading: Reading, left: float) -> dict[str, Any]:
@@ -51,8 +50,10 @@ def worth_a_word(found: Mapping[str, Any] | None) -> list[Mapping[str, Any]]:
 def _holders(found: Mapping[str, Any]) -> dict[str, Any]:
     facts: dict[str, Any] = {f"holder_{i}": holder(one) for i, one in enumerate(worth_a_word(found), 1)}
     for kind, unit in KINDS.items():
-        if most := found[kind][:FEW]:
-            numbers = (size(one["size"]) if kind == "page_tables" else f"{one['size']}{unit} {clean(one.get('kind', ''))}" for one in most)
+        if most := found.get(kind, ())[:FEW]:
+            numbers = (
+                size(one["size"]) if kind in {"own", "page_tables"} else f"{one['size']}{unit} {clean(one.get('kind', ''))}" for one in most
+            )
             facts[f"most_{kind}"] = ", ".join(f"{owner(one)} {number.strip()}" for one, number in zip(most, numbers, strict=True))
     if found["hidden"]:
         facts["hidden"] = f"the files of {found['hidden']} processes; {NEEDED}"

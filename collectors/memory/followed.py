@@ -40,4 +40,4 @@ class Followed:
 
 
 def _growth(window: Window, books: Ledger, reach: float) -> Growth:
-    return trend.fast(window, books.total, books.available, reach) or trend.steady(window.slow, books.total) or Growth()
+    return trend.fast(window, books.total, books.available, reach) or trend.steady(window.slow, books.total, young=False) or Growth()

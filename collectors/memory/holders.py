@@ -51,6 +51,7 @@ def look(proc: Path, seconds: float = WALL_SECONDS) -> dict[str, Any]:
     return {
         "sockets": {"seen": len(found), "bytes": sum(s.memory for s in found), "counted": counted, "by_kind": _by_kind(found)},
         "holders": _holders(proc, found, walk),
+        "own": [{**one, **_of_its_own(proc, walk.processes[one["pid"]])} for one in _top(proc, walk, lambda p: p.own, 16 << 20)],
         "page_tables": _top(proc, walk, lambda p: p.page_tables, 1 << 20),
         "threads": _top(proc, walk, lambda p: p.threads, 100),
         "pipes": _top(proc, walk, lambda p: p.files["pipe"], 100),
@@ -110,6 +111,10 @@ def _other_end(held: list[diag.Socket], walk: owners.Walk) -> tuple[str, int]:
 def _top(proc: Path, walk: owners.Walk, size: Any, least: int) -> list[dict[str, Any]]:  # noqa: ANN401 — Process to int
     most = sorted((p for p in walk.processes.values() if size(p) >= least), key=size, reverse=True)[:TOP]
     return [{"pid": p.pid, "comm": p.comm, "unit": owners.unit(proc, p.pid), "size": size(p)} for p in most]
+
+
+def _of_its_own(proc: Path, process: owners.Process) -> dict[str, Any]:
+    return {"swapped": process.swapped, "began": round(owners.began(proc, process.pid))}
 
 
 def _files(proc: Path, walk: owners.Walk) -> list[dict[str, Any]]:

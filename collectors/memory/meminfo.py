@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def read(proc: Path) -> Mapping[str, int]:
     """Give the fields of this host. Raises `Unavailable` where the file is missing, unreadable, or a container's own view."""
-    return parse(text_of(proc / "meminfo"))
+    return parse(text_of(f"{proc}/meminfo"))
 
 
 def parse(text: str) -> Mapping[str, int]:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def loaded(proc: Path) -> frozenset[str]:
     """Give the names of the modules that are loaded now."""
-    return parse(text_or_none(proc / "modules") or "")
+    return parse(text_or_none(f"{proc}/modules") or "")
 
 
 def parse(text: str) -> frozenset[str]:

@@ -11,6 +11,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import psutil
+
 from collectors.memory.cgroup import unit_of
 from collectors.memory.text import count, text_or_none
 
@@ -19,16 +21,29 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
     from pathlib import Path
 
+NOT_THERE = (
+    psutil.Error,
+    OSError,
+    ValueError,
+    IndexError,
+    KeyError,
+    RuntimeError,
+)  # it died meanwhile; or nonsense
 FILES = 400_000  # looked at altogether; a process can have a million, and each is a system call
 
 
 @dataclass(slots=True)
 class Process:
-    """What one look at a process told. `page_tables` is bytes; `files` counts open files by kind (`pipe`, `anon_inode:[eventpoll]`)."""
+    """What one look at a process told, sizes in bytes.
+
+    `own` is resident memory that is neither of a file nor shared; `files` counts open files by kind (`pipe`, `anon_inode:[eventpoll]`).
+    """
 
     pid: int
     comm: str = ""
     threads: int = 0
+    own: int = 0
+    swapped: int = 0
     page_tables: int = 0
     files: Counter[str] = field(default_factory=Counter)
 
@@ -47,17 +62,16 @@ def walk(proc: Path, wanted: AbstractSet[int], limit: int, enough: Callable[[], 
     """Look at no more than `limit` processes, and stop when `enough()` says so. `wanted` are the inodes of sockets."""
     found = Walk()
     files = FILES
-    for name in os.listdir(proc):  # noqa: PTH208 — 20,000 Path objects would cost more than the reading
-        if not name.isdigit():
-            continue
+    psutil.PROCFS_PATH = str(proc)  # psutil's own way to look at another host's /proc
+    for pid in psutil.pids():
         if len(found.processes) >= limit or files <= 0 or enough():
             found.truncated = True
             break
-        process = _process(f"{proc}/{name}", int(name))
+        process = _process(proc, pid)
         if process is None:
             continue
         found.processes[process.pid] = process
-        files -= _files(f"{proc}/{name}/fd", process, wanted, found)
+        files -= _files(f"{proc}/{pid}/fd", process, wanted, found)
     return found
 
 
@@ -66,22 +80,40 @@ def unit(proc: Path, pid: int) -> str:
     return unit_of(text_or_none(proc / str(pid) / "cgroup") or "")
 
 
-def _process(folder: str, pid: int) -> Process | None:
+def began(proc: Path, pid: int) -> float:
+    """Give the Unix time at which a process began, by psutil; 0 where it is gone."""
+    psutil.PROCFS_PATH = str(proc)
     try:
-        with open(f"{folder}/status", "rb") as file:  # noqa: PTH123
+        return float(psutil.Process(pid).create_time())
+    except NOT_THERE:
+        return 0.0
+
+
+def _process(proc: Path, pid: int) -> Process | None:
+    """Join what psutil says with what it leaves out: page tables. Not `psutil.Process.name()`, which may read the command line, too."""
+    try:
+        seen = psutil.Process(pid)
+        with seen.oneshot():
+            memory = seen.memory_info()
+            process = Process(pid, threads=seen.num_threads(), own=max(0, memory.rss - memory.shared))
+        with open(f"{proc}/{pid}/status", "rb") as file:  # noqa: PTH123 — 20,000 Path objects would cost more than the reading
             text = file.read(8192).decode("utf-8", "backslashreplace")
-    except OSError:
-        return None  # it died between the listing and now
-    process = Process(pid)
+    except NOT_THERE:
+        return None
     for line in text.split("\n"):
         if line.startswith("Name:"):
             process.comm = line[5:].strip()
         elif line.startswith("VmPTE:"):
-            process.page_tables = (count(line[6:].split()[0]) or 0) * 1024
-        elif line.startswith("Threads:"):
-            process.threads = count(line[8:].strip()) or 0
+            process.page_tables = _kilobytes(line)
+        elif line.startswith("VmSwap:"):
+            process.swapped = _kilobytes(line)
             break
     return process
+
+
+def _kilobytes(line: str) -> int:
+    words = line.split()
+    return ((count(words[1]) if len(words) > 1 else 0) or 0) * 1024
 
 
 def _files(folder: str, process: Process, wanted: AbstractSet[int], found: Walk) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from collectors.memory.culprit import NEEDED, owner, sockets_of
 from collectors.memory.evidence import worth_a_word
 from collectors.memory.ledger import FREE, HELD, OF_WHICH, RECLAIMABLE, SET_ASIDE, USER
-from collectors.memory.words import clean, duration, rate, size
+from collectors.memory.words import clean, duration, hour, rate, size
 from collectors.panel import Panel, Share, Trace
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ def panels(reading: Reading) -> Iterator[Panel]:
     yield _ledger(reading)
     if reading.holders is not None or reading.slab_growth:
         yield _holders(reading)
+    if own := (reading.holders or {}).get("own"):
+        yield Panel("the largest processes' own memory", ("who", "what", "how much"), tuple(map(_own, own)))
 
 
 def _ledger(reading: Reading) -> Panel:
@@ -72,6 +74,12 @@ def _holders(reading: Reading) -> Panel:
         reading.holders_problem,
     )
     return Panel("who holds what the kernel cannot give back", ("who", "what", "how much"), tuple(rows), notes=tuple(filter(None, notes)))
+
+
+def _own(one: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Say of a process' own memory, which is no leak of the kernel's, since when it runs and how much more of it is in the swap."""
+    since = f"runs since {hour(one['began'])}" if one["began"] else ""
+    return owner(one), since + (f"; {size(one['swapped'])} more in the swap" if one["swapped"] else ""), size(one["size"])
 
 
 def _amount(kind: str, one: Mapping[str, Any]) -> str:

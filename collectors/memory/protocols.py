@@ -26,7 +26,7 @@ class Protocol:
 
 def read(proc: Path, page: int) -> Mapping[str, Protocol]:
     """Give the protocols whose memory the kernel counts; `page` is the page size in bytes."""
-    return parse(text_or_none(proc / "net/protocols") or "", page)
+    return parse(text_or_none(f"{proc}/net/protocols") or "", page)
 
 
 def parse(text: str, page: int) -> Mapping[str, Protocol]:

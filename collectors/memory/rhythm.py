@@ -17,12 +17,33 @@ STUDENT = 4.2  # one-sided 99.8 % of Student's t with BLOCKS - 1 = 7 degrees of 
 HOURS = (24, 32, 40, 48)  # quarters: 6, 8, 10 and 12 hours, each of eight blocks
 LEAST = 0.0025  # of MemTotal: what must have been gained before `hours` speaks
 LEAST_A_DAY = 0.004  # of MemTotal: what a day must have gained before `days` speaks
+BEYOND = 0.025  # of MemTotal in half a day: caches that fill after boot and a day's swing together stay below it
+NOT_SLOWING = 0.85  # of the first half's gain must come again in the second half, where no earlier day tells what warms up
 SWING = 0.65  # of how far the host usually swings in those hours: no two days are alike
 SWING_UNKNOWN = 1.3  # the same while we may have seen nothing but a weekend
 WEEKDAYS = 5
 LASTING = 0.7  # of the first half's gain must come again in the second half: what warms up slows down
 LIFTED = 0.6  # of the gain must stand above the floor of earlier days: what only came back from a low is no leak
 JUMP = 0.0002  # of MemTotal in a quarter of an hour; below it nothing is called a jump
+
+
+def first_days(slow: Sequence[Point], total: int) -> Growth | None:
+    """Look for growth beyond what any rhythm or warm-up makes, while there is no earlier day to compare with.
+
+    Even over half a day, not slowing down, and by more than caches fill and days swing: so of the slow leaks only the quicker ones.
+    """
+    if len(slow) > DAY + HOURS[-1] + 2 or _gaps(slow):
+        return None
+    for span in HOURS:
+        if len(slow) <= span:
+            break
+        sums = _even_sums(_rises(slow[-span - 1 :]), total)
+        mean, low = confidence(sums, STUDENT)
+        gain = mean * BLOCKS
+        if low > 0 and gain >= BEYOND * total and sum(sums[BLOCKS // 2 :]) >= NOT_SLOWING * sum(sums[: BLOCKS // 2]):
+            seconds = span // BLOCKS * QUARTER
+            return Growth(mean / seconds, low / seconds, span * QUARTER, "first days")
+    return None
 
 
 def hours(slow: Sequence[Point], total: int) -> Growth | None:
@@ -37,12 +58,7 @@ def hours(slow: Sequence[Point], total: int) -> Growth | None:
     excess = _excess(rises, HOURS[-1])
     swing = SWING if len(slow) > WEEKDAYS * DAY else SWING_UNKNOWN
     for span in HOURS:
-        rises = excess[-span:]
-        middle = median(rises)
-        limit = max(6 * 1.4826 * median([abs(rise - middle) for rise in rises]), total * JUMP)
-        even = [rise if abs(rise - middle) <= limit else middle for rise in rises]
-        step = span // BLOCKS
-        sums = [sum(even[i : i + step]) for i in range(0, span, step)]
+        sums = _even_sums(excess[-span:], total)
         mean, low = confidence(sums, STUDENT)
         gain = mean * BLOCKS
         if (
@@ -52,7 +68,7 @@ def hours(slow: Sequence[Point], total: int) -> Growth | None:
             and _lifted(slow) >= max(LIFTED * gain, total * LEAST)
             and gain >= swing * _swing(slow, span)  # last: it costs most
         ):
-            seconds = step * QUARTER
+            seconds = span // BLOCKS * QUARTER
             return Growth(mean / seconds, low / seconds, span * QUARTER, "hours")
     return None
 
@@ -74,6 +90,15 @@ def days(slow: Sequence[Point], total: int) -> Growth | None:
         return None
     seconds = DAY * QUARTER
     return Growth(median(gains) / seconds, low / seconds, 2 * seconds, "days")
+
+
+def _even_sums(rises: Sequence[float], total: int) -> list[float]:
+    """Sum rises up in eight blocks; what jumps is put back to the middle first."""
+    middle = median(rises)
+    limit = max(6 * 1.4826 * median([abs(rise - middle) for rise in rises]), total * JUMP)
+    even = [rise if abs(rise - middle) <= limit else middle for rise in rises]
+    step = len(rises) // BLOCKS
+    return [sum(even[i : i + step]) for i in range(0, len(rises), step)]
 
 
 def _rises(slow: Sequence[Point]) -> list[float]:

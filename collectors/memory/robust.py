@@ -18,7 +18,7 @@ BLOCKS = 8
 class Growth:
     """Bytes a second: the robust `slope`, and the `lower` end of its confidence. `span` is how many seconds were watched.
 
-    `how` names the look that is sure of it: `fast`, `hours`, `days`; empty where none is.
+    `how` names the look that is sure of it: `fast`, `hours`, `days`, `first days`; empty where none is.
     """
 
     slope: float = 0.0

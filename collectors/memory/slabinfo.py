@@ -8,16 +8,26 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from collectors.memory.text import count, text_of
+from collectors.memory.text import count, text_of, text_or_none
+from collectors.memory.words import WORTH_A_WORD
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
 
-def read(proc: Path, page: int) -> Mapping[str, int]:
-    """Give each cache's bytes. Raises `Unavailable` where the file is missing or not for us."""
-    return parse(text_of(proc / "slabinfo"), page)
+def unreclaimable(proc: Path, sys_root: Path, page: int) -> Mapping[str, int]:
+    """Give the bytes of each cache that the kernel cannot shrink. Raises `Unavailable` where slabinfo is missing or not for us.
+
+    A directory cache that grew beside a leak is not the leak. Which caches can be shrunk (SLAB_RECLAIM_ACCOUNT) slabinfo does not say,
+    /sys/kernel/slab does (mm/slub.c, 0400 as well); a cache that it does not know, or that is too small to matter, stays in.
+    """
+    caches = parse(text_of(f"{proc}/slabinfo"), page)
+    return {name: size for name, size in caches.items() if size < WORTH_A_WORD or not _shrinks(sys_root, name)}
+
+
+def _shrinks(sys_root: Path, name: str) -> bool:
+    return "/" not in name and text_or_none(f"{sys_root}/kernel/slab/{name}/reclaim_account") == "1\n"
 
 
 def parse(text: str, page: int) -> Mapping[str, int]:
@@ -42,7 +52,7 @@ def gained(now: Mapping[str, int] | None, before: Mapping[str, int] | None, top:
     if now is None:
         return None
     gains = ((name, size - (before or {}).get(name, 0)) for name, size in now.items())
-    return dict(sorted(((name, gain) for name, gain in gains if gain >= 1 << 20), key=lambda item: -item[1])[:top])
+    return dict(sorted(((name, gain) for name, gain in gains if gain >= WORTH_A_WORD), key=lambda item: -item[1])[:top])
 
 
 class Gained:

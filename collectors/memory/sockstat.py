@@ -28,7 +28,7 @@ class Sockets:
 
 def read(proc: Path, page: int) -> Sockets:
     """Give this host's socket memory; `page` is the page size in bytes."""
-    return parse(text_or_none(proc / "net/sockstat") or "", text_or_none(proc / "net/sockstat6") or "", page)
+    return parse(text_or_none(f"{proc}/net/sockstat") or "", text_or_none(f"{proc}/net/sockstat6") or "", page)
 
 
 def parse(text: str, text6: str, page: int) -> Sockets:

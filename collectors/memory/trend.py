@@ -1,9 +1,10 @@
 """Tells a leak from steps, sawteeth, daily cycles and noise. Pure: points in, a finding out. docs/memory.md explains it.
 
-Three looks, because leaks come in three speeds:
+Four looks, because leaks come at several speeds, and hosts are young at first:
 - `fast`: the last minutes or hours rose evenly, and by enough that the end is no more than `reach` times as far away as we have watched.
 - `hours`: the last half day rose more than the same hours of the days before did, evenly, jumps taken out.
 - `days`: all of the last day lies above the day before, by amounts that are alike.
+- `first days`: while there is no earlier day to compare with, half a day that rose evenly by more than any rhythm or warm-up makes.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from math import inf
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from collectors.memory.rhythm import LASTING, days, hours
+from collectors.memory.rhythm import LASTING, days, first_days, hours
 from collectors.memory.robust import BLOCKS, Growth, blocks, confidence, length, theil_sen
 
 if TYPE_CHECKING:
@@ -33,9 +34,12 @@ def growth(window: Window, total: int, available: int, reach: float) -> Growth:
     return fast(window, total, available, reach) or steady(window.slow, total) or plain(window)
 
 
-def steady(slow: Sequence[Point], total: int) -> Growth | None:
-    """Look for slow leaks. Changes only when a quarter of an hour is over, so ask only then: it takes a millisecond."""
-    return hours(slow, total) or days(slow, total)
+def steady(slow: Sequence[Point], total: int, *, young: bool = True) -> Growth | None:
+    """Look for slow leaks. Changes only when a quarter of an hour is over, so ask only then: it takes a millisecond.
+
+    `young`: also before there is an earlier day. Not for processes: one may well fill its heap for half a day after each start.
+    """
+    return hours(slow, total) or days(slow, total) or (first_days(slow, total) if young else None)
 
 
 def plain(window: Window) -> Growth:

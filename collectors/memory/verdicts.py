@@ -11,8 +11,8 @@ from collectors.memory.words import clean, duration, hour, rate, size
 from collectors.model import Level, Verdict
 
 if TYPE_CHECKING:
-    from collectors.memory.collector import MemorySettings
     from collectors.memory.reading import Own, Reading
+    from collectors.memory.settings import MemorySettings
 
 MEND = {
     "unaccounted": "look at who holds socket buffers (ss -tmp), then at drivers and modules; drain and recycle the host before that hour",

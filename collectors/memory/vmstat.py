@@ -15,7 +15,7 @@ WANTED = frozenset({"nr_zspages", "nr_balloon_pages", "balloon_inflate", "balloo
 
 def read(proc: Path) -> Mapping[str, int]:
     """Give the wanted counters this kernel has; nothing where the file is missing."""
-    return parse(text_or_none(proc / "vmstat") or "")
+    return parse(text_or_none(f"{proc}/vmstat") or "")
 
 
 def parse(text: str) -> Mapping[str, int]:

@@ -7,6 +7,7 @@ from math import isinf
 
 from collectors.words import LONG, span
 
+WORTH_A_WORD = 1 << 20  # bytes: who holds or gained less is not named
 _STEPS = ((1 << 40, "TB"), (1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "kB"))
 
 

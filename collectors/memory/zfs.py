@@ -27,9 +27,9 @@ class Arc:
 
 def read(proc: Path) -> Arc | None:
     """Give this host's cache, or None where there is no ZFS."""
-    folder = proc / "spl/kstat/zfs"
-    text = text_or_none(folder / "arcstats")
-    return parse(text, text_or_none(folder / "abdstats") or "") if text else None
+    folder = f"{proc}/spl/kstat/zfs"
+    text = text_or_none(f"{folder}/arcstats")
+    return parse(text, text_or_none(f"{folder}/abdstats") or "") if text else None
 
 
 def parse(arcstats: str, abdstats: str) -> Arc | None:

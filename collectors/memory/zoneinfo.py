@@ -20,7 +20,7 @@ _COUNT = re.compile(r"^ +count: +(\d{1,15})$", re.ASCII | re.MULTILINE)  # one f
 
 def read(proc: Path, page: int) -> int | None:
     """Give the bytes in the lists of all CPUs; None where the kernel does not say. `page` is the page size in bytes."""
-    return parse(text_or_none(proc / "zoneinfo") or "", page)
+    return parse(text_or_none(f"{proc}/zoneinfo") or "", page)
 
 
 def parse(text: str, page: int) -> int | None:

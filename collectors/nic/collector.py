@@ -16,6 +16,7 @@ import msgspec
 from collectors.collector import Collector
 from collectors.files import read_text
 from collectors.nic.allowance import allowance_verdict
+from collectors.nic.depth import Depth
 from collectors.nic.disk import DiskWatch
 from collectors.nic.driver import driver_verdict
 from collectors.nic.events import QUIET, LinkEvents
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
 GLANCED = 64  # carriers looked at on every tick: the kernel sends the event of a lost carrier up to a second late (net/core/link_watch.c)
 DISK_SECONDS = 30.0
-FIRST_ANSWER_SECONDS = 2.0
+FIRST_ANSWER_SECONDS, PATIENCE_OF_PEOPLE = 2.0, 30.0
 BASELINE_SECONDS = 0.9  # the second full look comes this soon: `vitald check` looks twice, a second apart
 
 
@@ -72,7 +73,9 @@ class NicCollector(Collector[Reading]):
         self._looker = Looker(host, settings.policy)
         self._inventory = Inventory(self._looker, settings.ignore, host.slot)
         self._disk = DiskWatch(host.root, os.uname().machine if self._looker.live else "", DISK_SECONDS)
+        self._depth = Depth(wanted=host.thorough and self._looker.live)
         self._release = read_text(host.proc / "sys/kernel/osrelease", 256).strip() or os.uname().release
+        self._cmdline = read_text(host.proc / "cmdline", 4096)
         self._events: LinkEvents | None = None
         self._samples: tuple[Sample, ...] = ()
         self._last: Reading | None = None
@@ -91,10 +94,12 @@ class NicCollector(Collector[Reading]):
             if not changed and self._disk.ask(self._inventory.modules()) is self._last.disk:
                 return self._last
             self._inventory.look_at(changed, wall)
-        disk = self._disk.ask(self._inventory.modules(), FIRST_ANSWER_SECONDS if self._last is None else 0.0)
+        patience = PATIENCE_OF_PEOPLE if self._host.thorough else FIRST_ANSWER_SECONDS  # an initramfs takes seconds to unpack
+        disk = self._disk.ask(self._inventory.modules(), patience if self._last is None else 0.0)
         known = self._inventory
         nics = tuple(known.nics[name] for name in sorted(known.nics))
-        self._last = Reading(wall, self._release, nics, self._samples, known.gone, known.unread, disk)
+        depth = self._depth.ask(known.nics)
+        self._last = Reading(wall, self._release, nics, self._samples, known.gone, known.unread, disk, self._cmdline, depth)
         return self._last
 
     def judge(self, readings: Sequence[Reading]) -> tuple[Verdict, ...]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from typing import TYPE_CHECKING
 
 from collectors.files import stamp
 from collectors.nic.boot import next_kernel
+from collectors.nic.contents import Contents
 from collectors.nic.files import modules
 from collectors.nic.kernels import Disk, read_kernel, releases
 
@@ -34,7 +36,7 @@ def signature(root: Path, paths: tuple[str, ...] = ()) -> Signature:
     here = modules(root)
     wanted = [*_BOOT, *_MORE, here, *(f"{here}/{kernel}/{part}" for kernel in kernels for part in _PER_KERNEL), *paths]
     wanted += [f"boot/{name.format(kernel)}" for kernel in kernels for name in _KERNELS_FILES]
-    return tuple((path, found) for path in wanted if (found := stamp(root / path)) is not None)
+    return tuple((path, found) for path in wanted if (found := stamp(os.path.join(root, path))) is not None)  # noqa: PTH118 — no Path for each of hundreds
 
 
 def look(root: Path, drivers: tuple[str, ...], machine: str) -> Disk | None:
@@ -57,6 +59,7 @@ class DiskWatch:
         self._root, self._machine, self._every = root, machine, every
         self._drivers: tuple[str, ...] = ()
         self._answer: Disk | None = None
+        self._contents = Contents()
         self._wake, self._stop, self._answered = threading.Event(), threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -77,6 +80,7 @@ class DiskWatch:
         """End the thread; one that hangs in a dead disk is left to die with the process."""
         self._stop.set()
         self._wake.set()
+        self._contents.close()
 
     def _run(self) -> None:
         known: tuple[tuple[str, ...], Signature] | None = None
@@ -86,7 +90,9 @@ class DiskWatch:
             try:
                 now = drivers, signature(self._root, self._paths())
                 if now != known:
-                    self._answer = look(self._root, drivers, self._machine)
+                    self._answer = found = look(self._root, drivers, self._machine)  # seen before the initramfs is unpacked
+                    if found is not None and self._machine:
+                        self._answer = self._contents.added(self._root, found, drivers)
                     known = drivers, signature(self._root, self._paths())
             except Exception:  # the thread must not end: there would be no second look
                 log.exception("cannot read the installed kernels")

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from collectors.nic.contents import Inside
+
 MOST_KERNELS = 64
 _IMAGES = ("boot/vmlinuz-{0}", "boot/vmlinux-{0}", "boot/Image-{0}", "lib/modules/{0}/vmlinuz")
 _INITRAMFS = ("boot/initrd.img-{0}", "boot/initramfs-{0}.img", "boot/initrd-{0}")
@@ -29,7 +31,8 @@ class Module:
 
     `origin`: `in-tree`, `dkms` (or another outside the kernel's tree), `missing`, or empty where we cannot tell.
     `problem` says why a file that is there cannot be used, `unread` why we cannot tell.
-    `initramfs`: `absent`, `older` (than the module: it may hold an old copy), `newer`.
+    `initramfs`: `absent`, `older` (than the module: it may hold an old copy), `newer`. `inside` is what it holds, looked at only for the
+    kernel that boots next.
     """
 
     driver: str
@@ -41,6 +44,7 @@ class Module:
     problem: str = ""
     unread: str = ""
     initramfs: str = "absent"
+    inside: Inside | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +121,12 @@ def read_module(root: Path, release: str, driver: str, machine: str) -> Module:
     )
 
 
+def initramfs_of(root: Path, release: str) -> Path | None:
+    """Find a kernel's initramfs; the newest, where there are several."""
+    found = max((root / name.format(release) for name in _INITRAMFS), key=mtime)
+    return found if mtime(found) else None
+
+
 def _initramfs(root: Path, release: str, module_changed: float) -> str:
-    newest = max(mtime(root / name.format(release)) for name in _INITRAMFS)
-    return "absent" if newest == 0.0 else "older" if newest < module_changed else "newer"
+    found = initramfs_of(root, release)
+    return "absent" if found is None else "older" if mtime(found) < module_changed else "newer"

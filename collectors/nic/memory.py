@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from collectors.nic.reading import Change
 from collectors.words import ISO, utc
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
 
-    from collectors.nic.reading import Nic
+    from collectors.nic.reading import Fact, Nic
 
 NEWS_SECONDS = 3600.0  # how long another driver under the same name, or a smaller MTU, is told as news
 MOST_INTERFACES = 1000  # remembered; a hostile host could make more names than a state file should hold
 MOST_GONE = 64  # remembered of those that are gone, so that one that comes back as another is told
 WATCHED = ("sg", "tso", "gso", "gro", "lro", "tx", "rx")
-
-Fact = str | int | bool
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One fact: its value, since when (Unix seconds, as first seen by us), and the value before, None where there was none."""
-
-    value: Fact
-    since: float
-    before: Fact | None = None
-
 
 Memory = dict[str, dict[str, Change]]  # interface → fact → its change
 

@@ -45,7 +45,12 @@ def read_modinfo(path: Path, machine: str = "") -> Mapping[str, str]:
 
     Raises Unreadable with the reason, OSError where it cannot be opened or is no regular file.
     """
-    return parse_modinfo(_expand(path, _load(path)), machine)
+    return understand(path.name, _load(path), machine)
+
+
+def understand(name: str, data: bytes, machine: str = "") -> Mapping[str, str]:
+    """Read the tags of a module file's content, compressed or not; `name` is what Unreadable calls it."""
+    return parse_modinfo(_expand(name, data), machine)
 
 
 def _load(path: Path) -> bytes:
@@ -56,22 +61,22 @@ def _load(path: Path) -> bytes:
     return data
 
 
-def _expand(path: Path, data: bytes) -> bytes:
+def _expand(name: str, data: bytes) -> bytes:
     """Undo the compression that the content (not the name) speaks of."""
     if data.startswith(b"\x7fELF"):
         return data
     try:
         whole = _stream(data).decompress(data, MOST_BYTES)
     except (lzma.LZMAError, zlib.error, MemoryError, ValueError, EOFError) as error:
-        msg = f"cannot decompress {path.name}: {error or type(error).__name__}"
+        msg = f"cannot decompress {name}: {error or type(error).__name__}"
         raise Unreadable(msg) from error
     except Exception as error:
         if type(error).__name__ != "ZstdError":  # its module is imported only where a .zst is met
             raise
-        msg = f"cannot decompress {path.name}: {error}"
+        msg = f"cannot decompress {name}: {error}"
         raise Unreadable(msg) from error
     if len(whole) >= MOST_BYTES:
-        msg = f"{path.name} is larger than {MOST_BYTES >> 20} MiB when decompressed"
+        msg = f"{name} is larger than {MOST_BYTES >> 20} MiB when decompressed"
         raise Unreadable(msg)
     return whole
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 
 CHECK = "nic_driver_next_boot"
 SETTLING_SECONDS = 300.0  # an installation is not judged harshly while it may still be running: DKMS builds after the files are unpacked
+_MAKE_ANEW = "update-initramfs -u -k {0} (Debian, Ubuntu) or dracut -f --kver {0} (Amazon Linux, RHEL)"
+_NETWORK_ROOT = re.compile(
+    r"(?:^|\s)(?:root=(?:/dev/nfs|nfs4?:|iscsi:|nbd:|dhcp6?\b|live:(?:https?|ftp|nfs))|nfsroot=|netroot=|boot=nfs|iscsi_target|rd\.iscsi\.)\S*"
+)
 _LOSSES = {
     "ixgbevf": "this host would come back on xen_netfront without enhanced networking",
     "ena": "this host would come back without a network on Nitro, on xen_netfront without enhanced networking on Xen",
@@ -32,6 +37,7 @@ class Prospect:
     module: Module
     running: Module | None
     loaded: str
+    network_root: str = ""
 
     @property
     def outside(self) -> bool:
@@ -59,7 +65,7 @@ def next_boot_verdicts(reading: Reading) -> Iterator[Verdict]:
         if target is not None and driver in target.modules:
             there = running.modules.get(driver) if running else None
             loaded = nic.link.device.version or (there.version if there and not there.problem else "")
-            yield _judge(Prospect(nic, target, target.modules[driver], there, loaded), disk, reading.wall)
+            yield _judge(Prospect(nic, target, target.modules[driver], there, loaded, network_root(reading.cmdline)), disk, reading.wall)
 
 
 def _judge(it: Prospect, disk: Disk, wall: float) -> Verdict:
@@ -70,7 +76,8 @@ def _judge(it: Prospect, disk: Disk, wall: float) -> Verdict:
         "origin": it.module.origin,
         "version": it.module.version,
         "loaded": it.loaded,
-        "initramfs": it.module.initramfs,
+        "initramfs": initramfs(it.module),
+        "root": it.network_root,
         "headers": it.kernel.headers,
         "kernels": ", ".join(
             f"{kernel.release} {found.origin}" for kernel in disk.kernels if (found := kernel.modules.get(it.module.driver))
@@ -93,13 +100,54 @@ def _outlook(it: Prospect) -> tuple[Level, str, str]:
     lost = _lost(it)
     if lost:
         return Level.CRITICAL, f"the next kernel {kernel} {lost}", _mend(it)
+    if it.network_root and module.inside is not None and module.inside.there is False and module.path:
+        text = f"the initramfs of {kernel} has no {name}, and this host's root is on the network ({it.network_root}): it would not boot"
+        return (
+            Level.CRITICAL,
+            text,
+            f"add {name} to /etc/initramfs-tools/modules or dracut's add_drivers, then: {_MAKE_ANEW.format(kernel)}",
+        )
     changed = _changed(it)
     if changed:
         return Level.WARNING, f"the next kernel {kernel} {changed}", _mend(it)
-    if module.origin == "dkms" and module.initramfs == "older":
-        text = f"the initramfs of {kernel} is older than its {name}: it may hold an old copy, which is the one that gets loaded"
-        return Level.WARNING, text, f"update-initramfs -u -k {kernel} (Debian, Ubuntu) or dracut -f --kver {kernel} (Amazon Linux, RHEL)"
+    stale = _stale(it)
+    if stale:
+        floor = it.nic.wanted.min_version
+        old = floor is not None and module.inside is not None and numbers(module.inside.version) and older(module.inside.version, floor)
+        return Level.CRITICAL if old else Level.WARNING, f"the initramfs of {kernel} {stale}", _MAKE_ANEW.format(kernel)
     return Level.HEALTHY, "", ""
+
+
+def network_root(cmdline: str) -> str:
+    """Give the word of the kernel's command line that says that the root is on the network; empty where none does.
+
+    Documentation/admin-guide/nfs/nfsroot.rst, dracut.cmdline(7), initramfs-tools(7), open-iscsi's README.Debian.
+    """
+    found = _NETWORK_ROOT.search(cmdline)
+    return found[0].strip() if found else ""
+
+
+def initramfs(module: Module) -> str:
+    """Say what is known of the initramfs in words; empty where there is none."""
+    inside = module.inside
+    if module.initramfs == "absent" or inside is None:
+        return module.initramfs
+    if inside.there is None:
+        return f"{module.initramfs} than the module; what it holds cannot be told: {inside.problem}"
+    return f"holds {module.driver} {inside.version}".rstrip() if inside.there else f"holds no {module.driver}"
+
+
+def _stale(it: Prospect) -> str:
+    """Say how the initramfs would load another module than the one on disk; empty where it would not."""
+    module, inside = it.module, it.module.inside
+    if inside is None or inside.there is None:
+        old = module.origin == "dkms" and module.initramfs == "older"
+        return f"is older than its {module.driver}: it may hold an old copy, which is the one that gets loaded" if old else ""
+    ours, theirs = (one.srcversion if inside.srcversion and module.srcversion else one.version for one in (module, inside))
+    if not inside.there or inside.problem or ours == theirs:
+        return ""
+    said = inside.version or "a copy without a version"
+    return f"holds another {module.driver} ({said}) than the disk ({module.version or 'without a version'}): that copy gets loaded"
 
 
 def _lost(it: Prospect) -> str:

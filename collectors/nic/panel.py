@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from collectors.nic.nextboot import module_of
+from collectors.nic import depth
+from collectors.nic.nextboot import initramfs, module_of
 from collectors.nic.version import Shape, shape
 from collectors.panel import Panel
 
@@ -26,6 +27,7 @@ def panels(reading: Reading) -> Iterator[Panel]:
     notes = (f"{reading.unread} more interfaces are not looked at",) if reading.unread else ()
     if nics:
         yield Panel("Network interfaces", COLUMNS, tuple(_interface(nic, reading.release) for nic in nics), notes=notes)
+    yield from depth.panels(reading.depth)
     if reading.disk is not None:
         for driver in sorted({module_of(nic) for nic in nics if nic.link.physical}):
             yield from _kernels(driver, reading.disk, reading.release)
@@ -70,4 +72,4 @@ def _kernel(kernel: Kernel, module: Module, disk: Disk, release: str) -> tuple[s
     words = [word for word, right in (("running", kernel.release == release), ("boots next", kernel.release == disk.next_kernel)) if right]
     origin = "cannot be used" if module.problem and module.path and module.origin != "missing" else module.origin or "cannot tell"
     version = module.version or ("" if module.origin == "missing" else "the kernel's own")
-    return kernel.release, ", ".join(words), version, origin, "yes" if kernel.headers else "no", module.initramfs
+    return kernel.release, ", ".join(words), version, origin, "yes" if kernel.headers else "no", initramfs(module)

@@ -11,12 +11,23 @@ from collectors.nic.policy import NOTHING, Wanted
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from collectors.links.facts import Link as DeepLink
     from collectors.nic.ethtool import Driver
     from collectors.nic.features import Feature
     from collectors.nic.kernels import Disk
     from collectors.nic.link import Link, Traffic
-    from collectors.nic.memory import Change
     from collectors.nic.snmp import Tcp
+
+Fact = str | int | bool
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One fact: its value, since when (Unix seconds, as first seen by us), and the value before, None where there was none."""
+
+    value: Fact
+    since: float
+    before: Fact | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +63,7 @@ class Reading:
     """What one look saw. `samples` are the last full looks, oldest first: looks after an event come at odd times and are none.
 
     `gone` are interfaces with a device behind them that vanished within the last minutes: name → Unix time. `unread` counts the
-    interfaces beyond the most that one look takes.
+    interfaces beyond the most that one look takes. `depth` is there for `vitald check` only.
     """
 
     wall: float  # Unix seconds
@@ -62,3 +73,5 @@ class Reading:
     gone: Mapping[str, float] = field(default_factory=dict)
     unread: int = 0
     disk: Disk | None = None
+    cmdline: str = ""  # of the running kernel
+    depth: Mapping[str, DeepLink] = field(default_factory=dict)

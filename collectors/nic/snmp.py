@@ -45,4 +45,4 @@ def parse_tcp(snmp: str, netstat: str = "") -> Tcp | None:
 
 def read_tcp(proc: Path) -> Tcp | None:
     """Read them of this network namespace; None where they cannot be read."""
-    return parse_tcp(read_text(proc / "net/snmp", _LONGEST), read_text(proc / "net/netstat", _LONGEST))
+    return parse_tcp(read_text(f"{proc}/net/snmp", _LONGEST), read_text(f"{proc}/net/netstat", _LONGEST))

@@ -8,6 +8,8 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from collectors.links.child import LinkChild, NoAnswer
+from collectors.links.facts import Answer, Question
 from collectors.model import Unavailable
 from collectors.probe.child import PacketChild
 from collectors.probe.diagnosis import Diagnosis, Facts, conclude
@@ -18,7 +20,7 @@ from collectors.probe.sweep import Sweeper
 from collectors.probe.trace import Look, look
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from collectors.probe.record import Record
@@ -41,6 +43,7 @@ class Diagnoser:
         self._sys = sys
         self._timeout = timeout
         self._child = PacketChild()
+        self._links = LinkChild()
         self._known: dict[str, Diagnosis] = {}
         self._states: dict[str, str] = {}
         self._due: dict[str, None] = {}
@@ -85,6 +88,7 @@ class Diagnoser:
     def close(self) -> None:
         """End the round that is out."""
         self._child.stop()
+        self._links.stop()
 
     def _round(self, facts: Mapping[str, Facts], places: Mapping[str, Address]) -> None:
         try:
@@ -113,14 +117,19 @@ class Diagnoser:
         looks, why_not = self._look(plays)
         answered = [target for target, one in looks.items() if one.syn.kind == "syn_ack" and target not in self._shy]
         again = dict(zip(answered, Sweeper().run([places[target] for target in answered], self._timeout), strict=True))
+        hosts = {target: zoned(places[target].sockaddr) for target, one in seen.items() if one.route}
+        ground = self._ground(hosts, before)
         for target, one in seen.items():
             grown = {}
             if one.route:
                 was, now = before[one.route.interface], self._counters(one.route.interface)
                 grown = {name: now[name] - was[name] for name in now if name in was and now[name] > was[name]}
-            state = neighbour(one.route, places[target].sockaddr[0]) if one.route else ""
+            way = ground.ways.get(hosts.get(target, ""))
+            state = way.neighbour if way and not way.error else _neighbour(one, places[target].sockaddr[0])
+            link = ground.links.get(one.route.interface) if one.route else None
             seen[target] = replace(
-                one, look=looks.get(target), no_look=why_not, again=again.get(target), counters=grown, neighbour=state
+                one,
+                look=looks.get(target), no_look=why_not, again=again.get(target), counters=grown, neighbour=state, way=way, link=link,
             )  # fmt: skip
         return {target: conclude(one) for target, one in seen.items()}
 
@@ -130,6 +139,16 @@ class Diagnoser:
         except Unavailable as why:
             return {}, f"no half-open SYN and no trace: {why}"
         return results.found, f"no half-open SYN and no trace: {results.failure}" if results.failure else ""
+
+    def _ground(self, hosts: Mapping[str, str], interfaces: Iterable[str]) -> Answer:
+        """Ask pyroute2's child for route, next hop and link, after the packets: they have made the kernel look for its neighbour."""
+        if not hosts:
+            return Answer()
+        try:
+            return self._links.ask(Question(tuple(hosts.values()), tuple(interfaces)))
+        except NoAnswer as why:  # on a host without memory, say: what the main process can ask by itself has to do
+            log.info("the diagnosis knows less of routes and links: %s", why)
+            return Answer()
 
     def _local(self, facts: Facts, address: Address) -> Facts:
         try:
@@ -147,6 +166,13 @@ class Diagnoser:
             except (OSError, ValueError):
                 continue
         return found
+
+
+def _neighbour(facts: Facts, host: str) -> str:
+    try:
+        return neighbour(facts.route, host) if facts.route else ""
+    except OSError:
+        return ""
 
 
 def _facts(target: str, records: Mapping[str, Record], bad: int) -> Facts:

@@ -12,6 +12,7 @@ from collectors.probe.reasons import LABELS, Outcome, Reason
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from collectors.links.facts import Link, Way
     from collectors.probe.route import Route
     from collectors.probe.shots import Answer
     from collectors.probe.trace import Look
@@ -23,7 +24,10 @@ _PROHIBITED = {4: {9, 10, 13}, 6: {1, 5, 6}}  # ICMP codes of type 3 (RFC 1812 5
 
 @dataclass(frozen=True)
 class Facts:
-    """What was seen. `again` is a plain connect after the half-open SYN; `counters` are the interface's, by what they grew meanwhile."""
+    """What was seen. `again` is a plain connect after the half-open SYN; `counters` are the interface's, by what they grew meanwhile.
+
+    `way` and `link` are the route, next hop and link in depth, None where the link child could not say.
+    """
 
     outcome: Outcome
     route: Route | None = None
@@ -36,6 +40,8 @@ class Facts:
     others_bad: int = 0
     last: tuple[str, ...] = ()
     counters: Mapping[str, int] = field(default_factory=dict)
+    way: Way | None = None
+    link: Link | None = None
 
 
 @dataclass(frozen=True)
@@ -125,6 +131,7 @@ def _evidence(facts: Facts) -> dict[str, Any]:
     found: dict[str, Any] = {
         "route": facts.route._asdict() if facts.route else os.strerror(facts.route_error) if facts.route_error else None,
         "neighbour": facts.neighbour or None,
+        **_in_depth(facts),
         "others": facts.others,
         "others_bad": facts.others_bad,
         "last": list(facts.last),
@@ -138,4 +145,16 @@ def _evidence(facts: Facts) -> dict[str, Any]:
         found["no_packets"] = facts.no_look
     if facts.again is not None:
         found["connect_again"] = LABELS[facts.again.reason]
+    return found
+
+
+def _in_depth(facts: Facts) -> dict[str, Any]:
+    """Add which table and protocol the route is of, whose hardware the next hop is, and what the link's queues have dropped since boot."""
+    found: dict[str, Any] = {}
+    if (way := facts.way) and not way.error:
+        found["route_from"] = {"table": way.table, "protocol": way.protocol, "kind": way.kind}
+        found["next_hop"] = {"hardware": way.hardware or None, "seconds_since_confirmed": way.confirmed}
+    if link := facts.link:
+        queues = [{"kind": queue.kind, "dropped": queue.dropped, "waiting": queue.waiting} for queue in link.queues]
+        found["link"] = {"kind": link.kind, "state": link.state, "master": link.master, "xdp": link.xdp, "queues": queues}
     return found

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.daemon.running import Vitald
 from tests.daemon.runs import Daemon
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from daemon.track import Track
+    from tests.daemon.running import Launch
 
 
 @pytest.fixture
@@ -41,3 +43,18 @@ def up() -> Iterator[str]:
 @pytest.fixture
 def signature_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))  # compiled once for all of them
+
+
+@pytest.fixture
+def launch(tmp_path: Path) -> Iterator[Launch]:
+    running: list[Vitald] = []
+
+    def make(*flags: str, **popen: Any) -> Vitald:
+        folder = tmp_path / str(len(running))
+        folder.mkdir()
+        running.append(Vitald(folder, *flags, **popen))
+        return running[-1]
+
+    yield make
+    for daemon in running:
+        daemon.__exit__()

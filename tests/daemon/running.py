@@ -11,11 +11,13 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
 
 PATIENCE = 30.0  # seconds; the machine is shared
 
@@ -103,3 +105,21 @@ class Vitald:
         began = time.monotonic()
         self.signal(signal.SIGTERM)
         return self.process.wait(PATIENCE), time.monotonic() - began
+
+
+Launch = Callable[..., Vitald]
+
+
+@contextmanager
+def hanging_probe(folder: Path) -> Iterator[tuple[str, ...]]:
+    """Make flags for a daemon whose first sweep never ends: a target times out, and the file it then looks into never answers."""
+    netfilter = folder / "proc/sys/net/netfilter"
+    netfilter.mkdir(parents=True)
+    os.mkfifo(netfilter / "nf_conntrack_count")
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, socket.socket() as first, socket.socket() as second:
+        for client in (first, second):  # the accept queue of one is full from now on: further SYNs get no answer
+            client.setblocking(False)  # noqa: FBT003 — its only argument
+            client.connect_ex(full.getsockname())
+        target = f"127.0.0.1:{full.getsockname()[1]}"
+        (folder / "hanging.toml").write_text(f'[probe]\ntargets = ["{target}"]\nevery = "500ms"\ntimeout = "200ms"\n')
+        yield "--config.file", str(folder / "hanging.toml"), "--path.procfs", str(folder / "proc")

@@ -176,11 +176,10 @@ def test_a_users_bad_pack_is_exit_2_with_file_and_id(tmp_path: Path, capsys: pyt
         assert f"vitald: {tmp_path}/bad.toml: signature 'mail-sent': pattern uses look-ahead" in capsys.readouterr().err
 
 
-def test_check_config_runs_the_packs_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_config_runs_the_packs_samples(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (own := tmp_path / "own").mkdir()
     settings = tmp_path / "vitald.toml"
     settings.write_text(f'[logs]\nsignature_dirs = ["{own}"]\n' if "logs" in COLLECTORS else "")
-    monkeypatch.setattr("daemon.signatures.DIRECTORY", str(own))
     (own / "mail.toml").write_text(MAIL + "match = ['postfix/smtp[1]: 4C1: status=sent (250)']\n")
     assert cli.main(["check-config", str(settings)]) == 0
     (own / "mail.toml").write_text(MAIL + "match = ['status=bounced']\n")

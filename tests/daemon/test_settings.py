@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from collectors.logs.settings import LogSettings
 from collectors.model import BadInput
 from collectors.registry import COLLECTORS
 from collectors.settings import Duration
@@ -119,3 +120,16 @@ def test_flags_win_over_the_file() -> None:
     assert on.web.telemetry_path == "/m"
     off = settings.with_flags(settings.parse("", "f"), web={}, enabled={}, disable_defaults=True)
     assert not any(own.enabled for own in off.collectors.values())
+
+
+def test_one_section_alone_is_read_as_strictly_and_the_others_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "vitald.toml"
+    path.write_text('[probe]\nno_such_key = 1\n[logs]\nsignature_dirs = ["/srv/packs"]\n')
+    assert settings.load_section(path, "logs", LogSettings).signature_dirs == ("/srv/packs",)
+    path.write_text("[logs]\nsignature_dir = []\n")
+    with pytest.raises(BadInput, match=r"logs\.signature_dir: unknown key; did you mean signature_dirs\?"):
+        settings.load_section(path, "logs", LogSettings)
+    path.write_text("logs = 3\n")
+    with pytest.raises(BadInput, match=r"must be a section, \[logs\]"):
+        settings.load_section(path, "logs", LogSettings)
+    assert settings.load_section(None, "logs", LogSettings) == LogSettings()

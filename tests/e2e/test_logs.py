@@ -2,81 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import signal
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.e2e.lab import Container
+from tests.e2e.logs import NO_OFFERS, WATCHDOG, Logs
 from tests.e2e.service import Service, wait
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from tests.e2e.network import Network
-
-WATCHDOG = "NETDEV WATCHDOG: eth0 (ena): transmit queue 1 timed out"
-NO_OFFERS = "No DHCPOFFERS received."
-
-
-# nspawn lays a boot id of its own over /proc/sys/kernel/random/boot_id; a sandbox that mounts /proc/sys anew shows the machine's there, and
-# `journalctl --follow` reads the present boot's entries only. A real host has one boot id.
-ONE_BOOT_ID = "[Service]\nProtectKernelTunables=no\nProtectControlGroups=no\n"
-
-
-class Logs:
-    """vitald in a container, reading its logs as a test wants it."""
-
-    def __init__(self, service: Service, network: Network | None = None) -> None:
-        self.service = service
-        self.host = service.host
-        self.network = network
-
-    def settings(self, text: str) -> None:
-        """Start afresh with these settings."""
-        self.host.write("/etc/vitald/vitald.toml", f"[logs]\n{text}\n")
-        self.service.systemctl("stop")
-        self.host.run("sh", "-c", "rm -f /var/lib/vitald/logs.json")
-        self.service.drop_in(ONE_BOOT_ID)
-        wait(lambda: "vitald_log_events_total" in self.metrics(), "the first look")
-        counts = [self.value("vitald_log_lines_total")]
-        while len(counts) < 4 or counts[-1] != counts[-4]:  # what there was before the start has been read
-            time.sleep(0.3)
-            counts.append(self.value("vitald_log_lines_total"))
-
-    def metrics(self) -> str:
-        script = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:19100/metrics').read().decode())"
-        return self.host.run("python3", "-c", script).stdout
-
-    def value(self, series: str) -> float:
-        return sum(float(line.split()[-1]) for line in self.metrics().splitlines() if line.startswith(series))
-
-    def events(self, signature: str) -> float:
-        return self.value(f'vitald_log_events_total{{signature="{signature}"}}')
-
-    def counted(self, signature: str, count: int) -> None:
-        wait(lambda: self.events(signature) >= count, f"{count} of {signature}; there are {self.events(signature)}")
-        assert self.events(signature) == count
-
-    def unit_says(self, unit: str, words: str) -> None:
-        """Let a unit say something on its standard output, which journald knows to be the unit's."""
-        self.host.run("systemd-run", "--quiet", "--wait", "--collect", f"--unit={unit}", "echo", words)
-
-    def journalctl(self) -> list[int]:
-        """Give the process ids, as this machine counts, of vitald's own journalctl."""
-        daemon = self.service.pid()
-        found = []
-        for child in Path(f"/proc/{daemon}/task").glob("*/children"):
-            for pid in child.read_text().split():
-                with contextlib.suppress(OSError):
-                    if Path(f"/proc/{pid}/comm").read_text() == "journalctl\n":
-                        found.append(int(pid))
-        return found
+    from pathlib import Path
 
 
 @pytest.fixture
@@ -162,6 +102,40 @@ def test_where_there_is_no_journalctl_files_are_read(logs: Logs) -> None:
         logs.counted("dhclient-no-offers", before + 1)
     finally:
         program.with_name("journalctl.away").rename(program)
+
+
+@pytest.mark.fault(38)
+def test_while_the_journal_cannot_be_read_files_speak_and_nothing_is_counted_twice(logs: Logs) -> None:
+    """journalctl goes away under the running daemon and comes back; rsyslog writes to a file all the time what journald has, too."""
+    logs.host.write("/etc/rsyslog.d/fallback.conf", 'if $programname == "dhclient" then /var/log/fallback.log\n')
+    logs.host.run("sh", "-c", "touch /var/log/fallback.log; chown root:adm /var/log/fallback.log; chmod 640 /var/log/fallback.log")
+    logs.host.run("systemctl", "restart", "rsyslog")
+    logs.settings('kmsg = "off"\nfiles = ["/var/log/fallback.log"]')
+    before, program = int(logs.events("dhclient-no-offers")), logs.host.file("/usr/bin/journalctl")
+    reads = 'vitald_log_source_reads{source="%s",speaker="programs"}'
+
+    def say() -> None:
+        logs.host.run(
+            "systemd-run", "--quiet", "--wait", "--collect", "--unit=networking.service", "logger", "-t", "dhclient[7]", NO_OFFERS
+        )
+
+    say()
+    logs.counted("dhclient-no-offers", before + 1)
+    program.rename(program.with_name("journalctl.away"))
+    try:
+        for pid in logs.journalctl():
+            os.kill(pid, signal.SIGKILL)
+        wait(lambda: logs.value(reads % "files") == 1, "files to speak for programs")
+        assert logs.value('vitald_log_source_available{reason="missing",source="journal"}') == 0
+        say()
+        logs.counted("dhclient-no-offers", before + 2)
+    finally:
+        program.with_name("journalctl.away").rename(program)
+    wait(lambda: logs.value(reads % "journal") == 1, "the journal to speak again")
+    say()
+    logs.counted("dhclient-no-offers", before + 3)
+    time.sleep(2)
+    assert logs.events("dhclient-no-offers") == before + 3
 
 
 @pytest.mark.fault(8)

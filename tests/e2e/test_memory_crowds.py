@@ -24,7 +24,8 @@ def crowded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
     proc = tmp_path_factory.mktemp("crowded")
     one = tmp_path_factory.mktemp("process")
-    (one / "status").write_bytes(Path("/proc/self/status").read_bytes())
+    for name in ("status", "stat", "statm"):
+        (one / name).write_bytes(Path("/proc/self", name).read_bytes())
     (one / "fd").mkdir()
     for number in range(4):
         (one / "fd" / str(number)).symlink_to(f"socket:[{number}]")

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from collectors.memory.collector import KernelMemory, MemorySettings
+from collectors.memory.collector import KernelMemory
 from collectors.memory.culprit import culprit, grown
+from collectors.memory.settings import MemorySettings
 from collectors.model import Host, Level
 from tests.collectors.memory.leaks import alone, leaking, more
 

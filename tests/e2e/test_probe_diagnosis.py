@@ -40,6 +40,9 @@ def test_each_way_to_fail_is_traced_to_its_place(tmp_path: Path) -> None:
         assert hops == [(1, "10.98.1.1"), (2, "10.98.2.2")]
         assert dropped["diagnosis"]["half_open_syn"]["kind"] == "silent"
         assert dropped["diagnosis"]["route"]["gateway"] == "10.98.1.1"
+        assert dropped["diagnosis"]["route_from"] == {"table": "main", "protocol": "boot", "kind": "unicast"}
+        assert dropped["diagnosis"]["next_hop"]["hardware"] == "02:00:00:98:01:01"
+        assert dropped["diagnosis"]["link"]["kind"] == "veth"
         assert dropped["diagnosis"]["last"] == ["timeout"]
         assert json.dumps(dropped["diagnosis"])
 

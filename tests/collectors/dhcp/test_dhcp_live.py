@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.collectors.dhcp.dhcp_lab import ask_for_a_lease, dhcp_server
-from tests.collectors.nic.nic_lab import REPOSITORY
+from tests.collectors.nic.nic_lab import ALL, REPOSITORY
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.collectors.nic.nic_lab import Namespace
 
+
 pytestmark = [pytest.mark.root, pytest.mark.needs("ip")]
-ALL = {"ignore": ["lo"]}
 LIFE = "valid_lft 900 preferred_lft 900"
 
 
@@ -183,24 +182,3 @@ def test_more_leases_than_any_host_has_are_bounded(lab: Namespace) -> None:
     batch = "\n".join(f"addr add 10.97.{n // 250}.{n % 250 + 1}/32 dev two {LIFE}" for n in range(2000))
     lab.start("ip", "-batch", "-", stdin=subprocess.PIPE).communicate(batch + "\n")
     assert len(lab.collector("dhcp", ALL).look().verdicts) == 256
-
-
-@pytest.mark.needs("dnsmasq", "dhclient")
-def test_the_real_dhclients_lease_is_counted(lab: Namespace) -> None:
-    """The server goes away in the end-to-end test, which has the two minutes that takes."""
-    with dhcp_server(lab):
-        ask_for_a_lease(lab)
-        seen = lab.collector("dhcp", ALL).look()
-        (subject,) = [subject for check, subject in seen.verdicts if check == "dhcp_lease"]
-        assert subject.startswith("10.97.0.5")
-        assert 110 < seen.metrics["dhcp_lease_seconds", "one", subject] < 125
-
-
-@pytest.mark.needs("dnsmasq", "dhclient")
-def test_the_real_dhclients_ipv6_lease_is_counted(lab: Namespace) -> None:
-    with dhcp_server(lab):
-        ask_for_a_lease(lab, 6)
-        seen = lab.collector("dhcp", ALL).look()
-        ((_, subject),) = seen.verdicts
-        assert subject.startswith("fd97::5")
-        assert 110 < seen.metrics["dhcp_lease_seconds", "one", subject] < 125

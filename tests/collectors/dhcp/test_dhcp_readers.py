@@ -16,11 +16,10 @@ from collectors.dhcp.leasefiles import OnFile, parse_dhclient, parse_keys, read_
 from collectors.dhcp.leases import Lease, Leases, follow
 from collectors.model import Host, Level, Unavailable
 from collectors.rtnetlink import attributes, messages
+from tests.collectors.dhcp.known import LINKS, NAMES, level
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-from tests.collectors.dhcp.known import LINKS, NAMES, level
 
 
 def test_the_lease_file_and_the_kernel_may_disagree_and_the_kernel_counts() -> None:

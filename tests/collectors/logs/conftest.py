@@ -3,7 +3,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import pytest
 
 from collectors.logs.collector import Logs
@@ -13,6 +12,7 @@ from collectors.logs.packs import Packs, load
 from collectors.logs.settings import LogSettings
 from collectors.model import Host
 from tests.collectors.logs.watching import Watch
+from tests.slots import Kept
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -49,29 +49,13 @@ def fixture_lines() -> dict[str, Sequence[tuple[str, ...]]]:
     }
 
 
-class Memory:
-    """A slot that keeps what it is given as JSON, as the state directory does; `full` is a disk that takes nothing."""
-
-    def __init__(self) -> None:
-        self.kept: bytes | None = None
-        self.full = False
-
-    def load(self) -> Any:
-        return None if self.kept is None else msgspec.json.decode(self.kept)
-
-    def save(self, value: Any) -> bool:
-        if not self.full:
-            self.kept = msgspec.json.encode(value)
-        return not self.full
-
-
 class Lab:
     """The collector on a host of its own: a folder for its logs, and nothing of this machine unless a test says so."""
 
     def __init__(self, folder: Path, cache: Path) -> None:
         self.folder = folder
         self.syslog = folder / "syslog"
-        self.slot = Memory()
+        self.slot = Kept()
         self.cache = cache
         self.settings: dict[str, Any] = {"kmsg": "off", "journal": "off", "files": (str(self.syslog),), "signature_dirs": ()}
         self.logs: Logs | None = None
@@ -84,10 +68,10 @@ class Lab:
     def restart(self, *, killed: bool = False) -> None:
         """Stop and start; a daemon that was killed saves nothing on its way out."""
         assert self.logs is not None
-        kept = self.slot.kept
+        kept = self.slot.text
         self.logs.close()
         if killed:
-            self.slot.kept = kept
+            self.slot.text = kept
         self.open()
 
     def say(self, *lines: str, to: str = "syslog") -> None:

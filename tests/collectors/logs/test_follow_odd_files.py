@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.collectors.logs.watching import Watch, append, numbered, written
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-from tests.collectors.logs.watching import Watch, append, numbered, written
 
 
 @pytest.fixture

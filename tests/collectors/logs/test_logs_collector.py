@@ -5,12 +5,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from collectors.model import BadInput, Level
+from tests.collectors.logs.lines import BOUND, NO_OFFERS, OOM, TIMEOUT, record
 
 if TYPE_CHECKING:
     from collectors.logs.packs import Packs
     from tests.collectors.logs.conftest import Lab
-
-from tests.collectors.logs.lines import BOUND, NO_OFFERS, OOM, TIMEOUT, record
 
 
 def test_every_signature_has_a_counter_at_0_before_its_first_event(lab: Lab, packs: Packs) -> None:

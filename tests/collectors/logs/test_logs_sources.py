@@ -19,22 +19,21 @@ from collectors.logs.settings import LogSettings
 from collectors.model import Report
 from exporters.prometheus.exposition import Exposition
 from exporters.prometheus.negotiate import exposition
+from tests.collectors.logs.lines import NO_OFFERS, TIMEOUT
 
 if TYPE_CHECKING:
     from tests.collectors.logs.conftest import Lab
-
-from tests.collectors.logs.lines import NO_OFFERS, TIMEOUT
 
 
 @pytest.mark.fault(11)
 def test_a_full_disk_loses_nothing_that_is_running(lab: Lab) -> None:
     lab.say(NO_OFFERS)
     lab.read()
-    before = lab.slot.kept
+    before = lab.slot.text
     lab.slot.full = True
     lab.say(NO_OFFERS)
     assert lab.counts() == {"dhclient-no-offers": 2}
-    assert lab.slot.kept == before
+    assert lab.slot.text == before
     lab.slot.full = False
     lab.say("Nov 21 10:00:00 h app: nothing")
     lab.read()
@@ -43,9 +42,9 @@ def test_a_full_disk_loses_nothing_that_is_running(lab: Lab) -> None:
 
 
 @pytest.mark.fault(27)
-@pytest.mark.parametrize("kept", [b"{}", b"[]", b"7", b'{"files": 3}', b'{"faults": [{"signature": "no-such"}]}', b'{"events": {"x": -1}}'])
-def test_a_state_of_another_shape_is_a_fresh_start(lab: Lab, kept: bytes) -> None:
-    lab.slot.kept = kept
+@pytest.mark.parametrize("kept", ["{}", "[]", "7", '{"files": 3}', '{"faults": [{"signature": "no-such"}]}', '{"events": {"x": -1}}'])
+def test_a_state_of_another_shape_is_a_fresh_start(lab: Lab, kept: str) -> None:
+    lab.slot.text = kept
     lab.say(NO_OFFERS)
     assert lab.counts() == {"dhclient-no-offers": 1}
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from collectors.memory import hugepages, meminfo, sockstat, vmstat, zfs, zoneinfo
 from collectors.memory.ledger import Besides, Ledger, ledger
@@ -32,17 +31,3 @@ def books(name: str, change: Mapping[str, int] | None = None, *, leave_out: tupl
             sockets=sockstat.read(folder / "proc", 4096),
         ),
     )
-
-
-class Kept:
-    """A slot that goes through JSON, as the state directory does."""
-
-    def __init__(self, text: str = "null") -> None:
-        self.text = text
-
-    def load(self) -> Any:
-        return json.loads(self.text)
-
-    def save(self, value: Any) -> bool:
-        self.text = json.dumps(value)
-        return True

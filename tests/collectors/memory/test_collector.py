@@ -15,11 +15,13 @@ import pytest
 
 from collectors.memory import holders
 from collectors.memory.blame import Blame
-from collectors.memory.collector import KernelMemory, MemorySettings
+from collectors.memory.collector import KernelMemory
 from collectors.memory.history import SIZES
+from collectors.memory.settings import MemorySettings
 from collectors.model import Host, Level, Unavailable
-from tests.collectors.memory.hosts import FIXTURES, HOSTS, Kept
+from tests.collectors.memory.hosts import FIXTURES, HOSTS
 from tests.collectors.memory.leaks import leaking
+from tests.slots import Kept
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +77,8 @@ import json
 from dataclasses import replace
 from pathlib import Path
 from collectors.memory import holders
-from collectors.memory.collector import KernelMemory, MemorySettings
+from collectors.memory.collector import KernelMemory
+from collectors.memory.settings import MemorySettings
 from collectors.memory.evidence import evidence
 from collectors.model import Host
 reading = KernelMemory(MemorySettings(), Host()).read()
@@ -134,9 +137,23 @@ def test_processes_that_die_during_the_join_are_simply_not_there() -> None:
         assert not found["truncated"]
 
 
+def test_the_largest_process_is_named_with_its_own_memory_and_its_beginning() -> None:
+    code = "import sys; kept = bytearray(b'x' * (600 << 20)); print('ready', flush=True); sys.stdin.read()"
+    before = time.time()
+    with subprocess.Popen([sys.executable, "-ISc", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as large:
+        assert large.stdout is not None
+        assert large.stdout.readline() == b"ready\n"
+        found = holders.look(Path("/proc"))
+        large.kill()
+    (one,) = [one for one in found["own"] if one["pid"] == large.pid]
+    assert 600 << 20 <= one["size"] < 640 << 20
+    assert before - 5 < one["began"] < time.time() + 5
+
+
 CLOCK_JUMPS = """
 import os, time
-from collectors.memory.collector import KernelMemory, MemorySettings
+from collectors.memory.collector import KernelMemory
+from collectors.memory.settings import MemorySettings
 from collectors.model import Host
 def set_clock(offset):
     with open(os.environ["FAKETIME_TIMESTAMP_FILE"], "w") as file:

@@ -17,6 +17,7 @@ JAVA |= {"peer": "10.0.3.9:5044", "peer_bytes": 2100 << 20}
 FOUND: dict[str, Any] = {
     "holders": [JAVA, {**JAVA, "pid": 0, "comm": "little", "bytes": 832}],
     "sockets": {"seen": 401, "bytes": 2100 << 20, "by_kind": {}},
+    "own": [{"pid": 7, "comm": "postgres", "unit": "", "size": 3 << 30, "swapped": 64 << 20, "began": 1795284628}],
     "page_tables": [{"pid": 7, "comm": "postgres", "unit": "", "size": 900 << 20}],
     "threads": [],
     "pipes": [],
@@ -41,7 +42,8 @@ def test_a_sure_leak_is_said_with_its_end() -> None:
 
 
 def test_holders_have_a_name_a_peer_and_a_size() -> None:
-    _, holders = panels(replace(READING, holders=FOUND))
+    _, holders, own = panels(replace(READING, holders=FOUND))
+    assert own.rows == (("postgres pid 7", "runs since 2026-11-21 18:10 UTC; 64 MB more in the swap", "3.0 GB"),)
     assert holders.rows[0] == (
         "java? pid 1234 logstash.service",
         "socket buffers: 400 sockets to 10.0.3.9:5044 that does not read",

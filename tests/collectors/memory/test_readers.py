@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import pytest
 
@@ -49,8 +50,26 @@ def test_protocols_that_share_a_counter_are_counted_once() -> None:
     assert "UNIX" not in found, "its memory is -1: not counted"
 
 
+def test_caches_that_the_kernel_shrinks_are_none_of_those_it_cannot_give_back(tmp_path: Path) -> None:
+    proc = FIXTURES / "vm-6.18/proc"
+    everything = slabinfo.parse((proc / "slabinfo").read_text(), 4096)
+    largest = max(everything, key=lambda name: everything[name])
+    assert set(slabinfo.unreclaimable(proc, tmp_path, 4096)) == set(everything)  # nobody says which: all stay
+    for name, said in ((largest, "1\n"), ("kmalloc-64", "0\n")):
+        (tmp_path / "kernel/slab" / name).mkdir(parents=True)
+        (tmp_path / "kernel/slab" / name / "reclaim_account").write_text(said)
+    assert set(everything) - set(slabinfo.unreclaimable(proc, tmp_path, 4096)) == {largest}
+
+
+@pytest.mark.root
+def test_this_machines_directory_cache_is_none_of_them_either() -> None:
+    found = slabinfo.unreclaimable(Path("/proc"), Path("/sys"), 4096)
+    assert "dentry" not in found
+    assert "task_struct" in found
+
+
 def test_slab_caches_are_slabs_times_pages() -> None:
-    found = slabinfo.read(FIXTURES / "vm-6.18/proc", 4096)
+    found = slabinfo.parse((FIXTURES / "vm-6.18/proc/slabinfo").read_text(), 4096)
     slab = meminfo.read(FIXTURES / "vm-6.18/proc")["Slab"]
     assert 0.9 * slab < sum(found.values()) < 1.1 * slab
     assert found["dentry"] > MIB

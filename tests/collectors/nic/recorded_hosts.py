@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ import msgspec
 from collectors.model import Host
 from collectors.nic.collector import NicCollector, NicSettings
 from collectors.settings import decode_hook
+from tests.slots import Kept
 
 if TYPE_CHECKING:
     from collectors.model import Verdict
@@ -19,27 +19,13 @@ if TYPE_CHECKING:
 HOSTS = Path(__file__).parent / "hosts"
 
 
-class Memory:
-    """A slot in memory."""
-
-    def __init__(self, value: Any = None) -> None:
-        self.value = value
-
-    def load(self) -> Any:
-        return self.value
-
-    def save(self, value: Any) -> bool:
-        self.value = json.loads(json.dumps(value))
-        return True
-
-
-def collector(host: Path | str, settings: dict[str, Any] | None = None, slot: Memory | None = None) -> NicCollector:
+def collector(host: Path | str, settings: dict[str, Any] | None = None, slot: Kept | None = None) -> NicCollector:
     root = HOSTS / host
     read = msgspec.convert(settings or {}, NicSettings, dec_hook=decode_hook)
-    return NicCollector(read, Host(proc=root / "proc", sys=root / "sys", root=root, slot=slot or Memory()))
+    return NicCollector(read, Host(proc=root / "proc", sys=root / "sys", root=root, slot=slot or Kept()))
 
 
-def look(host: Path | str, settings: dict[str, Any] | None = None, slot: Memory | None = None) -> dict[str, Verdict]:
+def look(host: Path | str, settings: dict[str, Any] | None = None, slot: Kept | None = None) -> dict[str, Verdict]:
     made = collector(host, settings, slot)
     try:
         return {verdict.check: verdict for verdict in made.judge([made.read()])}

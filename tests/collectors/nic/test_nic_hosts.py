@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import time
@@ -14,13 +15,13 @@ from collectors.model import Host, Level, Report, Unavailable
 from collectors.nic.collector import NicCollector, NicSettings
 from exporters.prometheus.exposition import Exposition
 from exporters.prometheus.negotiate import exposition
+from tests.collectors.nic.recorded_hosts import HOSTS, collector, look
+from tests.slots import Kept
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from collectors.panel import Panel
-
-from tests.collectors.nic.recorded_hosts import HOSTS, Memory, collector, look
 
 
 def metrics(host: str) -> dict[tuple[str, ...], Any]:
@@ -158,7 +159,7 @@ def test_a_host_without_interfaces_to_show_is_unavailable_and_no_failure(tmp_pat
     "saved", [[], "x", {"ens5": 3}, {"ens5": {"mtu": [1]}}, {"ens5": {"mtu": ["a", "b", "c"]}}, {"ens5": {"mtu": [None, 1, 2]}}]
 )
 def test_a_state_of_another_making_is_forgotten(saved: Any) -> None:
-    assert look("ena-github", slot=Memory(saved))["nic_mtu"].level == Level.HEALTHY
+    assert look("ena-github", slot=Kept(json.dumps(saved)))["nic_mtu"].level == Level.HEALTHY
 
 
 def shown(host: Path | str) -> dict[str, Panel]:

@@ -11,11 +11,11 @@ import pytest
 from collectors.model import Level
 from collectors.nic.collector import NicSettings
 from collectors.settings import decode_hook
+from tests.collectors.nic.recorded_hosts import HOSTS, look
+from tests.slots import Kept
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-from tests.collectors.nic.recorded_hosts import HOSTS, Memory, look
 
 
 def test_users_own_word_on_sg_ends_the_matter() -> None:
@@ -23,7 +23,7 @@ def test_users_own_word_on_sg_ends_the_matter() -> None:
 
 
 def test_falling_back_to_xen_netfront_is_critical_until_it_is_mended(tmp_path: Path) -> None:
-    slot, host = Memory(), tmp_path / "host"
+    slot, host = Kept(), tmp_path / "host"
     shutil.copytree(HOSTS / "ixgbevf", host, symlinks=True)
     assert look(host, slot=slot)["nic_driver"].level == Level.HEALTHY
     shutil.rmtree(host)

@@ -11,11 +11,10 @@ import pytest
 
 from collectors.model import Host
 from collectors.probe.own import Own, read_own
+from tests.collectors.probe.meshes import NOBODY, host, meshed, write
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-from tests.collectors.probe.meshes import NOBODY, host, meshed, write
 
 
 def test_peers_come_with_their_labels_and_without_this_host(tmp_path: Path) -> None:

@@ -11,12 +11,11 @@ import pytest
 from collectors.probe import mesh
 from collectors.probe.mesh import CALM
 from collectors.probe.rendezvous import choose
+from tests.collectors.probe.meshes import FIB_TRIE, host, meshed, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
-
-from tests.collectors.probe.meshes import FIB_TRIE, host, meshed, write
 
 
 @pytest.mark.fault(59)

@@ -14,11 +14,10 @@ import pytest
 from collectors.model import Histogram, Host, Level, Unavailable
 from collectors.probe.collector import Probe
 from collectors.probe.reasons import FAILURES
+from tests.collectors.probe.series import down, series, settings
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-from tests.collectors.probe.series import down, series, settings
 
 
 def test_with_nothing_configured_it_probes_vitald_itself(up: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,3 +93,25 @@ def test_every_address_of_a_name_is_probed_and_the_one_that_is_dead_is_named(lab
     *_, last = lab.sweep("db.test:80", sweeps=3, every="1s", timeout="300ms")
     assert last["db.test:80"]["message"].startswith("10.77.1.3: timed out")
     assert last["db.test:80"]["message"].endswith("2 of its 3 addresses answer")
+
+
+@pytest.mark.fault(42)
+def test_the_command_probes_every_address_of_a_name_too(lab: Lab) -> None:
+    many = "".join(f"10.77.2.{number} many.test\n" for number in range(1, 40))
+    serve_names(lab, f"10.77.1.2 db.test\n10.77.1.3 db.test\n10.77.1.4 db.test\nfd99::1 db.test\n{many}")
+    for own in ("3", "4"):
+        lab.ip("-n", lab.far, "addr", "add", f"10.77.1.{own}/24", "dev", "wire")
+    lab.nft(lab.far, "table inet dead {\n chain i { type filter hook input priority 0;\n ip daddr 10.77.1.3 tcp dport 80 drop\n }\n}\n")
+    lab.serve(lab.far, "80")
+    code = "import sys; from daemon.cli import main; sys.exit(0 * main(['probe', *sys.argv[1:]]))"  # it ends with 1: one is dead
+    words = [sys.executable, "-c", code, "db.test:80", "many.test:80", "unknown.test:80", "-c", "1", "--timeout", "0.9", "--format", "json"]
+    said = {one["target"]: one for one in json.loads(lab.inside(lab.near, *words))["targets"]}
+    ends = {name: list(one["ends"]) for name, one in said.items() if name.startswith("db.test")}
+    assert ends == {  # fd99::1 has no route here
+        "db.test:80 (10.77.1.2)": ["answered"],
+        "db.test:80 (10.77.1.3)": ["timeout"],
+        "db.test:80 (10.77.1.4)": ["answered"],
+    }
+    assert (said["db.test:80 (10.77.1.3)"]["host"], said["db.test:80 (10.77.1.3)"]["address"]) == ("db.test", "10.77.1.3")
+    assert sum(name.startswith("many.test") for name in said) == 8
+    assert list(said["unknown.test:80"]["ends"]) == ["dns_not_found"]

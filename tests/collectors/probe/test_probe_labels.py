@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 from collectors.model import Host
 from collectors.probe import mesh
 from collectors.probe.collector import Probe
+from tests.collectors.probe.series import series, settings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import pytest
-
-from tests.collectors.probe.series import series, settings
 
 
 def fleet(path: Path, port: str, hosts: range, **labels: str) -> None:

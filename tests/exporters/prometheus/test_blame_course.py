@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.exporters.prometheus.test_blame_rules import at_work, check, target, zone
+from tests.exporters.prometheus.fleets import at_work, check, target, zone
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,6 +14,7 @@ import pytest
 
 from collectors.cardinality import Dropped
 from collectors.model import Family, Kind, Metric, Report
+from tests.exporters.prometheus.http_client import GET, ask, port, raw, value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from exporters.prometheus.exporter import Exporter
 
     Serve = Callable[..., Exporter]
-
-from tests.exporters.prometheus.http_client import GET, ask, port, raw, value
 
 
 def test_metrics_are_served_as_text_and_as_openmetrics(serve: Serve) -> None:
@@ -162,16 +161,6 @@ def test_requests_that_come_byte_by_byte_are_answered(serve: Serve) -> None:
         for byte in GET:
             sock.sendall(bytes([byte]))
         assert sock.recv(12) == b"HTTP/1.1 200"
-
-
-def test_ipv6_and_several_addresses(serve: Serve) -> None:
-    exporter = serve(addresses=["127.0.0.1:0", "[::1]:0", ":0", "localhost:0"])
-    assert [address.rpartition(":")[0] for address in exporter.addresses] == ["127.0.0.1", "[::1]", "[::]", "127.0.0.1"]
-    for host, address in (("127.0.0.1", 0), ("::1", 1), ("127.0.0.1", 2), ("::1", 2)):
-        client = http.client.HTTPConnection(host, int(exporter.addresses[address].rpartition(":")[2]), timeout=10)
-        client.request("GET", "/-/healthy")
-        assert client.getresponse().status == 200
-        client.close()
 
 
 @pytest.mark.fault(1)

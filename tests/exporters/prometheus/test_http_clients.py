@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from exporters.prometheus import connection, crowd
 from exporters.prometheus import exporter as exporter_module
 from exporters.prometheus.state import SECONDS, State
+from tests.exporters.prometheus.http_client import GET, ask, large, port, raw, value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from exporters.prometheus.exporter import Exporter
 
     Serve = Callable[..., Exporter]
-
-from tests.exporters.prometheus.http_client import GET, ask, large, port, raw, value
 
 
 def test_a_slow_reader_of_a_large_scrape_gets_all_of_it(serve: Serve) -> None:

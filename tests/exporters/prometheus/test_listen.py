@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
 import socket
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -12,6 +14,9 @@ from collectors.model import BadInput
 from exporters.prometheus.exporter import Exporter
 from exporters.prometheus.listen import listen, written
 from tests.exporters.prometheus.conftest import nothing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @pytest.mark.fault(29)
@@ -78,3 +83,13 @@ def test_a_telemetry_path_that_no_client_could_ask_for_is_refused(path: str) -> 
 def test_any_other_text_is_refused_and_nothing_worse(address: str) -> None:
     with pytest.raises(BadInput):
         listen([address])
+
+
+def test_ipv6_and_several_addresses(serve: Callable[..., Exporter]) -> None:
+    exporter = serve(addresses=["127.0.0.1:0", "[::1]:0", ":0", "localhost:0"])
+    assert [address.rpartition(":")[0] for address in exporter.addresses] == ["127.0.0.1", "[::1]", "[::]", "127.0.0.1"]
+    for host, address in (("127.0.0.1", 0), ("::1", 1), ("127.0.0.1", 2), ("::1", 2)):
+        client = http.client.HTTPConnection(host, int(exporter.addresses[address].rpartition(":")[2]), timeout=10)
+        client.request("GET", "/-/healthy")
+        assert client.getresponse().status == 200
+        client.close()

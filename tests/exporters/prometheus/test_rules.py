@@ -10,14 +10,12 @@ import pytest
 import yaml
 
 from collectors.registry import COLLECTORS
-from daemon import cli
 from tests.exporters.prometheus.rulebook import CASES, ROOT, RULES, RUNBOOKS, alerts, cases, load, names, promtool, rules
 
 ALERTS = alerts()
 CONTRACT = (ROOT / "docs/contract.md").read_text()
 CHECKS = re.findall(r"`(\w+)`", next(line for line in CONTRACT.splitlines() if line.startswith("Checks (")).partition(": ")[2])
 NEVER, ALWAYS = "vector(0) > 1", 'label_replace(vector(1), "x", "y", "", "")'
-
 needs_promtool = pytest.mark.needs("promtool")
 
 
@@ -171,22 +169,6 @@ def test_the_words_of_a_firing_alert_have_no_hole(file: Path, tmp_path: Path) ->
     said = done.stdout + done.stderr
     assert said.count("Annotations:{") >= len(groups) > 0
     assert not re.findall(r"<error[^>]*>|<no value>|%!\w|\{\{", said)
-
-
-@needs_promtool
-def test_vitald_rules_prints_all_of_them_as_one_valid_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    assert cli.main(["rules"]) == 0
-    file = tmp_path / "vitald.yml"
-    file.write_text(capsys.readouterr().out)
-    assert promtool("check", "rules", file).returncode == 0
-    assert sorted(str(rule) for rule in rules(file)) == sorted(str(rule) for source in RULES for rule in rules(source))
-
-
-def test_vitald_rules_points_to_the_readers_own_runbooks(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["rules", "--runbooks.url", "https://wiki.internal/vitald/"]) == 0
-    said = capsys.readouterr().out
-    assert "runbook_url: https://wiki.internal/vitald/HostDown.md" in said
-    assert "example.com" not in said
 
 
 def test_every_signature_a_rule_names_is_in_a_pack() -> None:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.exporters.prometheus.tls_client import MUTUAL, TLS, ask, client_context, port, value
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
 
     Serve = Callable[..., Exporter]
 
-from tests.exporters.prometheus.tls_client import MUTUAL, TLS, ask, client_context, port, value
 
 pytestmark = pytest.mark.usefixtures("look_always")
 

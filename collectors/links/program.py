@@ -1,0 +1,152 @@
+"""Routes, neighbours and links in depth: a short-lived program around pyroute2, asked in JSON on stdin, answering in JSON on stdout.
+
+`python -Im collectors.links.program`. A program of its own since pyroute2 costs 22 MB: only a process that ends gives them back.
+It needs no capability.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+import sys
+import time
+from typing import Any
+
+import msgspec
+from pyroute2 import IPRoute
+from pyroute2.ethtool import Ethtool
+from pyroute2.netlink.exceptions import NetlinkError
+from pyroute2.netlink.rtnl import rt_proto, rt_type
+from pyroute2.netlink.rtnl.ndmsg import NUD_VALUES
+
+from collectors.links.facts import Answer, Link, Question, Queue, Way
+
+MOST_LINKS = 256
+MOST_QUEUES = 64  # of a link: mq has one a hardware queue
+LARGEST_QUESTION = 1 << 20
+CLOCK = os.sysconf("SC_CLK_TCK")  # the unit of nda_cacheinfo (linux/neighbour.h)
+NO_NEIGHBOUR = "NUD_NONE"
+_LOOKUP_TABLE, _FIB_MATCH = 0x1000, 0x2000  # RTM_F_*, linux/rtnetlink.h: the table and the route itself, not only what follows from it
+_TABLES = {253: "default", 254: "main", 255: "local"}
+_COUNTED = ("rx_errors", "tx_errors", "rx_dropped", "tx_dropped", "rx_missed_errors", "rx_fifo_errors", "tx_carrier_errors", "collisions")
+
+
+def way(netlink: Any, address: str, names: dict[int, str]) -> Way:  # noqa: ANN401 — pyroute2's classes are made at run time
+    """Ask for the route to one address and for its next hop."""
+    host, _, zone = address.partition("%")
+    where = {"oif": next((index for index, name in names.items() if name == zone), 0)} if zone else {}
+    if zone and not where["oif"]:
+        return Way(error=errno.ENODEV)
+    try:
+        chosen = next(iter(netlink.route("get", dst=host, flags=_LOOKUP_TABLE, **where)))
+        matched = next(iter(_or_nothing(netlink.route, "get", dst=host, flags=_LOOKUP_TABLE | _FIB_MATCH, **where)), chosen)
+    except NetlinkError as error:
+        return Way(error=error.code)
+    index = chosen.get("RTA_OIF") or 0
+    gateway = chosen.get("RTA_GATEWAY") or (chosen.get("RTA_VIA") or {}).get("addr", "")
+    table = chosen.get("RTA_TABLE") or chosen["table"]
+    state, hardware, confirmed = _neighbour(netlink, index, gateway or host)
+    return Way(
+        interface=names.get(index, str(index)),
+        gateway=gateway,
+        source=chosen.get("RTA_PREFSRC") or "",
+        kind=rt_type.get(chosen["type"], str(chosen["type"])),
+        table=_TABLES.get(table, str(table)),
+        protocol=rt_proto.get(matched["proto"], str(matched["proto"])),
+        neighbour=state,
+        hardware=hardware,
+        confirmed=confirmed,
+    )
+
+
+def link(netlink: Any, ethtool: Any, message: Any, names: dict[int, str]) -> Link:  # noqa: ANN401
+    """Join what rtnetlink and ethtool say of one link; what its driver does not tell is left out."""
+    name = message.get("IFLA_IFNAME")
+    rings, channels = _or_nothing(ethtool.get_rings, name), _or_nothing(ethtool.get_channels, name)
+    counted = message.get("IFLA_STATS64") or {}
+    most = _most(channels, "max_combined") or max(_most(channels, "max_rx"), _most(channels, "max_tx"))
+    now = _most(channels, "combined_count") or max(_most(channels, "rx_count"), _most(channels, "tx_count"))
+    return Link(
+        name=name,
+        kind=(message.get("IFLA_LINKINFO") or message).get("IFLA_INFO_KIND") or "",
+        state=(message.get("IFLA_OPERSTATE") or "").lower(),
+        master=names.get(message.get("IFLA_MASTER") or 0, ""),
+        other_names=tuple(one[1] for one in (message.get("IFLA_PROP_LIST") or {}).get("attrs", ()) if one[0] == "IFLA_ALT_IFNAME"),
+        xdp=bool((message.get("IFLA_XDP") or message).get("IFLA_XDP_ATTACHED")),
+        queues=tuple(_queue(one) for one in list(netlink.get_qdiscs(index=message["index"]))[:MOST_QUEUES]),
+        transmit_queues=message.get("IFLA_NUM_TX_QUEUES") or 0,
+        receive_queues=message.get("IFLA_NUM_RX_QUEUES") or 0,
+        receive_ring=(_most(rings, "rx"), _most(rings, "rx_max")) if _most(rings, "rx_max") else None,
+        transmit_ring=(_most(rings, "tx"), _most(rings, "tx_max")) if _most(rings, "tx_max") else None,
+        channels=(now, most) if most else None,
+        counted={kind: counted[kind] for kind in _COUNTED if kind in counted},
+    )
+
+
+def answer(question: Question) -> Answer:
+    """Answer all of it; a link that vanishes meanwhile is simply not there."""
+    ways: dict[str, Way] = {}
+    links: dict[str, Link] = {}
+    more = 0
+    with IPRoute() as netlink, contextlib.closing(Ethtool()) as ethtool:
+        messages = list(netlink.get_links())
+        names = {message["index"]: message.get("IFLA_IFNAME") for message in messages}
+        for address in question.addresses:
+            try:
+                ways[address] = way(netlink, address, names)
+            except OSError as error:  # no such address
+                ways[address] = Way(error=error.errno or errno.EINVAL)
+        wanted = [one for one in messages if question.every_link or names[one["index"]] in question.links]
+        more = max(0, len(wanted) - MOST_LINKS)
+        for message in wanted[:MOST_LINKS]:
+            with contextlib.suppress(NetlinkError):
+                links[names[message["index"]]] = link(netlink, ethtool, message, names)
+    return Answer(ways, links, more, round(time.process_time(), 3))
+
+
+def _neighbour(netlink: Any, index: int, address: str) -> tuple[str, str, float | None]:  # noqa: ANN401
+    try:
+        found = list(netlink.neigh("get", dst=address, ifindex=index))  # the one, where a table may hold thousands
+    except NetlinkError as error:
+        if error.code == errno.ENOENT:
+            return "", "", None
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        found = netlink.get_neighbours(family=family, ifindex=index)  # before Linux 5.0 there is only the dump
+    for one in found:
+        if one["ifindex"] == index and one.get("NDA_DST") == address:
+            state = NUD_VALUES.get(one["state"], NO_NEIGHBOUR).removeprefix("NUD_")
+            times = one.get("NDA_CACHEINFO")
+            confirmed = times["ndm_confirmed"] / CLOCK if times and one.get("NDA_LLADDR") else None
+            return state, one.get("NDA_LLADDR") or "", confirmed
+    return "", "", None
+
+
+def _queue(message: Any) -> Queue:  # noqa: ANN401
+    counted = (message.get("TCA_STATS2") or message).get("TCA_STATS_QUEUE") or {}
+    kind = message.get("TCA_KIND") or "?"
+    return Queue(kind, counted.get("drops", 0), counted.get("requeues", 0), counted.get("backlog", 0))
+
+
+def _or_nothing(ask: Any, *what: Any, **how: Any) -> Any:  # noqa: ANN401
+    """Ask what an older kernel or a plain driver does not know; an empty tuple where that is so."""
+    try:
+        return ask(*what, **how)
+    except Exception:  # noqa: BLE001 — EOPNOTSUPP comes as a NetlinkError, an OSError or a class of pyroute2.ethtool's own, by version
+        return ()
+
+
+def _most(numbers: Any, name: str) -> int:  # noqa: ANN401
+    return int(getattr(numbers, name, None) or 0)
+
+
+def main() -> int:
+    """Answer one question."""
+    question = msgspec.json.decode(sys.stdin.buffer.read(LARGEST_QUESTION), type=Question)
+    sys.stdout.buffer.write(msgspec.json.encode(answer(question)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

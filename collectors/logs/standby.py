@@ -1,0 +1,37 @@
+"""Whether the journal can be read just now: looked at now and then, so that files speak for programs while it cannot."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from collectors.logs import journal
+from collectors.logs.choice import Trouble
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from collectors.logs.journal_source import JournalSource
+    from collectors.logs.moment import Moment
+
+_APART = 5.0  # seconds between two looks at where the journal is
+
+
+class Standby:
+    """Remembers the last look. `mode` is `[logs] journal`: `on` asks journalctl itself, wherever it may have its journal from."""
+
+    def __init__(self, mode: str, root: Path) -> None:
+        self._mode, self._root = mode, root
+        self._next = float("-inf")
+        self._found: Trouble | None = None
+
+    def trouble(self, source: JournalSource | None, now: Moment) -> Trouble | None:
+        """Say why the journal cannot be read, or None."""
+        if self._mode == "off":
+            return Trouble("off", "[logs] journal is off")
+        if self._mode == "auto" and now.up >= self._next:
+            self._next = now.up + _APART
+            found = journal.trouble(self._root)
+            self._found = Trouble(*found) if found else None
+        if self._found is None and source is not None and source.failing:
+            return Trouble("failing", f"journalctl ends again and again ({source.why})")
+        return self._found

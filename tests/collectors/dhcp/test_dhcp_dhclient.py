@@ -1,0 +1,37 @@
+"""The real dhclient's leases from the real dnsmasq, counted down."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.collectors.dhcp.dhcp_lab import ask_for_a_lease, dhcp_server
+from tests.collectors.nic.nic_lab import ALL
+
+if TYPE_CHECKING:
+    from tests.collectors.nic.nic_lab import Namespace
+
+
+pytestmark = [pytest.mark.root, pytest.mark.needs("ip")]
+
+
+@pytest.mark.needs("dnsmasq", "dhclient")
+def test_the_real_dhclients_lease_is_counted(lab: Namespace) -> None:
+    """The server goes away in the end-to-end test, which has the two minutes that takes."""
+    with dhcp_server(lab):
+        ask_for_a_lease(lab)
+        seen = lab.collector("dhcp", ALL).look()
+        (subject,) = [subject for check, subject in seen.verdicts if check == "dhcp_lease"]
+        assert subject.startswith("10.97.0.5")
+        assert 110 < seen.metrics["dhcp_lease_seconds", "one", subject] < 125
+
+
+@pytest.mark.needs("dnsmasq", "dhclient")
+def test_the_real_dhclients_ipv6_lease_is_counted(lab: Namespace) -> None:
+    with dhcp_server(lab):
+        ask_for_a_lease(lab, 6)
+        seen = lab.collector("dhcp", ALL).look()
+        ((_, subject),) = seen.verdicts
+        assert subject.startswith("fd97::5")
+        assert 110 < seen.metrics["dhcp_lease_seconds", "one", subject] < 125

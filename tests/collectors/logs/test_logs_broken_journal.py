@@ -1,0 +1,82 @@
+"""A journal that breaks while we follow it, and one that works again."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from collectors.logs.reading import Reading
+    from tests.collectors.logs.conftest import Lab
+
+JOURNALCTL = """#!{python}
+import json, os, sys, time
+folder, cursor = "{folder}", int(sys.argv[sys.argv.index("--cursor") + 1]) if "--cursor" in sys.argv else -1
+at = cursor
+while not os.path.exists(folder + "/broken"):
+    lines = open(folder + "/entries").read().splitlines()
+    for number in range(max(at, 0), len(lines)):
+        print(json.dumps(json.loads(lines[number]) | {{"__CURSOR": str(number)}}), flush=True)
+    at = len(lines)
+    if "--follow" not in sys.argv:
+        sys.exit(0)
+    time.sleep(0.05)
+sys.exit(1)
+"""
+
+
+@pytest.mark.fault(38)
+def test_a_journal_that_breaks_is_replaced_by_files_and_files_by_a_journal_that_works_again(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The real journald breaks in tests/e2e; here what is counted from which side is followed event by event."""
+    (programs := tmp_path / "programs").mkdir()
+    (journalctl := programs / "journalctl").write_text(JOURNALCTL.format(python=sys.executable, folder=programs))
+    journalctl.chmod(0o755)
+    (entries := programs / "entries").touch()
+    monkeypatch.setenv("PATH", str(programs), prepend=os.pathsep)
+    offers = "dhclient-no-offers"
+
+    def journal(count: int) -> None:
+        with entries.open("a") as file:
+            for _ in range(count):
+                entry = {"__REALTIME_TIMESTAMP": str(int(time.time() * 1e6)), "_COMM": "dhclient", "_UID": "0"}
+                file.write(json.dumps({**entry, "MESSAGE": "No DHCPOFFERS received."}) + "\n")
+
+    def syslog(count: int) -> None:
+        lab.say(*[f"{datetime.now(UTC).isoformat()} h dhclient[7]: No DHCPOFFERS received."] * count)
+
+    def until(what: Callable[[Reading], bool]) -> Reading:
+        for _ in range(400):
+            if what(reading := lab.read()):
+                return reading
+            time.sleep(0.05)
+        raise AssertionError(reading)
+
+    lab.open(journal="on")
+    lab.read()
+    journal(2)
+    syslog(2)  # the same, as rsyslog writes them
+    assert until(lambda reading: reading.events[offers] == 2).choice.programs == "journal"
+    (programs / "broken").touch()
+    broken = until(lambda reading: reading.choice.programs == "files")
+    assert broken.troubles["journal"].reason == "failing"
+    syslog(3)
+    journal(3)
+    assert until(lambda reading: reading.events[offers] == 5).choice.programs == "files"
+    lab.restart()
+    (programs / "broken").unlink()
+    until(lambda reading: reading.choice.programs == "journal" and "journal" not in reading.troubles)
+    journal(4)
+    syslog(4)
+    until(lambda reading: reading.events[offers] == 9)
+    assert lab.counts() == {offers: 9}

@@ -1,0 +1,37 @@
+"""Histories of growth as literals."""
+
+from __future__ import annotations
+
+import math
+import random
+from typing import TYPE_CHECKING
+
+from collectors.memory.history import SIZES
+from collectors.memory.window import DAY, FAST, QUARTER, SLOW, Point, Window
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+GIB = 1 << 30
+TOTAL = 16 * GIB
+PARTS = (0,) * len(SIZES)
+
+
+def quarters(shape: Callable[[float], float], days: float, noise: float = 0.00005) -> tuple[Point, ...]:
+    """A slow series: the shape is a share of RAM by day."""
+    dice = random.Random(3)  # noqa: S311
+    number = int(days * DAY)
+    return tuple(Point(i * QUARTER, int(TOTAL * (0.03 + shape(i / DAY) + dice.gauss(0, noise)))) for i in range(number))[-SLOW:]
+
+
+def minutes(shape: Callable[[float], float], number: int = FAST) -> Window:
+    """A fast series: the shape is bytes by minute, a point every 30 s."""
+    window = Window()
+    for i in range(number):
+        window = window.add(Point(1000 + 30.0 * i, int(GIB + shape(i / 2))))
+    return window
+
+
+def cycle(day: float) -> float:
+    return 0.002 * math.sin(2 * math.pi * day)

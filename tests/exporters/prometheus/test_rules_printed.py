@@ -1,0 +1,29 @@
+"""`vitald rules`: all of them in one file, with the reader's own runbooks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from daemon import cli
+from tests.exporters.prometheus.rulebook import RULES, promtool, rules
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.needs("promtool")
+def test_vitald_rules_prints_all_of_them_as_one_valid_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert cli.main(["rules"]) == 0
+    file = tmp_path / "vitald.yml"
+    file.write_text(capsys.readouterr().out)
+    assert promtool("check", "rules", file).returncode == 0
+    assert sorted(str(rule) for rule in rules(file)) == sorted(str(rule) for source in RULES for rule in rules(source))
+
+
+def test_vitald_rules_points_to_the_readers_own_runbooks(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["rules", "--runbooks.url", "https://wiki.internal/vitald/"]) == 0
+    said = capsys.readouterr().out
+    assert "runbook_url: https://wiki.internal/vitald/HostDown.md" in said
+    assert "example.com" not in said
