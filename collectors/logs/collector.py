@@ -76,9 +76,8 @@ class Logs(Collector[Reading]):
             return self._error is not None or self._recorder.news
 
     def _poll(self, recorder: Recorder) -> None:
-        files = recorder.sources.files
-        self._poller.watch(files.paths if files else ())
-        if files and files.behind:
+        self._poller.watch(recorder.sources.polled)
+        if recorder.sources.files and recorder.sources.files.behind:
             self._poller.again()
 
     def _reading(self, recorder: Recorder) -> Reading:

@@ -76,6 +76,11 @@ class KernelSource:
         if self._kmsg.is_device:
             yield self._kmsg.descriptor
 
+    @property
+    def recorded(self) -> tuple[str, ...]:
+        """Give the path of a recorded stream, whose growth nobody tells of."""
+        return () if self._kmsg.is_device or not self._log.startswith("/") else (self._log,)
+
     def close(self) -> None:
         """Let the log go."""
         self._kmsg.close()

@@ -145,6 +145,11 @@ class Sources:
                 yield from source.wakes()
 
     @property
+    def polled(self) -> tuple[str, ...]:
+        """Give the paths that have to be looked at, since nobody tells of their growth."""
+        return (*(self.kernel.recorded if self.kernel else ()), *(self.files.paths if self.files else ()))
+
+    @property
     def caught_up(self) -> bool:
         """Say whether what was there at the start has been read."""
         return all(source is None or source.caught_up for source in (self.journal, self.files))

@@ -19,7 +19,7 @@ from collectors.logs.settings import LogSettings
 from collectors.model import Report
 from exporters.prometheus.exposition import Exposition
 from exporters.prometheus.negotiate import exposition
-from tests.collectors.logs.lines import NO_OFFERS, TIMEOUT
+from tests.collectors.logs.lines import NO_OFFERS, TIMEOUT, record
 
 if TYPE_CHECKING:
     from tests.collectors.logs.conftest import Lab
@@ -84,12 +84,21 @@ def test_the_real_kernel_log_is_read_and_what_users_write_to_it_is_not_the_kerne
     assert after.events["netdev-watchdog"] == before.events["netdev-watchdog"]
 
 
-def test_a_change_of_a_file_wakes_the_runner(lab: Lab) -> None:
+@pytest.mark.parametrize("recorded", [False, True])
+def test_what_a_file_or_a_recorded_stream_says_wakes_the_runner(lab: Lab, recorded: bool) -> None:
+    stream = lab.folder / "stream"
+    stream.touch()
+    poller = lab.open(kmsg=str(stream))._poller
     lab.read()
-    assert lab.logs is not None
-    poller = lab.logs._poller
     poller.look()
-    lab.say(NO_OFFERS)
+    lab.say("Nov 21 10:00:00 h app: nothing that a signature knows")
+    poller.look()
+    with pytest.raises(BlockingIOError):
+        os.eventfd_read(poller.descriptor)
+    if recorded:
+        lab.say(record(1, TIMEOUT), to="stream")
+    else:
+        lab.say(NO_OFFERS)
     poller.look()
     assert os.eventfd_read(poller.descriptor) >= 1
 
