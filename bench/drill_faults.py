@@ -113,6 +113,8 @@ DRILLS = (
         lambda _: None,
         "a1",
         r'vitald_log_events_total{signature="xennet-rides-the-rocket"} [1-9]',
+        5,
+        "a recorded stream is read on every 5 s; the kernel's own device wakes us",
         needs="logs",
         patience=2400,
     ),

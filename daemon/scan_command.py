@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from collectors.logs.history import History, Key
 from collectors.logs.parts import Event, divide
 from collectors.model import BadInput
 from daemon import scan_report, scan_workers, signatures
+from daemon.scan_report import Scan
 from daemon.scan_words import amount
 
 if TYPE_CHECKING:
@@ -25,18 +25,6 @@ if TYPE_CHECKING:
 
     from collectors.logs.matcher import Matcher
     from collectors.logs.packs import Packs
-
-
-@dataclass
-class Scan:
-    """What was looked through, and what was found in it. `problems` are whole sentences, a file each."""
-
-    packs: Packs
-    history: History
-    files: list[str] = field(default_factory=list)
-    size: int = 0  # bytes of text
-    seconds: float = 0.0
-    problems: list[str] = field(default_factory=list)
 
 
 def run(arguments: argparse.Namespace) -> int:

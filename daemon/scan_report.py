@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -18,14 +19,26 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from collectors.logs.history import Outage, Row
-    from daemon.scan_command import Scan
+    from collectors.logs.history import History, Outage, Row
+    from collectors.logs.packs import Packs
 
 MOST_ROWS = 60  # of each table; JSON has all of them
 MOST_TRACKS = 20  # hosts and families
 _WIDE = 110  # columns
 _WORD = {"critical": "CRIT", "warning": "WARN", "info": "info", "recovery": "good"}
 _STYLE = {"critical": "bold red", "warning": "yellow", "info": "", "recovery": "green"}
+
+
+@dataclass
+class Scan:
+    """What was looked through, and what was found in it. `problems` are whole sentences, a file each."""
+
+    packs: Packs
+    history: History
+    files: list[str] = field(default_factory=list)
+    size: int = 0  # bytes of text
+    seconds: float = 0.0
+    problems: list[str] = field(default_factory=list)
 
 
 def print_json(scan: Scan, outages: Sequence[Outage]) -> None:

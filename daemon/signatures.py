@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from collectors.logs import packs
+from collectors.logs import packs, samples
 from collectors.logs.database import open_database
 from collectors.logs.matcher import Matcher
 from collectors.logs.settings import LogSettings
@@ -29,7 +29,7 @@ def load(arguments: argparse.Namespace) -> tuple[packs.Packs, Matcher]:
 def problems(config: Config) -> Iterator[str]:
     """Name what is wrong with the packs, their samples included. `scan` and `explain` use them where the collector is off, too."""
     own: Any = config.collectors["logs"]
-    yield from packs.problems([Path(directory) for directory in own.signature_dirs])
+    yield from samples.problems([Path(directory) for directory in own.signature_dirs])
 
 
 def _cache() -> Path | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from collectors.collector import Collector
-from collectors.logs import metrics, moment, packs
+from collectors.logs import metrics, moment, samples
 from collectors.logs.judge import judge
 from collectors.logs.packs_in_use import PacksInUse
 from collectors.logs.panels import panels
@@ -136,7 +136,7 @@ class Logs(Collector[Reading]):
     @classmethod
     def problems(cls, settings: LogSettings) -> Iterable[str]:
         """Name what is wrong with the packs, their samples included."""
-        return packs.problems(Path(directory) for directory in settings.signature_dirs)
+        return samples.problems(Path(directory) for directory in settings.signature_dirs)
 
     def close(self) -> None:
         """Save how far everything was read, and let go."""

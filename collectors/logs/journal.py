@@ -47,15 +47,12 @@ def trouble(root: Path = Path("/")) -> tuple[str, str] | None:
         journals = os.path.join(root, folder)  # noqa: PTH118 — asked again and again: no Path for each
         try:
             files = [f"{journals}/{machine}/system.journal" for machine in os.listdir(journals)]  # noqa: PTH208
-        except PermissionError:
-            found = True
+        except OSError as error:
+            found |= isinstance(error, PermissionError)
             continue
-        except OSError:
-            continue
-        for file in files:
-            found |= os.path.exists(file)  # noqa: PTH110
-            if os.access(file, os.R_OK, effective_ids=True):
-                return None
+        if any(os.access(file, os.R_OK, effective_ids=True) for file in files):
+            return None
+        found |= any(map(os.path.exists, files))
     return ("permission", "the group systemd-journal may read it") if found else ("missing", "there is no system journal")
 
 

@@ -18,7 +18,7 @@ from collectors.model import BadInput
 from collectors.settings import Duration, decode_hook, refuse_unless
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
 SHIPPED = Path(__file__).with_name("signatures")
 _ID = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}", re.ASCII)
@@ -122,25 +122,14 @@ def load(directories: Iterable[Path] = (), *, samples: bool = False) -> Packs:
     `samples` keeps the sample lines, which only tests and `check-config` need. Raises `BadInput`, one line that names file and id.
     """
     problems: list[str] = []
-    packs = _load(directories, problems, samples=samples)
+    packs = read(directories, problems, samples=samples)
     if problems:
         raise BadInput(problems[0])
     return packs
 
 
-def problems(directories: Iterable[Path]) -> Iterator[str]:
-    """Name what is wrong with the packs, a line each; where they can be loaded, what is wrong with their samples."""
-    found: list[str] = []
-    packs = _load(directories, found, samples=True)
-    yield from found
-    if found:
-        return
-    from collectors.logs.samples import broken_samples  # noqa: PLC0415 — it needs the matcher, which needs this module
-
-    yield from broken_samples(packs.signatures)
-
-
-def _load(directories: Iterable[Path], problems: list[str], *, samples: bool) -> Packs:
+def read(directories: Iterable[Path], problems: list[str], *, samples: bool) -> Packs:
+    """Read what can be read, as `load` does, and add to `problems` a line for each thing that is wrong."""
     seen: dict[str, Signature] = {}
     digest = hashlib.sha256()
     for path in _files(directories, problems):

@@ -6,12 +6,21 @@ from typing import TYPE_CHECKING
 
 from collectors.logs.database import open_database
 from collectors.logs.matcher import Matcher, believed
+from collectors.logs.packs import read
 from collectors.model import BadInput
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from collectors.logs.packs import Signature
+
+
+def problems(directories: Iterable[Path]) -> Iterator[str]:
+    """Name what is wrong with the packs, a line each; where they can be loaded, what is wrong with their samples."""
+    found: list[str] = []
+    packs = read(directories, found, samples=True)
+    yield from found or broken_samples(packs.signatures)
 
 
 def broken_samples(signatures: Sequence[Signature]) -> Iterator[str]:

@@ -7,12 +7,12 @@ import os
 import subprocess
 import sys
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from collectors.nic.kernels import initramfs_of
+from collectors.nic.kernels import Inside, initramfs_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,16 +23,6 @@ if TYPE_CHECKING:
 SECONDS = 180.0  # at the lowest priority of a busy host a second of work can take a minute
 LARGEST = 1 << 16  # bytes of an answer
 COMMAND = (sys.executable, "-Im", "collectors.nic.initramfs")
-
-
-@dataclass(frozen=True, slots=True)
-class Inside:
-    """What an initramfs has of one driver. `there` is None where nobody can tell, for which `problem` is the reason."""
-
-    there: bool | None
-    version: str = ""
-    srcversion: str = ""
-    problem: str = ""
 
 
 class _Found(msgspec.Struct, forbid_unknown_fields=True):

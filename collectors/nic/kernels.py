@@ -18,11 +18,20 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from collectors.nic.contents import Inside
 
 MOST_KERNELS = 64
 _IMAGES = ("boot/vmlinuz-{0}", "boot/vmlinux-{0}", "boot/Image-{0}", "lib/modules/{0}/vmlinuz")
 _INITRAMFS = ("boot/initrd.img-{0}", "boot/initramfs-{0}.img", "boot/initrd-{0}")
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """What an initramfs has of one driver. `there` is None where nobody can tell, for which `problem` is the reason."""
+
+    there: bool | None
+    version: str = ""
+    srcversion: str = ""
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ import pytest
 
 from collectors.logs.hostile import slowest
 from collectors.logs.matcher import believed
-from collectors.logs.packs import Packs, load, problems
+from collectors.logs.packs import Packs, load
+from collectors.logs.samples import problems
 from collectors.model import BadInput
 
 if TYPE_CHECKING:

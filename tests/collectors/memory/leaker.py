@@ -17,6 +17,7 @@ import threading
 from pathlib import Path
 
 KEPT: list[object] = []
+WATCHED: list[int] = []
 CHUNK = b"x" * (1 << 16)
 
 
@@ -69,10 +70,10 @@ def pipes(megabytes: int) -> None:
 
 
 def slab(megabytes: int) -> None:
-    watched = [os.eventfd(0) for _ in range(300)]
+    WATCHED.extend(os.eventfd(0) for _ in range(300 - len(WATCHED)))
     for _ in range(megabytes * 20):  # each watch takes an epitem and a wait queue entry, 200 bytes together
         poll = select.epoll()
-        for fd in watched:
+        for fd in WATCHED:
             poll.register(fd)
         KEPT.append(poll)
 

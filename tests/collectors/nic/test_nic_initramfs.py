@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from collectors.model import Level
-from collectors.nic.contents import Contents, Inside
+from collectors.nic.contents import Contents
 from collectors.nic.cpio import BadArchive, Stream, members
 from collectors.nic.disk import DiskWatch, look
-from collectors.nic.kernels import Disk, releases
+from collectors.nic.kernels import Disk, Inside, releases
 from collectors.nic.nextboot import network_root, next_boot_verdicts
 from collectors.nic.reading import Reading
 from tests.collectors.nic.kernel_packages import MACHINE, MODULES
