@@ -15,6 +15,7 @@ from bench import mtail, syslog
 from bench.program import BenchError, free_port
 from bench.results import Row
 from collectors.logs.packs import load
+from daemon.scan_workers import processes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +51,8 @@ def measure(folder: Path) -> list[Row]:
     fixed = f"grep {_rate(size / grep_fast)}"
     one_cpu = f"{_rate(size / one)}, {cpu:.2f} s of CPU"
     met = fast <= 3 * grep_fast
-    busy = "" if met else f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} CPUs"
+    many = f"vitald in {processes()} processes, grep in one; the next row has both in one"
+    busy = many if met else f"{many}; load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} CPUs"
     return [
         Row(f"scan; {about}", "≥ 20", _rate(size / fast), against, f"{size / fast / slow:.0f}", size / fast >= 20 * slow),
         Row("beside `grep -cF` with one string", "≥ 1/3", _rate(size / fast), fixed, _share(grep_fast, fast), met, busy),

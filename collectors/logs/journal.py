@@ -75,7 +75,7 @@ class Journal:
         self._rest = b""
         self._pause = 1.0
         self._failures = 0
-        self._not_before = 0.0
+        self.not_before = 0.0  # no child is started earlier
         self._up = 0.0  # when the child was started
         self.alive_at = since or time.time()  # Unix time: until then a child has told everything
         self.why = ""
@@ -83,7 +83,7 @@ class Journal:
     def read(self, now: float, chunks: int = 64) -> list[Entry]:
         """Give the entries that are there; `now` is monotonic, in seconds."""
         if self._child is None:
-            if now < self._not_before:
+            if now < self.not_before:
                 return []
             self._start(now)
         entries: list[Entry] = []
@@ -174,7 +174,7 @@ class Journal:
 
     def _back_off(self, now: float, why: str) -> None:
         self._failures, self.why = self._failures + 1, why
-        self._not_before = now + self._pause
+        self.not_before = now + self._pause
         self._pause = min(2 * self._pause, _LONGEST_PAUSE)
 
     def _stop(self, *, gone: bool = False) -> int:

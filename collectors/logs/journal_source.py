@@ -50,6 +50,10 @@ class JournalSource:
         """Say whether journalctl does not come up."""
         return self._journal.failing
 
+    def retry(self) -> None:
+        """Start journalctl at once: what was in its way has gone."""
+        self._journal.not_before = 0.0
+
     @property
     def why(self) -> str:
         """Say how journalctl ended."""

@@ -31,6 +31,8 @@ class Standby:
         if self._mode == "auto" and now.up >= self._next:
             self._next = now.up + _APART
             found = journal.trouble(self._root)
+            if self._found is not None and found is None and source is not None:
+                source.retry()  # not after the pause of up to a minute that it has come to
             self._found = Trouble(*found) if found else None
         if self._found is None and source is not None and source.failing:
             return Trouble("failing", f"journalctl ends again and again ({source.why})")

@@ -131,7 +131,7 @@ def test_while_the_journal_cannot_be_read_files_speak_and_nothing_is_counted_twi
         logs.counted("dhclient-no-offers", before + 2)
     finally:
         program.with_name("journalctl.away").rename(program)
-    wait(lambda: logs.value(reads % "journal") == 1, "the journal to speak again")
+    wait(lambda: logs.value(reads % "journal") == 1, "the journal to speak again", 60)
     say()
     logs.counted("dhclient-no-offers", before + 3)
     time.sleep(2)
