@@ -85,7 +85,7 @@ def test_the_real_kernel_log_is_read_and_what_users_write_to_it_is_not_the_kerne
 
 
 @pytest.mark.parametrize("recorded", [False, True])
-def test_what_a_file_or_a_recorded_stream_says_wakes_the_runner(lab: Lab, recorded: bool) -> None:
+def test_what_a_file_or_a_recorded_stream_says_wakes_the_runner(lab: Lab, *, recorded: bool) -> None:
     stream = lab.folder / "stream"
     stream.touch()
     poller = lab.open(kmsg=str(stream))._poller
