@@ -162,7 +162,8 @@ class Lab:
         self.leak = Leak()
         self._stack.callback(self.leak.stop)
         self._write_mesh()
-        self.leased = Leased(self.hosts["b2"])
+        tenant = self.hosts["b2"]
+        self.leased = Leased(tenant.network, tenant.folder, tenant.syslog)
         self._stack.callback(self.leased.close)
         self.hosts["a2"].network.run("ip", "link", "add", "app0", "type", "bridge")
         for host in self.hosts.values():
