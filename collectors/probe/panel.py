@@ -36,5 +36,5 @@ def _row(target: str, record: Record) -> tuple[str | Trace, ...]:
 
 
 def milliseconds(seconds: float) -> str:
-    """Write a round trip for people, with three digits that count."""
-    return f"{seconds * 1000:.3g} ms"
+    """Write a round trip for people: three digits that count, none finer than the kernel's microsecond."""
+    return f"{round(seconds * 1000, 3):.3g} ms"
