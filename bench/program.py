@@ -107,11 +107,11 @@ class Program:
             total += sum(int(field) for field in fields[11:15])  # utime stime cutime cstime
         return total / _TICK
 
-    def memory(self) -> Memory:
-        """Memory now, children included (proc_pid_smaps_rollup(5))."""
+    def memory(self, *, children: bool = True) -> Memory:
+        """Memory now, children included unless told otherwise (proc_pid_smaps_rollup(5))."""
         self.check()
         rss = pss = 0
-        for pid in self._family():
+        for pid in self._family() if children else [self._process.pid]:
             try:
                 lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
             except OSError:

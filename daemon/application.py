@@ -14,7 +14,7 @@ from collectors.cardinality import Dropped
 from collectors.model import BadInput, Host, InUse, NoSlot, Report
 from collectors.probe import capability
 from collectors.registry import COLLECTORS
-from daemon.allocator import one_arena
+from daemon.allocator import give_back, one_arena
 from daemon.board import Board
 from daemon.notify import Notifier
 from daemon.runner import HEARTBEAT_SECONDS, Runner
@@ -118,6 +118,7 @@ class Application:
         self._beats += 1
         if self._beats % SAVE_EVERY == 0:
             self._board.save()
+            give_back()
 
     def _say_status(self) -> None:
         if self._ready:
