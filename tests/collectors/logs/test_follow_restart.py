@@ -22,7 +22,7 @@ def test_a_partial_line_across_a_restart_is_counted_once_and_whole(watch: Watch)
 
 
 @pytest.mark.fault(23)
-def test_a_rotationwhile_stopped_is_read_to_its_end(watch: Watch) -> None:
+def test_a_rotation_while_stopped_is_read_to_its_end(watch: Watch) -> None:
     append(watch.path, written(0, 3))
     watch.look()
 
@@ -37,7 +37,7 @@ def test_a_rotationwhile_stopped_is_read_to_its_end(watch: Watch) -> None:
 
 
 @pytest.mark.fault(23)
-def test_rotations_and_a_truncationwhile_stopped(watch: Watch) -> None:
+def test_rotations_and_a_truncation_while_stopped(watch: Watch) -> None:
     append(watch.path, written(0, 3))
     watch.look()
 
@@ -55,7 +55,7 @@ def test_rotations_and_a_truncationwhile_stopped(watch: Watch) -> None:
 
 
 @pytest.mark.fault(23)
-def test_a_copytruncatewhile_stopped_is_read_from_the_copy(watch: Watch) -> None:
+def test_a_copytruncate_while_stopped_is_read_from_the_copy(watch: Watch) -> None:
     append(watch.path, written(0, 3))
     watch.look()
 

@@ -10,35 +10,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from collectors.logs.unpack import DAMAGE, Unpacked
-from tests.collectors.logs.watching import Watch, append, numbered, written
+from tests.collectors.logs.watching import Watch, append, numbered, while_stopped, written
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
 PACKERS = [("gzip", ".gz"), ("xz", ".xz"), ("zstd", ".zst"), ("bzip2", ".bz2")]
 
 
-@pytest.fixture
-def watch(tmp_path: Path) -> Watch:
-    path = tmp_path / "syslog"
-    path.touch()
-    watch = Watch(path)
-    watch.look()
-    return watch
-
-
 def pack(path: Path, program: str = "gzip") -> None:
     options = ["--rm"] if program == "zstd" else []
     subprocess.run([program, "-q", *options, str(path)], check=True)
-
-
-def while_stopped(watch: Watch, change: Callable[[], None]) -> None:
-    saved = watch.follower.save()
-    watch.follower.close()
-    change()
-    watch.follower = type(watch.follower)(str(watch.path), watch.follower._lose, saved)
-    watch.settle()
 
 
 @pytest.mark.fault(23)
