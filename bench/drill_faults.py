@@ -40,6 +40,24 @@ class Drill:
 
 
 LEAK = f"the trend's shortest span is 5 min; {PACE} MB/s leak for real, with reach = 1000 as this machine has room for hours"
+
+
+def _leak(name: str, kind: str) -> Drill:
+    return Drill(
+        name,
+        "KernelMemoryRunsOut",
+        lambda lab: lab.leak.start(kind),
+        lambda lab: lab.leak.stop(),
+        "a1",
+        r'vitald_health{check="memory_kernel",subject="host"} [12]',
+        SHORTEST,
+        LEAK,
+        needs="memory",
+        settings=SETTINGS,
+        patience=600,
+    )
+
+
 DRILLS = (
     Drill(
         "port closed",
@@ -150,30 +168,6 @@ DRILLS = (
         "an installation is given 5 min before it is judged; a recorded ENA host with two of Debian's kernels",
         needs="nic",
     ),
-    Drill(
-        "TCP buffer leak",
-        "KernelMemoryRunsOut",
-        lambda lab: lab.leak.start("tcp"),
-        lambda lab: lab.leak.stop(),
-        "a1",
-        r'vitald_health{check="memory_kernel",subject="host"} [12]',
-        SHORTEST,
-        LEAK,
-        needs="memory",
-        settings=SETTINGS,
-        patience=600,
-    ),
-    Drill(
-        "slab leak",
-        "KernelMemoryRunsOut",
-        lambda lab: lab.leak.start("slab"),
-        lambda lab: lab.leak.stop(),
-        "a1",
-        r'vitald_health{check="memory_kernel",subject="host"} [12]',
-        SHORTEST,
-        LEAK,
-        needs="memory",
-        settings=SETTINGS,
-        patience=600,
-    ),
+    _leak("TCP buffer leak", "tcp"),
+    _leak("slab leak", "slab"),
 )
