@@ -21,14 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
     from pathlib import Path
 
-NOT_THERE = (
-    psutil.Error,
-    OSError,
-    ValueError,
-    IndexError,
-    KeyError,
-    RuntimeError,
-)  # it died meanwhile; or nonsense
+NOT_THERE = (psutil.Error, OSError, ValueError, IndexError, KeyError, RuntimeError)  # it died meanwhile; or nonsense
 FILES = 400_000  # looked at altogether; a process can have a million, and each is a system call
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from collectors.files import stamp_of
 from collectors.nic.kernels import Inside, initramfs_of
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class Contents:
             os.close(os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK))
         except OSError as error:
             return dict.fromkeys(drivers, Inside(None, problem=error.strerror or str(error)))
-        key = (str(file), status.st_ino, status.st_size, status.st_mtime_ns, release, drivers)
+        key = (str(file), stamp_of(status), release, drivers)
         if self._known is None or self._known[0] != key:
             self._known = key, self._ask(file, release, drivers)
         return self._known[1]
