@@ -7,7 +7,12 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 UV_COMPILE = $(BIN)/uv pip compile --no-config --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --no-emit-find-links --no-emit-package vitald --quiet $(UPGRADE)
+	--no-strip-extras --no-emit-index-url --no-emit-find-links --no-emit-package vitald --quiet $(UPGRADE)
+
+# A lock names every package there is to install. Without --no-deps pip would look up the dependencies again, and refuse a release that is
+# newer than the lock; whether all of them were there is what `pip check` tells afterwards.
+PIP_INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check --no-deps
+PIP_CHECK = found=$$($(BIN)/pip check --disable-pip-version-check) || { printf '%s\n' "$$found" >&2; exit 1; }
 
 .PHONY: help
 help: ## this list
@@ -16,12 +21,14 @@ help: ## this list
 # Two environments would cost a newcomer a minute more than one: `run` takes only what the program needs, everything else adds the tools.
 $(VENV)/.run: requirements.lock setup.cfg
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(PIP_INSTALL) --require-hashes -r requirements.lock
+	$(PIP_INSTALL) --no-build-isolation --editable .
+	@$(PIP_CHECK)
 	touch $@
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(PIP_INSTALL) --require-hashes -r requirements-dev.lock
+	@$(PIP_CHECK)
 	touch $@
 
 .PHONY: run

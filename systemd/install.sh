@@ -72,7 +72,7 @@ build_release() {
     mkdir -p "$APP/releases"
     "$PYTHON" -m venv "$DESTDIR$RELEASE"
     local pip=("$DESTDIR$RELEASE/bin/python" -m pip --quiet --disable-pip-version-check --no-input)
-    "${pip[@]}" install --no-compile --require-hashes -r requirements.lock
+    "${pip[@]}" install --no-compile --no-deps --require-hashes -r requirements.lock # complete: nothing to look up again
     # From a copy: building in place would leave files of root's in the checkout.
     sources=$(mktemp -d)
     trap 'rm -rf -- "$DESTDIR$RELEASE" "$sources"' EXIT
@@ -81,6 +81,8 @@ build_release() {
     "${pip[@]}" install --no-compile --no-deps --no-index --no-build-isolation "$sources"
     rm -rf "$sources"
     trap 'rm -rf -- "$DESTDIR$RELEASE"' EXIT
+    local found
+    found=$("$DESTDIR$RELEASE/bin/python" -m pip check --disable-pip-version-check) || die "requirements.lock is not complete: $found"
     "${pip[@]}" uninstall --yes setuptools pip # built with, not run with
     relocate
     "$DESTDIR$RELEASE/bin/python" -m compileall -q -j 0 ${DESTDIR:+-s "$DESTDIR"} "$DESTDIR$RELEASE/lib" || true # a template that is no Python

@@ -42,7 +42,7 @@ def wheels() -> Path:
     name = f"wheels-{python}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:8]}"
 
     def download(folder: Path) -> None:
-        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--require-hashes"]
+        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes"]
         _must([*pip, "--only-binary=:all:", f"--python-version={python}", f"--dest={folder}", f"--requirement={lock}"])
 
     return _cached(name, download)
