@@ -13,7 +13,7 @@ import pytest
 from collectors.probe.reasons import Outcome, Reason
 from collectors.probe.targets import parse
 from daemon.tally import Tally, histogram, syns
-from tests.daemon.probing import PROGRAM, ROOT, down, vitald_probe
+from tests.daemon.probing import PATIENCE, PROGRAM, down, interruptible, vitald_probe
 
 
 def test_a_target_that_answers_gives_lines_a_summary_and_exit_0(up: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -76,11 +76,11 @@ def test_bad_usage_is_exit_2_with_its_reason(words: tuple[str, ...], why: str, c
 
 def test_ctrl_c_prints_the_summary(up: str) -> None:
     command = [sys.executable, "-c", PROGRAM, up, "-c", "0", "-i", "0.05"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
+    with interruptible(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout
         assert process.stdout.readline().startswith(f"{up}  try 1")
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=PATIENCE)
     assert f"--- {up} ---" in out
     assert "RTT ms: min" in out
     assert (process.returncode, err) == (0, "")

@@ -13,7 +13,7 @@ from collectors.probe.reasons import Outcome, Reason
 from collectors.probe.targets import parse
 from daemon.probe_live import draw
 from daemon.tally import Tally
-from tests.daemon.probing import PROGRAM, ROOT, down, on_a_terminal, vitald_probe
+from tests.daemon.probing import PATIENCE, PROGRAM, down, interruptible, on_a_terminal, vitald_probe
 
 if TYPE_CHECKING:
     import pytest
@@ -25,11 +25,11 @@ def test_a_long_run_on_a_terminal_has_a_progress_bar_and_a_pipe_has_none(up: str
     assert b"/3000" in shown
     assert f"{up}  try 1  answered".encode() in shown
     assert f"--- {up} ---".encode() in shown
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as piped:
+    with interruptible(command, stdout=subprocess.PIPE, text=True) as piped:
         assert piped.stdout
         first = piped.stdout.readline()
         piped.send_signal(signal.SIGINT)
-        rest, _ = piped.communicate(timeout=20)
+        rest, _ = piped.communicate(timeout=PATIENCE)
     assert first.startswith(f"{up}  try 1  answered")
     assert "\x1b" not in rest
 
@@ -67,12 +67,13 @@ def test_json_is_one_document_with_everything_in_it(up: str, capsys: pytest.Capt
 def test_json_comes_whole_after_ctrl_c() -> None:
     command = [sys.executable, "-c", PROGRAM, "", "-c", "0", "-i", "0.05", "--format", "json"]
     with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
+        server.settimeout(PATIENCE)
         command[3] = f"127.0.0.1:{server.getsockname()[1]}"
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        with interruptible(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
             server.accept()[0].close()  # the first try is there
             server.accept()[0].close()
             process.send_signal(signal.SIGINT)
-            out, err = process.communicate(timeout=20)
+            out, err = process.communicate(timeout=PATIENCE)
     assert json.loads(out)["targets"][0]["tries"] >= 1
     assert (process.returncode, err) == (0, "")
 
