@@ -51,6 +51,10 @@ class Framing:
             if isinstance(event, h11.Request):
                 self._body = 0
                 self._request = _request(event)
+                if not event.http_version.startswith(b"1."):
+                    return plain(505, "Only HTTP/1.0 and HTTP/1.1 are spoken here.")
+                if event.http_version > b"1.1" and b"host" not in self._request.headers:  # to be taken as 1.1 (RFC 9110, 2.5)
+                    return plain(400, HTTPStatus.BAD_REQUEST.phrase)
                 if http.they_are_waiting_for_100_continue:
                     return self._request  # the final answer comes at once: no method here wants the body (RFC 9110, 10.1.1)
             elif isinstance(event, h11.Data):

@@ -97,6 +97,12 @@ def test_other_methods_are_refused_with_those_that_are_not(serve: Serve, method:
     [
         (b"nonsense\r\n\r\n", b"400"),
         (b"GET /metrics HTTP/1.1\r\n\r\n", b"400"),  # no Host
+        (b"GET /metrics HTTP/1.2\r\n\r\n", b"400"),  # no Host, either
+        (b"GET /metrics HTTP/1.10\r\nHost: x\r\n\r\n", b"400"),  # no version: each of its numbers has one digit
+        (b"GET /metrics HTTP/11\r\nHost: x\r\n\r\n", b"400"),
+        (b"GET /metrics HTTP/9.9\r\nHost: x\r\n\r\n", b"505"),
+        (b"HEAD /metrics HTTP/2.0\r\n\r\n", b"505"),
+        (b"POST /metrics HTTP/0.9\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello", b"505"),
         (b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", b"400"),
         (b"GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", b"501"),
         (b"GET /" + b"a" * 60_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", b"431"),
@@ -109,6 +115,12 @@ def test_a_bad_request_gets_its_answer_and_the_connection_ends(serve: Serve, req
     answer = raw(serve(), request_bytes)
     assert answer.split(b" ")[1] == status
     assert b"\r\nConnection: close\r\n" in answer
+
+
+def test_a_higher_minor_version_is_taken_as_1_1(serve: Serve) -> None:
+    again = b"GET /-/healthy HTTP/1.9\r\nHost: x\r\n\r\n"
+    answer = raw(serve(), again + again + b"GET /-/healthy HTTP/1.2\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert answer.count(b"HTTP/1.1 200 OK\r\n") == 3
 
 
 def test_one_connection_serves_many_requests(serve: Serve) -> None:
