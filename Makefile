@@ -45,7 +45,7 @@ unit: $(VENV)/.dev ## the quick part of the tests, some minutes
 
 .PHONY: faults
 faults: $(VENV)/.dev ## which faults of docs/faults.md have a test that makes them
-	@$(BIN)/python -m tests.faults
+	@$(BIN)/python -m tools.fault_coverage
 
 .PHONY: lint
 lint: $(VENV)/.dev ## ruff and mypy
@@ -69,7 +69,7 @@ bench: $(VENV)/.dev ## measure vitald beside its peers, into bench/RESULTS.md (O
 
 .PHONY: drill
 drill: $(VENV)/.dev ## make faults in a fleet of real parts and wait for the pages, as root, two hours (DRILLS="agent killed" for one)
-	@DRILLS='$(DRILLS)' $(BIN)/python -m bench.drill
+	@DRILLS='$(DRILLS)' $(BIN)/python -m tests.drills
 
 # PREFIX, DESTDIR, PYTHON, PURGE: see systemd/install.sh
 .PHONY: install uninstall
@@ -80,4 +80,4 @@ uninstall: ## the program and its unit (as root; PURGE=1: settings, state and us
 
 .PHONY: lab
 lab: $(VENV)/.dev ## a shell in a booted systemd container with vitald installed (as root)
-	@$(BIN)/python -m tests.e2e.lab $(ARGS)
+	@$(BIN)/python -m tests.kit.container $(ARGS)

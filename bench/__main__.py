@@ -13,8 +13,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench.program import BenchError
-from bench.results import Line, Results, Row, lines, machine, now
+from tests.kit.program import BenchError
+from tests.kit.results import Line, Results, Row, lines, machine, now
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 

@@ -7,12 +7,13 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from bench import mtail, peers, syslog
-from bench.figures import ratio, theil_sen
+from bench import mtail, syslog
 from bench.memory import per_minute, second_half
-from bench.program import Program, free_port
-from bench.results import Row
-from collectors.logs.packs import load
+from collectors.logs.matching.packs import load
+from tests.kit import peers
+from tests.kit.figures import ratio, theil_sen
+from tests.kit.program import Program, free_port
+from tests.kit.results import Row
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,9 +6,9 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from bench import netns
-from bench.figures import ratio, seconds
-from bench.results import Row
+from tests.kit import netns
+from tests.kit.figures import ratio, seconds
+from tests.kit.results import Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,7 +61,7 @@ def ticks() -> Iterator[Row]:
 
 def memory() -> Iterator[Row]:
     """Import each in a process of its own, on top of what the daemon has already."""
-    ours, whole = imported("collectors.rtnetlink"), imported("pyroute2")
+    ours, whole = imported("collectors.netlink.rtnetlink"), imported("pyroute2")
     peer = f"pyroute2: {whole / 1e6:.1f} MB"
     yield Row("resident memory of what reads links and addresses", "-", f"{ours / 1e6:.1f} MB", peer, ratio(ours, whole), None)
 

@@ -11,10 +11,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import peers
-from bench.netns import run, wait
 from collectors.dhcp.collector import DhcpCollector, DhcpSettings
-from collectors.model import Host
+from collectors.model import CollectorContext
+from tests.kit import peers
+from tests.kit.netns import run, wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +26,7 @@ _HEALTH = 'vitald_health{check="dhcp_lease",subject="10.97.0.56"}'
 
 def ticks() -> dict[str, float]:
     """Take full looks, and ticks between two; CPU seconds of each (median), and of iproute2 printing the same table."""
-    collector, looks, theirs = DhcpCollector(DhcpSettings(ignore=("lo",)), Host()), [], []
+    collector, looks, theirs = DhcpCollector(DhcpSettings(ignore=("lo",)), CollectorContext()), [], []
     for _ in range(ROUNDS):
         began = time.thread_time()
         collector.look_again()
@@ -54,7 +54,7 @@ def tick(collector: DhcpCollector) -> None:
 def events(folder: Path) -> dict[str, list[float]]:
     """Make events beside a running daemon, and time each until its page says so: seconds."""
     run("ip link set lo up", "ip link add one type veth peer name two", "ip link set one up", "ip link set two up")
-    settings = '[dhcp]\nevery = "1h"\nignore = ["lo"]\n[nic]\nevery = "1h"\nignore = ["lo"]\n'
+    settings = '[dhcp]\ninterval = "1h"\nignore = ["lo"]\n[nic]\ninterval = "1h"\nignore = ["lo"]\n'
     flags = ("--collector.disable-defaults", "--collector.dhcp", "--collector.nic")
     found: dict[str, list[float]] = {"lost": [], "expired": [], "renewed": [], "flap": []}
     with peers.vitald(folder, settings, *flags) as daemon:

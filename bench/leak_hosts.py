@@ -14,7 +14,7 @@ HOUR, DAY, WEEK = 3600 // STEP, 86400 // STEP, 7 * 86400 // STEP  # ticks
 
 
 @dataclass(frozen=True, slots=True)
-class Host:
+class SyntheticHost:
     """`held` is bytes by tick; `leak_from` the tick where the leak begins, `leak_a_day` its share of RAM a day, both only if it leaks."""
 
     held: list[int]
@@ -25,19 +25,19 @@ class Host:
 LATER, YOUNG = (1.6, 6.4), (0.0, 1.5)  # days after boot: a leak begins when there are earlier days to compare with, or before
 
 
-def host(seed: str, *, leaks: bool, begins: tuple[float, float] = LATER) -> Host:
+def host(seed: str, *, leaks: bool, begins: tuple[float, float] = LATER) -> SyntheticHost:
     """Draw a host: base, noise, wandering and, for some, a daily cycle, a warm-up, a sawtooth, jobs that begin and end; then the leak.
 
     The leak begins within `begins` (days), at 1 % to 20 % of RAM a day, evenly drawn on a logarithmic scale.
     """
-    dice = random.Random(seed)  # noqa: S311 — a draw that can be repeated, no secret
+    dice = random.Random(seed)
     shares = _noise(dice)
     for add in (_cycle(dice), _warm_up(dice), _sawtooth(dice), _jobs(dice)):
         shares = [share + more for share, more in zip(shares, add, strict=True)] if add else shares
     if not leaks:
-        return Host([int(TOTAL * share) for share in shares])
+        return SyntheticHost([int(TOTAL * share) for share in shares])
     begin, a_day = int(dice.uniform(*begins) * DAY), 10 ** dice.uniform(-2, math.log10(0.2))
-    return Host([int(TOTAL * (share + a_day * max(t - begin, 0) / DAY)) for t, share in enumerate(shares)], begin, a_day)
+    return SyntheticHost([int(TOTAL * (share + a_day * max(t - begin, 0) / DAY)) for t, share in enumerate(shares)], begin, a_day)
 
 
 def _noise(dice: random.Random) -> list[float]:

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING
 
-from bench.leak_hosts import DAY, HOUR, SPARE, STEP, TOTAL, WEEK, YOUNG, Host, host
-from bench.results import Row
-from collectors.memory import trend
-from collectors.memory.window import Point, Window
+from bench.leak_hosts import DAY, HOUR, SPARE, STEP, TOTAL, WEEK, YOUNG, SyntheticHost, host
+from collectors.memory.trend import growth as trend
+from collectors.memory.trend.window import Point, Window
+from tests.kit.results import Row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,7 +43,7 @@ class Spoke:
     An alarm that already stands when the leak begins counts as both.
     """
 
-    def __init__(self, one: Host) -> None:
+    def __init__(self, one: SyntheticHost) -> None:
         self._leak_from = one.leak_from
         self.early = False
         self.hours = inf
@@ -70,7 +70,7 @@ class Week:
     spoke: dict[str, Spoke]
 
 
-def measure(folder: Path) -> list[Row]:  # noqa: ARG001 — it needs no files
+def measure(folder: Path) -> list[Row]:
     """Watch all hosts, and count."""
     with ProcessPoolExecutor(max_workers=os.cpu_count()) as pool:
         weeks = list(pool.map(_week, range(HOSTS), chunksize=4))
@@ -146,12 +146,12 @@ def _young_week(number: int) -> Week:
     return _heard(host(f"{SEED}/{number}", leaks=True, begins=YOUNG))
 
 
-def _heard(one: Host) -> Week:
+def _heard(one: SyntheticHost) -> Week:
     spoke = {rule: _promql(one, span, which) for rule, (span, which) in RULES.items()}
     return Week(one.leak_from, one.leak_a_day, {OURS: _ours(one), **spoke})
 
 
-def _ours(one: Host) -> Spoke:
+def _ours(one: SyntheticHost) -> Spoke:
     """Ask the trend at each point, as the collector does."""
     window, steady, asked = Window(), None, None
     spoke = Spoke(one)
@@ -166,7 +166,7 @@ def _ours(one: Host) -> Spoke:
     return spoke
 
 
-def _promql(one: Host, span: int, which: int) -> Spoke:
+def _promql(one: SyntheticHost, span: int, which: int) -> Spoke:
     """Ask the rule: which 0 is `deriv`, 1 is `predict_linear` on what is available."""
     total = sum(one.held[:span])
     moment = sum(i * value for i, value in enumerate(one.held[:span]))  # positions count from the range's own beginning

@@ -11,13 +11,13 @@ import time
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from bench.figures import quantile
-from bench.program import BenchError
-from bench.results import Row
-from collectors.memory.blame import APART
 from collectors.memory.collector import KernelMemory
+from collectors.memory.holders.scan import APART
 from collectors.memory.settings import MemorySettings
-from collectors.model import Host
+from collectors.model import CollectorContext
+from tests.kit.figures import quantile
+from tests.kit.program import BenchError
+from tests.kit.results import Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,13 +55,13 @@ sys.stdin.read()
 """
 
 
-def measure(folder: Path) -> list[Row]:  # noqa: ARG001 — it needs no files
+def measure(folder: Path) -> list[Row]:
     """Tick in this process, with the priority it has; look as the daemon does, in a program of its own."""
     return [_tick(), _look()]
 
 
 def _tick() -> Row:
-    collector, now = KernelMemory(MemorySettings(), Host()), [time.clock_gettime(time.CLOCK_BOOTTIME)]
+    collector, now = KernelMemory(MemorySettings(), CollectorContext()), [time.clock_gettime(time.CLOCK_BOOTTIME)]
     collector.clock = lambda: now[0]
     costs = []
     for _ in range(TICKS):
@@ -72,7 +72,7 @@ def _tick() -> Row:
         list(collector.measure(reading))
         costs.append(time.thread_time() - began)
     collector.close()
-    mean, processes = sum(costs) / len(costs), sum(name.isdigit() for name in os.listdir("/proc"))  # noqa: PTH208
+    mean, processes = sum(costs) / len(costs), sum(name.isdigit() for name in os.listdir("/proc"))
     return Row(
         f"CPU of a ledger tick, mean of {TICKS} at 30 s with all that comes round ({processes} processes every 5 min)",
         "< 1 ms",
@@ -90,7 +90,7 @@ def _look() -> Row:
             held.enter_context(_kept(HOLD, SOCKETS // 10))
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         began = time.monotonic()
-        done = subprocess.run([sys.executable, "-Im", "collectors.memory.holders"], capture_output=True, check=False)
+        done = subprocess.run([sys.executable, "-Im", "collectors.memory.holders.helper"], capture_output=True, check=False)
         wall, after = time.monotonic() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode:
         raise BenchError(done.stderr.decode())

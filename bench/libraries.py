@@ -8,9 +8,9 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from bench.results import Row
-from collectors.links.child import COMMAND, LinkChild
-from collectors.links.facts import Question
+from collectors.netlink.link_details import COMMAND, LinkChild
+from collectors.netlink.link_details_messages import Question
+from tests.kit.results import Row
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 ISSUE = 4
 QUESTIONS = 20
 ALLOWED = 1 << 18  # bytes: 256 KB of growth in the main process is noise
-LIBRARIES = ("pyroute2", "psutil", "scapy.all", "hyperscan", "rich.table", "yaml", "bcrypt", "collectors.links.child")
+LIBRARIES = ("pyroute2", "psutil", "scapy.all", "hyperscan", "rich.table", "yaml", "bcrypt", "collectors.netlink.link_details")
 
 _IMPORT = """
 import importlib, sys, time
@@ -32,7 +32,7 @@ print(resident() - before, time.process_time() - cpu)
 """
 
 
-def measure(folder: Path) -> list[Row]:  # noqa: ARG001 — it needs no files
+def measure(folder: Path) -> list[Row]:
     """Import each in a process of its own; then ask the link child again and again."""
     rows = []
     for name in LIBRARIES:
@@ -73,7 +73,7 @@ def _questions() -> Row:
 
 
 def _resident() -> int:
-    with open("/proc/self/smaps_rollup") as file:  # noqa: PTH123
+    with open("/proc/self/smaps_rollup") as file:
         return next(int(line.split()[1]) for line in file if line.startswith("Rss")) * 1024
 
 

@@ -6,11 +6,12 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from bench import mtail, peers, syslog
-from bench.figures import ratio
-from bench.program import Program, free_port
-from bench.results import Row
-from collectors.logs.packs import load
+from bench import mtail, syslog
+from collectors.logs.matching.packs import load
+from tests.kit import peers
+from tests.kit.figures import ratio
+from tests.kit.program import Program, free_port
+from tests.kit.results import Row
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,10 +6,10 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from bench.program import BenchError
-from bench.results import Row
-from tests.e2e.lab import Container
-from tests.e2e.roots import LabError
+from tests.kit.container import Container
+from tests.kit.program import BenchError
+from tests.kit.results import Row
+from tests.kit.roots import LabError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +26,7 @@ _WORDS = "No DHCPOFFERS received.\nNo working leases in persistent database - sl
 _WORDS += "DHCPDISCOVER on eth0 to 255.255.255.255 port 67 interval 7\n"
 
 
-def measure(folder: Path) -> list[Row]:  # noqa: ARG001 — all files are the container's
+def measure(folder: Path) -> list[Row]:
     """Run both, let a unit say what DHCP clients say, scrape each second, and look at the daemons' memory and at journalctl's."""
     try:
         with Container() as host:

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench import mtail, syslog
-from bench.program import BenchError, free_port
-from bench.results import Row
-from collectors.logs.packs import load
-from daemon.scan_workers import processes
+from collectors.logs.matching.packs import load
+from daemon.cli.scan.workers import processes
+from tests.kit.program import BenchError, free_port
+from tests.kit.results import Row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,7 +101,7 @@ def _run(argv: Sequence[str], environment: dict[str, str]) -> tuple[float, float
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, done.stdout.decode()
 
 
-def _refuse_unless(right: bool, reason: str) -> None:  # noqa: FBT001 — reads as a sentence
+def _refuse_unless(right: bool, reason: str) -> None:
     if not right:
         raise BenchError(reason)
 

@@ -6,14 +6,14 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from bench import peers
-from bench.figures import Slope, ratio, theil_sen, thinned
-from bench.results import Row
+from tests.kit import peers
+from tests.kit.figures import Slope, ratio, theil_sen, thinned
+from tests.kit.results import Row
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bench.peers import Served
+    from tests.kit.peers import Served
 
 ISSUE = 2
 BAR = 45e6  # bytes

@@ -8,18 +8,18 @@ import socket
 import time
 from typing import TYPE_CHECKING
 
-from bench import peers
-from bench.program import BenchError
-from bench.results import Row
-from collectors.model import Host
-from collectors.probe.mesh import CALM, Mesh
-from collectors.probe.rendezvous import choose
+from collectors.model import CollectorContext
+from collectors.probe.targets.mesh import CALM, Mesh
+from collectors.probe.targets.rendezvous import choose
+from tests.kit import peers
+from tests.kit.program import BenchError
+from tests.kit.results import Row
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from bench.peers import Served
+    from tests.kit.peers import Served
 
 ISSUE = 3
 HOSTS = 10_000
@@ -32,7 +32,7 @@ _SETTLE = float(os.environ.get("VITALD_BENCH_SECONDS", "20"))
 
 def measure(folder: Path) -> list[Row]:
     """Time the choice and the whole look at the list, then compare two daemons: one told 20 targets, one told a fleet of 10,000."""
-    with socket.create_server(("0.0.0.0", 0), backlog=4096) as server:  # noqa: S104 — each 127.x.y.z of loopback is a host of its own
+    with socket.create_server(("0.0.0.0", 0), backlog=4096) as server:
         port = server.getsockname()[1]
         path = folder / "fleet.json"
         path.write_text(fleet(port))
@@ -57,7 +57,9 @@ def times(path: Path) -> list[Row]:
     """Time many choices, and a few looks at a changed list."""
     names = [(target, group["labels"]["availability_zone"]) for group in json.loads(path.read_text()) for target in group["targets"]]
     chosen = min(timed(lambda: choose("10.0.0.1:22", names, PEERS)) for _ in range(51))
-    looked = min(timed(lambda: Mesh([str(path)], PEERS, "availability_zone", ("service",), Host()).refresh(0)) for _ in range(11))
+    looked = min(
+        timed(lambda: Mesh([str(path)], PEERS, "availability_zone", ("service",), CollectorContext()).refresh(0)) for _ in range(11)
+    )
     size = f"{path.stat().st_size / 1e6:.1f} MB of JSON"
     return [
         Row(

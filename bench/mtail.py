@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from collectors.logs.packs import Signature
+    from collectors.logs.matching.packs import Signature
 
 _GROUP = re.compile(r"\(\?P<[a-z_0-9]+>")
 

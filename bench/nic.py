@@ -8,13 +8,13 @@ import subprocess
 import time
 from typing import TYPE_CHECKING
 
-from bench import netns
-from bench.figures import ratio, seconds
 from bench.nic_inside import INTERVAL
-from bench.results import Row
-from collectors.model import Host
+from collectors.model import CollectorContext
 from collectors.nic.collector import NicCollector, NicSettings
 from collectors.nic.metrics import MOST
+from tests.kit import netns
+from tests.kit.figures import ratio, seconds
+from tests.kit.results import Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,8 +33,8 @@ def measure(folder: Path) -> list[Row]:
 
 def against_ethtool() -> Iterator[Row]:
     """Take turns on this machine's interfaces: a whole tick (look, judge, measure), then the program's three runs for each."""
-    names = [name for name in os.listdir("/sys/class/net") if name not in {"lo", "bonding_masters"}]  # noqa: PTH208
-    collector, ours, theirs = NicCollector(NicSettings(ignore=("lo",)), Host()), 0.0, 0.0
+    names = [name for name in os.listdir("/sys/class/net") if name not in {"lo", "bonding_masters"}]
+    collector, ours, theirs = NicCollector(NicSettings(ignore=("lo",)), CollectorContext()), 0.0, 0.0
     collector.read()
     for _ in range(ROUNDS):
         began = time.thread_time()

@@ -9,11 +9,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import peers
-from bench.netns import run, wait
 from collectors.cardinality import Caps
-from collectors.model import Host
+from collectors.model import CollectorContext
 from collectors.nic.collector import NicCollector, NicSettings
+from tests.kit import peers
+from tests.kit.netns import run, wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +24,7 @@ ROUNDS = 5
 
 def ticks() -> dict[str, float]:
     """Take full looks at every interface of this namespace but `lo`: CPU seconds of each, series before and after the cap."""
-    collector, caps, costs, before = NicCollector(NicSettings(ignore=("lo",)), Host()), Caps(), [], 0
+    collector, caps, costs, before = NicCollector(NicSettings(ignore=("lo",)), CollectorContext()), Caps(), [], 0
     folded: list[Any] = []
     for _ in range(ROUNDS):
         began = time.thread_time()

@@ -6,9 +6,9 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from bench import peers
-from bench.figures import ratio, seconds
-from bench.results import Row
+from tests.kit import peers
+from tests.kit.figures import ratio, seconds
+from tests.kit.results import Row
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,7 +48,7 @@ def measure(folder: Path) -> list[Row]:
 
 def settings(targets: list[str]) -> str:
     """Probe these every second."""
-    return f'[probe]\nevery = "1s"\ntimeout = "900ms"\ntargets = {targets!r}\n'
+    return f'[probe]\ninterval = "1s"\ntimeout = "900ms"\ntargets = {targets!r}\n'
 
 
 def row(title: str, seen: tuple[float, float, int], theirs: float, peer: str, bar: tuple[float, str] | None) -> Row:

@@ -10,11 +10,11 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bench import peers
-from bench.figures import seconds
 from bench.probe_cpu import row, settings
-from bench.program import BenchError
-from bench.results import Row
+from tests.kit import peers
+from tests.kit.figures import seconds
+from tests.kit.program import BenchError
+from tests.kit.results import Row
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,9 +29,9 @@ WARM_UP = 15.0
 
 ENGINE = """
 import json, socket, sys, time
-from collectors.probe.sweep import Sweeper
-from collectors.probe.reasons import Reason
-from collectors.probe.targets import parse
+from collectors.probe.connect.sweep import Sweeper
+from collectors.probe.connect.outcome import Reason
+from collectors.probe.targets.target import parse
 plan = [parse(text).address for text in json.loads(sys.argv[1])]
 sweeper = Sweeper()
 sweeper.run(plan, 2.0)

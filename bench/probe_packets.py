@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.netns import inside, ip, namespace
-from bench.program import Program
-from bench.results import Row
+from tests.kit.netns import inside, ip, namespace
+from tests.kit.program import Program
+from tests.kit.results import Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +21,7 @@ TARGETS = 20
 BAR = 256 << 10  # bytes: what two equal daemons differ by from one start to the next
 _LENGTH = float(os.environ.get("VITALD_BENCH_SECONDS", "60"))
 _WARM_UP = 15.0
-SETTINGS = '[probe]\nevery = "1s"\ntimeout = "900ms"\ntargets = {targets!r}\n[path_mtu]\nenabled = {enabled}\nevery = "2s"\n'
+SETTINGS = '[probe]\ninterval = "1s"\ntimeout = "900ms"\ntargets = {targets!r}\n[path_mtu]\nenabled = {enabled}\ninterval = "2s"\n'
 LISTEN = "import socket, sys, time\nheld = [socket.create_server(('', 7000 + n)) for n in range(int(sys.argv[1]))]\ntime.sleep(3600)\n"
 
 

@@ -6,10 +6,10 @@ import re
 import subprocess
 from typing import TYPE_CHECKING
 
-from bench.figures import quantile, seconds
 from bench.probe_rtt import compare
-from bench.program import BenchError
-from bench.results import Row
+from tests.kit.figures import quantile, seconds
+from tests.kit.program import BenchError
+from tests.kit.results import Row
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,11 +6,11 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from bench import peers
-from bench.figures import quantile, ratio, seconds
 from bench.probe_cpu import settings
-from bench.program import BenchError, Program
-from bench.results import Row
+from tests.kit import peers
+from tests.kit.figures import quantile, ratio, seconds
+from tests.kit.program import BenchError, Program
+from tests.kit.results import Row
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,15 +17,15 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from bench import peers
-from bench.figures import quantile, ratio, seconds
-from bench.program import BenchError
-from bench.results import Row
+from tests.kit import peers
+from tests.kit.figures import quantile, ratio, seconds
+from tests.kit.program import BenchError
+from tests.kit.results import Row
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bench.peers import Served
+    from tests.kit.peers import Served
 
 ISSUE = 2
 SERIES = 500
@@ -112,7 +112,7 @@ def row(title: str, ours: Visitor, theirs: Visitor, counts: tuple[int, int], rea
 
 def settings(targets: list[str]) -> str:
     """Probe these ten times a second."""
-    return f'[probe]\nevery = "100ms"\ntimeout = "90ms"\ntargets = {targets!r}\n'
+    return f'[probe]\ninterval = "100ms"\ntimeout = "90ms"\ntargets = {targets!r}\n'
 
 
 def enough(folder: Path, targets: list[str], wanted: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""What a collector is: what `read()`, `judge()` and `measure()` promise to those who run it."""
+"""Collector interface: what `read()`, `judge()` and `measure()` promise to the runner."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from collectors.model import Host, Metric, Verdict
+    from collectors.model import CollectorContext, Inputs, Metric, Verdict
     from collectors.panel import Panel
     from collectors.settings import Settings
 
@@ -16,52 +16,70 @@ R = TypeVar("R")
 
 
 class Collector(ABC, Generic[R]):
-    """One check of the host. Only `read()` touches the host; `judge()` and `measure()` are pure.
+    """One check of the host. `read()` touches the host and judges nothing; `judge()`, `measure()` and `show()` are pure.
 
     `name` is its section in vitald.toml, its flag and its label; `Settings` the struct of that section, with every default;
-    `keep` how many readings the runner remembers for `judge()`; `looks` how many `vitald check` takes, a second apart (2 for rates).
+    `keep` how many readings the runner keeps for `judge()`; `passes` how many runs `vitald check` makes, a second apart (2 for rates);
+    `inputs` the collectors whose newest reading it is handed before each run.
     """
 
     name: ClassVar[str]
     Settings: ClassVar[type[Settings]]
     keep: int = 1
-    looks: ClassVar[int] = 1
+    passes: ClassVar[int] = 1
+    inputs: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
-    def __init__(self, settings: Any, host: Host) -> None:  # noqa: ANN401 — each collector's own struct
-        """Take settings and roots; no I/O that may block: the first `read()` comes on the runner's own thread."""
+    def __init__(self, settings: Any, context: CollectorContext) -> None:
+        """Store settings and context; no I/O that may block: the first `read()` comes on the runner's own thread."""
+
+    def receive(self, inputs: Inputs) -> None:
+        """Store what the collectors named in `inputs` have read. Called before `read()`, from the same thread."""
 
     @abstractmethod
     def read(self) -> R:
-        """Look at the host once. Raises `Unavailable`, or anything else for a failure."""
+        """Read the host once. Raises `Unavailable`, or any other exception for a failure.
 
+        Where nothing has changed it may return the reading before, the same object: the runner then keeps the report it has.
+        """
+
+    @staticmethod
     @abstractmethod
-    def judge(self, readings: Sequence[R]) -> Iterable[Verdict]:
-        """Say what the last `keep` readings mean, oldest first: one verdict per subject."""
+    def judge(readings: Sequence[R], settings: Any, /) -> Iterable[Verdict]:
+        """Judge the last `keep` readings, oldest first: one verdict per subject."""
 
+    @staticmethod
     @abstractmethod
-    def measure(self, reading: R) -> Iterable[Metric]:
-        """Say the newest reading as numbers."""
+    def measure(reading: R, settings: Any, /) -> Iterable[Metric]:
+        """Return the reading as metrics. Called at most once per report, when it is first scraped, from the scraping thread."""
 
-    def show(self, readings: Sequence[R]) -> Iterable[Panel]:  # noqa: ARG002
-        """Show the last readings, oldest first, to people: for the status page and `vitald check`. Pure, like `judge()`.
+    @staticmethod
+    def show(readings: Sequence[R], settings: Any, /) -> Iterable[Panel]:
+        """Return panels of the last readings, oldest first, for the status page and `vitald check`.
 
-        Called only when somebody looks, from the looker's thread, with a copy of what the runner remembers.
+        Called on request only, from the requesting thread, with a copy of the history.
         """
         return ()
 
-    def wakes(self) -> Iterable[int]:
-        """Give descriptors that become readable when there is something to look at before the next tick.
+    def follow_up(self, reading: R, verdicts: Sequence[Verdict]) -> R | None:
+        """Start the closer look that a verdict calls for; its result is part of a later reading. Called after each judged reading.
 
-        `read()` drains them. Asked after each run that worked, from the thread of that run; the runner then runs the collector at once,
-        though no sooner than a quarter of a second after its last run began.
+        In `Mode.CHECK`, where there is no later reading, wait for the result and return this reading with it: it is judged again.
+        """
+        return None
+
+    def wake_fds(self) -> Iterable[int]:
+        """Return descriptors that become readable when there is something to read before the next tick.
+
+        `read()` drains them. Called after each successful run, from its thread; the runner then runs the collector at once, though no
+        sooner than a quarter of a second after its last run began.
         """
         return ()
 
     @classmethod
-    def problems(cls, settings: Any) -> Iterable[str]:  # noqa: ANN401, ARG003
-        """Name what is wrong with the files these settings point to: a line each, for `vitald check-config`."""
+    def problems(cls, settings: Any) -> Iterable[str]:
+        """Return what is wrong with the files these settings point to, a line each, for `vitald check-config`."""
         return ()
 
     def close(self) -> None:
-        """Let go of files, sockets and threads; called once, also while a `read()` is still out, so that it ends soon."""
+        """Release files, sockets and threads. Called once, also while a `read()` is in progress, which must then end soon."""

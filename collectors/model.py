@@ -1,6 +1,6 @@
-"""The vocabulary every layer speaks: Reading → Verdict and Metric → Report. It imports nothing of ours.
+"""Data model of all layers: reading → verdicts and metrics → report. Imports nothing else of vitald.
 
-A *reading* is a frozen dataclass of the collector's own: what one look at the host saw. What a collector is stands in collector.py.
+A *reading* is a frozen dataclass of each collector's own (collector.py).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 
 class Level(enum.IntEnum):
@@ -70,7 +70,7 @@ class Metric:
 class Verdict:
     """What the last readings mean for one subject. Healthy subjects have one too, on every tick.
 
-    `message` says what is wrong in one line, with figures; `evidence` holds the facts behind it by name; `mend` says what to do first.
+    `message` says what is wrong in one line, with figures; `evidence` holds the facts behind it by name; `remediation` says what to do first.
     """
 
     check: str
@@ -78,20 +78,35 @@ class Verdict:
     level: Level
     message: str = ""
     evidence: Mapping[str, Any] = field(default_factory=dict)
-    mend: str = ""
+    remediation: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What one source last said; the daemon speaks of itself in one too. `at` is Unix time in seconds, for people to read."""
+    """One run's result; the daemon describes itself in one too. `at` is Unix time in seconds, for people to read.
+
+    `metrics` may be computed on first access, so that only reports that are scraped are paid for.
+    """
 
     collector: str
     at: float
     verdicts: tuple[Verdict, ...] = ()
-    metrics: tuple[Metric, ...] = ()
+    metrics: Sequence[Metric] = ()
 
 
-class Unavailable(Exception):  # noqa: N818 — not an error: the host has no such thing, or we may not read it
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What the runner hands from other collectors to one that names them in `Collector.inputs`.
+
+    `readings` holds the newest reading by collector name; a collector without one is left out. `turned_bad` names the subjects that
+    left `Level.HEALTHY` since the receiving collector's last run, oldest first, each once.
+    """
+
+    readings: Mapping[str, Any] = field(default_factory=dict)
+    turned_bad: tuple[str, ...] = ()
+
+
+class Unavailable(Exception):
     """This host has no such thing, or we may not read it. Raised by `read()` or by a collector's constructor.
 
     `reason` is one word of a closed set, since it becomes a label: `missing` (the host has no such thing), `permission`
@@ -104,7 +119,7 @@ class Unavailable(Exception):  # noqa: N818 — not an error: the host has no su
         self.detail = detail
 
 
-class BadInput(Exception):  # noqa: N818 — the house's word for what users wrote wrong
+class BadInput(Exception):
     """A file or a word of a user's that we refuse: one line that names the place, what is wrong and what would be right."""
 
 
@@ -112,35 +127,44 @@ class InUse(BadInput):
     """Nothing is wrong with what was asked for, but somebody else has it now: a port, a state directory."""
 
 
+_BOOT_ID = "sys/kernel/random/boot_id"
+
+
 class Slot(Protocol):
     """A collector's own place in the state directory. Both calls are safe at any time; `save` never raises for a full disk."""
 
-    def load(self) -> Any:  # noqa: ANN401 — plain JSON values, whatever the collector saved
+    def load(self) -> Any:
         """Give what was saved last (plain JSON values), or None where there is nothing usable."""
 
-    def save(self, value: Any) -> bool:  # noqa: ANN401
+    def save(self, value: Any) -> bool:
         """Replace it atomically; False (logged and counted by the daemon) where it could not be written."""
 
 
 class NoSlot:
     """A slot that remembers nothing: for `vitald check`, and for a daemon without a state directory."""
 
-    def load(self) -> Any:  # noqa: ANN401
+    def load(self) -> Any:
         """Know nothing."""
         return None
 
-    def save(self, value: Any) -> bool:  # noqa: ANN401, ARG002
+    def save(self, value: Any) -> bool:
         """Forget it."""
         return True
 
 
-@dataclass(frozen=True)
-class Host:
-    """Where a collector finds the host: roots are parameters, so the same code runs over `tests/fixtures/<host>/`.
+class Mode(enum.Enum):
+    """How a collector runs: for months in `vitald run`, or once in `vitald check`, where a person waits and slow reads are made at once."""
 
-    `listening` are vitald's own bound addresses (`127.0.0.1:19100`), the canary of the probes.
-    `thorough`: a person waits for this one look (`vitald check`), so what costs seconds is looked at, too.
-    `cache` is a folder for what can be made again at any time, if there is one.
+    DAEMON = "daemon"
+    CHECK = "check"
+
+
+@dataclass(frozen=True)
+class CollectorContext:
+    """What a collector is given beside its settings.
+
+    `proc`, `sys` and `root` are where it finds the host, so the same code reads a recorded host. `listening` holds vitald's own bound
+    addresses (`127.0.0.1:19100`). `slot` is the collector's state file. `cache` is a directory for what can be made again at any time.
     """
 
     proc: Path = Path("/proc")
@@ -148,5 +172,23 @@ class Host:
     root: Path = Path("/")
     listening: tuple[str, ...] = ()
     slot: Slot = field(default_factory=NoSlot)
-    thorough: bool = False
+    mode: Mode = Mode.DAEMON
     cache: Path | None = None
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether the paths show a recorded host: another procfs than this kernel's, or output of ethtool in place of its ioctls.
+
+        Nothing of this host may be asked then (sockets, ioctls, system calls).
+        """
+        return (self.root / "ethtool").is_dir() or not _is_this_kernel(self.proc)
+
+
+def _is_this_kernel(proc: Path) -> bool:
+    """Compare boot ids, since a container may see the host's procfs under another path."""
+    if proc == Path("/proc"):
+        return True
+    try:
+        return (proc / _BOOT_ID).read_bytes() == (Path("/proc") / _BOOT_ID).read_bytes()
+    except OSError:
+        return False

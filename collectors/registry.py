@@ -9,8 +9,8 @@ from collectors.host.collector import HostInfo
 from collectors.logs.collector import Logs
 from collectors.memory.collector import KernelMemory
 from collectors.nic.collector import NicCollector
+from collectors.path_mtu.collector import PathMtu
 from collectors.probe.collector import Probe
-from collectors.probe.path_mtu import PathMtu
 
 if TYPE_CHECKING:
     from collectors.collector import Collector

@@ -21,7 +21,7 @@ class Duration(float):
     @classmethod
     def parse(cls, text: str) -> Duration:
         """Read a duration; ValueError says what would be right."""
-        match = _DURATION.fullmatch(text) if text and len(text) <= 64 else None  # noqa: PLR2004 — longer ones are no durations
+        match = _DURATION.fullmatch(text) if text and len(text) <= 64 else None
         if match is None:
             msg = f'{text!r:.80} is not a duration; write it like "5s", "2m" or "1h30m"'
             raise ValueError(msg)
@@ -33,19 +33,19 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """What each collector's section has; a subclass adds its own keys and a default for each."""
 
     enabled: bool = True
-    every: Duration = Duration(30.0)
+    interval: Duration = Duration(30.0)
 
     def __post_init__(self) -> None:
-        refuse_unless(self.every >= 0.1, "every: must be at least 100ms")  # noqa: PLR2004 — below that the scheduler itself is the load
+        refuse_unless(self.interval >= 0.1, "interval: must be at least 100ms")
 
 
-def refuse_unless(right: bool, reason: str) -> None:  # noqa: FBT001 — reads as a sentence
+def refuse_unless(right: bool, reason: str) -> None:
     """Raise the ValueError that msgspec turns into a refusal with the key's path, unless all is well."""
     if not right:
         raise ValueError(reason)
 
 
-def decode_hook(kind: type, value: Any) -> Any:  # noqa: ANN401 — msgspec's own signature
+def decode_hook(kind: type, value: Any) -> Any:
     """Teach msgspec our types."""
     if issubclass(kind, Duration) and isinstance(value, str):
         return kind.parse(value)

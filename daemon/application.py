@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from collectors.cardinality import Dropped
-from collectors.model import BadInput, Host, InUse, NoSlot, Report
-from collectors.probe import capability
+from collectors.model import BadInput, CollectorContext, InUse, NoSlot, Report
+from collectors.packets import capability
 from collectors.registry import COLLECTORS
 from daemon.allocator import give_back, one_arena
 from daemon.board import Board
-from daemon.notify import Notifier
+from daemon.job import CollectorJob
 from daemon.runner import HEARTBEAT_SECONDS, Runner
-from daemon.selfreport import VERSION, SelfReport
+from daemon.self_metrics import VERSION, SelfReport
 from daemon.signals import ENDS, catch_signals
 from daemon.state import StateDirectory
-from daemon.track import Track
+from daemon.systemd import Notifier
 from exporters.prometheus.exporter import Exporter
 
 if TYPE_CHECKING:
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
     from collectors.collector import Collector
     from collectors.model import Slot
-    from daemon import logs
-    from daemon.settings import Config
-    from exporters.prometheus.status import Status
+    from daemon import logging as logs
+    from daemon.config import Config
+    from exporters.prometheus.status_page.page import Status
 
 log = logging.getLogger("vitald")
 
@@ -41,7 +41,7 @@ SAVE_EVERY = 6  # heartbeats
 class Application:
     """The daemon, from the first word to systemd to the last."""
 
-    def __init__(self, read_config: Callable[[], Config], roots: Host, state: Path, handler: logs.LineHandler) -> None:
+    def __init__(self, read_config: Callable[[], Config], roots: CollectorContext, state: Path, handler: logs.LineHandler) -> None:
         """Read settings, lock the state, bind the port; BadInput says which of them cannot be had."""
         self._read_config = read_config
         self._handler = handler
@@ -67,12 +67,12 @@ class Application:
         self._roots = roots
         watchdog = self._notifier.watchdog_seconds
         self._runner = Runner(self._board, self._heartbeat, min(HEARTBEAT_SECONDS, watchdog / 3) if watchdog else HEARTBEAT_SECONDS)
-        self._tracks = self._build(config, {})
+        self._jobs = self._build(config, {})
 
     def run(self) -> int:
         """Serve until SIGTERM or SIGINT."""
         self._exporter.start()
-        self._runner.start(self._tracks)
+        self._runner.start(self._jobs)
         self._ready = True
         for url in self._exporter.urls:
             log.info("vitald %s is up: metrics at %s", VERSION, url)
@@ -86,29 +86,31 @@ class Application:
         return 0
 
     def _reports(self) -> tuple[Report, ...]:
-        return (*self._board.reports(), self._self_report.report(self._runner.tracks(), self._board.findings()))
+        return (*self._board.reports(), self._self_report.report(self._runner.jobs(), self._board.findings()))
 
     def _status(self) -> Status:
-        from daemon.status import status  # noqa: PLC0415 — costs nothing where nobody looks
+        from daemon.status import status
 
-        return status(self._board, self._runner.tracks())
+        return status(self._board, self._runner.jobs())
 
     def _slot(self, name: str) -> Slot:
         return self._state.slot(name) if self._state else NoSlot()
 
-    def _build(self, config: Config, old: dict[str, Track]) -> dict[str, Track]:
-        """Make a track for each collector that is switched on; one whose settings did not change is kept as it is."""
-        tracks = {}
+    def _build(self, config: Config, old: dict[str, CollectorJob]) -> dict[str, CollectorJob]:
+        """Make a job for each collector that is switched on; one whose settings did not change is kept as it is."""
+        jobs = {}
         for name, settings in config.collectors.items():
             if settings.enabled:
                 kept = old.get(name)
-                tracks[name] = kept if kept and kept.settings == settings else Track(self._make(name, settings), settings, self._dropped)
-        return tracks
+                jobs[name] = (
+                    kept if kept and kept.settings == settings else CollectorJob(self._make(name, settings), settings, self._dropped)
+                )
+        return jobs
 
-    def _make(self, name: str, settings: Any) -> Collector[Any]:  # noqa: ANN401 — each collector's own struct
+    def _make(self, name: str, settings: Any) -> Collector[Any]:
         roots = self._roots
         cache = self._state.path if self._state else None
-        host = Host(roots.proc, roots.sys, roots.root, self._exporter.addresses, self._slot(name), cache=cache)
+        host = CollectorContext(roots.proc, roots.sys, roots.root, self._exporter.addresses, self._slot(name), cache=cache)
         return COLLECTORS[name](settings, host)
 
     def _heartbeat(self) -> None:
@@ -128,14 +130,14 @@ class Application:
         self._notifier.reloading()
         try:
             config = self._read_config()
-            tracks = self._build(config, self._tracks)
+            jobs = self._build(config, self._jobs)
         except BadInput as error:
             self._self_report.reload_ok = False
-            log.error("settings not taken, the old ones stay: %s", error)  # noqa: TRY400 — the line says it all
+            log.error("settings not taken, the old ones stay: %s", error)
         else:
-            changed = [name for name in COLLECTORS if tracks.get(name) is not self._tracks.get(name)]
-            self._runner.replace(tracks)
-            self._tracks = tracks
+            changed = [name for name in COLLECTORS if jobs.get(name) is not self._jobs.get(name)]
+            self._runner.replace(jobs)
+            self._jobs = jobs
             self._self_report.taken()
             log.info("settings read again; changed: %s", ", ".join(changed) or "nothing")
             if config.web != self._web:
@@ -162,7 +164,7 @@ def open_state(path: Path) -> StateDirectory | None:
         return None
 
 
-def main(read_config: Callable[[], Config], roots: Host, state: Path, handler: logs.LineHandler) -> int:
+def main(read_config: Callable[[], Config], roots: CollectorContext, state: Path, handler: logs.LineHandler) -> int:
     """Run the daemon; the exit code is for the shell and for systemd."""
     faulthandler.enable()
     one_arena()

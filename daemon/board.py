@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from collectors.model import Level, Report, Verdict
-from collectors.words import two_units
+from collectors.text import two_units
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -35,16 +35,19 @@ class Board:
         self._dirty = False
         self._changed = changed
 
-    def publish(self, report: Report) -> None:
-        """Put up a collector's newest report and log what changed for the better or the worse."""
+    def publish(self, report: Report) -> list[str]:
+        """Store a collector's newest report and log each change of level; return the subjects that left `Level.HEALTHY`."""
         with self._lock:
             before = self._reports.get(report.collector)
+            if before is report:
+                return []
             self._reports = {**self._reports, report.collector: report}
             changes = self._note_levels(report, before)
-        for words in changes:
-            log.log(*words)
+        for verdict, _, lasted in changes:
+            log.log(*_message(verdict, lasted))
         if changes:
             self._changed()
+        return [verdict.subject for verdict, old, _ in changes if old == Level.HEALTHY]
 
     def withdraw(self, collector: str) -> None:
         """Take down the report of a collector that is gone, or that has nothing to look at any more."""
@@ -88,9 +91,10 @@ class Board:
             rows = [[*subject, *known] for subject, known in self._since.items() if subject in here]
         self._slot.save(rows)
 
-    def _note_levels(self, report: Report, before: Report | None) -> list[tuple[Any, ...]]:
+    def _note_levels(self, report: Report, before: Report | None) -> list[tuple[Verdict, int, float]]:
+        """Store each subject's level; return those that changed, with the level before and how long it lasted in seconds."""
         now = time.time()
-        changes: list[tuple[Any, ...]] = []
+        changes: list[tuple[Verdict, int, float]] = []
         arrived = False  # as many subjects as before may be others: who came tells that somebody may have left
         for verdict in report.verdicts:
             key = (verdict.check, verdict.subject)
@@ -100,7 +104,7 @@ class Board:
                 self._since[key] = (int(verdict.level), now)
                 self._dirty = True
             if old != verdict.level:
-                changes.append(_words(verdict, now - at))
+                changes.append((verdict, old, now - at))
         if before is not None and (arrived or len(before.verdicts) != len(report.verdicts)):
             self._forget(before.verdicts, report.verdicts)
         return changes
@@ -113,14 +117,22 @@ class Board:
                 self._dirty = True
 
 
-def _words(verdict: Verdict, lasted: float) -> tuple[Any, ...]:
+def _message(verdict: Verdict, lasted: float) -> tuple[Any, ...]:
     if verdict.level is Level.HEALTHY:
         return logging.INFO, "%s %s is healthy again after %s", verdict.check, verdict.subject, two_units(max(0.0, lasted), "")
-    mend = f"; {verdict.mend}" if verdict.mend else ""
-    return _LOG_LEVEL[verdict.level], "%s %s %s: %s%s", verdict.check, verdict.subject, verdict.level.name.lower(), verdict.message, mend
+    remediation = f"; {verdict.remediation}" if verdict.remediation else ""
+    return (
+        _LOG_LEVEL[verdict.level],
+        "%s %s %s: %s%s",
+        verdict.check,
+        verdict.subject,
+        verdict.level.name.lower(),
+        verdict.message,
+        remediation,
+    )
 
 
-def _remembered(rows: Any) -> dict[_Subject, tuple[int, float]]:  # noqa: ANN401 — whatever the file held
+def _remembered(rows: Any) -> dict[_Subject, tuple[int, float]]:
     """Read saved rows `[check, subject, level, since]`; rows of another shape are dropped."""
     known: dict[_Subject, tuple[int, float]] = {}
     for row in rows if isinstance(rows, list) else ():

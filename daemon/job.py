@@ -1,33 +1,70 @@
-"""One collector's course through the house."""
+"""One collector's job: its history, its runs, and the report of the newest one."""
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, overload
 
 from collectors.cardinality import Caps
-from collectors.model import Report, Unavailable
+from collectors.model import Inputs, Report, Unavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from collectors.cardinality import Dropped
     from collectors.collector import Collector
-    from collectors.model import Verdict
+    from collectors.model import Metric, Verdict
     from collectors.panel import Panel
 
+log = logging.getLogger(__name__)
 
-class Track:
-    """One collector's course: its history, and how its runs have gone."""
+INPUT_SECONDS = 15.0  # how long a run waits for the first run of a collector whose reading it needs
+MAX_EVENTS = 64  # subjects that turned bad, held for the next run; an outage of hundreds needs no more samples
 
-    def __init__(self, collector: Collector[Any], settings: Any, dropped: Dropped | None = None) -> None:  # noqa: ANN401 — its own struct
+
+class OnDemand(Sequence["Metric"]):
+    """Metrics that are computed when they are first read, once, by whichever thread comes first."""
+
+    def __init__(self, compute: Callable[[], Sequence[Metric]]) -> None:
+        self._compute: Callable[[], Sequence[Metric]] | None = compute
+        self._metrics: Sequence[Metric] = ()
+        self._lock = threading.Lock()
+
+    def _computed(self) -> Sequence[Metric]:
+        if self._compute is not None:
+            with self._lock:
+                if self._compute is not None:
+                    self._metrics = self._compute()
+                    self._compute = None  # and with it the reading
+        return self._metrics
+
+    @overload
+    def __getitem__(self, index: int) -> Metric: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Metric]: ...
+    def __getitem__(self, index: int | slice) -> Metric | Sequence[Metric]:
+        return self._computed()[index]
+
+    def __len__(self) -> int:
+        return len(self._computed())
+
+
+class CollectorJob:
+    """A collector with its readings and the state of its runs. `run_once()` is called by one thread at a time."""
+
+    def __init__(self, collector: Collector[Any], settings: Any, dropped: Dropped | None = None) -> None:
         self.collector = collector
         self.settings = settings
         self.history: deque[Any] = deque(maxlen=collector.keep)
         self.caps = Caps(dropped)
         self.begun = threading.Event()
+        self.has_read = threading.Event()  # the first reading is there, or will not come
         self.retired = False
-        self.started: float | None = None  # monotonic; None while no run is out
+        self.started: float | None = None  # monotonic; None while no run is in progress
         self.began = 0.0  # monotonic: the last run's start
         self.success = False
         self.unavailable: Unavailable | None = None
@@ -35,30 +72,83 @@ class Track:
         self.skipped = 0
         self.duration: float | None = None  # seconds
         self.last_success: float | None = None  # Unix time
+        self._report: Report | None = None
+        self._turned_bad: dict[str, None] = {}
 
     @property
     def name(self) -> str:
-        """Name the collector as settings and labels do."""
+        """The collector's name in settings, flags and labels."""
         return self.collector.name
 
     def running_seconds(self) -> float:
-        """Say how long the run that is out has been out; 0 where none is."""
+        """Return the age of the run in progress in seconds, 0 if idle."""
         started = self.started
         return 0.0 if started is None else time.monotonic() - started
 
-    def panels(self) -> list[Panel]:
-        """Show the last readings to people; called from any thread, while a run may be out."""
+    def readings(self) -> tuple[Any, ...]:
+        """Return a copy of the history, oldest first; from any thread, also while a run is in progress."""
         while True:
             try:
-                readings = tuple(self.history)
-                break
+                return tuple(self.history)
             except RuntimeError:  # a run has just appended
                 continue
-        return list(self.collector.show(readings)) if readings else []
 
-    def look(self) -> Report:
-        """Go the house's one way: read, judge, measure, report."""
-        self.history.append(self.collector.read())
-        verdicts: list[Verdict] = self.caps.fold_verdicts(self.collector.judge(self.history))
-        metrics = self.caps.fold(self.collector.measure(self.history[-1]))
-        return Report(self.name, time.time(), tuple(verdicts), tuple(metrics))
+    def panels(self) -> list[Panel]:
+        """Return the panels of the newest readings; from any thread, also while a run is in progress."""
+        readings = self.readings()
+        return list(self.collector.show(readings, self.settings)) if readings else []
+
+    def mark_turned_bad(self, subjects: Iterable[str]) -> None:
+        """Hold subjects of an input that turned bad for the next run; called from that input's thread."""
+        for subject in subjects:
+            if len(self._turned_bad) < MAX_EVENTS:
+                self._turned_bad[subject] = None
+
+    def run_once(self, jobs: Callable[[str], CollectorJob | None] = lambda _: None) -> Report:
+        """Read, judge, follow up and report. `jobs` finds the job of a collector that this one names in `inputs`."""
+        try:
+            if self.collector.inputs:
+                self.collector.receive(self._inputs(jobs))
+            reading = self.collector.read()
+            if self._report is not None and reading is self.history[-1]:
+                return self._report
+            self.history.append(reading)
+        finally:
+            self.has_read.set()
+        self._report = self._judged(reading)
+        return self._report
+
+    def _judged(self, reading: Any) -> Report:
+        verdicts = self._verdicts()
+        closer = self.collector.follow_up(reading, verdicts)
+        if closer is not None:
+            self.history[-1] = reading = closer
+            verdicts = self._verdicts()
+        return Report(self.name, time.time(), tuple(verdicts), OnDemand(lambda: self._measure(reading)))
+
+    def _verdicts(self) -> list[Verdict]:
+        return self.caps.fold_verdicts(self.collector.judge(self.history, self.settings))
+
+    def fail(self, error: Exception) -> None:
+        """Count and log a failure of the collector."""
+        self.success, self.failures = False, self.failures + 1
+        log.error(
+            "collector failed collector=%s error=%s: %s", self.name, type(error).__name__, error, exc_info=log.isEnabledFor(logging.DEBUG)
+        )
+
+    def _measure(self, reading: Any) -> Sequence[Metric]:
+        try:
+            return self.caps.fold(self.collector.measure(reading, self.settings))
+        except Exception as error:
+            self.fail(error)
+            return ()
+
+    def _inputs(self, jobs: Callable[[str], CollectorJob | None]) -> Inputs:
+        end = time.monotonic() + INPUT_SECONDS
+        readings = {}
+        for name in self.collector.inputs:
+            job = jobs(name)
+            if job is not None and job.has_read.wait(max(0.0, end - time.monotonic())) and (known := job.readings()):
+                readings[name] = known[-1]
+        turned_bad, self._turned_bad = tuple(self._turned_bad), {}
+        return Inputs(readings, turned_bad)

@@ -14,19 +14,19 @@ from typing import Any
 
 from apscheduler.triggers.base import BaseTrigger
 
-_EPOCH = dt.datetime(2000, 1, 1)  # noqa: DTZ001 — the zone is put on below
+_EPOCH = dt.datetime(2000, 1, 1)
 
 
 class MonotonicZone(dt.tzinfo):
     """A timezone in which it is always 2000-01-01 plus the seconds of CLOCK_MONOTONIC."""
 
-    def utcoffset(self, _when: dt.datetime | None) -> dt.timedelta:  # noqa: D102
+    def utcoffset(self, _when: dt.datetime | None) -> dt.timedelta:
         return dt.timedelta(0)
 
-    def dst(self, _when: dt.datetime | None) -> dt.timedelta:  # noqa: D102
+    def dst(self, _when: dt.datetime | None) -> dt.timedelta:
         return dt.timedelta(0)
 
-    def tzname(self, _when: dt.datetime | None) -> str:  # noqa: D102
+    def tzname(self, _when: dt.datetime | None) -> str:
         return "MONOTONIC"
 
     def fromutc(self, _wall: dt.datetime) -> dt.datetime:
@@ -34,10 +34,10 @@ class MonotonicZone(dt.tzinfo):
         return (_EPOCH + dt.timedelta(seconds=time.monotonic())).replace(tzinfo=self)
 
 
-_OFFSET = dt.timedelta(seconds=random.uniform(0, 3600))  # noqa: S311 — spreads a fleet's load, guards nothing
+_OFFSET = dt.timedelta(seconds=random.uniform(0, 3600))
 
 
-class Every(BaseTrigger):  # type: ignore[misc]  # apscheduler 3 is untyped
+class IntervalTrigger(BaseTrigger):  # type: ignore[misc]  # apscheduler 3 is untyped
     """At once, then every `seconds`, at multiples of it on a clock whose zero is this process's own.
 
     Hosts that are restarted together do not stay in step, but the collectors of one host do: a processor that wakes once for all of them
@@ -57,5 +57,5 @@ class Every(BaseTrigger):  # type: ignore[misc]  # apscheduler 3 is untyped
         turn = (after.replace(tzinfo=None) - self._zero) // self._period + 1
         return (self._zero + turn * self._period).replace(tzinfo=after.tzinfo)
 
-    def __getstate__(self) -> Any:  # noqa: ANN401 — the base class's signature
+    def __getstate__(self) -> Any:
         raise TypeError("jobs live in memory only")

@@ -21,14 +21,14 @@ from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from collectors.model import Unavailable
-from daemon.clock import Every, MonotonicZone
-from daemon.wake import Waker
+from daemon.monotonic import IntervalTrigger, MonotonicZone
+from daemon.waker import Waker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from daemon.board import Board
-    from daemon.track import Track
+    from daemon.job import CollectorJob
 
 log = logging.getLogger(__name__)
 
@@ -40,12 +40,12 @@ _RETURN_SECONDS = 0.02  # what a run needs to hand its thread back: a run planne
 
 
 class Runner:
-    """Runs tracks on APScheduler until `stop()`."""
+    """Runs jobs on APScheduler until `stop()`."""
 
     def __init__(self, board: Board, heartbeat: Callable[[], None], heartbeat_seconds: float = HEARTBEAT_SECONDS) -> None:
         """`heartbeat` is called from the scheduler's own thread, so that it stops when the scheduler is stuck."""
         self._board = board
-        self._tracks: dict[str, Track] = {}
+        self._jobs: dict[str, CollectorJob] = {}
         self._waker = Waker(self._hasten)
         workers = {"thread_name_prefix": "vitald-run", "initializer": _name_thread, "initargs": ("vitald-run",)}
         self._scheduler = BackgroundScheduler(
@@ -55,113 +55,119 @@ class Runner:
         )
         self._scheduler.add_listener(self._skipped, EVENT_JOB_MAX_INSTANCES)
         self._scheduler.add_job(_name_thread, args=("vitald-sched",), executor="inline", misfire_grace_time=None)
-        self._scheduler.add_job(heartbeat, Every(heartbeat_seconds), id=HEARTBEAT, executor="inline")
+        self._scheduler.add_job(heartbeat, IntervalTrigger(heartbeat_seconds), id=HEARTBEAT, executor="inline")
 
-    def start(self, tracks: Mapping[str, Track], patience: float = 5.0) -> None:
+    def start(self, jobs: Mapping[str, CollectorJob], patience: float = 5.0) -> None:
         """Start every collector, and wait until the first run of each has begun: `patience` seconds at most."""
-        for track in tracks.values():
-            self._add(track)
+        for job in jobs.values():
+            self._add(job)
         self._scheduler.start()
         deadline = time.monotonic() + patience
-        for track in tracks.values():
-            if not track.begun.wait(max(0.0, deadline - time.monotonic())):
-                log.warning("collector %s has not begun within %.0f s of the start", track.name, patience)
+        for job in jobs.values():
+            if not job.begun.wait(max(0.0, deadline - time.monotonic())):
+                log.warning("collector %s has not begun within %.0f s of the start", job.name, patience)
 
-    def replace(self, tracks: Mapping[str, Track]) -> None:
-        """Go on with these tracks: the same objects keep their history, others are started or ended."""
-        for name, old in list(self._tracks.items()):
-            if tracks.get(name) is not old:
+    def replace(self, jobs: Mapping[str, CollectorJob]) -> None:
+        """Go on with these jobs: the same objects keep their history, others are started or ended."""
+        for name, old in list(self._jobs.items()):
+            if jobs.get(name) is not old:
                 self._drop(old)
-        for name, new in tracks.items():
-            if name not in self._tracks:
+        for name, new in jobs.items():
+            if name not in self._jobs:
                 self._add(new)
 
-    def tracks(self) -> tuple[Track, ...]:
-        """Give every configured collector's track, also of one whose first run hangs."""
-        return tuple(self._tracks.values())
+    def jobs(self) -> tuple[CollectorJob, ...]:
+        """Give every configured collector's job, also of one whose first run hangs."""
+        return tuple(self._jobs.values())
 
     def stop(self) -> None:
         """Start no more runs, and tell collectors to let go; runs that are out are not waited for."""
         if self._scheduler.running:
             self._scheduler.remove_all_jobs()
         self._waker.stop()
-        for track in self.tracks():
-            self._close(track)
+        for job in self.jobs():
+            self._close(job)
 
-    def _add(self, track: Track) -> None:
-        self._tracks = {**self._tracks, track.name: track}
-        self._scheduler.add_job(self.tick, Every(track.settings.every), args=(track,), id=track.name)
+    def _add(self, job: CollectorJob) -> None:
+        self._jobs = {**self._jobs, job.name: job}
+        self._scheduler.add_job(self.tick, IntervalTrigger(job.settings.interval), args=(job,), id=job.name)
 
-    def _drop(self, track: Track) -> None:
-        self._tracks = {name: other for name, other in self._tracks.items() if other is not track}
-        track.retired = True
+    def _drop(self, job: CollectorJob) -> None:
+        self._jobs = {name: other for name, other in self._jobs.items() if other is not job}
+        job.retired = True
         try:
-            self._scheduler.remove_job(track.name)
+            self._scheduler.remove_job(job.name)
         except JobLookupError:
-            log.debug("job %s was gone already", track.name)
-        self._close(track)
-        self._board.withdraw(track.name)
+            log.debug("job %s was gone already", job.name)
+        self._close(job)
+        self._board.withdraw(job.name)
 
-    def _close(self, track: Track) -> None:
+    def _close(self, job: CollectorJob) -> None:
         try:
-            track.collector.close()
+            job.collector.close()
         except Exception:
-            log.exception("collector %s would not close", track.name)
+            log.exception("collector %s would not close", job.name)
 
     def _skipped(self, event: JobSubmissionEvent) -> None:
-        track = self._tracks.get(event.job_id)
-        if track is not None:
-            track.skipped += 1
+        job = self._jobs.get(event.job_id)
+        if job is not None:
+            job.skipped += 1
 
-    def tick(self, track: Track) -> None:
+    def tick(self, job: CollectorJob) -> None:
         """Run one collector once; whatever it does, the others do not notice."""
-        if track.started is not None:  # its instance count went astray, as it does when no thread could be made
-            track.skipped += 1
+        if job.started is not None:  # its instance count went astray, as it does when no thread could be made
+            job.skipped += 1
             return
-        began = track.began = track.started = time.monotonic()
-        track.begun.set()
+        began = job.began = job.started = time.monotonic()
+        job.begun.set()
         try:
-            report = track.look()
+            report = job.run_once(self._jobs.get)
         except Unavailable as why:
-            self._unavailable(track, why)
+            self._unavailable(job, why)
         except Exception as error:
-            track.success, track.failures = False, track.failures + 1
-            log.error("collector %s failed: %s: %s", track.name, type(error).__name__, error, exc_info=log.isEnabledFor(logging.DEBUG))  # noqa: TRY400
+            job.fail(error)
         else:
-            track.success, track.unavailable, track.last_success = True, None, report.at
-            if not track.retired:
-                self._board.publish(report)
+            job.success, job.unavailable, job.last_success = True, None, time.time()
+            if not job.retired:
+                self._notify(job.name, self._board.publish(report))
         finally:
-            track.duration = time.monotonic() - began
-            track.started = None
-        self._arm(track)
+            job.duration = time.monotonic() - began
+            job.started = None
+        self._arm(job)
 
-    def _arm(self, track: Track) -> None:
-        if track.retired or not track.success or track.unavailable is not None:
+    def _arm(self, job: CollectorJob) -> None:
+        if job.retired or not job.success or job.unavailable is not None:
             return
         try:
-            self._waker.arm(track.name, track.collector.wakes())
+            self._waker.arm(job.name, job.collector.wake_fds())
         except OSError as error:  # closed under us: the next tick asks again
-            log.debug("collector %s cannot be woken: %s", track.name, error)
+            log.debug("collector %s cannot be woken: %s", job.name, error)
+
+    def _notify(self, name: str, turned_bad: Sequence[str]) -> None:
+        """Hand subjects that turned bad to the collectors that read this one's readings, and run those at once."""
+        for job in self.jobs() if turned_bad else ():
+            if name in job.collector.inputs:
+                job.mark_turned_bad(turned_bad)
+                self._hasten(job.name)
 
     def _hasten(self, name: str) -> None:
         """Bring a collector's next run forward; called from the waker's thread."""
-        track = self._tracks.get(name)
-        if track is None:
+        job = self._jobs.get(name)
+        if job is None:
             return
-        wait = max(_RETURN_SECONDS, track.began + WAKE_GAP_SECONDS - time.monotonic())
+        wait = max(_RETURN_SECONDS, job.began + WAKE_GAP_SECONDS - time.monotonic())
         with contextlib.suppress(JobLookupError):  # dropped in this moment
-            job = self._scheduler.get_job(name)
+            scheduled = self._scheduler.get_job(name)
             when = dt.datetime.now(self._scheduler.timezone) + dt.timedelta(seconds=wait)
-            if job is not None and when < job.next_run_time:
-                job.modify(next_run_time=when)
+            if scheduled is not None and when < scheduled.next_run_time:
+                scheduled.modify(next_run_time=when)
 
-    def _unavailable(self, track: Track, why: Unavailable) -> None:
-        if track.unavailable is None or track.unavailable.reason != why.reason:
-            log.warning("collector %s is not available (%s): %s", track.name, why.reason, why)
-        track.success, track.unavailable, track.last_success = True, why, time.time()
-        if not track.retired:
-            self._board.withdraw(track.name)
+    def _unavailable(self, job: CollectorJob, why: Unavailable) -> None:
+        if job.unavailable is None or job.unavailable.reason != why.reason:
+            log.warning("collector %s is not available (%s): %s", job.name, why.reason, why)
+        job.success, job.unavailable, job.last_success = True, why, time.time()
+        if not job.retired:
+            self._board.withdraw(job.name)
 
 
 def _name_thread(name: str) -> None:

@@ -12,9 +12,9 @@ from collectors.model import Family, Kind, Metric, Report
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from daemon.logs import LineHandler
+    from daemon.job import CollectorJob
+    from daemon.logging import LineHandler
     from daemon.state import StateDirectory
-    from daemon.track import Track
 
 VERSION = installed_version("vitald")
 
@@ -34,7 +34,7 @@ _STATE_FAILURES = Family("state_save_failures", Kind.COUNTER, "Times the state c
 _SINCE = Family(
     "health_since_timestamp_seconds", Kind.GAUGE, "Since when a subject that is not healthy has had its level.", ("check", "subject")
 )
-_LINES = Family("own_log_lines_hidden", Kind.COUNTER, "Lines of vitald's own log that were not printed, by why.", ("why",))
+_LINES = Family("log_messages_suppressed", Kind.COUNTER, "Lines of vitald's own log that were not printed, by why.", ("why",))
 
 
 class SelfReport:
@@ -51,10 +51,10 @@ class SelfReport:
         self.reload_ok = True
         self.reloaded_at = time.time()
 
-    def report(self, tracks: Sequence[Track], findings: Iterable[tuple[str, str, float]]) -> Report:
+    def report(self, jobs: Sequence[CollectorJob], findings: Iterable[tuple[str, str, float]]) -> Report:
         """Say how the daemon is, now; `findings` are check, subject, and since when."""
         since = (Metric(_SINCE, at, (check, subject)) for check, subject, at in findings)
-        return Report("vitald", time.time(), metrics=(*self._own(), *_runs(tracks), *since))
+        return Report("vitald", time.time(), metrics=(*self._own(), *_runs(jobs), *since))
 
     def _own(self) -> Iterator[Metric]:
         yield Metric(_BUILD, 1, (VERSION, platform.python_version()))
@@ -65,16 +65,16 @@ class SelfReport:
         yield Metric(_LINES, self._log.dropped, ("dropped",))
 
 
-def _runs(tracks: Sequence[Track]) -> Iterator[Metric]:
-    for track in tracks:
-        name = (track.name,)
-        why = track.unavailable
-        yield Metric(_SUCCESS, track.success, name)
-        yield Metric(_AVAILABLE, why is None, (track.name, "" if why is None else why.reason))
-        yield Metric(_RUNNING, track.running_seconds(), name)
-        yield Metric(_SKIPPED, track.skipped, name)
-        yield Metric(_FAILURES, track.failures, name)
-        if track.duration is not None:
-            yield Metric(_DURATION, track.duration, name)
-        if track.last_success is not None:
-            yield Metric(_LAST, track.last_success, name)
+def _runs(jobs: Sequence[CollectorJob]) -> Iterator[Metric]:
+    for job in jobs:
+        name = (job.name,)
+        why = job.unavailable
+        yield Metric(_SUCCESS, job.success, name)
+        yield Metric(_AVAILABLE, why is None, (job.name, "" if why is None else why.reason))
+        yield Metric(_RUNNING, job.running_seconds(), name)
+        yield Metric(_SKIPPED, job.skipped, name)
+        yield Metric(_FAILURES, job.failures, name)
+        if job.duration is not None:
+            yield Metric(_DURATION, job.duration, name)
+        if job.last_success is not None:
+            yield Metric(_LAST, job.last_success, name)

@@ -1,4 +1,4 @@
-"""What the status page shows: findings from the Board, courses and panels from the tracks. Made when somebody looks, and only then."""
+"""What the status page shows: findings from the Board, courses and panels from the jobs. Made when somebody looks, and only then."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from daemon.selfreport import VERSION
-from exporters.prometheus.status import Course, Finding, Status
+from daemon.self_metrics import VERSION
+from exporters.prometheus.status_page.page import Course, Finding, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from collectors.panel import Panel
     from daemon.board import Board
-    from daemon.track import Track
+    from daemon.job import CollectorJob
 
 log = logging.getLogger(__name__)
 
 STUCK_SECONDS = 60.0  # a run that has been out for longer, and for three of its intervals, does not come back
 
 
-def status(board: Board, tracks: Iterable[Track]) -> Status:
+def status(board: Board, jobs: Iterable[CollectorJob]) -> Status:
     """Put together what is known now."""
     reports = board.reports()
     findings = [Finding(verdict, board.since(verdict)) for report in reports for verdict in report.verdicts]
@@ -30,26 +30,26 @@ def status(board: Board, tracks: Iterable[Track]) -> Status:
         for metric in report.metrics:
             if metric.family.name == "host":
                 host = dict(zip(metric.family.labels, metric.labels, strict=True))
-    return Status(host, VERSION, findings, [_course(track) for track in tracks])
+    return Status(host, VERSION, findings, [_course(job) for job in jobs])
 
 
-def _course(track: Track) -> Course:
+def _course(job: CollectorJob) -> Course:
     state, detail = "ok", ""
-    if track.unavailable is not None:
-        state, detail = "absent", f"{track.unavailable} ({track.unavailable.reason})"
-    elif track.running_seconds() > max(STUCK_SECONDS, 3 * track.settings.every):
-        state, detail = "stuck", f"its run has been out for {track.running_seconds():.0f} s"
-    elif track.failures and not track.success:
+    if job.unavailable is not None:
+        state, detail = "absent", f"{job.unavailable} ({job.unavailable.reason})"
+    elif job.running_seconds() > max(STUCK_SECONDS, 3 * job.settings.interval):
+        state, detail = "stuck", f"its run has been out for {job.running_seconds():.0f} s"
+    elif job.failures and not job.success:
         state, detail = "failed", "its last run failed; vitald's log says why"
-    age = None if track.last_success is None else max(0.0, time.time() - track.last_success)
-    return Course(track.name, state, detail, age, track.duration, _panels(track))
+    age = None if job.last_success is None else max(0.0, time.time() - job.last_success)
+    return Course(job.name, state, detail, age, job.duration, _panels(job))
 
 
-def _panels(track: Track) -> list[Panel]:
-    if track.unavailable is not None:
+def _panels(job: CollectorJob) -> list[Panel]:
+    if job.unavailable is not None:
         return []
     try:
-        return track.panels()
+        return job.panels()
     except Exception:
-        log.exception("collector %s could not show its readings", track.name)
+        log.exception("collector %s could not show its readings", job.name)
         return []

@@ -48,7 +48,7 @@ def test_no_exporter_names_a_collector(path: Path) -> None:
         "collectors.panel",
         "collectors.cardinality",
         "collectors.files",
-        "collectors.words",
+        "collectors.text",
     }
 
 
@@ -71,13 +71,13 @@ PACKETS = [path for path in MODULES if "packets" in path.parts]
 @pytest.mark.parametrize("path", PACKETS, ids=ids)
 def test_the_packet_child_is_a_program_of_its_own_under_its_own_licence(path: Path) -> None:
     assert path.read_text().startswith("# SPDX-License-Identifier: GPL-2.0-or-later\n")
-    assert not [name for name in imported(path) if name.split(".")[0] in LAYERS and not name.startswith("collectors.probe.packets.")]
+    assert not [name for name in imported(path) if name.split(".")[0] in LAYERS and not name.startswith("collectors.packets.scapy_helper.")]
 
 
 @pytest.mark.parametrize("path", [path for path in MODULES if path not in PACKETS], ids=ids)
 def test_nothing_else_imports_the_packet_child_or_is_under_its_licence(path: Path) -> None:
     assert "SPDX" not in path.read_text()
-    assert not [name for name in imported(path) if name.startswith("collectors.probe.packets")]
+    assert not [name for name in imported(path) if name.startswith("collectors.packets.scapy_helper")]
 
 
 def test_an_arrow_that_points_up_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

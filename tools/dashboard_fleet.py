@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from docs.dashboard_panels import graph, number, table
+from tools.dashboard_panels import graph, number, table
 
 F = 'job=~"$job"'
 
@@ -54,7 +54,7 @@ FLEET = (
     graph(
         "leases: the ten shortest",
         "percentunit",
-        (f"bottomk(10, vitald_dhcp_lease_remaining_seconds{{{F}}} / vitald_dhcp_lease_seconds)", "{{instance}} {{address}}"),
+        (f"bottomk(10, vitald_dhcp_lease_remaining_seconds{{{F}}} / vitald_dhcp_lease_duration_seconds)", "{{instance}} {{address}}"),
         about="of the whole lease; below 0.45 a renewal was missed",
     ),
     graph(

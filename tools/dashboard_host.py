@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from docs.dashboard_panels import Panel, graph, table
+from tools.dashboard_panels import Panel, graph, table
 
 H = 'job=~"$job",instance="$instance"'
 
@@ -56,7 +56,7 @@ HOST = (
     Panel(
         "stack",
         "memory by area",
-        ((f'vitald_memory_kernel_bytes{{{H},area!~"tcp_buffers|udp_buffers|ip_fragments|zfs_arc|locked"}}', "{{area}}"),),
+        ((f'vitald_memory_area_bytes{{{H},area!~"tcp_buffers|udp_buffers|ip_fragments|zfs_arc|locked"}}', "{{area}}"),),
         "bytes",
         12,
         "the areas add up to MemTotal",
@@ -64,7 +64,7 @@ HOST = (
     graph(
         "of which",
         "bytes",
-        (f'vitald_memory_kernel_bytes{{{H},area=~"tcp_buffers|udp_buffers|ip_fragments|zfs_arc|locked|unaccounted"}}', "{{area}}"),
+        (f'vitald_memory_area_bytes{{{H},area=~"tcp_buffers|udp_buffers|ip_fragments|zfs_arc|locked|unaccounted"}}', "{{area}}"),
         width=12,
     ),
     graph("what the kernel holds grows by", "Bps", (f"vitald_memory_kernel_growth_bytes_per_second{{{H}}}", "growth")),

@@ -1,4 +1,4 @@
-"""Write exporters/prometheus/dashboard.json: `python docs/make_dashboard.py`. Grafana's own builders see to the schema."""
+"""Write exporters/prometheus/dashboard.json: `python tools/make_dashboard.py`. Grafana's own builders see to the schema."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from grafana_foundation_sdk.models import dashboard as model
 from grafana_foundation_sdk.models.common import BigValueGraphMode, LegendDisplayMode, StackingMode
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
-from docs.dashboard_fleet import FLEET
-from docs.dashboard_host import HOST
+from tools.dashboard_fleet import FLEET
+from tools.dashboard_host import HOST
 
 if TYPE_CHECKING:
-    from docs.dashboard_panels import Panel
+    from tools.dashboard_panels import Panel
 
 FILE = Path(__file__).parents[1] / "exporters/prometheus/dashboard.json"
 SOURCE = model.DataSourceRef(type_val="prometheus", uid="${datasource}")

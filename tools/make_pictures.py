@@ -1,4 +1,4 @@
-"""Makes the pictures of README.md from what the commands really print: `.venv/bin/python -m docs.make_pictures`."""
+"""Makes the pictures of README.md from what the commands really print: `.venv/bin/python -m tools.make_pictures`."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from tests.collectors.nic.kernel_packages import MODULES, kernels_root
+from tests.kit.kernel_packages import MODULES, kernels_root
 
-HERE = Path(__file__).parent
+ROOT = Path(__file__).parents[1]
 COLUMNS = 92
 PROGRAM = """
 import sys, time
 now = time.time
 time.time = lambda: now() + {ahead}
-from daemon.cli import main
+from daemon.cli.main import main
 sys.exit(main())
 """
 
@@ -30,16 +30,16 @@ def picture(name: str, title: str, *command: str, ahead: float = 0.0) -> None:
     """Run `vitald COMMAND` on a terminal of that width with a clock so many seconds ahead, and draw what it printed."""
     env = {**os.environ, "FORCE_COLOR": "1", "COLUMNS": str(COLUMNS)}
     argv = [sys.executable, "-c", PROGRAM.format(ahead=ahead), *command]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, env=env, cwd=HERE.parent)  # noqa: S603
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, env=env, cwd=ROOT)
     with Path(os.devnull).open("w") as nowhere:
         console = Console(record=True, width=COLUMNS, file=nowhere, force_terminal=True)
         console.print(Text.from_ansi(f"$ {title}\n{done.stdout.rstrip()}"), soft_wrap=True)
-        console.save_svg(str(HERE / name), title="vitald")
+        console.save_svg(str(ROOT / "docs" / name), title="vitald")
 
 
 def interfaces(root: Path) -> None:
     """Judge a recorded host with two of Debian's kernels, of which the newer one lacks the NIC's module."""
-    shutil.copytree(HERE.parent / "tests/collectors/nic/hosts/ixgbevf", root, symlinks=True)
+    shutil.copytree(ROOT / "tests/collectors/nic/hosts/ixgbevf", root, symlinks=True)
     kernels = sorted((kernels_root() / "lib/modules").iterdir())
     for folder in kernels:
         for part in ("modules.dep", "modules.builtin", MODULES["ixgbevf"]):
@@ -76,7 +76,7 @@ def main() -> None:
         tempfile.TemporaryDirectory() as folder,
     ):
         for client in (one, two):
-            client.setblocking(False)  # noqa: FBT003 — its only argument
+            client.setblocking(False)
             client.connect_ex(full.getsockname())
         targets = [f"127.0.0.1:{server.getsockname()[1]}" for server in (opened, full)]
         config = Path(folder) / "vitald.toml"

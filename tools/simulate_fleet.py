@@ -1,6 +1,6 @@
 """Simulates fleets of 10 to 10,000 hosts with the agents' own choice of peers, and writes the tables of fleet.md.
 
-`.venv/bin/python docs/simulate_fleet.py` (a few minutes). The numbers are drawn from a fixed seed: whoever runs it gets the same tables.
+`.venv/bin/python tools/simulate_fleet.py` (a few minutes). The numbers are drawn from a fixed seed: whoever runs it gets the same tables.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from collectors.probe.collector import SPREAD
 from collectors.probe.judge import LOSSY
-from collectors.probe.record import WINDOW
-from docs.simulated_fleet import (
+from collectors.probe.target_stats import WINDOW
+from tools.simulated_fleet import (  # fmt: skip
     CRITICAL,
     EVERY,
     LOSS,
@@ -33,15 +33,15 @@ from docs.simulated_fleet import (
     until_dead,
     until_lossy,
     unwatched,
-)  # fmt: skip
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from docs.simulated_fleet import Hosts
+    from tools.simulated_fleet import Hosts
 
 HERE = Path(__file__)
-PAGE = HERE.with_name("fleet.md")
+PAGE = HERE.parents[1] / "docs/fleet.md"
 SIZES = (10, 100, 1000, 10_000)
 QUICK = SIZES[:3]  # what the test makes again
 TRIALS = 1000
@@ -71,7 +71,7 @@ def shape(members: Hosts, found: Fleet) -> list[str]:
 
 def seen(members: Hosts, found: Fleet) -> list[str]:
     """Say how soon and how surely faults are seen by an agent's own verdict."""
-    luck = random.Random(len(members))  # noqa: S311 — a simulation, and the same one each time
+    luck = random.Random(len(members))
     names = [name for name, _ in members]
     dead = [first(luck, found.watchers[luck.choice(names)], until_dead) for _ in range(TRIALS)]
     zone = [name for name in names if found.zones[name] == "a"]
@@ -87,7 +87,7 @@ def seen(members: Hosts, found: Fleet) -> list[str]:
         share(bool(watchers) for watchers in living.values()),
         f"{quantile(together, 0.5):.0f} s",
         f"{quantile(lossy, 0.5) / 60:.1f} min / {quantile(lossy, 0.99) / 60:.1f} min",
-        share(time <= 600 for time in lossy),  # noqa: PLR2004 — ten minutes, the window of the verdict
+        share(time <= 600 for time in lossy),
         f"5 % ± {1.96 * error:.1%}".replace("%", " %").replace("  ", " "),
     ]
 
@@ -122,7 +122,7 @@ def rows(number: int) -> tuple[str, str]:
 
 def made_from() -> str:
     """Name what the largest fleet's rows depend on, so that a test can tell whether they are old without making them."""
-    source = (HERE.parents[1] / "collectors/probe/rendezvous.py").read_bytes()
+    source = (HERE.parents[1] / "collectors/probe/targets/rendezvous.py").read_bytes()
     settings = repr((K, EVERY, TIMEOUT, CRITICAL, LOSSY, WINDOW, SPREAD, TRIALS, LOSS))
     return blake2b(source + settings.encode(), digest_size=8).hexdigest()
 

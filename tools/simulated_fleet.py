@@ -8,12 +8,12 @@ from itertools import repeat
 from typing import TYPE_CHECKING, NamedTuple
 
 from collectors.probe.collector import SPREAD
+from collectors.probe.connect.outcome import Outcome, Reason
 from collectors.probe.judge import LOSSY
 from collectors.probe.metrics import Series
-from collectors.probe.reasons import Outcome, Reason
-from collectors.probe.record import BUCKETS, WINDOW, Record
-from collectors.probe.rendezvous import choose
 from collectors.probe.settings import ProbeSettings
+from collectors.probe.target_stats import BUCKETS, WINDOW, Record
+from collectors.probe.targets.rendezvous import choose
 
 if TYPE_CHECKING:
     import random
@@ -25,7 +25,7 @@ LOSS = 0.05
 MANY = 2000  # hosts, from which on more than one process is worth it
 
 _SETTINGS = ProbeSettings()
-K, EVERY, TIMEOUT, CRITICAL = _SETTINGS.mesh_peers, _SETTINGS.every, _SETTINGS.timeout, _SETTINGS.failures_until_critical
+K, EVERY, TIMEOUT, CRITICAL = _SETTINGS.mesh_peers, _SETTINGS.interval, _SETTINGS.timeout, _SETTINGS.failures_until_critical
 
 
 class Fleet(NamedTuple):

@@ -10,7 +10,7 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from collectors.rtnetlink import HEADER_BYTES, Interrupted, attributes, dump_addresses
+from collectors.netlink.rtnetlink import HEADER_BYTES, Interrupted, attributes, dump_addresses
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

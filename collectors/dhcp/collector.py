@@ -12,26 +12,28 @@ from typing import TYPE_CHECKING
 
 from collectors.collector import Collector
 from collectors.dhcp.addresses import concerns, read_addresses
-from collectors.dhcp.countdown import verdicts
-from collectors.dhcp.leasefiles import OnFile, read_leasefiles
+from collectors.dhcp.judge import verdicts
+from collectors.dhcp.lease_files import OnFile, read_leasefiles
 from collectors.dhcp.leases import Leases, dump, follow, restore
-from collectors.dhcp.panel import panel
+from collectors.dhcp.panels import panel
 from collectors.files import read_text
 from collectors.model import Family, Kind, Metric, Unavailable
+from collectors.netlink.rtnetlink import GROUP_IPV4_IFADDR, GROUP_IPV6_IFADDR, Multicast
 from collectors.nic.policy import matches
-from collectors.rtnetlink import GROUP_IPV4_IFADDR, GROUP_IPV6_IFADDR, Multicast
 from collectors.settings import Duration, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from collectors.model import Host, Verdict
+    from collectors.model import CollectorContext, Verdict
     from collectors.panel import Panel
 
 REMAINING = Family(
     "dhcp_lease_remaining_seconds", Kind.GAUGE, "Time until the kernel removes a leased address.", ("interface", "address"), cap=256
 )
-LENGTH = Family("dhcp_lease_seconds", Kind.GAUGE, "Length of the whole lease, as it was last set.", ("interface", "address"), cap=256)
+LENGTH = Family(
+    "dhcp_lease_duration_seconds", Kind.GAUGE, "Length of the whole lease, as it was last set.", ("interface", "address"), cap=256
+)
 RENEWALS = Family("dhcp_renewals", Kind.COUNTER, "Times a lease's end moved into the future.", ("interface",), cap=256)
 
 LOOK_SECONDS = 30.0  # between two looks at the whole table where no event asks for one
@@ -40,7 +42,7 @@ LOOK_SECONDS = 30.0  # between two looks at the whole table where no event asks 
 class DhcpSettings(Settings, frozen=True, kw_only=True):
     """`[dhcp]`."""
 
-    every: Duration = Duration(5.0)
+    interval: Duration = Duration(5.0)
     ignore: tuple[str, ...] = ("lo", "veth*", "docker*", "cni*")
 
 
@@ -60,7 +62,7 @@ class DhcpCollector(Collector[Reading]):
     Settings = DhcpSettings
     keep = 1
 
-    def __init__(self, settings: DhcpSettings, host: Host) -> None:
+    def __init__(self, settings: DhcpSettings, host: CollectorContext) -> None:
         self._settings, self._host = settings, host
         self._recorded = (host.root / "ethtool").is_dir()
         self._events: Multicast | None = None
@@ -84,12 +86,14 @@ class DhcpCollector(Collector[Reading]):
             self._due = now + LOOK_SECONDS
         return Reading(now, self._known, self._files)
 
-    def judge(self, readings: Sequence[Reading]) -> Iterator[Verdict]:
+    @staticmethod
+    def judge(readings: Sequence[Reading], _settings: DhcpSettings) -> Iterator[Verdict]:
         """Judge each lease."""
         reading = readings[-1]
         return verdicts(reading.leases.leases, reading.files, reading.now)
 
-    def measure(self, reading: Reading) -> Iterator[Metric]:
+    @staticmethod
+    def measure(reading: Reading, _settings: DhcpSettings) -> Iterator[Metric]:
         """Say the countdown as numbers; a lost address has 0 seconds left."""
         for (interface, address), lease in reading.leases.leases.items():
             yield Metric(REMAINING, 0.0 if lease.lost is not None else lease.remaining(reading.now), (interface, address))
@@ -97,13 +101,14 @@ class DhcpCollector(Collector[Reading]):
         for interface, count in reading.leases.renewals.items():
             yield Metric(RENEWALS, count, (interface,))
 
-    def show(self, readings: Sequence[Reading]) -> Iterator[Panel]:
+    @staticmethod
+    def show(readings: Sequence[Reading], _settings: DhcpSettings) -> Iterator[Panel]:
         """Show the leases in a table, where there are any."""
         reading = readings[-1]
         if reading.leases.leases:
             yield panel(reading.leases, reading.files, reading.now)
 
-    def wakes(self) -> tuple[int, ...]:
+    def wake_fds(self) -> tuple[int, ...]:
         """Name the socket of the address events: a lost address is seen at once."""
         return (self._events.fileno(),) if self._events is not None and self._events.fileno() >= 0 else ()
 

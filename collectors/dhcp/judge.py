@@ -11,18 +11,18 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from collectors.model import Level, Verdict
-from collectors.words import span
+from collectors.text import span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from collectors.dhcp.leasefiles import OnFile
+    from collectors.dhcp.lease_files import OnFile
     from collectors.dhcp.leases import Lease
 
 MISSED = 0.45
 REBIND = 0.125
 DISAGREE = 0.1  # of the lease, between what the client wrote down and what the kernel counts
-_MEND = (
+_REMEDIATION = (
     "journalctl -u systemd-networkd -u NetworkManager -u 'ifup@*' -t dhclient -t dhcpcd; then make the client ask now: "
     "networkctl renew {0}, nmcli device reapply {0}, or dhclient -1 -v {0}"
 )
@@ -40,8 +40,8 @@ def verdicts(leases: Mapping[tuple[str, str], Lease], files: Mapping[str, OnFile
 
 def _judge(lease: Lease, on_file: OnFile | None, now: float) -> Verdict:
     level, message = finding(lease, now)
-    mend = _MEND.format(shlex.quote(lease.interface)) if level else ""
-    return Verdict("dhcp_lease", lease.address, level, message, _evidence(lease, on_file, now), mend)
+    remediation = _REMEDIATION.format(shlex.quote(lease.interface)) if level else ""
+    return Verdict("dhcp_lease", lease.address, level, message, _evidence(lease, on_file, now), remediation)
 
 
 def finding(lease: Lease, now: float) -> tuple[Level, str]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from collectors.dhcp.countdown import finding
+from collectors.dhcp.judge import finding
 from collectors.panel import Panel
-from collectors.words import span
+from collectors.text import span
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from collectors.dhcp.leasefiles import OnFile
+    from collectors.dhcp.lease_files import OnFile
     from collectors.dhcp.leases import Lease, Leases
 
 COLUMNS = ("address", "interface", "now", "lost in", "of the lease", "renewals seen", "client")

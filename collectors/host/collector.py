@@ -14,7 +14,7 @@ from collectors.collector import Collector
 from collectors.host.dmi import Platform, read_platform
 from collectors.host.identity import Identity, read_identity
 from collectors.host.imds import Endpoint, Imds, ImdsError, Instance
-from collectors.model import Family, Host, Kind, Metric, Verdict
+from collectors.model import CollectorContext, Family, Kind, Metric, Verdict
 from collectors.settings import Duration, Settings, refuse_unless
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ HOST = Family(
 class HostSettings(Settings, frozen=True):
     """`imds_url`: `auto` asks 169.254.169.254 only where the firmware says Amazon EC2, `off` asks nobody, a URL is asked anywhere."""
 
-    every: Duration = Duration(60.0)
+    interval: Duration = Duration(60.0)
     imds_url: str = "auto"
 
     def __post_init__(self) -> None:
@@ -45,7 +45,7 @@ class HostSettings(Settings, frozen=True):
             try:
                 Endpoint.parse(self.imds_url)
             except ValueError as error:
-                refuse_unless(False, f'imds_url: {error}, or "auto" or "off"')  # noqa: FBT003 — the one way settings are refused
+                refuse_unless(False, f'imds_url: {error}, or "auto" or "off"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +62,11 @@ class HostInfo(Collector[Reading]):
     name: ClassVar[str] = "host"
     Settings: ClassVar[type[Settings]] = HostSettings
 
-    def __init__(self, settings: HostSettings, host: Host) -> None:
+    def __init__(self, settings: HostSettings, host: CollectorContext) -> None:
         self._host = host
         self._url = settings.imds_url
         self._imds = Imds(_DEFAULT if self._url in {"auto", "off"} else Endpoint.parse(self._url))
-        self._every = float(settings.every)
+        self._interval = float(settings.interval)
         self._instance: Instance | None = None
         self._complaint = ""
         self._pause = 0.0
@@ -77,11 +77,13 @@ class HostInfo(Collector[Reading]):
         platform = read_platform(self._host.sys)
         return Reading(read_identity(self._host.proc, self._host.root), self._ask(platform))
 
-    def judge(self, readings: Sequence[Reading]) -> Iterator[Verdict]:  # noqa: ARG002 — the interface's
+    @staticmethod
+    def judge(readings: Sequence[Reading], _settings: HostSettings) -> Iterator[Verdict]:
         """Say nothing: no identity is ill."""
         yield from ()
 
-    def measure(self, reading: Reading) -> Iterator[Metric]:
+    @staticmethod
+    def measure(reading: Reading, _settings: HostSettings) -> Iterator[Metric]:
         """Give the one info series."""
         yield Metric(HOST, 1.0, (*astuple(reading.identity), *astuple(reading.instance)))
 
@@ -104,8 +106,8 @@ class HostInfo(Collector[Reading]):
 
     def _complain(self, reason: str) -> None:
         """Log a reason once, and wait twice as long as the last time: a service that is switched off stays off for months."""
-        self._pause = min(max(self._every, self._pause * 2), max(_PATIENCE, self._every))
-        self._due = time.monotonic() + self._pause - self._every / 2  # half a turn of grace, or a jittered run would just miss it
+        self._pause = min(max(self._interval, self._pause * 2), max(_PATIENCE, self._interval))
+        self._due = time.monotonic() + self._pause - self._interval / 2  # half a turn of grace, or a jittered run would just miss it
         if reason != self._complaint:
             self._complaint = reason
             log.warning("%s does not say who this instance is, its labels are left empty: %s", self._imds.endpoint, reason)

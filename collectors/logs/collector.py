@@ -7,20 +7,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from collectors.collector import Collector
-from collectors.logs import metrics, moment, samples
+from collectors.logs import clock as moment
+from collectors.logs import metrics
 from collectors.logs.judge import judge
-from collectors.logs.packs_in_use import PacksInUse
+from collectors.logs.matching import samples
+from collectors.logs.matching.pack_reloader import PacksInUse
 from collectors.logs.panels import panels
-from collectors.logs.poller import Poller
 from collectors.logs.reading import Reading
 from collectors.logs.recorder import Recorder
 from collectors.logs.settings import LogSettings
+from collectors.logs.tailing.poller import Poller
 from collectors.model import Metric, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from collectors.model import Host, Verdict
+    from collectors.model import CollectorContext, Verdict
     from collectors.panel import Panel
     from collectors.settings import Settings
 
@@ -31,11 +33,10 @@ class Logs(Collector[Reading]):
     name = "logs"
     Settings: ClassVar[type[Settings]] = LogSettings
 
-    def __init__(self, settings: LogSettings, host: Host) -> None:
+    def __init__(self, settings: LogSettings, host: CollectorContext) -> None:
         self._settings = settings
         self._host = host
         self._packs = PacksInUse(settings.signature_dirs, host.cache)
-        self._series = metrics.Series()
         self._poller = Poller(self._follow)
         self._recorder: Recorder | None = None
         self._lock = threading.Lock()
@@ -71,7 +72,7 @@ class Logs(Collector[Reading]):
             try:
                 self._recorder.look()
                 self._poll(self._recorder)
-            except Exception as error:  # noqa: BLE001 — the next look raises it, and the runner says so
+            except Exception as error:
                 self._error = error
             return self._error is not None or self._recorder.news
 
@@ -95,26 +96,31 @@ class Logs(Collector[Reading]):
             troubles=dict(sources.troubles),
             restarts=sources.journal.restarts if sources.journal else None,
             packs_valid=self._packs.valid,
+            signatures=self._packs.packs.by_id,
         )
 
-    def judge(self, readings: Sequence[Reading]) -> Iterator[Verdict]:
+    @staticmethod
+    def judge(readings: Sequence[Reading], _settings: LogSettings) -> Iterator[Verdict]:
         """Give one verdict a family."""
         reading = readings[-1]
-        yield from judge(reading.faults, self._packs.packs.by_id, reading.up)
+        yield from judge(reading.faults, reading.signatures, reading.up)
 
-    def show(self, readings: Sequence[Reading]) -> Iterator[Panel]:
+    @staticmethod
+    def show(readings: Sequence[Reading], _settings: LogSettings) -> Iterator[Panel]:
         """Show where is read, how much, and what was lost."""
         yield from panels(readings[-1])
 
-    def measure(self, reading: Reading) -> Iterator[Metric]:
+    @staticmethod
+    def measure(reading: Reading, _settings: LogSettings) -> Iterator[Metric]:
         """Give every signature's count, and what became of every source."""
-        metric = self._series.metric
+        series = metrics.Series()
+        metric = series.metric
         for name, count in reading.events.items():
             yield metric(metrics.EVENTS, count, name)
         for name, at in reading.seen.items():
             yield metric(metrics.LAST, at, name)
         for traffic in reading.traffic:
-            yield from self._series.traffic(traffic)
+            yield from series.traffic(traffic)
         for (source, reason), count in reading.lost.items():
             yield metric(metrics.LOST, count, source, reason)
         for speaker, source in (("kernel", reading.choice.kernel), ("programs", reading.choice.programs)):
@@ -126,7 +132,7 @@ class Logs(Collector[Reading]):
             yield metric(metrics.RESTARTS, reading.restarts)
         yield metric(metrics.PACKS_VALID, reading.packs_valid)
 
-    def wakes(self) -> Iterable[int]:
+    def wake_fds(self) -> Iterable[int]:
         """Give the kernel's log, journalctl's pipe, and what says that a file has changed."""
         if self._recorder is None or self._closing:
             return ()

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from collectors.logs.saved import Fault
+from collectors.logs.state import Fault
 from collectors.model import Level
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from collectors.logs.event import Event
-    from collectors.logs.moment import Moment
-    from collectors.logs.packs import Signature
-    from collectors.logs.saved import State
+    from collectors.logs.clock import Moment
+    from collectors.logs.matching.packs import Signature
+    from collectors.logs.sources.event import Event
+    from collectors.logs.state import State
 
 _THINGS = 64  # things a signature is followed for apart; the others are one
 OTHER = "other"
@@ -78,7 +78,7 @@ class Tally:
     def _too_often(self, event: Event, up: float) -> bool:
         """Say whether this is one of so many within so long."""
         escalate = event.signature.escalate
-        assert escalate is not None  # noqa: S101 — for mypy
+        assert escalate is not None
         things = self._recent.setdefault(event.signature.id, {})
         ups = things.setdefault(self._thing(event, list(things)), deque(maxlen=escalate.count))
         ups.extend([up] * min(event.times, escalate.count))

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from collectors.model import Level, Verdict
-from collectors.words import ISO, utc
+from collectors.text import ISO, utc
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from collectors.logs.packs import Signature
-    from collectors.logs.saved import Fault
+    from collectors.logs.matching.packs import Signature
+    from collectors.logs.state import Fault
 
 CHECKS = {"dhcp": "dhcp_log", "nic": "nic_log", "storage": "storage_log", "memory": "memory_log", "kernel": "kernel_log"}
 
@@ -46,7 +46,7 @@ def _verdict(check: str, family: str, faults: Sequence[Fault], signatures: Mappi
         **({"others": others} if others else {}),
     }
     message = f"{signature.meaning or worst.signature}{where}: {times} at {_clock(worst.last)}: {worst.line}{more}"
-    return Verdict(check, family, Level(worst.level), message, evidence, signature.mend)
+    return Verdict(check, family, Level(worst.level), message, evidence, signature.remediation)
 
 
 def _clock(at: float) -> str:

@@ -31,7 +31,9 @@ AVAILABLE = Family(
     "log_source_available", Kind.GAUGE, "Whether a source can be read; reason: missing, permission, off, failing.", ("source", "reason")
 )
 RESTARTS = Family("log_journal_restarts", Kind.COUNTER, "Times journalctl ended and was started again.")
-PACKS_VALID = Family("log_signatures_valid", Kind.GAUGE, "1 if the signature packs as they are now are in use, 0 if older ones are.")
+PACKS_VALID = Family(
+    "log_signatures_last_reload_successful", Kind.GAUGE, "1 if the signature packs as they are now are in use, 0 if older ones are."
+)
 
 
 class Traffic(NamedTuple):

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from collectors.logs.choice import Choice, Trouble
+    from collectors.logs.matching.packs import Signature
     from collectors.logs.metrics import Traffic
-    from collectors.logs.saved import Fault
+    from collectors.logs.sources.selection import Choice, Trouble
+    from collectors.logs.state import Fault
 
 
 @dataclass(frozen=True)
@@ -27,3 +28,4 @@ class Reading:
     troubles: Mapping[str, Trouble]
     restarts: int | None = None  # of journalctl; None where it is not used
     packs_valid: bool = True
+    signatures: Mapping[str, Signature] = field(default_factory=dict)  # of the packs in force

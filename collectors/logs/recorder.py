@@ -9,24 +9,25 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from collectors.logs import moment, previous_boot
-from collectors.logs.event import event, hits_in
-from collectors.logs.matcher import by_kernel
-from collectors.logs.renewals import renewed
-from collectors.logs.saved import State, read_state
-from collectors.logs.sources import Sources, boot_id, journal_command
-from collectors.logs.tally import Tally
+from collectors.logs import clock as moment
+from collectors.logs.fault_tracker import Tally
+from collectors.logs.matching.matcher import by_kernel
+from collectors.logs.sources import previous_boot
+from collectors.logs.sources.event import event, hits_in
+from collectors.logs.sources.lease_renewals import renewed
+from collectors.logs.sources.sources import Sources, boot_id, journal_command
+from collectors.logs.state import State, read_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from collectors.logs.event import Event
-    from collectors.logs.matcher import Matcher
-    from collectors.logs.moment import Moment
-    from collectors.logs.packs import Signature
-    from collectors.logs.saved import KmsgPosition
+    from collectors.logs.clock import Moment
+    from collectors.logs.matching.matcher import Matcher
+    from collectors.logs.matching.packs import Signature
     from collectors.logs.settings import LogSettings
-    from collectors.model import Host
+    from collectors.logs.sources.event import Event
+    from collectors.logs.state import KmsgPosition
+    from collectors.model import CollectorContext
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ FIRST_SECONDS = 4.0  # that the first look may take to read what is there alread
 class Recorder:
     """One set of packs over one set of sources, from a saved state on."""
 
-    def __init__(self, settings: LogSettings, host: Host, signatures: Sequence[Signature], matcher: Matcher) -> None:
+    def __init__(self, settings: LogSettings, host: CollectorContext, signatures: Sequence[Signature], matcher: Matcher) -> None:
         """Open everything."""
         now = moment.now()
         self._slot = host.slot

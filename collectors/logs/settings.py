@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 class LogSettings(Settings, frozen=True, kw_only=True):
     """Where to listen. `every` bounds how late a fault ends by its age; new lines are seen at once."""
 
-    every: Duration = Duration(5.0)
+    interval: Duration = Duration(5.0)
     kmsg: str = "auto"
     journal: Literal["auto", "on", "off"] = "auto"
     files: tuple[str, ...] = ("/var/log/syslog", "/var/log/messages")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from collectors.memory.ledger import HELD
-from collectors.memory.words import clean, size
+from collectors.memory.units import clean, size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -93,12 +93,12 @@ def _page_tables(reading: Reading, gain: int) -> str:
     return "page tables of many processes together" if reading.holders is not None else "page tables; whose was not looked at yet"
 
 
-def _stacks(reading: Reading, gain: int) -> str:  # noqa: ARG001 — one signature for all
+def _stacks(reading: Reading, gain: int) -> str:
     top = (reading.holders or {}).get("threads") or ()
     return f"{owner(top[0])}: {top[0]['size']} threads, each with a kernel stack" if top else "kernel stacks of many threads"
 
 
-def _percpu(reading: Reading, gain: int) -> str:  # noqa: ARG001
+def _percpu(reading: Reading, gain: int) -> str:
     dying = reading.dying_cgroups
     return "per-CPU memory: cgroups, mounts or BPF maps" + (f"; {dying} cgroups were removed and are still held" if dying else "")
 

@@ -7,28 +7,31 @@ import time
 from typing import TYPE_CHECKING, ClassVar
 
 from collectors.collector import Collector
-from collectors.memory import cgroup, metrics, modules, panels, protocols, slabinfo, trend, verdicts
-from collectors.memory.blame import Blame
-from collectors.memory.books import Books
-from collectors.memory.culprit import SLAB_NEEDED
+from collectors.memory import judge as verdicts
+from collectors.memory import metrics, panels
+from collectors.memory.attribution import SLAB_NEEDED
 from collectors.memory.evidence import worth_a_word
-from collectors.memory.followed import Followed
-from collectors.memory.history import History, Mark, begin, restore
+from collectors.memory.holders.scan import Blame
+from collectors.memory.ledger_reader import Books
+from collectors.memory.process_trends import Followed
+from collectors.memory.procfs import cgroup, modules, protocols, slabinfo
+from collectors.memory.procfs.small_files import text_or_none
 from collectors.memory.reading import Reading
-from collectors.memory.robust import BLOCKS
 from collectors.memory.settings import MemorySettings
-from collectors.memory.text import text_or_none
-from collectors.memory.window import QUARTER, Point, Window
-from collectors.memory.words import WORTH_A_WORD
-from collectors.model import Metric, Unavailable
+from collectors.memory.trend import growth as trend
+from collectors.memory.trend.history import History, Mark, begin, restore
+from collectors.memory.trend.robust import BLOCKS
+from collectors.memory.trend.window import QUARTER, Point, Window
+from collectors.memory.units import WORTH_A_WORD
+from collectors.model import Metric, Mode, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from collectors.memory.blame import Found
+    from collectors.memory.holders.scan import Found
     from collectors.memory.ledger import Ledger
-    from collectors.memory.robust import Growth
-    from collectors.model import Host, Verdict
+    from collectors.memory.trend.robust import Growth
+    from collectors.model import CollectorContext, Verdict
     from collectors.panel import Panel
     from collectors.settings import Settings
 
@@ -50,11 +53,11 @@ class KernelMemory(Collector[Reading]):
     name = "memory"
     Settings: ClassVar[type[Settings]] = MemorySettings
 
-    def __init__(self, settings: MemorySettings, host: Host) -> None:
+    def __init__(self, settings: MemorySettings, host: CollectorContext) -> None:
         self._limits = settings
         self._host = host
         self._books = Books(host.proc, host.sys, PAGE)
-        self._blame = Blame(host.proc, hurry=host.thorough)
+        self._blame = Blame(host.proc, hurry=host.mode is Mode.CHECK)
         self._followed = Followed(host.proc, PAGE)
         self._history: History | None = None
         self._steady: tuple[tuple[Point, ...], Growth | None] = ((), None)
@@ -63,7 +66,7 @@ class KernelMemory(Collector[Reading]):
         self._slab: Mapping[str, int] | None = None
         self._slab_problem = ""
         self._gained = slabinfo.Gained(TOP_CACHES)
-        self.thorough = host.thorough
+        self.thorough = host.mode is Mode.CHECK
         self.clock = _boottime  # seconds; tests turn it faster
 
     def read(self) -> Reading:
@@ -82,12 +85,14 @@ class KernelMemory(Collector[Reading]):
             self._found = None
         return self._reading(now, books, history, growth)
 
-    def judge(self, readings: Sequence[Reading]) -> Iterator[Verdict]:
+    @staticmethod
+    def judge(readings: Sequence[Reading], settings: MemorySettings) -> Iterator[Verdict]:
         """Give one verdict on the kernel's memory and one on the processes'."""
-        yield verdicts.kernel(readings[-1], self._limits)
-        yield verdicts.process(readings[-1], self._limits)
+        yield verdicts.kernel(readings[-1], settings)
+        yield verdicts.process(readings[-1], settings)
 
-    def measure(self, reading: Reading) -> Iterator[Metric]:
+    @staticmethod
+    def measure(reading: Reading, _settings: MemorySettings) -> Iterator[Metric]:
         """Give the ledger, its trend, and the holders of the last look."""
         for area, size in {**reading.ledger.areas, **reading.ledger.of_which}.items():
             yield Metric(metrics.KERNEL, float(size), (area,))
@@ -98,7 +103,8 @@ class KernelMemory(Collector[Reading]):
         for one in worth_a_word(reading.holders):
             yield Metric(metrics.HOLDER, float(one["bytes"]), (one["comm"], str(one["pid"])))
 
-    def show(self, readings: Sequence[Reading]) -> Iterator[Panel]:
+    @staticmethod
+    def show(readings: Sequence[Reading], _settings: MemorySettings) -> Iterator[Panel]:
         """Show the ledger as a bar, and the holders of the last look."""
         yield from panels.panels(readings[-1])
 
@@ -141,7 +147,7 @@ class KernelMemory(Collector[Reading]):
         if self._steady[0] is not window.slow:
             plain = trend.plain(window) if len(window.slow) >= BLOCKS else None  # else it is the newest points', and changes with each
             self._steady = (window.slow, trend.steady(window.slow, books.total) or plain)
-        return trend.fast(window, books.total, books.available, self._limits.reach) or self._steady[1] or trend.plain(window)
+        return trend.fast(window, books.total, books.available, self._limits.max_extrapolation) or self._steady[1] or trend.plain(window)
 
     def _suspicious(self, books: Ledger) -> bool:
         """Whether enough was gained since the last look to look again, though nothing is sure yet."""
@@ -176,7 +182,7 @@ class KernelMemory(Collector[Reading]):
             modules=modules.loaded(self._host.proc) - mark.modules if growth.sure else frozenset(),
             dying_cgroups=cgroup.dying(self._host.sys) if growth.sure else None,
             pressed=pressed,
-            processes=self._followed.look(now, books, self._limits.reach),
+            processes=self._followed.look(now, books, self._limits.max_extrapolation),
         )
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from collectors.memory.culprit import NEEDED, grown, holder, owner
-from collectors.memory.words import WORTH_A_WORD, clean, size
+from collectors.memory.attribution import NEEDED, grown, holder, owner
+from collectors.memory.units import WORTH_A_WORD, clean, size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

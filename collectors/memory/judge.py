@@ -5,9 +5,9 @@ from __future__ import annotations
 from math import isfinite
 from typing import TYPE_CHECKING
 
-from collectors.memory.culprit import culprit, grown
+from collectors.memory.attribution import culprit, grown
 from collectors.memory.evidence import evidence
-from collectors.memory.words import clean, duration, hour, rate, size
+from collectors.memory.units import clean, duration, hour, rate, size
 from collectors.model import Level, Verdict
 
 if TYPE_CHECKING:
@@ -31,17 +31,17 @@ def kernel(reading: Reading, limits: MemorySettings) -> Verdict:
     nearly_gone = ledger.available < ledger.total * limits.available_percent / 100
     gains = grown(reading)
     area = next(iter(gains), "none")
-    level, message, mend = Level.HEALTHY, "", ""
+    level, message, remediation = Level.HEALTHY, "", ""
     if growth.sure:
         who = culprit(reading)
         end = f"{size(ledger.available)} are left, for {duration(left)}, until {hour(reading.wall + left)}"
         message = f"{area} grows by {rate(growth.slope)}; {end}" + (f"; {who}" if who else "")
         level = Level.CRITICAL if left <= limits.critical_within else Level.WARNING if left <= limits.warn_within else Level.HEALTHY
-        mend = MEND.get(area, RECYCLE)
+        remediation = MEND.get(area, RECYCLE)
     if nearly_gone:
-        level, mend = Level.CRITICAL, mend or LOOK
+        level, remediation = Level.CRITICAL, remediation or LOOK
         message = "; ".join(filter(None, [f"{size(ledger.available)} of {size(ledger.total)} are left{_most(reading)}", message]))
-    return Verdict("memory_kernel", "host", level, message, evidence(reading, left), mend if level else "")
+    return Verdict("memory_kernel", "host", level, message, evidence(reading, left), remediation if level else "")
 
 
 def process(reading: Reading, limits: MemorySettings) -> Verdict:
@@ -57,8 +57,8 @@ def process(reading: Reading, limits: MemorySettings) -> Verdict:
         f"{_name(worst)} grows by {rate(worst.growth.slope)} and has {size(worst.process.own)} of its own; "
         f"{size(reading.ledger.available)} are left, for {duration(left)}, until {hour(reading.wall + left)}"
     )
-    mend = "restart it before then, and bound its memory (MemoryMax= in its unit)" if level else ""
-    return Verdict("memory_process", "processes", level, message, facts, mend)
+    remediation = "restart it before then, and bound its memory (MemoryMax= in its unit)" if level else ""
+    return Verdict("memory_process", "processes", level, message, facts, remediation)
 
 
 def _most(reading: Reading) -> str:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from collectors.memory.sockstat import Sockets
-    from collectors.memory.zfs import Arc
+    from collectors.memory.procfs.sockstat import Sockets
+    from collectors.memory.procfs.zfs import Arc
 
 FREE = ("free", "free_lists")  # the second: pages in each CPU's own lists, which MemFree does not count
 USER = ("anonymous", "page_cache", "shared_memory", "swap_cache", "compressed_swap")  # a process or a file owns it

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from collectors.memory import balloon, hugepages, meminfo, sockstat, vmstat, zfs, zoneinfo
 from collectors.memory.ledger import Besides, Ledger, ledger
-from collectors.memory.text import text_or_none
+from collectors.memory.procfs import balloon, hugepages, meminfo, sockstat, vmstat, zfs, zoneinfo
+from collectors.memory.procfs.small_files import text_or_none
 from collectors.model import Unavailable
 
 if TYPE_CHECKING:

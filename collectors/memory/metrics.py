@@ -5,7 +5,7 @@ from __future__ import annotations
 from collectors.model import Family, Kind
 
 KERNEL = Family(
-    "memory_kernel_bytes",
+    "memory_area_bytes",
     Kind.GAUGE,
     "Memory by area. tcp_buffers, udp_buffers, ip_fragments, zfs_arc and locked overlap the others, which add up to MemTotal.",
     ("area",),

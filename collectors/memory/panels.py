@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from collectors.memory.culprit import NEEDED, owner, sockets_of
+from collectors.memory.attribution import NEEDED, owner, sockets_of
 from collectors.memory.evidence import worth_a_word
 from collectors.memory.ledger import FREE, HELD, OF_WHICH, RECLAIMABLE, SET_ASIDE, USER
-from collectors.memory.words import clean, duration, hour, rate, size
+from collectors.memory.units import clean, duration, hour, rate, size
 from collectors.panel import Panel, Share, Trace
 
 if TYPE_CHECKING:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from collectors.memory import processes, trend
+from collectors.memory.procfs import processes
 from collectors.memory.reading import Own
-from collectors.memory.robust import Growth
-from collectors.memory.window import Point, Window
+from collectors.memory.trend import growth as trend
+from collectors.memory.trend.robust import Growth
+from collectors.memory.trend.window import Point, Window
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from collectors.memory.ledger import Ledger
-    from collectors.memory.processes import Process
+    from collectors.memory.procfs.processes import Process
 
 TOP = 5
 APART = 300.0  # seconds between two looks; one over 2,000 processes takes 30 ms
@@ -28,16 +29,20 @@ class Followed:
         self._seen: tuple[Own, ...] = ()
         self._at = float("-inf")
 
-    def look(self, now: float, books: Ledger, reach: float) -> tuple[Own, ...]:
+    def look(self, now: float, books: Ledger, max_extrapolation: float) -> tuple[Own, ...]:
         """Give the top few as of the last look, with the trend of each."""
         if now - self._at >= APART:
             self._at, known, self._known = now, self._known, {}
             for one in processes.largest(self._proc, self._page, TOP):
                 _, window = known.get((one.pid, one.began), (one, Window()))
                 self._known[one.pid, one.began] = (one, window.add(Point(now, one.own)))
-            self._seen = tuple(Own(process, _growth(window, books, reach)) for process, window in self._known.values())
+            self._seen = tuple(Own(process, _growth(window, books, max_extrapolation)) for process, window in self._known.values())
         return self._seen
 
 
-def _growth(window: Window, books: Ledger, reach: float) -> Growth:
-    return trend.fast(window, books.total, books.available, reach) or trend.steady(window.slow, books.total, young=False) or Growth()
+def _growth(window: Window, books: Ledger, max_extrapolation: float) -> Growth:
+    return (
+        trend.fast(window, books.total, books.available, max_extrapolation)
+        or trend.steady(window.slow, books.total, young=False)
+        or Growth()
+    )

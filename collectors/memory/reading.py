@@ -9,9 +9,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from collectors.memory.ledger import Ledger
-    from collectors.memory.processes import Process
-    from collectors.memory.robust import Growth
-    from collectors.memory.window import Window
+    from collectors.memory.procfs.processes import Process
+    from collectors.memory.trend.robust import Growth
+    from collectors.memory.trend.window import Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Reading:
 
     `at` is seconds of CLOCK_BOOTTIME, `wall` Unix time, for people to read only.
     `slab_growth` is bytes by cache since then, largest first, or None where /proc/slabinfo is not for us; `slab_problem` says why.
-    `holders` is the last answer of `collectors.memory.holders`, None where none was wanted; `modules` are those that arrived since.
+    `holders` is the last answer of `collectors.memory.holders.helper`, None where none was wanted; `modules` are those that arrived since.
     """
 
     at: float

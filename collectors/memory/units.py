@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from math import isinf
 
-from collectors.words import LONG, span
+from collectors.text import LONG, span
 
 WORTH_A_WORD = 1 << 20  # bytes: who holds or gained less is not named
 _STEPS = ((1 << 40, "TB"), (1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "kB"))
@@ -16,7 +16,7 @@ def size(number: float) -> str:
     for step, unit in _STEPS:
         if abs(number) >= step:
             value = number / step
-            return f"{value:.0f} {unit}" if abs(value) >= 10 else f"{value:.1f} {unit}"  # noqa: PLR2004 — two digits are enough
+            return f"{value:.0f} {unit}" if abs(value) >= 10 else f"{value:.1f} {unit}"
     return f"{number:.0f} B"
 
 

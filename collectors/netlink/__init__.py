@@ -1,1 +1,1 @@
-"""Links, routes and neighbours in depth, by pyroute2 in a child of its own."""
+"""Netlink: framing, link and address tables with their events, routes, and link details by pyroute2 in a helper process."""

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from collectors.nic.reading import Change
-from collectors.words import ISO, utc
+from collectors.text import ISO, utc
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
@@ -58,7 +58,7 @@ def dump(memory: Memory) -> dict[str, Any]:
     }
 
 
-def restore(saved: Any) -> Memory:  # noqa: ANN401 — whatever lay in the slot
+def restore(saved: Any) -> Memory:
     """Read what `dump` gave; anything else there is forgotten without a word: it is only a memory."""
     memory: Memory = {}
     for interface, facts in list(saved.items())[:MOST_INTERFACES] if isinstance(saved, dict) else ():
@@ -67,7 +67,7 @@ def restore(saved: Any) -> Memory:  # noqa: ANN401 — whatever lay in the slot
     return memory
 
 
-def _change(raw: Any) -> Change | None:  # noqa: ANN401
+def _change(raw: Any) -> Change | None:
     match raw:
         case [str() | int() as value, int() | float() as since, (None | str() | int()) as before]:
             return Change(value, float(since), before)
@@ -77,7 +77,7 @@ def _change(raw: Any) -> Change | None:  # noqa: ANN401
 @lru_cache(maxsize=256)
 def stamp(at: float | None) -> str:
     """Write Unix time as people and logs read it."""
-    if at is None or not 0 <= at < 4e9:  # noqa: PLR2004 — beyond 2096 the clock is wrong, and time.gmtime may refuse
+    if at is None or not 0 <= at < 4e9:
         return "unknown"
     return utc(at, ISO)
 

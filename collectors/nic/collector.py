@@ -1,7 +1,7 @@
 """The network interfaces: driver in use and after the next boot, offloads, MTU, link, EC2's allowances, collapse of traffic.
 
 The kernel's link events wake it. Most ticks are light: they take the events, glance at the carriers, and give the last reading again where
-nothing happened. A full look comes every `look_every`, and for single interfaces as soon as an event names them.
+nothing happened. A full look comes every `full_scan_interval`, and for single interfaces as soon as an event names them.
 """
 
 from __future__ import annotations
@@ -15,29 +15,30 @@ import msgspec
 
 from collectors.collector import Collector
 from collectors.files import read_text
-from collectors.nic.allowance import allowance_verdict
-from collectors.nic.depth import Depth
-from collectors.nic.disk import DiskWatch
-from collectors.nic.driver import driver_verdict
-from collectors.nic.events import QUIET, LinkEvents
+from collectors.model import Mode
+from collectors.nic.boot.disk_watch import DiskWatch
+from collectors.nic.checks.allowance import allowance_verdict
+from collectors.nic.checks.driver import driver_verdict
+from collectors.nic.checks.link_state import link_verdicts, mtu_verdict
+from collectors.nic.checks.next_boot import next_boot_verdicts
+from collectors.nic.checks.offload import offload_verdict
+from collectors.nic.checks.stall import stall_verdict
 from collectors.nic.inventory import Inventory
-from collectors.nic.linkstate import link_verdicts, mtu_verdict
-from collectors.nic.looker import Looker
 from collectors.nic.metrics import metrics
-from collectors.nic.nextboot import next_boot_verdicts
-from collectors.nic.offload import offload_verdict
-from collectors.nic.panel import panels
-from collectors.nic.policy import Policy  # noqa: TC001 — msgspec reads the annotation
+from collectors.nic.panels import panels
+from collectors.nic.policy import Policy
+from collectors.nic.readers.interface_reader import Looker
+from collectors.nic.readers.link_details import Depth
+from collectors.nic.readers.link_events import QUIET, LinkEvents
 from collectors.nic.reading import Reading, Sample
 from collectors.nic.samples import with_sample
-from collectors.nic.stall import stall_verdict
 from collectors.settings import Duration, Settings, refuse_unless
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from collectors.model import Host, Metric, Verdict
-    from collectors.nic.events import News
+    from collectors.model import CollectorContext, Metric, Verdict
+    from collectors.nic.readers.link_events import News
     from collectors.panel import Panel
 
 GLANCED = 64  # carriers looked at on every tick: the kernel sends the event of a lost carrier up to a second late (net/core/link_watch.c)
@@ -49,15 +50,15 @@ BASELINE_SECONDS = 0.9  # the second full look comes this soon: `vitald check` l
 class NicSettings(Settings, frozen=True, kw_only=True):
     """`[nic]`."""
 
-    every: Duration = Duration(5.0)
-    look_every: Duration = Duration(10.0)
+    interval: Duration = Duration(5.0)
+    full_scan_interval: Duration = Duration(10.0)
     ignore: tuple[str, ...] = ("lo", "veth*", "docker*", "cni*")
     policy: tuple[Policy, ...] = msgspec.field(default_factory=tuple)
 
     def __post_init__(self) -> None:
         """Refuse what cannot work; the message begins with the key."""
         Settings.__post_init__(self)
-        refuse_unless(5.0 <= self.look_every <= 30.0, "look_every: must be between 5s and 30s")  # noqa: PLR2004 — a plateau needs minutes of samples, "now" needs several a minute
+        refuse_unless(5.0 <= self.full_scan_interval <= 30.0, "full_scan_interval: must be between 5s and 30s")
 
 
 class NicCollector(Collector[Reading]):
@@ -65,22 +66,20 @@ class NicCollector(Collector[Reading]):
 
     name = "nic"
     Settings: ClassVar[type[Settings]] = NicSettings
-    looks = 2  # allowances are rates
+    passes = 2  # allowances are rates
     keep = 1  # the samples are part of the reading: looks come at odd times
 
-    def __init__(self, settings: NicSettings, host: Host) -> None:
+    def __init__(self, settings: NicSettings, host: CollectorContext) -> None:
         self._settings, self._host = settings, host
         self._looker = Looker(host, settings.policy)
         self._inventory = Inventory(self._looker, settings.ignore, host.slot)
         self._disk = DiskWatch(host.root, os.uname().machine if self._looker.live else "", DISK_SECONDS)
-        self._depth = Depth(wanted=host.thorough and self._looker.live)
+        self._depth = Depth(wanted=host.mode is Mode.CHECK and self._looker.live)
         self._release = read_text(host.proc / "sys/kernel/osrelease", 256).strip() or os.uname().release
         self._cmdline = read_text(host.proc / "cmdline", 4096)
         self._events: LinkEvents | None = None
         self._samples: tuple[Sample, ...] = ()
         self._last: Reading | None = None
-        self._judged: tuple[Reading | None, tuple[Verdict, ...]] = (None, ())
-        self._measured: tuple[Reading | None, tuple[Metric, ...]] = (None, ())
         self._due = 0.0
 
     def read(self) -> Reading:
@@ -94,7 +93,7 @@ class NicCollector(Collector[Reading]):
             if not changed and self._disk.ask(self._inventory.modules()) is self._last.disk:
                 return self._last
             self._inventory.look_at(changed, wall)
-        patience = PATIENCE_OF_PEOPLE if self._host.thorough else FIRST_ANSWER_SECONDS  # an initramfs takes seconds to unpack
+        patience = PATIENCE_OF_PEOPLE if self._host.mode is Mode.CHECK else FIRST_ANSWER_SECONDS  # an initramfs takes seconds to unpack
         disk = self._disk.ask(self._inventory.modules(), patience if self._last is None else 0.0)
         known = self._inventory
         nics = tuple(known.nics[name] for name in sorted(known.nics))
@@ -102,24 +101,22 @@ class NicCollector(Collector[Reading]):
         self._last = Reading(wall, self._release, nics, self._samples, known.gone, known.unread, disk, self._cmdline, depth)
         return self._last
 
-    def judge(self, readings: Sequence[Reading]) -> tuple[Verdict, ...]:
-        """Judge every interface; a reading that is given again means what it meant."""
-        reading = readings[-1]
-        if self._judged[0] is not reading:
-            self._judged = reading, tuple(verdicts(reading))
-        return self._judged[1]
+    @staticmethod
+    def judge(readings: Sequence[Reading], _settings: NicSettings) -> Iterator[Verdict]:
+        """Judge every interface."""
+        return verdicts(readings[-1])
 
-    def measure(self, reading: Reading) -> tuple[Metric, ...]:
-        """Say it as numbers, once for each reading."""
-        if self._measured[0] is not reading:
-            self._measured = reading, tuple(metrics(reading))
-        return self._measured[1]
+    @staticmethod
+    def measure(reading: Reading, _settings: NicSettings) -> Iterator[Metric]:
+        """Return the interfaces' series."""
+        return metrics(reading)
 
-    def show(self, readings: Sequence[Reading]) -> Iterator[Panel]:
+    @staticmethod
+    def show(readings: Sequence[Reading], _settings: NicSettings) -> Iterator[Panel]:
         """Show the interfaces, and what each installed kernel has for them, in tables."""
         yield from panels(readings[-1])
 
-    def wakes(self) -> tuple[int, ...]:
+    def wake_fds(self) -> tuple[int, ...]:
         """Name the socket of the link events: a flap is seen at once."""
         return (self._events.fileno(),) if self._events is not None and self._events.fileno() >= 0 else ()
 
@@ -136,11 +133,11 @@ class NicCollector(Collector[Reading]):
         self._due = 0.0
 
     def _look_at_all(self, now: float, wall: float) -> None:
-        every = self._settings.look_every
+        every = self._settings.full_scan_interval
         apart = 0.9 * every if len(self._samples) > 1 else BASELINE_SECONDS
         self._inventory.look_at_all(wall)
         self._samples = with_sample(self._samples, now, self._inventory.nics, self._looker, self._host.proc, apart=apart)
-        ahead = every - self._settings.every / 2  # the tick that comes next to it is the one
+        ahead = every - self._settings.interval / 2  # the tick that comes next to it is the one
         self._due = now + (max(ahead, every / 2) if len(self._samples) > 1 else BASELINE_SECONDS)
 
     def _news(self) -> News:

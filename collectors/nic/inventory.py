@@ -6,15 +6,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from collectors.model import Unavailable
-from collectors.nic import memory
-from collectors.nic.nextboot import module_of
+from collectors.nic import change_history as memory
+from collectors.nic.checks.next_boot import module_of
 from collectors.nic.policy import matches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from collectors.model import Slot
-    from collectors.nic.looker import Looker
+    from collectors.nic.readers.interface_reader import Looker
     from collectors.nic.reading import Nic
 
 MOST_INTERFACES = 1000

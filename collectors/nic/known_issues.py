@@ -23,7 +23,7 @@ class Floor:
     level: Level
     reason: str
     source: str
-    mend: str
+    remediation: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from collectors.model import Family, Kind, Metric
-from collectors.nic.nextboot import module_of
+from collectors.nic.checks.next_boot import module_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +42,7 @@ AVAILABLE = _family(
     "interface",
 )
 RESETS = _family("nic_resets", Kind.COUNTER, "Driver resets and TX timeouts, by reason.", "interface", "reason")
-UNREAD = Family("nic_interfaces_unread", Kind.GAUGE, "Interfaces beyond the most that are looked at.")
+UNREAD = Family("nic_interfaces_skipped", Kind.GAUGE, "Interfaces beyond the most that are looked at.")
 
 
 def metrics(reading: Reading) -> Iterator[Metric]:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from collectors.nic import depth
-from collectors.nic.nextboot import initramfs, module_of
-from collectors.nic.version import Shape, shape
+from collectors.nic.checks.next_boot import initramfs, module_of
+from collectors.nic.checks.version import Shape, shape
+from collectors.nic.readers import link_details as depth
 from collectors.panel import Panel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from collectors.nic.features import Feature
-    from collectors.nic.kernels import Disk, Kernel, Module
+    from collectors.nic.boot.kernels import Disk, Kernel, Module
+    from collectors.nic.readers.features import Feature
     from collectors.nic.reading import Nic, Reading
 
 COLUMNS = ("interface", "driver", "version", "link", "MTU", "offloads on", "off", "statistics")

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from collectors.nic.features import SHORT_NAMES
-from collectors.nic.version import is_number
+from collectors.nic.checks.version import is_number
+from collectors.nic.readers.features import SHORT_NAMES
 from collectors.settings import refuse_unless
 
 if TYPE_CHECKING:

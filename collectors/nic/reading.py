@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from collectors.nic.counters import SILENT, Counters
 from collectors.nic.policy import NOTHING, Wanted
+from collectors.nic.readers.counters import SILENT, Counters
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from collectors.links.facts import Link as DeepLink
-    from collectors.nic.ethtool import Driver
-    from collectors.nic.features import Feature
-    from collectors.nic.kernels import Disk
-    from collectors.nic.link import Link, Traffic
-    from collectors.nic.snmp import Tcp
+    from collectors.netlink.link_details_messages import Link as DeepLink
+    from collectors.nic.boot.kernels import Disk
+    from collectors.nic.readers.ethtool import Driver
+    from collectors.nic.readers.features import Feature
+    from collectors.nic.readers.snmp import Tcp
+    from collectors.nic.readers.sysfs import Link, Traffic
 
 Fact = str | int | bool
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from collectors.nic.readers.snmp import read_tcp
 from collectors.nic.reading import Sample
-from collectors.nic.snmp import read_tcp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from collectors.nic.looker import Looker
+    from collectors.nic.readers.interface_reader import Looker
     from collectors.nic.reading import Nic
 
 KEPT_SECONDS = 600.0

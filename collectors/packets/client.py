@@ -17,19 +17,19 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 import msgspec
 
 from collectors.model import Unavailable
-from collectors.probe import capability
-from collectors.probe.child_lines import Distrusted, Lines, death
-from collectors.probe.shots import MOST_PACKETS, Answer, Hello
+from collectors.packets import capability
+from collectors.packets.child_lines import Distrusted, Lines, death
+from collectors.packets.protocol import MOST_PACKETS, Answer, Hello
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from collectors.probe.shots import Place, Play, Shot
+    from collectors.packets.protocol import Place, Play, Shot
 
 T = TypeVar("T")
 AT_ONCE = 64  # plays under way; each holds one port and one descriptor of the child
 START_SECONDS = 15.0  # scapy's import takes 0.2 s of CPU; under CPUQuota=50% and on a busy host a good deal longer
-COMMAND = (sys.executable, "-Im", "collectors.probe.packets")
+COMMAND = (sys.executable, "-Im", "collectors.packets.scapy_helper")
 
 log = logging.getLogger(__name__)
 _answer = msgspec.json.Decoder(Answer)
@@ -89,7 +89,7 @@ class PacketChild:
             if self._stopped:
                 raise Unavailable("unconfigured", "stopped")
             with capability.lent():
-                self._process = subprocess.Popen(argv, **pipes, cwd="/", env=environment, bufsize=0)  # type: ignore[call-overload]  # noqa: S603
+                self._process = subprocess.Popen(argv, **pipes, cwd="/", env=environment, bufsize=0)  # type: ignore[call-overload]
             return self._process
 
     def _end(self, process: subprocess.Popen[bytes]) -> None:
@@ -153,7 +153,7 @@ class _Table(Generic[T]):
     def _tell(self, place: Place, shot: Shot, number: int) -> None:
         order = {"id": self._shots, **shot._asdict(), "source": place.source, "target": place.target, "port": place.port, "mss": place.mss}
         order["flow"] = number << 16 | shot.flow
-        assert self._process.stdin is not None  # noqa: S101 — for mypy
+        assert self._process.stdin is not None
         try:
             self._process.stdin.write(json.dumps(order).encode() + b"\n")
         except OSError:
@@ -161,7 +161,7 @@ class _Table(Generic[T]):
 
 
 @contextlib.contextmanager
-def _as_nonsense() -> Any:  # noqa: ANN401 — a context manager
+def _as_nonsense() -> Any:
     try:
         yield
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

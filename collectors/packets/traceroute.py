@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from collectors.probe.shots import Answer, Shot
+from collectors.packets.protocol import Answer, Shot
 
 if TYPE_CHECKING:
-    from collectors.probe.shots import Play
+    from collectors.packets.protocol import Play
 
 MOST_HOPS = 30
 SILENT_HOPS = 4  # in a row: then nobody further on says anything either

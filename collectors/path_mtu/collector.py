@@ -10,20 +10,21 @@ from typing import TYPE_CHECKING, ClassVar
 
 from collectors.collector import Collector
 from collectors.model import Family, Kind, Metric, Unavailable
-from collectors.probe import capability, path_verdict
-from collectors.probe.child import PacketChild
-from collectors.probe.mtu_search import Found, search
-from collectors.probe.roster import ROSTER
-from collectors.probe.route import route, zoned
-from collectors.probe.shots import Place
+from collectors.netlink.route import route, zoned
+from collectors.packets import capability
+from collectors.packets.client import PacketChild
+from collectors.packets.protocol import Place
+from collectors.path_mtu import judge as path_verdict
+from collectors.path_mtu.search import Found, search
+from collectors.probe.diagnosis.target_events import ROSTER
 from collectors.settings import Duration, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from collectors.model import Host, Verdict
-    from collectors.probe.shots import Play
-    from collectors.probe.targets import Address
+    from collectors.model import CollectorContext, Verdict
+    from collectors.packets.protocol import Play
+    from collectors.probe.targets.target import Address
 
 FIRST_SWEEP = 15.0  # seconds until the first sweep has said where the targets are
 LONGEST_ROUND = 120.0  # seconds; a target takes a second, a black hole about ten, and 64 go at once
@@ -37,7 +38,7 @@ PATH_MTU = Family("probe_path_mtu_bytes", Kind.GAUGE, "Largest IP packet, padded
 class PathMtuSettings(Settings, frozen=True, kw_only=True):
     """`[path_mtu]` in vitald.toml."""
 
-    every: Duration = Duration(300.0)
+    interval: Duration = Duration(300.0)
 
 
 @dataclass(frozen=True)
@@ -53,12 +54,12 @@ class PathMtu(Collector[Reading]):
     name = "path_mtu"
     Settings: ClassVar[type[Settings]] = PathMtuSettings
 
-    def __init__(self, settings: PathMtuSettings, host: Host) -> None:
-        self._every = settings.every
+    def __init__(self, settings: PathMtuSettings, host: CollectorContext) -> None:
+        self._interval = settings.interval
         self._host = host
         self._child = PacketChild()
         self._found: dict[str, Found] = {}
-        self._whole_round = -settings.every
+        self._whole_round = -settings.interval
 
     def read(self) -> Reading:
         """Look at all targets, or only at those that have just turned bad."""
@@ -67,13 +68,13 @@ class PathMtu(Collector[Reading]):
             raise Unavailable("permission", "crafted packets need CAP_NET_RAW, which this process does not have")
         targets = ROSTER.targets(FIRST_SWEEP) or {}
         now = time.monotonic()
-        whole = not alarms or now - self._whole_round >= NEARLY * self._every
+        whole = not alarms or now - self._whole_round >= NEARLY * self._interval
         due = targets if whole else {target: targets[target] for target in alarms if target in targets}
         self._found = {target: found for target, found in self._found.items() if target in targets}
         plays: dict[str, tuple[Place, Play[Found]]] = {}
         for target in [*(due.keys() - self._found.keys()), *(target for target in list(self._found) if target in due)]:
             self._plan(target, due[target], plays)
-        results = self._child.run(plays, min(LONGEST_ROUND, NEARLY * self._every))
+        results = self._child.run(plays, min(LONGEST_ROUND, NEARLY * self._interval))
         for target, found in results.found.items():  # at the end: the next round begins with those that this one did not get to
             self._found.pop(target, None)
             self._found[target] = found
@@ -88,18 +89,20 @@ class PathMtu(Collector[Reading]):
             raise Unavailable("unconfigured", "there is no path to measure: [probe] has no target beyond this host")
         return Reading(dict(self._found))
 
-    def judge(self, readings: Sequence[Reading]) -> Iterator[Verdict]:
+    @staticmethod
+    def judge(readings: Sequence[Reading], _settings: PathMtuSettings) -> Iterator[Verdict]:
         """Give one `path_mtu` verdict for each target."""
         for target, found in readings[-1].found.items():
             yield path_verdict.judge(target, found)
 
-    def measure(self, reading: Reading) -> Iterator[Metric]:
+    @staticmethod
+    def measure(reading: Reading, _settings: PathMtuSettings) -> Iterator[Metric]:
         """Give the path MTU of each target where it could be measured."""
         for target, found in reading.found.items():
             if found.mtu:
                 yield Metric(PATH_MTU, found.mtu, (target,))
 
-    def wakes(self) -> tuple[int, ...]:
+    def wake_fds(self) -> tuple[int, ...]:
         """Wake when a target's probes have turned bad."""
         return (ROSTER.bell(),)
 

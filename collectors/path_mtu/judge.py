@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from collectors.model import Level, Verdict
 
 if TYPE_CHECKING:
-    from collectors.probe.mtu_search import Found
+    from collectors.path_mtu.search import Found
 
 CHECK = "path_mtu"
-_MEND = (
+_REMEDIATION = (
     "Let ICMP type 3 code 4 (IPv6: ICMPv6 type 2) through security groups, network ACLs and firewalls on the way; "
     "until then lower the route's MTU: ip route change ... mtu {mtu}"
 )
@@ -27,10 +27,10 @@ def judge(target: str, found: Found) -> Verdict:
 
 def _black_hole(target: str, found: Found, facts: dict[str, Any]) -> Verdict:
     message = f"black hole: packets above {found.mtu} bytes are lost and no ICMP says so, {found.sent} may leave here"
-    mend = _MEND.format(mtu=found.mtu)
+    remediation = _REMEDIATION.format(mtu=found.mtu)
     if found.tcp_is_spared:
-        return Verdict(CHECK, target, Level.WARNING, f"{message}; TCP is spared by the target's MSS of {found.mss}", facts, mend)
-    return Verdict(CHECK, target, Level.CRITICAL, f"{message}; TCP will hang on the first large segment", facts, mend)
+        return Verdict(CHECK, target, Level.WARNING, f"{message}; TCP is spared by the target's MSS of {found.mss}", facts, remediation)
+    return Verdict(CHECK, target, Level.CRITICAL, f"{message}; TCP will hang on the first large segment", facts, remediation)
 
 
 def _words(found: Found) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING, NamedTuple
 
-from collectors.probe.shots import IP_TCP_HEADERS, Answer, Place, Shot
+from collectors.packets.protocol import IP_TCP_HEADERS, Answer, Place, Shot
 
 if TYPE_CHECKING:
-    from collectors.probe.shots import Play
+    from collectors.packets.protocol import Play
 
 TRIES = 5  # of a padded SYN: where one round trip in ten is lost, all five are once in 100,000
 BARE_TRIES, BARE_WAIT = 5, 0.5

@@ -6,29 +6,31 @@ import time
 from typing import TYPE_CHECKING, ClassVar
 
 from collectors.collector import Collector
-from collectors.model import Metric, Unavailable
-from collectors.probe import conntrack, metrics, target_files
-from collectors.probe.half_open import HalfOpen
+from collectors.model import Metric, Mode, Unavailable
+from collectors.probe import metrics
+from collectors.probe.connect import conntrack
+from collectors.probe.connect.half_open import HalfOpen
+from collectors.probe.connect.outcome import Outcome, Reason
+from collectors.probe.connect.sweep import Sweeper
+from collectors.probe.diagnosis.watch import Seen, Watch
+from collectors.probe.dns.multi_address import after, speak
+from collectors.probe.dns.resolver import Resolver
 from collectors.probe.judge import judge
 from collectors.probe.metrics import Series
-from collectors.probe.names import after, speak
-from collectors.probe.panel import targets
+from collectors.probe.panels import targets
 from collectors.probe.reading import Reading
-from collectors.probe.reasons import Outcome, Reason
-from collectors.probe.record import Record
-from collectors.probe.resolver import Resolver
 from collectors.probe.settings import ProbeSettings
-from collectors.probe.sweep import Sweeper
-from collectors.probe.target_list import TargetList
-from collectors.probe.targets import Address, Target
-from collectors.probe.watch import Seen, Watch
+from collectors.probe.target_stats import Record
+from collectors.probe.targets import target_files
+from collectors.probe.targets.sources import TargetList
+from collectors.probe.targets.target import Address, Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from collectors.model import Host, Verdict
+    from collectors.model import CollectorContext, Verdict
     from collectors.panel import Panel
-    from collectors.probe.sweep import Planned
+    from collectors.probe.connect.sweep import Planned
     from collectors.settings import Settings
 
 SPREAD = 0.8  # of the time that is left beside the timeout: a sweep ends before the next begins, with some to spare
@@ -41,21 +43,20 @@ class Probe(Collector[Reading]):
     name = "probe"
     Settings: ClassVar[type[Settings]] = ProbeSettings
 
-    def __init__(self, settings: ProbeSettings, host: Host) -> None:
+    def __init__(self, settings: ProbeSettings, host: CollectorContext) -> None:
         self._settings = settings
         self._host = host
         self._list = TargetList(settings, host)
         self._label_names = tuple(settings.labels())
-        self._window = min(LONGEST_WINDOW, SPREAD * (settings.every - settings.timeout))
+        self._window = min(LONGEST_WINDOW, SPREAD * (settings.interval - settings.timeout))
         self._sweeper = Sweeper()
-        self._half_open = HalfOpen(settings.syn_every, settings.timeout)
+        self._half_open = HalfOpen(settings.syn_interval, settings.timeout)
         self._watch = Watch(host, settings.timeout)
         self._resolver = Resolver(settings.timeout)
         self._targets: Mapping[Target, tuple[str, ...]] | None = None
         self._shy: frozenset[str] = frozenset()
         self._records: dict[str, Record] = {}
         self._addresses: dict[str, Mapping[str, Record]] = {}
-        self._series: dict[tuple[str, tuple[str, ...]], Series] = {}
 
     def read(self) -> Reading:
         """Probe every target once, spread over the interval."""
@@ -76,20 +77,21 @@ class Probe(Collector[Reading]):
         lookups = {target.text: self._resolver.lookups(target.host) for target in targets if target.address is None}
         return Reading(self._records, files, labels, dict(self._addresses), lookups, self._list.choice(), diagnoses)
 
-    def judge(self, readings: Sequence[Reading]) -> Iterator[Verdict]:
+    @staticmethod
+    def judge(readings: Sequence[Reading], settings: ProbeSettings) -> Iterator[Verdict]:
         """Give one `tcp_probe` verdict for each target."""
-        critical, addresses = self._settings.failures_until_critical, readings[-1].addresses
+        critical, addresses = settings.failures_until_critical, readings[-1].addresses
         diagnoses = readings[-1].diagnoses
         for target, record in readings[-1].records.items():
             verdict = judge(target, record, critical, diagnoses.get(target))
             yield speak(verdict, addresses[target]) if target in addresses else verdict
 
-    def measure(self, reading: Reading) -> Iterator[Metric]:
+    @staticmethod
+    def measure(reading: Reading, settings: ProbeSettings) -> Iterator[Metric]:
         """Give every target's series, every file's, and the mesh's."""
+        names = tuple(settings.labels())
         for target, record in reading.records.items():
-            key = (target, reading.labels.get(target, ()))
-            series = self._series.get(key) or self._series.setdefault(key, Series(target, self._label_names, key[1]))
-            yield from series.measure(record)
+            yield from Series(target, names, reading.labels.get(target, ())).measure(record)
         for target, lookups in reading.lookups.items():
             yield from metrics.look_ups(target, lookups, reading.addresses.get(target, {}))
         for path, valid in reading.files.items():
@@ -97,7 +99,8 @@ class Probe(Collector[Reading]):
         if reading.mesh:
             yield from metrics.mesh(reading.mesh)
 
-    def show(self, readings: Sequence[Reading]) -> Iterator[Panel]:
+    @staticmethod
+    def show(readings: Sequence[Reading], _settings: ProbeSettings) -> Iterator[Panel]:
         """Show the targets in a table."""
         yield targets(readings[-1].records)
 
@@ -118,8 +121,6 @@ class Probe(Collector[Reading]):
         self._targets, self._shy = listed, self._list.half_open()
         self._records = {target.text: self._records.get(target.text, Record()) for target in listed}
         self._addresses = {target: records for target, records in self._addresses.items() if target in self._records}
-        here = {(target.text, labels) for target, labels in listed.items()}
-        self._series = {key: series for key, series in self._series.items() if key in here}
         self._resolver.want(target.host for target in listed if target.address is None)
 
     def _plan(self) -> tuple[list[Target], list[Planned]]:
@@ -139,7 +140,7 @@ class Probe(Collector[Reading]):
         """Add what has become of targets that are probed half-open, beside the sweep and less often; begins the next round if it is due."""
         targets = {target.text: target for target in self._targets or () if target.text in self._shy} if self._shy else {}
         places = {text: self._place(target.address, target) for text, target in targets.items()}
-        ended = self._half_open.run(places, LONGEST_WINDOW if self._host.thorough else 0.0)
+        ended = self._half_open.run(places, LONGEST_WINDOW if self._host.mode is Mode.CHECK else 0.0)
         owners += [targets[text] for text in ended]
         plan += ended.values()
 

@@ -9,13 +9,13 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from collectors.model import Level, Verdict
-from collectors.probe.reasons import LABELS, Outcome, Reason
-from collectors.probe.record import WINDOW
-from collectors.words import utc
+from collectors.probe.connect.outcome import LABELS, Outcome, Reason
+from collectors.probe.target_stats import WINDOW
+from collectors.text import utc
 
 if TYPE_CHECKING:
-    from collectors.probe.diagnosis import Diagnosis
-    from collectors.probe.record import Record
+    from collectors.probe.diagnosis.rules import Diagnosis
+    from collectors.probe.target_stats import Record
 
 CHECK = "tcp_probe"
 LOSSY = 3
@@ -27,7 +27,7 @@ on a healthy path (0.01 %) one false alarm in 65 years for each target, on one t
 One burst counts once for each target, since it meets one of its connects.
 """
 
-_MENDS = {
+_REMEDIATIONS = {
     Reason.TIMEOUT: "Nothing came back: look at the target's power and load, then security groups, network ACLs and routes on the way.",
     Reason.REFUSED: "The host answers but nothing listens on that port: look at the service on the target.",
     Reason.RESET: "The connection was cut as soon as it stood: look at the service, its accept queue and any load balancer before it.",
@@ -38,7 +38,7 @@ _MENDS = {
     Reason.DNS_ERROR: "The name servers in /etc/resolv.conf answer with an error: look at them and at the name's zone.",
     Reason.OTHER: "See the errno in the evidence.",
 }
-_OWN_MENDS = {
+_OWN_REMEDIATIONS = {
     Reason.PERMISSION: "Look at this host's own firewall (nft list ruleset, iptables -S OUTPUT) and at cgroup or LSM rules for vitald.",
     Reason.LOCAL_RESOURCES: "Look at this host: ss -s, net.ipv4.ip_local_port_range, nf_conntrack_count against _max, and ulimit -n.",
     Reason.NET_UNREACHABLE: "This host has no route to the target: ip route get ADDRESS.",
@@ -90,7 +90,7 @@ def _failing(target: str, record: Record, last: Outcome, failures_until_critical
     if last.router:
         message += f"; {last.router} says so"
     evidence = {"failures_in_a_row": record.in_a_row, "since": utc(record.since), **_facts(record, last), "reasons": reasons}
-    return Verdict(CHECK, target, level, message, evidence, _MENDS.get(last.reason, _MENDS[Reason.OTHER]))
+    return Verdict(CHECK, target, level, message, evidence, _REMEDIATIONS.get(last.reason, _REMEDIATIONS[Reason.OTHER]))
 
 
 def _own_fault(target: str, record: Record, last: Outcome) -> Verdict:
@@ -99,16 +99,16 @@ def _own_fault(target: str, record: Record, last: Outcome) -> Verdict:
     message = f"this host itself could not probe it: {_words(last.reason)} ({says}); nothing is known against the target"
     if record.in_a_row:
         message = f"this host itself could not probe it: {_words(last.reason)} ({says}); before that it failed {_times(record.in_a_row)}"
-    mend = _OWN_MENDS.get(last.reason, _MENDS[Reason.OTHER])
-    return Verdict(CHECK, target, Level.WARNING, message, {"own_fault": True, **_facts(record, last)}, mend)
+    remediation = _OWN_REMEDIATIONS.get(last.reason, _REMEDIATIONS[Reason.OTHER])
+    return Verdict(CHECK, target, Level.WARNING, message, {"own_fault": True, **_facts(record, last)}, remediation)
 
 
 def _lossy(target: str, record: Record) -> Verdict:
     sweeps, lost = len(record.window), record.lost()
     message = f"SYNs are being lost: {record.lossy} of the last {sweeps} connects succeeded only after {_count(lost, 'retransmission')}"
     evidence = {"lossy_connects": record.lossy, "sweeps": sweeps, "window": WINDOW, "lost_syns": lost, "attempts": record.attempts}
-    mend = "Look at packet loss on the way, the target's listen queue (nstat TcpExtListenDrops) and its network allowances."
-    return Verdict(CHECK, target, Level.WARNING, message, evidence, mend)
+    remediation = "Look at packet loss on the way, the target's listen queue (nstat TcpExtListenDrops) and its network allowances."
+    return Verdict(CHECK, target, Level.WARNING, message, evidence, remediation)
 
 
 def _facts(record: Record, last: Outcome) -> dict[str, Any]:

@@ -7,17 +7,17 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from collectors.model import Family, Histogram, Kind, Metric
-from collectors.probe.names import up
-from collectors.probe.reasons import FAILURES, LABELS
-from collectors.probe.record import BUCKETS
-from collectors.probe.resolver import LOOKUP_FAILURES
+from collectors.probe.connect.outcome import FAILURES, LABELS
+from collectors.probe.dns.multi_address import up
+from collectors.probe.dns.resolver import LOOKUP_FAILURES
+from collectors.probe.target_stats import BUCKETS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from collectors.probe.mesh import Choice
-    from collectors.probe.record import Record
-    from collectors.probe.resolver import Lookups
+    from collectors.probe.dns.resolver import Lookups
+    from collectors.probe.target_stats import Record
+    from collectors.probe.targets.mesh import Choice
 
 ATTEMPTS = Family("probe_attempts", Kind.COUNTER, "TCP probes of a target.", ("target",))
 FAILED = Family("probe_failures", Kind.COUNTER, "TCP probes that failed, by reason.", ("target", "reason"))

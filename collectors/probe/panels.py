@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from collectors.panel import Panel, Trace
-from collectors.probe.reasons import LABELS, Reason
+from collectors.probe.connect.outcome import LABELS, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from collectors.probe.record import Record
+    from collectors.probe.target_stats import Record
 
 COLUMNS = ("target", "now", "round trip", "median", "SYNs sent again", "round trips of the last sweeps")
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from collectors.probe.diagnosis import Diagnosis
-    from collectors.probe.mesh import Choice
-    from collectors.probe.record import Record
-    from collectors.probe.resolver import Lookups
+    from collectors.probe.diagnosis.rules import Diagnosis
+    from collectors.probe.dns.resolver import Lookups
+    from collectors.probe.target_stats import Record
+    from collectors.probe.targets.mesh import Choice
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from collectors.model import BadInput
-from collectors.probe import file_sd
-from collectors.probe.targets import parse
+from collectors.probe.targets import file_sd
+from collectors.probe.targets.target import parse
 from collectors.settings import Duration, Settings, refuse_unless
 
 if TYPE_CHECKING:
@@ -32,11 +32,11 @@ class TargetGroup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class ProbeSettings(Settings, frozen=True, kw_only=True):
     """`[probe]` in vitald.toml."""
 
-    every: Duration = Duration(5.0)
+    interval: Duration = Duration(5.0)
     targets: tuple[str, ...] = ()
     target_files: tuple[str, ...] = ()
     groups: tuple[TargetGroup, ...] = ()
-    syn_every: Duration = Duration(60.0)
+    syn_interval: Duration = Duration(60.0)
     target_labels: tuple[str, ...] = ()
     mesh_files: tuple[str, ...] = ()
     mesh_peers: int = 20
@@ -48,10 +48,10 @@ class ProbeSettings(Settings, frozen=True, kw_only=True):
         """Refuse what cannot work; the message begins with the key."""
         Settings.__post_init__(self)
         refuse_unless(self.timeout >= SHORTEST_TIMEOUT, "timeout: must be at least 10ms")
-        refuse_unless(self.timeout < self.every, f"timeout: must be shorter than every ({self.every:g} s), not {self.timeout:g} s")
+        refuse_unless(self.timeout < self.interval, f"timeout: must be shorter than interval ({self.interval:g} s), not {self.timeout:g} s")
         refuse_unless(self.failures_until_critical >= 1, "failures_until_critical: must be at least 1")
         refuse_unless(1 <= self.mesh_peers <= MOST_PEERS, f"mesh_peers: must be between 1 and {MOST_PEERS}")
-        refuse_unless(self.syn_every >= SHORTEST_SYN, "syn_every: must be at least 10s, since each round starts a process")
+        refuse_unless(self.syn_interval >= SHORTEST_SYN, "syn_interval: must be at least 10s, since each round starts a process")
         _check_targets("targets", self.targets)
         for group in self.groups:
             _check_targets("groups: targets", group.targets)

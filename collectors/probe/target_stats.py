@@ -6,7 +6,7 @@ from bisect import bisect_left
 from math import log2
 from typing import NamedTuple
 
-from collectors.probe.reasons import FAILURES, Outcome, Reason
+from collectors.probe.connect.outcome import FAILURES, Outcome, Reason
 
 WINDOW = 120  # sweeps
 BUCKETS = (  # seconds: from a neighbour in the same rack to a SYN-ACK that took all the retransmissions there are

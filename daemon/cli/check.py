@@ -6,19 +6,20 @@ import json
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from collectors.model import Level, Unavailable
 from collectors.registry import COLLECTORS
-from collectors.words import plain
-from daemon.track import Track
+from collectors.text import plain
+from daemon.job import CollectorJob
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from rich.table import Table
 
-    from collectors.model import Host, Report, Verdict
+    from collectors.model import CollectorContext, Report, Verdict
     from collectors.panel import Panel
     from collectors.settings import Settings
 
@@ -29,40 +30,55 @@ DEADLINE_SECONDS = 20.0
 class Look:
     """One collector's look at the host, in a thread of its own, so that a hung one costs its own answer only."""
 
-    def __init__(self, name: str, settings: Settings, host: Host) -> None:
+    def __init__(self, name: str, settings: Settings, context: CollectorContext) -> None:
         self.name = name
         self.report: Report | None = None
         self.panels: list[Panel] = []
         self.problem = ""
         self.absent = ""
-        self._settings = settings
-        self._host = host
-        self._thread = threading.Thread(target=self._run, daemon=True, name=f"vitald-check-{name}")
-        self._thread.start()
+        self.job: CollectorJob | None = None
+        self._thread: threading.Thread | None = None
+        with self._caught():
+            self.job = CollectorJob(COLLECTORS[name](settings, context), settings)
+
+    def start(self, jobs: Callable[[str], CollectorJob | None]) -> None:
+        """Run the collector in a thread of its own; `jobs` finds the others' jobs."""
+        if self.job is not None:
+            self._thread = threading.Thread(target=self._run, args=(self.job, jobs), daemon=True, name=f"vitald-check-{self.name}")
+            self._thread.start()
 
     def wait(self, deadline: float) -> None:
         """Wait until the look is over, or until `deadline` (monotonic)."""
+        if self._thread is None:
+            return
         self._thread.join(max(0.0, deadline - time.monotonic()))
         if self._thread.is_alive():
             self.problem = f"did not answer within {DEADLINE_SECONDS:.0f} s"
 
-    def _run(self) -> None:
-        try:
-            track = Track(COLLECTORS[self.name](self._settings, self._host), self._settings)
-            for again in range(track.collector.looks):
+    def _run(self, job: CollectorJob, jobs: Callable[[str], CollectorJob | None]) -> None:
+        with self._caught():
+            for again in range(job.collector.passes):
                 if again:
-                    time.sleep(1)  # a rate wants two looks
-                self.report = track.look()
-            self.panels = track.panels()
+                    time.sleep(1)  # a rate needs two readings
+                self.report = job.run_once(jobs)
+            self.panels = job.panels()
+
+    @contextmanager
+    def _caught(self) -> Iterator[None]:
+        try:
+            yield
         except Unavailable as why:
             self.absent = f"{why} ({why.reason})"
-        except Exception as error:  # noqa: BLE001 — one collector's failure is one line of the answer
+        except Exception as error:
             self.problem = f"{type(error).__name__}: {error}"
 
 
-def look(collectors: Mapping[str, Settings], host: Host) -> list[Look]:
+def look(collectors: Mapping[str, Settings], context: CollectorContext) -> list[Look]:
     """Run every collector that is switched on, side by side."""
-    looks = [Look(name, settings, host) for name, settings in collectors.items() if settings.enabled]
+    looks = [Look(name, settings, context) for name, settings in collectors.items() if settings.enabled]
+    jobs = {one.name: one.job for one in looks}
+    for one in looks:
+        one.start(jobs.get)
     deadline = time.monotonic() + DEADLINE_SECONDS
     for one in looks:
         one.wait(deadline)
@@ -94,7 +110,7 @@ def as_json(looks: Sequence[Look]) -> str:
                 "level": verdict.level.name.lower(),
                 "message": verdict.message,
                 "evidence": dict(verdict.evidence),
-                "mend": verdict.mend,
+                "remediation": verdict.remediation,
             }
             for verdict in _verdicts(looks)
         ],
@@ -107,11 +123,11 @@ def as_json(looks: Sequence[Look]) -> str:
 
 
 def print_table(looks: Sequence[Look]) -> None:
-    """Print what is wrong with its evidence and its mend, worst first; what is well in one line a check."""
-    from rich.console import Console  # noqa: PLC0415 — 6 MB that `run` must not pay
-    from rich.text import Text  # noqa: PLC0415
+    """Print what is wrong with its evidence and its remediation, worst first; what is well in one line a check."""
+    from rich.console import Console
+    from rich.text import Text
 
-    from daemon.panels import show  # noqa: PLC0415
+    from daemon.cli.panels import show
 
     console = Console(highlight=False)
     verdicts = list(_verdicts(looks))
@@ -119,7 +135,7 @@ def print_table(looks: Sequence[Look]) -> None:
         console.print(_findings(bad))
     for check in sorted({verdict.check for verdict in verdicts if not verdict.level}):
         subjects = [plain(verdict.subject) for verdict in verdicts if verdict.check == check and not verdict.level]
-        more = f" and {len(subjects) - 5} more" if len(subjects) > 5 else ""  # noqa: PLR2004 — as many as fit a line
+        more = f" and {len(subjects) - 5} more" if len(subjects) > 5 else ""
         console.print(Text.assemble(("healthy ", "green"), f"{check}: {', '.join(subjects[:5])}{more}"))
     for one in looks:
         if one.problem or one.absent:
@@ -134,9 +150,9 @@ def print_table(looks: Sequence[Look]) -> None:
 
 def _findings(verdicts: Sequence[Verdict]) -> Table:
     """Lay out findings so that 80 columns are enough: what it is about on the left, what there is to know on the right."""
-    from rich.box import HORIZONTALS  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich.box import HORIZONTALS
+    from rich.table import Table
+    from rich.text import Text
 
     style = {Level.WARNING: "yellow", Level.CRITICAL: "bold red"}
     table = Table("finding", "what is wrong, the evidence, what to do", box=HORIZONTALS, show_lines=True, pad_edge=False)
@@ -145,7 +161,7 @@ def _findings(verdicts: Sequence[Verdict]) -> Table:
     for verdict in verdicts:
         name = Text.assemble((verdict.level.name, style[verdict.level]), "\n", verdict.check, "\n", plain(verdict.subject))
         facts = ", ".join(f"{key.replace('_', ' ')} {plain(_words(value))}" for key, value in verdict.evidence.items())
-        rows = [("wrong", plain(verdict.message), ""), ("evidence", facts, "dim"), ("do", plain(verdict.mend), "")]
+        rows = [("wrong", plain(verdict.message), ""), ("evidence", facts, "dim"), ("do", plain(verdict.remediation), "")]
         inner = Table.grid(padding=(0, 1))
         for label, words, look_like in rows:
             if words:
@@ -154,7 +170,7 @@ def _findings(verdicts: Sequence[Verdict]) -> Table:
     return table
 
 
-def _words(value: Any) -> str:  # noqa: ANN401 — whatever a collector holds for evidence
+def _words(value: Any) -> str:
     """Write a fact as people do: tables and lists without their brackets."""
     if isinstance(value, dict):
         return ", ".join(f"{key} {_words(inner)}" for key, inner in value.items()) or "none"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import argparse
 
-FILE = Path(__file__).parents[1] / "exporters/prometheus/dashboard.json"
+FILE = Path(__file__).parents[2] / "exporters/prometheus/dashboard.json"
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -17,7 +17,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.epilog = "vitald dashboard > vitald.json; then in Grafana: Dashboards, New, Import"
 
 
-def run(arguments: argparse.Namespace) -> int:  # noqa: ARG001 — every command's signature
+def run(arguments: argparse.Namespace) -> int:
     """Print it."""
     sys.stdout.write(FILE.read_text())
     return 0

@@ -7,17 +7,17 @@ import sys
 import textwrap
 from typing import TYPE_CHECKING, Any
 
-from collectors.logs import exports
-from collectors.logs.matcher import believed
-from collectors.words import plain
-from daemon import signatures
+from collectors.logs.matching.matcher import believed
+from collectors.logs.scan import journal_export as exports
+from collectors.text import plain
+from daemon.cli import signatures
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable, Iterator
 
-    from collectors.logs.matcher import Hit, Matcher
-    from collectors.logs.packs import Signature
+    from collectors.logs.matching.matcher import Hit, Matcher
+    from collectors.logs.matching.packs import Signature
 
 _WIDTH = 100
 
@@ -51,7 +51,7 @@ def as_json(hit: Hit) -> dict[str, Any]:
         "family": signature.family,
         "severity": signature.severity,
         "meaning": signature.meaning,
-        "mend": signature.mend,
+        "remediation": signature.remediation,
         "fields": dict(hit.fields),
         "cleared_by": list(signature.cleared_by),
         "pack": signature.origin,
@@ -64,7 +64,7 @@ def _words(line: bytes, hits: list[Hit], matcher: Matcher) -> Iterator[str]:
         signature = hit.signature
         yield from _entry("signature", f"{signature.id} ({signature.severity}, {signature.family})")
         yield from _entry("meaning", signature.meaning or "its pack does not say")
-        yield from _entry("do", signature.mend)
+        yield from _entry("do", signature.remediation)
         yield from _entry("fields", ", ".join(f"{name} {plain(value)}" for name, value in hit.fields.items()))
         yield from _entry("alone", _often(signature))
         yield from _entry("ends with", ", ".join(signature.cleared_by))
@@ -95,7 +95,7 @@ def _shown(line: bytes) -> str:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= 1000 else f"{text[:1000]}…"  # noqa: PLR2004 — as much as anybody reads
+    return text if len(text) <= 1000 else f"{text[:1000]}…"
 
 
 def _stdin() -> Iterator[bytes]:

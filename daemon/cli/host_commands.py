@@ -8,13 +8,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from collectors.model import BadInput, Host
-from daemon import settings
+from collectors.model import BadInput, CollectorContext, Mode
+from daemon import config as settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from daemon.settings import Config
+    from daemon.config import Config
 
 
 def describe_run(command: argparse.ArgumentParser) -> Callable[[argparse.Namespace], int]:
@@ -48,7 +48,7 @@ def describe_check_config(command: argparse.ArgumentParser) -> Callable[[argpars
 
 def _add_host_flags(command: argparse.ArgumentParser) -> None:
     """Add what `run` and `check` share: which settings, which collectors, which roots."""
-    from collectors.registry import COLLECTORS  # noqa: PLC0415
+    from collectors.registry import COLLECTORS
 
     command.add_argument(
         "--config.file", dest="config", type=Path, metavar="FILE", help=f"settings ({settings.DEFAULT_FILE}, if it is there)"
@@ -72,7 +72,7 @@ def _default_state() -> Path:
 
 
 def _config(arguments: argparse.Namespace) -> Config:
-    from collectors.registry import COLLECTORS  # noqa: PLC0415
+    from collectors.registry import COLLECTORS
 
     flags = vars(arguments)
     web = {
@@ -90,18 +90,19 @@ def _config(arguments: argparse.Namespace) -> Config:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from daemon import application, logs  # noqa: PLC0415
+    from daemon import application
+    from daemon import logging as logs
 
     handler = logs.set_up(arguments.log_level, arguments.log_format)
-    roots = Host(arguments.procfs, arguments.sysfs, arguments.rootfs)
+    roots = CollectorContext(arguments.procfs, arguments.sysfs, arguments.rootfs)
     return application.main(lambda: _config(arguments), roots, arguments.state, handler)
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    import contextlib  # noqa: PLC0415
-    import socket  # noqa: PLC0415
+    import contextlib
+    import socket
 
-    from daemon import check  # noqa: PLC0415
+    from daemon.cli import check
 
     config = _config(arguments)
     with contextlib.ExitStack() as stack:
@@ -109,7 +110,7 @@ def _check(arguments: argparse.Namespace) -> int:
         with contextlib.suppress(OSError):  # where the loopback is down there is no canary, and the probes say so
             canary = stack.enter_context(socket.create_server(("127.0.0.1", 0)))  # the probes' own path is tried, daemon or not
             listening = (f"127.0.0.1:{canary.getsockname()[1]}",)
-        host = Host(arguments.procfs, arguments.sysfs, arguments.rootfs, listening, thorough=True)
+        host = CollectorContext(arguments.procfs, arguments.sysfs, arguments.rootfs, listening, mode=Mode.CHECK)
         looks = check.look(config.collectors, host)
     if arguments.format == "json":
         sys.stdout.write(check.as_json(looks) + "\n")
@@ -119,9 +120,9 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _check_config(arguments: argparse.Namespace) -> int:
-    from collectors.registry import COLLECTORS  # noqa: PLC0415
-    from daemon import signatures  # noqa: PLC0415
-    from exporters.prometheus.access import check_web_config  # noqa: PLC0415
+    from collectors.registry import COLLECTORS
+    from daemon.cli import signatures
+    from exporters.prometheus.web_config.reloader import check_web_config
 
     file = arguments.file or arguments.config
     config = settings.load(file)

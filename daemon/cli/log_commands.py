@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from daemon import settings
+from daemon import config as settings
 
 if TYPE_CHECKING:
     import argparse
@@ -48,13 +48,13 @@ def _add_packs(parser: argparse.ArgumentParser) -> None:
 
 def scan(arguments: argparse.Namespace) -> int:
     """Run `vitald scan`."""
-    from daemon import scan_command  # noqa: PLC0415
+    from daemon.cli.scan import command as scan_command
 
     return scan_command.run(arguments)
 
 
 def explain(arguments: argparse.Namespace) -> int:
     """Run `vitald explain`."""
-    from daemon import explain_command  # noqa: PLC0415
+    from daemon.cli import explain as explain_command
 
     return explain_command.run(arguments)

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 
 from collectors.model import BadInput
-from daemon import host_commands
+from daemon.cli import host_commands
 
 
 def parser(chosen: str = "") -> argparse.ArgumentParser:
@@ -39,14 +39,14 @@ def _describe_module(name: str) -> Callable[[argparse.ArgumentParser], Action]:
 
 
 def _describe_scan(command: argparse.ArgumentParser) -> Action:
-    from daemon import log_commands  # noqa: PLC0415
+    from daemon.cli import log_commands
 
     log_commands.add_scan(command)
     return log_commands.scan
 
 
 def _describe_explain(command: argparse.ArgumentParser) -> Action:
-    from daemon import log_commands  # noqa: PLC0415
+    from daemon.cli import log_commands
 
     log_commands.add_explain(command)
     return log_commands.explain
@@ -71,7 +71,7 @@ def main(argv: list[str] | None = None) -> int:
     top = parser(next((word for word in words if not word.startswith("-")), ""))  # no flag before the command takes a value
     arguments = top.parse_args(words)
     if arguments.version:
-        from daemon.selfreport import VERSION  # noqa: PLC0415
+        from daemon.self_metrics import VERSION
 
         sys.stdout.write(f"vitald {VERSION}\n")
         return 0
@@ -84,7 +84,7 @@ def main(argv: list[str] | None = None) -> int:
         sys.stderr.write(f"vitald: {error}\n")
         return 2
     except BrokenPipeError:  # `vitald check | head`
-        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 — the interpreter flushes it on its way out
+        sys.stdout = open(os.devnull, "w")
         return 0
     except KeyboardInterrupt:
         return 130

@@ -8,7 +8,7 @@ from rich.box import HORIZONTALS
 from rich.table import Table
 from rich.text import Text
 
-from collectors.words import plain
+from collectors.text import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import argparse
 
-FOLDER = Path(__file__).parents[1] / "exporters/prometheus/rules"
+FOLDER = Path(__file__).parents[2] / "exporters/prometheus/rules"
 RUNBOOKS = "https://example.com/vitald/docs/runbooks"
 """Where the shipped rules say the runbooks are; nobody is there, so that nobody's private alerts ask a stranger's server."""
 

@@ -6,17 +6,17 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from collectors.logs import packs, samples
-from collectors.logs.database import open_database
-from collectors.logs.matcher import Matcher
+from collectors.logs.matching import packs, samples
+from collectors.logs.matching.database import open_database
+from collectors.logs.matching.matcher import Matcher
 from collectors.logs.settings import LogSettings
-from daemon import settings
+from daemon import config as settings
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-    from daemon.settings import Config
+    from daemon.config import Config
 
 
 def load(arguments: argparse.Namespace) -> tuple[packs.Packs, Matcher]:

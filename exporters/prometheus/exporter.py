@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 
 from collectors.cardinality import SERIES_DROPPED, Dropped
 from collectors.model import BadInput, Family, Kind, Metric, Report
-from exporters.prometheus.access import Door
-from exporters.prometheus.exposition import Exposition
-from exporters.prometheus.listen import listen, written
-from exporters.prometheus.names import exported_name
-from exporters.prometheus.pages import Pages, Request, Response
-from exporters.prometheus.server import Server
+from exporters.prometheus.exposition.exposition import Exposition
+from exporters.prometheus.exposition.names import exported_name
+from exporters.prometheus.http.listen import listen, written
+from exporters.prometheus.http.server import Server
+from exporters.prometheus.routes import Pages, Request, Response
+from exporters.prometheus.web_config.reloader import Door
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from exporters.prometheus.status import Status
+    from exporters.prometheus.status_page.page import Status
 
 _STOP_SECONDS = 1.0
 _RELOADED = Family(
@@ -39,7 +39,7 @@ class Exporter:
     config file and binds: BadInput says what is wrong with either.
     """
 
-    def __init__(  # noqa: PLR0913 — each is a flag of the daemon's
+    def __init__(
         self,
         reports: Callable[[], Sequence[Report]],
         *,

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from prometheus_client import PROCESS_COLLECTOR
 
-from exporters.prometheus.negotiate import exposition, gzip_accepted
+from exporters.prometheus.exposition.negotiation import exposition, gzip_accepted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from collectors.model import Report
-    from exporters.prometheus.exposition import Exposition
-    from exporters.prometheus.status import Status
+    from exporters.prometheus.exposition.exposition import Exposition
+    from exporters.prometheus.status_page.page import Status
 
 _log = logging.getLogger(__name__)
 _TEXT = ("Content-Type", "text/plain; charset=utf-8")
@@ -63,7 +63,7 @@ class Pages:
             return plain(405, "Only GET and HEAD are answered here.", ("Allow", ", ".join(METHODS)))
         try:
             return self._page(request, reports)
-        except Exception:  # noqa: BLE001 — whatever it was, the next request is answered
+        except Exception:
             _log.exception("could not answer %s", request.path)
             return plain(500, "vitald could not answer; its log says why.")
 
@@ -84,7 +84,7 @@ class Pages:
         return _packed(request, (("Content-Type", form.content_type), ("Vary", "Accept, Accept-Encoding")), body)
 
     def _status_page(self, request: Request) -> Response:
-        from exporters.prometheus import status  # noqa: PLC0415 — costs nothing where nobody looks
+        from exporters.prometheus.status_page import page as status
 
         return _packed(request, (*status.HEADERS, ("Vary", "Accept-Encoding")), status.page(self._status(), self._telemetry_path))
 

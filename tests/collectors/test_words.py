@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from collectors.words import ISO, LONG, plain, span, two_units, utc
+from collectors.text import ISO, LONG, plain, span, two_units, utc
 
 
 def test_what_does_not_print_is_written_out() -> None:

@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.daemon.running import Vitald
 from tests.daemon.runs import Daemon
+from tests.kit.running import Vitald
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from daemon.track import Track
-    from tests.daemon.running import Launch
+    from daemon.job import CollectorJob
+    from tests.kit.running import Launch
 
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., Daemon]]:
     started: list[Daemon] = []
 
-    def make(*tracks: Track) -> Daemon:
+    def make(*tracks: CollectorJob) -> Daemon:
         started.append(Daemon(*tracks))
         return started[-1]
 

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from daemon import probe_command
+from daemon.cli.probe import command as probe_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

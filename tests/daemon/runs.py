@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from collectors.collector import Collector
-from collectors.model import Family, Host, Kind, Level, Metric, NoSlot, Unavailable, Verdict
+from collectors.model import CollectorContext, Family, Kind, Level, Metric, NoSlot, Unavailable, Verdict
 from collectors.settings import Duration, Settings
 from daemon.board import Board
+from daemon.job import CollectorJob
 from daemon.runner import Runner
-from daemon.track import Track
 
 RUNS = Family("test_runs", Kind.COUNTER, "Runs.")
 
@@ -28,7 +28,7 @@ class Counts(Collector[Reading]):
     Settings = Settings
     keep = 3
 
-    def __init__(self, settings: Any = None, host: Host | None = None) -> None:
+    def __init__(self, settings: Any = None, host: CollectorContext | None = None) -> None:
         self.runs = 0
         self.closed = False
         del settings, host
@@ -77,8 +77,8 @@ class Hangs(Counts):
         return Reading(self.runs)
 
 
-def track(collector: Counts, every: float = 0.1) -> Track:
-    return Track(collector, Settings(every=Duration(every)))
+def track(collector: Counts, interval: float = 0.1) -> CollectorJob:
+    return CollectorJob(collector, Settings(interval=Duration(interval)))
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -91,7 +91,7 @@ def until(condition: Callable[[], bool]) -> None:
 class Daemon:
     """A board and a runner with these tracks."""
 
-    def __init__(self, *tracks: Track) -> None:
+    def __init__(self, *tracks: CollectorJob) -> None:
         self.board = Board(NoSlot())
         self.beats = 0
         self.runner = Runner(self.board, self.beat, 0.1)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from collectors.registry import COLLECTORS
-from tests.daemon.running import Launch, Vitald, hanging_probe
+from tests.kit.running import Launch, Vitald, hanging_probe
 
 
 def test_it_probes_itself_with_no_settings_at_all(launch: Launch) -> None:
@@ -87,7 +87,7 @@ def test_a_reload_takes_what_changed_and_tells_systemd(launch: Launch) -> None:
     daemon.hears("RELOADING=1\nMONOTONIC_USEC=")
     daemon.ready()
     assert (daemon.metric(f'vitald_probe_attempts_total{{target="{own}"}}') or 0) >= 1, "what did not change keeps its history"
-    daemon.config.write_text(f'[probe]\ntargets = ["{own}", "127.0.0.1:1"]\nevery = "1s"\ntimeout = "500ms"\n')
+    daemon.config.write_text(f'[probe]\ntargets = ["{own}", "127.0.0.1:1"]\ninterval = "1s"\ntimeout = "500ms"\n')
     daemon.signal(signal.SIGHUP)
     daemon.until(lambda: daemon.metric('vitald_health{check="tcp_probe",subject="127.0.0.1:1"}') == 2)
     assert "changed: probe" in daemon.log
@@ -99,7 +99,7 @@ def test_a_bad_file_on_reload_changes_nothing_and_is_seen(launch: Launch) -> Non
     daemon = launch().ready()
     daemon.until(lambda: daemon.metric('vitald_collector_success{collector="probe"}') == 1)
     good_at = daemon.metric("vitald_config_last_reload_success_timestamp_seconds")
-    for bad in ("[probe]\nevery = 'x'", "[probe", "[nonsense]"):
+    for bad in ("[probe]\ninterval = 'x'", "[probe", "[nonsense]"):
         daemon.config.write_text(bad)
         daemon.signal(signal.SIGHUP)
         daemon.ready()

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from collectors.registry import COLLECTORS
-from tests.daemon.running import Launch, hanging_probe
+from tests.kit.running import Launch, hanging_probe
 
 
 @pytest.mark.fault(28)
@@ -54,8 +54,8 @@ def test_a_collector_that_hangs_in_its_first_run_hides_nothing(launch: Launch, t
 
 AS_NOBODY = """
 import os, sys
-import concurrent.futures.thread, encodings.idna, daemon.application, daemon.logs  # the interpreter may live where nobody else reads
-from daemon.cli import main
+import concurrent.futures.thread, encodings.idna, daemon.application, daemon.logging  # the interpreter may live where nobody else reads
+from daemon.cli.main import main
 os.setgroups([])
 os.setresgid(54321, 54321, 54321)
 os.setresuid(54321, 54321, 54321)  # and with it go all capabilities
@@ -112,7 +112,7 @@ def test_a_reader_of_its_log_that_has_stopped_stops_nothing(tmp_path: Path) -> N
     code = [sys.executable, "-m", "daemon", "run", "--log.level", "debug", "--state.directory", str(tmp_path / "state")]
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    (tmp_path / "c.toml").write_text('[probe]\nevery = "200ms"\ntimeout = "100ms"\ntargets = ["127.0.0.1:1"]\n')
+    (tmp_path / "c.toml").write_text('[probe]\ninterval = "200ms"\ntimeout = "100ms"\ntargets = ["127.0.0.1:1"]\n')
     flags = ["--web.listen-address", f"127.0.0.1:{port}", "--config.file", str(tmp_path / "c.toml")]
     os.set_blocking(writer, False)
     try:
@@ -132,7 +132,7 @@ def test_a_reader_of_its_log_that_has_stopped_stops_nothing(tmp_path: Path) -> N
             except OSError:
                 time.sleep(0.05)
                 continue
-            lines = [line for line in text.splitlines() if line.startswith('vitald_own_log_lines_hidden_total{why="dropped"}')]
+            lines = [line for line in text.splitlines() if line.startswith('vitald_log_messages_suppressed_total{why="dropped"}')]
             if lines and float(lines[0].split()[-1]) >= 2:
                 break
             time.sleep(0.05)

@@ -22,7 +22,7 @@ class Kept(NoSlot):
 
 
 def report(*levels: Level, name: str = "probe") -> Report:
-    verdicts = (Verdict("tcp_probe", f"host{n}:22", level, f"message {n}", mend="look") for n, level in enumerate(levels))
+    verdicts = (Verdict("tcp_probe", f"host{n}:22", level, f"message {n}", remediation="look") for n, level in enumerate(levels))
     return Report(name, time.time(), tuple(verdicts))
 
 

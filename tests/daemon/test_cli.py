@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon import cli
-from daemon.selfreport import VERSION
+from daemon.cli import main as cli
+from daemon.self_metrics import VERSION
 
 ROOT = Path(__file__).parents[2]
 
@@ -117,8 +117,8 @@ def test_a_command_imports_only_what_it_uses() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, "explain", "no such line"], capture_output=True, text=True, check=True)
     loaded = done.stdout.splitlines()[-1].split()
-    assert "collectors.logs.matcher" in loaded
-    assert not {"collectors.registry", "collectors.nic.collector", "collectors.probe.sweep"} & set(loaded)
+    assert "collectors.logs.matching.matcher" in loaded
+    assert not {"collectors.registry", "collectors.nic.collector", "collectors.probe.connect.sweep"} & set(loaded)
 
 
 @pytest.mark.parametrize("command", ["run", "check", "check-config", "probe", "rules", "dashboard", "scan", "explain"])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon import cli
+from daemon.cli import main as cli
 
 pytestmark = pytest.mark.usefixtures("signature_cache")
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from daemon import logs
+from daemon import logging as logs
 
 
 class Lines:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.daemon.running import Vitald
+from tests.kit.running import Vitald
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +21,7 @@ def test_an_event_is_seen_long_before_the_next_tick_and_once_over_a_restart(tmp_
     folder = tmp_path / "daemon"
     folder.mkdir()
     (folder / "vitald.toml").write_text(
-        f'[logs]\nevery = "1h"\nkmsg = "off"\njournal = "off"\nfiles = ["{log}"]\n'
+        f'[logs]\ninterval = "1h"\nkmsg = "off"\njournal = "off"\nfiles = ["{log}"]\n'
         "[probe]\nenabled = false\n[memory]\nenabled = false\n[nic]\nenabled = false\n"
     )
     with Vitald(folder) as daemon:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.notify import Notifier
+from daemon.systemd import Notifier
 
 
 @pytest.fixture(params=["path", "abstract"])

@@ -3,7 +3,7 @@ from io import StringIO
 from rich.console import Console
 
 from collectors.panel import Panel, Share, Trace
-from daemon.panels import MOST_ROWS, shares_in_cells, show, spark
+from daemon.cli.panels import MOST_ROWS, shares_in_cells, show, spark
 
 
 def printed(panel: Panel, width: int = 80) -> str:

@@ -10,9 +10,9 @@ import threading
 
 import pytest
 
-from collectors.probe.reasons import Outcome, Reason
-from collectors.probe.targets import parse
-from daemon.tally import Tally, histogram, syns
+from collectors.probe.connect.outcome import Outcome, Reason
+from collectors.probe.targets.target import parse
+from daemon.cli.probe.stats import Tally, histogram, syns
 from tests.daemon.probing import PATIENCE, PROGRAM, down, interruptible, vitald_probe
 
 

@@ -9,10 +9,10 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from collectors.probe.reasons import Outcome, Reason
-from collectors.probe.targets import parse
-from daemon.probe_live import draw
-from daemon.tally import Tally
+from collectors.probe.connect.outcome import Outcome, Reason
+from collectors.probe.targets.target import parse
+from daemon.cli.probe.live import draw
+from daemon.cli.probe.stats import Tally
 from tests.daemon.probing import PATIENCE, PROGRAM, down, interruptible, on_a_terminal, vitald_probe
 
 if TYPE_CHECKING:

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from collectors.logs import parts
+from collectors.logs.scan import parts
 from collectors.registry import COLLECTORS
-from daemon import cli, scan_workers
+from daemon.cli import main as cli
+from daemon.cli.scan import workers as scan_workers
 from tests.daemon.scanning import CLEAN, OUTAGE, log, scan
 
 pytestmark = pytest.mark.usefixtures("signature_cache")
@@ -45,7 +46,7 @@ def test_it_says_what_happened_where_how_often_and_the_gaps(tmp_path: Path, caps
 
 def test_rotated_and_compressed_files_tell_one_story(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = OUTAGE.splitlines(keepends=True)
-    december = datetime(2023, 12, 31, 11).timestamp()  # noqa: DTZ001
+    december = datetime(2023, 12, 31, 11).timestamp()
     files = [
         log(tmp_path / "syslog", "".join(lines[6:])),
         log(tmp_path / "syslog.1", lzma.compress("".join(lines[3:6]).encode()), december),

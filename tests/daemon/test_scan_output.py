@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon import cli
-from daemon.scan_words import amount
+from daemon.cli import main as cli
+from daemon.cli.scan.units import amount
 from tests.daemon.scanning import CLEAN, OUTAGE, log
 
 pytestmark = pytest.mark.usefixtures("signature_cache")

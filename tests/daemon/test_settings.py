@@ -11,7 +11,7 @@ from collectors.logs.settings import LogSettings
 from collectors.model import BadInput
 from collectors.registry import COLLECTORS
 from collectors.settings import Duration
-from daemon import settings
+from daemon import config as settings
 
 
 def test_an_empty_file_and_no_file_are_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -22,10 +22,10 @@ def test_an_empty_file_and_no_file_are_the_same(tmp_path: Path, monkeypatch: pyt
 
 
 def test_a_section_is_its_collectors_own_struct() -> None:
-    config = settings.parse('[probe]\ntargets = ["10.0.0.5:22", "[fd00::5]:22"]\nevery = "1m30s"\n', "f")
+    config = settings.parse('[probe]\ntargets = ["10.0.0.5:22", "[fd00::5]:22"]\ninterval = "1m30s"\n', "f")
     probe = config.collectors["probe"]
     assert isinstance(probe, COLLECTORS["probe"].Settings)
-    assert float(probe.every) == 90.0
+    assert float(probe.interval) == 90.0
     assert probe.enabled
 
 
@@ -40,10 +40,10 @@ def test_a_section_is_its_collectors_own_struct() -> None:
         ("[web]\nlisten_address = []", "f: web.listen_address: unknown key; did you mean listen_addresses?"),
         ("[web]\nlisten_addresses = []", "f: web.listen_addresses: must name at least one address"),
         ("[web]\ntelemetry_path = 'metrics'", 'f: web.telemetry_path: must start with "/"'),
-        ("[probe]\nevery = 5", 'f: probe.every: expected a duration like "5s", got 5'),
-        ("[probe]\nevery = 'soon'", "f: probe.every: 'soon' is not a duration; write it like \"5s\""),
-        ("[probe]\nevery = '50ms'\ntimeout = '10ms'", "f: probe.every: must be at least 100ms"),
-        ("[probe]\ntimeout = '10s'", "f: probe.timeout: must be shorter than every"),
+        ("[probe]\ninterval = 5", 'f: probe.interval: expected a duration like "5s", got 5'),
+        ("[probe]\ninterval = 'soon'", "f: probe.interval: 'soon' is not a duration; write it like \"5s\""),
+        ("[probe]\ninterval = '50ms'\ntimeout = '10ms'", "f: probe.interval: must be at least 100ms"),
+        ("[probe]\ntimeout = '10s'", "f: probe.timeout: must be shorter than interval"),
         ("[probe]\ntargets = [22]", "f: probe.targets[0]: expected `str`, got `int`"),
         ("[probe]\ntargets = ['nowhere']", "f: probe.targets: "),
         ("[probe]\nfailures_until_critical = 0", "f: probe.failures_until_critical: must be at least 1"),
@@ -64,7 +64,7 @@ def test_what_is_wrong_is_named_with_file_key_and_reason(text: str, complaint: s
 @pytest.mark.parametrize(
     ("make", "complaint"),
     [
-        (lambda path: None, "no such file"),  # noqa: ARG005
+        (lambda path: None, "no such file"),
         (Path.mkdir, "not a plain file"),
         (os.mkfifo, "not a plain file"),
         (lambda path: path.symlink_to("/dev/zero"), "not a plain file"),

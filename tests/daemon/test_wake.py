@@ -5,7 +5,7 @@ import os
 import time
 from typing import Any
 
-from collectors.model import Host
+from collectors.model import CollectorContext
 from daemon.runner import WAKE_GAP_SECONDS
 from tests.daemon.runs import Counts, Reading, Start, track, until
 
@@ -15,7 +15,7 @@ class Woken(Counts):
 
     name = "woken"
 
-    def __init__(self, settings: Any = None, host: Host | None = None) -> None:
+    def __init__(self, settings: Any = None, host: CollectorContext | None = None) -> None:
         super().__init__(settings, host)
         self.pipe, self.writer = os.pipe()
         os.set_blocking(self.pipe, False)
@@ -27,13 +27,13 @@ class Woken(Counts):
                 os.read(self.pipe, 4096)
         return super().read()
 
-    def wakes(self) -> tuple[int, ...]:
+    def wake_fds(self) -> tuple[int, ...]:
         return (self.pipe,)
 
 
 def test_a_readable_descriptor_wakes_its_collector_long_before_its_next_tick(start: Start) -> None:
     woken = Woken()
-    start(track(woken, every=3600))
+    start(track(woken, interval=3600))
     until(lambda: woken.runs == 1)
     for runs in (2, 3, 4):
         os.write(woken.writer, b"x")
@@ -43,7 +43,7 @@ def test_a_readable_descriptor_wakes_its_collector_long_before_its_next_tick(sta
 def test_a_collector_that_does_not_drain_its_descriptor_runs_four_times_a_second_at_most(start: Start) -> None:
     woken = Woken()
     woken.deaf = True
-    start(track(woken, every=3600))
+    start(track(woken, interval=3600))
     began = time.monotonic()
     os.write(woken.writer, b"x")
     until(lambda: woken.runs >= 4)

@@ -1,4 +1,4 @@
-"""Drills: make a fault in a fleet of real parts of its own, wait for the page, mend it, wait for the resolution; a row each. `make drill`.
+"""Drills: make a fault in a fleet of real parts of its own, wait for the page, repair it, wait for the resolution; a row each. `make drill`.
 
 `DRILLS="port closed,agent killed" make drill` runs some of them. To add one: a `Drill` in the table of drill_faults.py.
 """
@@ -18,26 +18,26 @@ from typing import TYPE_CHECKING
 import yaml
 
 from bench.__main__ import RESULTS, show
-from bench.drill_dashboard import dashboard
-from bench.drill_faults import DRILLS
-from bench.drill_lab import Lab
-from bench.drill_quiet import quiet
-from bench.drill_watch import Watch
-from bench.program import BenchError
-from bench.results import Results, Row, lines, machine, now
-from tests.collectors.memory.leaks import alone
+from tests.drills.dashboard import dashboard
+from tests.drills.faults import DRILLS
+from tests.drills.lab import Lab
+from tests.drills.quiet import quiet
+from tests.drills.watch import Watch
+from tests.kit.leaks import alone
+from tests.kit.program import BenchError
+from tests.kit.results import Results, Row, lines, machine, now
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bench.drill_faults import Drill
-    from bench.drill_watch import Notice
+    from tests.drills.faults import Drill
+    from tests.drills.watch import Notice
 
 _ISSUE = 7  # not ISSUE: this takes two hours, and is no part of `make bench`
 QUIET, DASHBOARD = "quiet half hour", "dashboard"
 _MINUTES = float(os.environ.get("VITALD_DRILL_MINUTES", "30"))
 MARGIN = 30.0  # seconds from the fault to the page, beside the alert's own `for:`
-RULES = Path(__file__).parents[1] / "exporters/prometheus/rules"
+RULES = Path(__file__).parents[2] / "exporters/prometheus/rules"
 
 
 def main() -> int:
@@ -88,7 +88,7 @@ def _drill(drill: Drill, lab: Lab, watch: Watch) -> Row:
         page = _notice(watch, seen, drill.alert, resolved=False, seconds=bar + drill.patience)
     finally:
         mended = time.time()
-        drill.mend(lab)
+        drill.repair(lab)
     over = _notice(watch, seen, drill.alert, resolved=True, seconds=drill.patience + 600)
     notices = watch.pager.notices[seen:]
     told = {notice.group for notice in notices if notice.receiver == page.receiver and not notice.resolved}
@@ -100,7 +100,7 @@ def _drill(drill: Drill, lab: Lab, watch: Watch) -> Row:
     return Row(
         "from fault to page",
         f"page ≤ {bar:.0f} s, 1 incident",
-        f"{metrics}{drill.alert} ({page.receiver}) {took:.1f} s, resolved {over.at - mended:.1f} s after the mend",
+        f"{metrics}{drill.alert} ({page.receiver}) {took:.1f} s, resolved {over.at - mended:.1f} s after the repair",
         f"also: {', '.join(others) or 'nothing'}",
         "-",
         took <= bar and len(told) == 1,

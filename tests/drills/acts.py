@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.drill_lab import APP, RECORDED
+from tests.drills.lab import APP, RECORDED
 
 if TYPE_CHECKING:
-    from bench.drill_boot import Boot
-    from bench.drill_lab import Lab
+    from tests.drills.boot import Boot
+    from tests.drills.lab import Lab
 
 ROCKET = "3,{number},{number}000000,-;xennet: skb rides the rocket: 19 slots\n"
 FLOOD = 50_000

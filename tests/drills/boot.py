@@ -6,9 +6,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from tests.collectors.nic.kernel_packages import MODULES, kernels_root
+from tests.kit.kernel_packages import MODULES, kernels_root
 
-HOST = Path(__file__).parents[1] / "tests/collectors/nic/hosts/ena-in-tree"
+HOST = Path(__file__).parents[2] / "tests/collectors/nic/hosts/ena-in-tree"
 MODULE = MODULES["ena"]
 
 

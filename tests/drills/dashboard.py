@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.results import Row
-from tests.exporters.prometheus.dashboards import QUIET, queries
-from tests.exporters.prometheus.rulebook import names
+from tests.kit.dashboards import QUIET, queries
+from tests.kit.results import Row
+from tests.kit.rulebook import names
 
 if TYPE_CHECKING:
-    from bench.drill_lab import Lab
-    from bench.drill_watch import Watch
+    from tests.drills.lab import Lab
+    from tests.drills.watch import Watch
 
 
 def dashboard(lab: Lab, watch: Watch) -> Row:

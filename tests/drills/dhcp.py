@@ -5,12 +5,12 @@ from __future__ import annotations
 import subprocess
 from typing import TYPE_CHECKING
 
-from tests.e2e.network import Network
+from tests.kit.network import Network
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bench.drill_syslog import Syslog
+    from tests.drills.syslog import Syslog
 
 DNSMASQ = "dnsmasq --no-daemon --conf-file=/dev/null --port=0 --interface=dhcp --dhcp-authoritative --dhcp-range=10.97.0.50,10.97.0.59,120s"
 OWN_RESOLVER = 'mount --bind "$0" /etc/resolv.conf && exec "$@"'  # dhclient's script rewrites the file

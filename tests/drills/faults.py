@@ -6,14 +6,14 @@ import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bench import drill_acts as acts
-from bench.drill_lab import APP, JUMBO, RECORDED, SERVICE
-from bench.drill_leak import PACE, SETTINGS, SHORTEST
+from tests.drills import acts
+from tests.drills.lab import APP, JUMBO, RECORDED, SERVICE
+from tests.drills.leak import PACE, SETTINGS, SHORTEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bench.drill_lab import Lab
+    from tests.drills.lab import Lab
 
 B1 = r"10\.95\.2\.1"
 
@@ -29,7 +29,7 @@ class Drill:
     name: str
     alert: str
     make: Callable[[Lab], object]
-    mend: Callable[[Lab], object]
+    repair: Callable[[Lab], object]
     shows_on: str = ""
     shows_as: str = ""
     waits: float = 0.0
@@ -39,7 +39,7 @@ class Drill:
     patience: float = 300.0
 
 
-LEAK = f"the trend's shortest span is 5 min; {PACE} MB/s leak for real, with reach = 1000 as this machine has room for hours"
+LEAK = f"the trend's shortest span is 5 min; {PACE} MB/s leak for real, with max_extrapolation = 1000 as this machine has room for hours"
 
 
 def _leak(name: str, kind: str) -> Drill:

@@ -11,23 +11,23 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from bench.drill_boot import Boot
-from bench.drill_dhcp import Leased
-from bench.drill_leak import Leak
-from bench.drill_syslog import Syslog
 from collectors.registry import COLLECTORS
-from tests.e2e.network import Network
+from tests.drills.boot import Boot
+from tests.drills.dhcp import Leased
+from tests.drills.leak import Leak
+from tests.drills.syslog import Syslog
+from tests.kit.network import Network
 
 if TYPE_CHECKING:
     import subprocess
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 ZONES = {"a": 1, "b": 2}
 HOSTS_PER_ZONE = 3
 AGENT, SERVICE, APP = 19100, 7000, 7001
 JUMBO = "9000"
 MORE_SETTINGS = {  # by collector, where it is there
-    "path_mtu": '[path_mtu]\nevery = "30s"\n',
+    "path_mtu": '[path_mtu]\ninterval = "30s"\n',
     "nic": '[nic]\n[[nic.policy]]\ninterface = "eth0"\noffloads = { sg = true }\n[[nic.policy]]\ninterface = "app0"\ndriver = "bridge"\n',
     "logs": '[logs]\nkmsg = "FOLDER/kmsg"\njournal = "off"\nfiles = ["FOLDER/syslog"]\n',
 }

@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 from contextlib import ExitStack
 
-from tests.collectors.memory.leaks import leaking, more
+from tests.kit.leaks import leaking, more
 
 PACE = 2  # MB a second
-SETTINGS = '[memory]\nreach = 1000.0\ncritical_within = "4h"\n'  # this machine has room for many times what leaks in five minutes
+SETTINGS = (
+    '[memory]\nmax_extrapolation = 1000.0\ncritical_within = "4h"\n'  # this machine has room for many times what leaks in five minutes
+)
 SHORTEST = 330.0  # seconds: the shortest span the trend looks at is five minutes, and a reading comes each 30 s
 
 
@@ -20,7 +22,7 @@ class Leak:
         self._over = threading.Event()
 
     def start(self, kind: str) -> None:
-        """Begin to leak; `kind` is one of tests/collectors/memory/leaker.py."""
+        """Begin to leak; `kind` is one of tests/kit/leaker.py."""
         leaker = self._stack.enter_context(leaking(kind, PACE))
 
         def go_on() -> None:

@@ -16,13 +16,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from bench import syslog
-from bench.results import Row
+from tests.kit.results import Row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from bench.drill_lab import Lab, LabHost
-    from bench.drill_watch import Watch
+    from tests.drills.lab import Lab, LabHost
+    from tests.drills.watch import Watch
 
 BULK = 7002
 MOST = 20_000_000  # bytes a second, at the top of the hill
@@ -72,7 +72,7 @@ class Chatter:
         self._thread = threading.Thread(target=self._talk, daemon=True)
 
     def _talk(self) -> None:
-        rng = random.Random(7)  # noqa: S311 — a seed, not a secret
+        rng = random.Random(7)
         while not self._ending.wait(0.5):
             for host in self._hosts:
                 tag, _, text = syslog.usual(rng).partition(": ")

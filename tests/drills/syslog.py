@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.e2e.network import Network
+    from tests.kit.network import Network
 
 # A /dev with little in it, so that /dev/log is this host's own; then what is to be run.
 OWN_LOG = (

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from bench.drill import QUIET
-from bench.drill_faults import DRILLS, Drill
-from tests.exporters.prometheus.rulebook import RUNBOOKS, alerts
+from tests.drills import QUIET
+from tests.drills.faults import DRILLS, Drill
+from tests.kit.rulebook import RUNBOOKS, alerts
 
 NAMES = {drill.name for drill in DRILLS} | {QUIET}
 

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any, Self
 
 import yaml
 
-from bench.drill_lab import ROOT
-from bench.program import BenchError
-from daemon.rules_command import rules
+from daemon.cli.rules import rules
+from tests.drills.lab import ROOT
+from tests.kit.program import BenchError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bench.drill_lab import Lab
+    from tests.drills.lab import Lab
 
 PROMETHEUS, ALERTMANAGER, PAGER = 9090, 9093, 9095
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.lab import Container
-from tests.e2e.network import Network
-from tests.e2e.prometheus import Prometheus
 from tests.e2e.service import Service
+from tests.kit.container import Container
+from tests.kit.network import Network
+from tests.kit.prometheus import Prometheus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +38,7 @@ class Targets:
     dropped: str = "10.98.0.2:7003"
 
     def settings(self) -> str:
-        return f'[probe]\ntargets = ["{self.open}", "{self.refused}", "{self.dropped}"]\nevery = "1s"\ntimeout = "500ms"\n'
+        return f'[probe]\ntargets = ["{self.open}", "{self.refused}", "{self.dropped}"]\ninterval = "1s"\ntimeout = "500ms"\n'
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tests.e2e.service import Service, wait
 
 if TYPE_CHECKING:
-    from tests.e2e.network import Network
+    from tests.kit.network import Network
 
 
 WATCHDOG = "NETDEV WATCHDOG: eth0 (ena): transmit queue 1 timed out"

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from subprocess import CompletedProcess
 
-    from tests.e2e.lab import Container
+    from tests.kit.container import Container
 
 SETTINGS = "/etc/vitald/vitald.toml"
 DROPINS = "/etc/systemd/system/vitald.service.d"

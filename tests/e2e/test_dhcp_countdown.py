@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.collectors.dhcp.dhcp_lab import ask_for_a_lease, dhcp_server
-from tests.collectors.nic.nic_lab import namespace
+from tests.kit.dhcp_lab import ask_for_a_lease, dhcp_server
+from tests.kit.nic_lab import namespace
 
 pytestmark = [pytest.mark.root, pytest.mark.needs("ip", "dnsmasq", "dhclient")]
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.e2e.network import Network
 from tests.e2e.service import wait
+from tests.kit.network import Network
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,7 +63,7 @@ def test_a_lease_of_networkds_is_counted_and_its_loss_is_critical(leased: Servic
     health = 'vitald_health{check="dhcp_lease",subject="10.97.0.5'
     (line,) = wait(lambda: series(network.get(PAGE), health), "the lease", 60)
     assert line.endswith(" 0.0")
-    (whole,) = series(network.get(PAGE), "vitald_dhcp_lease_seconds{")
+    (whole,) = series(network.get(PAGE), "vitald_dhcp_lease_duration_seconds{")
     assert 'interface="lease0"' in whole
     assert 110 < float(whole.split()[-1]) < 130
     (verdict,) = verdicts(leased)

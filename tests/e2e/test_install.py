@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.lab import Container
+from tests.kit.container import Container
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,7 +61,7 @@ def test_it_leaves_a_program_a_user_a_unit_and_settings_and_starts_nothing(fresh
 
 
 def test_an_upgrade_restarts_what_runs_and_keeps_settings_and_the_version_before(machine: Container) -> None:
-    machine.write(SETTINGS, '[probe]\nevery = "7s"\n')
+    machine.write(SETTINGS, '[probe]\ninterval = "7s"\n')
     machine.run("systemctl", "start", "vitald")
     before, first = show(machine, "MainPID"), current(machine)
     machine.install()
@@ -69,7 +69,7 @@ def test_an_upgrade_restarts_what_runs_and_keeps_settings_and_the_version_before
     assert second != first
     assert (show(machine, "ActiveState"), show(machine, "MainPID") != before) == ("active", True)
     assert second in machine.run("cat", f"/proc/{show(machine, 'MainPID')}/maps").stdout
-    assert machine.file(SETTINGS).read_text() == '[probe]\nevery = "7s"\n'
+    assert machine.file(SETTINGS).read_text() == '[probe]\ninterval = "7s"\n'
     assert sorted(releases(machine)) == sorted([first, second])
     machine.install()
     assert sorted(releases(machine)) == sorted([second, current(machine)])
@@ -80,10 +80,10 @@ def test_a_version_that_does_not_take_the_settings_is_not_switched_to(machine: C
     machine.write(SETTINGS, "")
     machine.run("systemctl", "restart", "vitald")
     before = (current(machine), releases(machine), show(machine, "MainPID"))
-    machine.write(SETTINGS, "[probe]\nevery = 7\n")
+    machine.write(SETTINGS, "[probe]\ninterval = 7\n")
     done = machine.run("make", "-C", "/src/vitald", "install", check=False)
     assert done.returncode != 0
-    assert f"{SETTINGS}: probe.every" in done.stderr
+    assert f"{SETTINGS}: probe.interval" in done.stderr
     assert "what was installed before is still in place" in done.stderr
     assert (current(machine), releases(machine), show(machine, "MainPID")) == before
     machine.write(SETTINGS, "")
@@ -150,13 +150,13 @@ def test_uninstall_keeps_settings_and_state_and_says_so_and_purge_keeps_nothing(
     before = _files(fresh)
     fresh.install()
     fresh.run("systemctl", "enable", "--now", "vitald")
-    fresh.write(SETTINGS, '[probe]\nevery = "7s"\n')
+    fresh.write(SETTINGS, '[probe]\ninterval = "7s"\n')
     said = fresh.run("make", "-C", "/src/vitald", "uninstall").stdout
     assert "kept /etc/vitald, /var/lib/vitald and the user vitald" in said
     assert fresh.run("systemctl", "is-active", "vitald", check=False).stdout.strip() == "inactive"
     assert show(fresh, "LoadState") == "not-found"
     assert not fresh.file("/opt/vitald").exists()
-    assert fresh.file(SETTINGS).read_text() == '[probe]\nevery = "7s"\n'
+    assert fresh.file(SETTINGS).read_text() == '[probe]\ninterval = "7s"\n'
     assert fresh.file("/var/lib/vitald/lock").exists()
     fresh.run("make", "-C", "/src/vitald", "uninstall", "PURGE=1")
     assert _files(fresh) == before

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.lab import Container
 from tests.e2e.logs import NO_OFFERS, WATCHDOG, Logs
 from tests.e2e.service import Service, wait
+from tests.kit.container import Container
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

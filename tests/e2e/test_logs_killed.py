@@ -15,7 +15,7 @@ import pytest
 
 from collectors.logs.collector import Logs
 from collectors.logs.settings import LogSettings
-from collectors.model import Host
+from collectors.model import CollectorContext
 from daemon.state import StateDirectory
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def settings(folder: Path, **more: str) -> LogSettings:
 def follow(folder: Path, ready: int) -> None:
     """Be the daemon until killed: open the state, follow, save. A byte goes to `ready` after the first look."""
     state = StateDirectory(folder / "state")
-    logs = Logs(settings(folder), Host(slot=state.slot("logs"), cache=state.path))
+    logs = Logs(settings(folder), CollectorContext(slot=state.slot("logs"), cache=state.path))
     while True:
         logs.read()
         os.write(ready, b".")
@@ -57,7 +57,7 @@ def follow(folder: Path, ready: int) -> None:
 def count(folder: Path) -> tuple[int, int]:
     """Give what was counted and what was lost in the end."""
     state = StateDirectory(folder / "state")
-    logs = Logs(settings(folder), Host(slot=state.slot("logs"), cache=state.path))
+    logs = Logs(settings(folder), CollectorContext(slot=state.slot("logs"), cache=state.path))
     for _ in range(3):
         reading = logs.read()
     logs.close()
@@ -67,7 +67,7 @@ def count(folder: Path) -> tuple[int, int]:
 
 @pytest.mark.fault(7)
 def test_killed_two_hundred_times_while_a_log_grows_and_rotates_every_line_is_counted_once(folder: Path) -> None:
-    chance = random.Random(7)  # noqa: S311 — it must be the same each time
+    chance = random.Random(7)
     written = 0
     log = folder / "app.log"
     log.touch()
@@ -108,7 +108,7 @@ def test_killed_two_hundred_times_while_a_log_grows_and_rotates_every_line_is_co
 def test_a_flood_beyond_the_kernels_ring_is_counted_as_an_overrun_and_reading_goes_on(folder: Path) -> None:
     if not os.access("/dev/kmsg", os.R_OK | os.W_OK):
         pytest.skip("no /dev/kmsg here")
-    logs = Logs(settings(folder, kmsg="auto"), Host())
+    logs = Logs(settings(folder, kmsg="auto"), CollectorContext())
     before = logs.read()
     seen = last_sequence()
     wrote = 0

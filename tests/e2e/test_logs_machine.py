@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.collectors.logs.follow_machine import FollowMachine, programs
+from tests.kit.follow_machine import FollowMachine, programs
 
 
 @pytest.mark.fault(53)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from collectors.memory import holders
 from collectors.memory.evidence import evidence
-from tests.collectors.memory.leaks import alone, leaking
+from collectors.memory.holders import helper as holders
 from tests.collectors.memory.test_panels import READING
+from tests.kit.leaks import alone, leaking
 
 CROWD = holders.PROCESSES + 50
 SOCKETS = 17_000  # of each of three processes: 20,000 files are all that many a shell may open

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.collectors.memory.leaks import alone, leaking, more
 from tests.e2e.service import wait
+from tests.kit.leaks import alone, leaking, more
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +31,7 @@ now, times = collector._boottime, 20
 began = now()
 collector._boottime = lambda: began + (now() - began) * times
 blame.PATIENCE *= times  # it is the kernel's time that a look takes
-from daemon.cli import main
+from daemon.cli.main import main
 sys.exit(main())
 """
 HELD = "slab_unreclaimable|page_tables|kernel_stack|vmalloc|percpu|unaccounted"
@@ -103,7 +103,7 @@ def check() -> tuple[dict[str, Any], dict[str, Any]]:
 
 def test_two_gigabytes_that_a_sleeping_reader_leaves_in_tcp_are_a_finding_that_names_it_and_heals(tmp_path: Path) -> None:
     """A forecast may reach far: this host has room for many times the two gigabytes, and the span is minutes."""
-    with daemon(tmp_path, 'every = "500ms"\nreach = 1000.0', "-c", FAST_CLOCK) as one:
+    with daemon(tmp_path, 'interval = "500ms"\nmax_extrapolation = 1000.0', "-c", FAST_CLOCK) as one:
         before, held = one.area("tcp_buffers"), one.area(HELD)
         with leaking("tcp", 40) as leaker:
             for _ in range(49):
@@ -135,7 +135,7 @@ def test_two_gigabytes_that_a_sleeping_reader_leaves_in_tcp_are_a_finding_that_n
     ("kind", "named"), [("inotify", "60 anon_inode:inotify"), ("netns", "2240 network namespace"), ("slab", "6400 anon_inode:[eventpoll]")]
 )
 def test_slab_that_open_files_keep_is_seen_and_named_and_as_a_step_no_leak(kind: str, named: str, tmp_path: Path) -> None:
-    with daemon(tmp_path, 'every = "1s"', "-m", "daemon") as one:
+    with daemon(tmp_path, 'interval = "1s"', "-m", "daemon") as one:
         before = one.area("slab_unreclaimable")
         with leaking(kind, 320) as leaker:
             wait(lambda: one.area("slab_unreclaimable") - before > 200 * MIB, "the area that grew", 30)

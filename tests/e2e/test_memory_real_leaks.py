@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from collectors.memory.attribution import culprit, grown
 from collectors.memory.collector import KernelMemory
-from collectors.memory.culprit import culprit, grown
 from collectors.memory.settings import MemorySettings
-from collectors.model import Host, Level
-from tests.collectors.memory.leaks import alone, leaking, more
+from collectors.model import CollectorContext, Level
+from tests.kit.leaks import alone, leaking, more
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +38,7 @@ def _alone() -> Iterator[None]:
 
 @contextlib.contextmanager
 def watching() -> Iterator[KernelMemory]:
-    collector = KernelMemory(MemorySettings(), Host(thorough=True))
+    collector = KernelMemory(MemorySettings(), CollectorContext(mode=Mode.CHECK))
     try:
         yield collector
     finally:
@@ -132,8 +132,8 @@ def test_reserved_huge_pages_are_set_aside() -> None:
 @pytest.mark.root
 def test_sockets_that_nobody_reads_become_a_warning_that_names_them_and_heal() -> None:
     """The clock runs 30 s a tick; the leak is real. A forecast may reach far here, because the machine is large and the leak small."""
-    settings = MemorySettings(reach=1000.0)
-    collector = KernelMemory(settings, Host(thorough=True))
+    settings = MemorySettings(max_extrapolation=1000.0)
+    collector = KernelMemory(settings, CollectorContext(mode=Mode.CHECK))
     now = [time.clock_gettime(time.CLOCK_BOOTTIME)]
     collector.clock = lambda: now[0]
     total = collector.read().ledger.total
@@ -151,8 +151,8 @@ def test_sockets_that_nobody_reads_become_a_warning_that_names_them_and_heal() -
     assert "grows by" in kernel.message
     assert "UTC" in kernel.message
     assert "sockets" in kernel.message
-    assert f"{os.path.basename(sys.executable)[:6]}" in kernel.message  # noqa: PTH119
-    assert kernel.mend
+    assert f"{os.path.basename(sys.executable)[:6]}" in kernel.message
+    assert kernel.remediation
     assert process.level is Level.HEALTHY, process
     for _ in range(12):
         now[0] += 30
@@ -163,7 +163,7 @@ def test_sockets_that_nobody_reads_become_a_warning_that_names_them_and_heal() -
 
 def test_an_ordinary_leak_is_the_processes_own(tmp_path: Path) -> None:
     """One process's anonymous memory grows: the verdict on the kernel stays healthy."""
-    collector = KernelMemory(MemorySettings(reach=1000.0), Host(root=tmp_path))
+    collector = KernelMemory(MemorySettings(max_extrapolation=1000.0), CollectorContext(root=tmp_path))
     now = [time.clock_gettime(time.CLOCK_BOOTTIME)]
     collector.clock = lambda: now[0]
     total = collector.read().ledger.total

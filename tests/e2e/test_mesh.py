@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.prometheus_program import command
+from tests.kit.prometheus_program import command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,7 +78,7 @@ class Wire:
         groups = [{"targets": [f"10.96.0.{host}:19100"], "labels": {"availability_zone": zone(host)}} for host in HOSTS]
         fleet, settings = self.folder / "fleet.json", self.folder / "vitald.toml"
         fleet.write_text(json.dumps(groups))
-        settings.write_text(f'[probe]\nevery = "1s"\ntimeout = "400ms"\nmesh_files = ["{fleet}"]\n')
+        settings.write_text(f'[probe]\ninterval = "1s"\ntimeout = "400ms"\nmesh_files = ["{fleet}"]\n')
         for host in HOSTS:
             own = [f"--web.listen-address=10.96.0.{host}:19100", f"--state.directory={self.folder}/{host}.state"]
             (self.folder / f"{host}.state").mkdir()

@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.collectors.nic.kernel_packages import MODULES, kernels_root
+from tests.kit.kernel_packages import MODULES, kernels_root
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.e2e.conftest import Targets
-    from tests.e2e.lab import Container
-    from tests.e2e.network import Network
-    from tests.e2e.prometheus import Prometheus
     from tests.e2e.service import Service
+    from tests.kit.container import Container
+    from tests.kit.network import Network
+    from tests.kit.prometheus import Prometheus
 
 pytestmark = pytest.mark.needs("ethtool")
 
 POLICY = """
 [nic]
-look_every = "5s"
+full_scan_interval = "5s"
 
 [[nic.policy]]
 interface = "data*"
@@ -33,7 +33,7 @@ mtu = 1500
 SAY_MODULES = """
 import os
 from pathlib import Path
-from collectors.nic.disk import look
+from collectors.nic.boot.disk_watch import look
 found = look(Path("/"), ("ixgbevf", "ena"), os.uname().machine)
 print("modules:", [(k.release, m.driver, m.origin, m.problem or m.unread) for k in found.kernels for m in k.modules.values()], found.chosen)
 """

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.root, pytest.mark.needs("ip", "nft")]
 
 GET = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=30).read().decode())"
-SETTINGS = f'[probe]\nevery = "1s"\ntimeout = "900ms"\ntargets = ["{FAR}", "{FAR6}", "10.98.3.2:81"]\n'
+SETTINGS = f'[probe]\ninterval = "1s"\ntimeout = "900ms"\ntargets = ["{FAR}", "{FAR6}", "10.98.3.2:81"]\n'
 
 
 def metric(lab: PathLab, url: str, pattern: str) -> float | None:
@@ -53,7 +53,7 @@ def test_a_target_that_turns_bad_is_looked_at_at_once(tmp_path: Path) -> None:
             runs = r'vitald_collector_last_success_timestamp_seconds\{collector="path_mtu"\} (\S+)'
             before = metric(lab, url, runs) or 0.0
             lab.filter(lab.first, "forward", "tcp dport 80 drop")
-            wait_for(lab, url, runs, before)  # every = 5m: it was woken
+            wait_for(lab, url, runs, before)  # interval = 5m: it was woken
             wait_for(lab, url, r'vitald_health\{check="tcp_probe",subject="10\.98\.3\.2:80"\} (\S+)', 1)
             wait_for_line(tmp_path / "log", r"(10\.98\.3\.2:80: SYN-ACK missing)")
             assert wait_for(lab, url, r'vitald_probe_path_mtu_bytes\{target="10\.98\.3\.2:81"\} (\S+)', 0) == 9001

@@ -114,7 +114,7 @@ def test_forged_late_and_doubled_answers_are_not_believed(tmp_path: Path) -> Non
 def test_without_the_capability_the_rest_of_it_is_there(tmp_path: Path) -> None:
     with path(tmp_path) as lab:
         words = ["setpriv", "--reuid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all", sys.executable]
-        order = {"settings": {"targets": [FAR], "every": "2s", "timeout": "300ms"}, "sweeps": 1, "thorough": True}
+        order = {"settings": {"targets": [FAR], "interval": "2s", "timeout": "300ms"}, "sweeps": 1, "thorough": True}
         said = json.loads(lab.inside(lab.near, *words, str(HERE / "sweeps.py"), json.dumps(order)))[FAR]
         assert "crafted packets need CAP_NET_RAW" in said["message"]
         assert "neighbour REACHABLE; there is no other target to compare with" in said["message"]

@@ -8,9 +8,9 @@ import pytest
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import Targets
-    from tests.e2e.network import Network
-    from tests.e2e.prometheus import Prometheus
     from tests.e2e.service import Service
+    from tests.kit.network import Network
+    from tests.kit.prometheus import Prometheus
 
 
 def test_prometheus_sees_it_up(prometheus: Prometheus) -> None:

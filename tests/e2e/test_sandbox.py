@@ -13,9 +13,9 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.e2e.lab import Container
-    from tests.e2e.prometheus import Prometheus
     from tests.e2e.service import Service
+    from tests.kit.container import Container
+    from tests.kit.prometheus import Prometheus
 
 NO_CAPABILITY = "[Service]\nCapabilityBoundingSet=\nAmbientCapabilities=\n"
 NET_RAW = 1 << 13  # linux/capability.h
@@ -122,7 +122,7 @@ def test_where_there_is_no_kmsg_it_starts_all_the_same(service: Service) -> None
 def test_where_there_is_one_it_comes_open_and_is_read_without_a_capability(service: Service) -> None:
     service.host.run("systemctl", "daemon-reload")
     service.systemctl("restart")
-    assert os.stat(f"/proc/{service.pid()}/fd/0").st_rdev == os.makedev(1, 11)  # noqa: PTH116 — through the link
+    assert os.stat(f"/proc/{service.pid()}/fd/0").st_rdev == os.makedev(1, 11)
     assert int(_status(service.pid())["CapPrm"], 16) == NET_RAW
     since = service.cursor()
     service.drop_in(NO_CAPABILITY + READ_STDIN)

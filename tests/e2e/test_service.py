@@ -16,9 +16,9 @@ from tests.e2e.service import SETTINGS, wait
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import Targets
-    from tests.e2e.network import Network
-    from tests.e2e.prometheus import Prometheus
     from tests.e2e.service import Service
+    from tests.kit.network import Network
+    from tests.kit.prometheus import Prometheus
 
 MORE = '"10.98.0.2:7004", '
 
@@ -162,7 +162,7 @@ def test_a_port_in_use_is_named(service: Service) -> None:
 @pytest.mark.fault(47)
 def test_with_a_twentieth_of_a_core_it_still_answers(service: Service, network: Network) -> None:
     many = ", ".join(f'"10.98.0.2:{port}"' for port in range(8000, 8100))
-    service.host.write(SETTINGS, f'[probe]\ntargets = [{many}]\nevery = "100ms"\ntimeout = "50ms"\n')
+    service.host.write(SETTINGS, f'[probe]\ntargets = [{many}]\ninterval = "100ms"\ntimeout = "50ms"\n')
     service.systemctl("reload")
 
     def scrape() -> str:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bench.soak import MOST_DESCRIPTORS, MOST_SERIES, MOST_THREADS, Soak, grown
-from bench.soak_pace import QUICK
+from tests.soak.pace import QUICK
+from tests.soak.soak import MOST_DESCRIPTORS, MOST_SERIES, MOST_THREADS, Soak, grown
 
 if TYPE_CHECKING:
     from pathlib import Path

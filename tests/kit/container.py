@@ -1,6 +1,6 @@
 """A real systemd to break things on: a Debian root (roots.py), booted under an overlay that is gone when it ends.
 
-`python -m tests.e2e.lab [COMMAND…]` (or `make lab`) gives a shell in a booted container with vitald installed.
+`python -m tests.kit.container [COMMAND…]` (or `make lab`) gives a shell in a booted container with vitald installed.
 
 The container has a network of its own with nothing in it but loopback. All it has of this machine is the checkout and a folder of
 wheels, both read-only. It runs in a mount namespace and in a cgroup of its own, and is killed with the process that started it.
@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from tests.e2e.roots import CHECKOUT, LabError, root, wheels
+from tests.kit.roots import CHECKOUT, LabError, root, wheels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import yaml
 
-from tests.exporters.prometheus.rulebook import ROOT, RULES, load
-from tests.prometheus_program import command
+from tests.kit.prometheus_program import command
+from tests.kit.rulebook import ROOT, RULES, load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

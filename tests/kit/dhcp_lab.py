@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.collectors.nic.nic_lab import Namespace, namespace
+from tests.kit.nic_lab import Namespace, namespace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
-from collectors.logs.follow import GRACE, Follower
-from collectors.logs.saved import Saved
+from collectors.logs.state import Saved
+from collectors.logs.tailing.follower import GRACE, Follower
 
 KEPT = 4  # rotated files, as logrotate's `rotate 4`
 

@@ -1,4 +1,4 @@
-"""The probes' targets: accepts on COUNT loopback addresses and hangs up at once. `python bench/listeners.py COUNT PORT`."""
+"""The probes' targets: accepts on COUNT loopback addresses and hangs up at once. `python tests/kit/listeners.py COUNT PORT`."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.program import BenchError
+from tests.kit.program import BenchError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,10 +46,10 @@ def inside(name: str, *words: str) -> list[str]:
     return ["ip", "netns", "exec", name, *words]
 
 
-def said(name: str, module: str, *words: str) -> Any:  # noqa: ANN401 — whatever it printed as JSON
+def said(name: str, module: str, *words: str) -> Any:
     """Run a Python module of ours in a namespace."""
     argv = inside(name, sys.executable, "-m", module, *words)
-    done = subprocess.run(argv, check=False, capture_output=True, text=True, env=ENVIRONMENT, cwd=Path(__file__).parents[1])
+    done = subprocess.run(argv, check=False, capture_output=True, text=True, env=ENVIRONMENT, cwd=Path(__file__).parents[2])
     if done.returncode:
         raise BenchError(f"{module} {words[0]}: {done.stderr[-500:]}")
     return json.loads(done.stdout)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-REPOSITORY = Path(__file__).parents[3]
+REPOSITORY = Path(__file__).parents[2]
 ALL = {"ignore": ["lo"]}  # settings that look at every interface but this
 ENVIRONMENT = {**os.environ, "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin"}
 
@@ -22,7 +22,7 @@ LOOK = """
 import json, sys, time
 from pathlib import Path
 import msgspec
-from collectors.model import Host
+from collectors.model import CollectorContext
 from collectors.settings import decode_hook
 from collectors.nic.collector import NicCollector
 from collectors.dhcp.collector import DhcpCollector
@@ -34,7 +34,7 @@ class Slot:
 
 kind = {"nic": NicCollector, "dhcp": DhcpCollector}[sys.argv[1]]
 settings = msgspec.convert(json.loads(sys.argv[2]), kind.Settings, dec_hook=decode_hook)
-collector = kind(settings, Host(slot=Slot(sys.argv[3])) if sys.argv[3:] else Host())
+collector = kind(settings, CollectorContext(slot=Slot(sys.argv[3])) if sys.argv[3:] else CollectorContext())
 for line in sys.stdin:
     if line.strip() == "now" and hasattr(collector, "look_again"):
         collector.look_again()
@@ -47,7 +47,7 @@ for line in sys.stdin:
     cpu = time.thread_time() - began
     print(json.dumps({
         "cpu": cpu,
-        "verdicts": [[v.check, v.subject, int(v.level), v.message, dict(v.evidence), v.mend] for v in verdicts],
+        "verdicts": [[v.check, v.subject, int(v.level), v.message, dict(v.evidence), v.remediation] for v in verdicts],
         "metrics": [[m.family.name, *m.labels, m.value] for m in metrics],
     }, default=list), flush=True)
 """
@@ -68,7 +68,7 @@ class Look:
     def message(self, check: str, subject: str) -> str:
         return str(self.verdicts[check, subject][1])
 
-    def mend(self, check: str, subject: str) -> str:
+    def remediation(self, check: str, subject: str) -> str:
         return str(self.verdicts[check, subject][3])
 
 

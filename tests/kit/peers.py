@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.program import BenchError, Program, free_port
+from tests.kit.program import BenchError, Program, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -63,7 +63,7 @@ class Served:
 @contextmanager
 def listeners(folder: Path, count: int) -> Iterator[list[str]]:
     """Open `count` targets; gives them as `address:port`."""
-    from bench.listeners import addresses  # noqa: PLC0415 — a program of its own, otherwise
+    from tests.kit.listeners import addresses
 
     port = free_port()
     argv = [sys.executable, str(Path(__file__).with_name("listeners.py")), str(count), str(port)]

@@ -9,12 +9,12 @@ import time
 import urllib.parse
 from typing import TYPE_CHECKING, Any
 
-from tests.prometheus_program import command
+from tests.kit.prometheus_program import command
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.e2e.network import Network
+    from tests.kit.network import Network
 
 _CONFIG = """
 global: {scrape_interval: 500ms, scrape_timeout: 500ms, evaluation_interval: 1s}

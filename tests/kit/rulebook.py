@@ -14,9 +14,9 @@ import yaml
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 RULES = sorted((ROOT / "exporters/prometheus/rules").glob("*.yml"))
-CASES = sorted((Path(__file__).parent / "rules").glob("*.test.yml"))
+CASES = sorted((ROOT / "tests/exporters/prometheus/rules").glob("*.test.yml"))
 RUNBOOKS = ROOT / "docs/runbooks"
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bench.program import BenchError, Program, free_port
+from tests.kit.program import BenchError, Program, free_port
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.results import Results, Row, lines
+from tests.kit.results import Results, Row, lines
 
 if TYPE_CHECKING:
     from pathlib import Path

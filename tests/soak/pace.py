@@ -25,8 +25,8 @@ QUICK = Pace(
     links=0.2,
     reload=1.0,
     look=0.5,
-    settings='every = "200ms"\ntimeout = "100ms"\n[nic]\nevery = "200ms"\nlook_every = "5s"\n[dhcp]\nevery = "200ms"\n'
-    '[memory]\nevery = "200ms"\n[host]\nevery = "1s"\n[logs]\nevery = "200ms"\n',
+    settings='interval = "200ms"\ntimeout = "100ms"\n[nic]\ninterval = "200ms"\nlook_every = "5s"\n[dhcp]\ninterval = "200ms"\n'
+    '[memory]\ninterval = "200ms"\n[host]\ninterval = "1s"\n[logs]\ninterval = "200ms"\n',
 )
 
 

@@ -17,14 +17,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from bench.figures import theil_sen, thinned
 from bench.memory import per_minute
-from bench.peers import SCRAPE_HEADERS
-from bench.program import BenchError
-from bench.results import Row
-from bench.soak_life import Life
-from bench.soak_pace import QUICK, Look, Pace
-from tests.e2e.network import Network
+from tests.kit.figures import theil_sen, thinned
+from tests.kit.network import Network
+from tests.kit.peers import SCRAPE_HEADERS
+from tests.kit.program import BenchError
+from tests.kit.results import Row
+from tests.soak.life import Life
+from tests.soak.pace import QUICK, Look, Pace
 
 if TYPE_CHECKING:
     import subprocess
@@ -34,7 +34,7 @@ ISSUE = 7
 MOST_GROWTH = 512 << 10  # bytes in the second half; what one malloc arena may take when it likes
 MOST_DESCRIPTORS, MOST_THREADS, MOST_SERIES = 4, 1, 0.02  # more at the end than at the beginning; of series, as a share
 _MINUTES = float(os.environ.get("VITALD_BENCH_MINUTES", "30"))
-_ROOT = Path(__file__).parents[1]
+_ROOT = Path(__file__).parents[2]
 _OWN_SYSFS = 'mount -t sysfs sysfs /sys && exec "$@"'
 
 
@@ -125,7 +125,7 @@ class Soak:
             raise BenchError("the daemon ended: " + (self._folder / "log").read_text()[-300:])
         own = Path(f"/proc/{self._daemon.pid}")
         fields = dict(line.split(":\t") for line in (own / "status").read_text().splitlines() if ":\t" in line)
-        return Look(at, int(fields["VmRSS"].split()[0]) << 10, len(os.listdir(own / "fd")), int(fields["Threads"]), self._series)  # noqa: PTH208 — names only
+        return Look(at, int(fields["VmRSS"].split()[0]) << 10, len(os.listdir(own / "fd")), int(fields["Threads"]), self._series)
 
     def close_connection(self) -> None:
         """Hang up, if somebody is on the line."""
@@ -177,7 +177,7 @@ def measure(folder: Path) -> list[Row]:
 
 
 def main() -> None:
-    """Print the course of a quick soak: `python -m bench.soak FOLDER SECONDS`."""
+    """Print the course of a quick soak: `python -m tests.soak.soak FOLDER SECONDS`."""
     with Soak(Path(sys.argv[1]), QUICK) as soak:
         for part in itertools.count(1):
             looks = soak.run(10.0)

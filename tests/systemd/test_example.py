@@ -9,13 +9,13 @@ from pathlib import Path
 import msgspec
 
 from collectors.settings import Duration
-from daemon import settings
+from daemon import config as settings
 
 EXAMPLE = Path(__file__).parents[2] / "systemd/vitald.toml"
 
 
 def uncommented() -> str:
-    """Take the `#` from every line that is a key (`#every = …`); prose has a space after it."""
+    """Take the `#` from every line that is a key (`#interval = …`); prose has a space after it."""
     return re.sub(r"^#(?=[a-z_]+ = )", "", EXAMPLE.read_text(), flags=re.MULTILINE)
 
 
@@ -37,6 +37,6 @@ def test_it_names_every_section_and_every_key() -> None:
 
 
 def test_its_durations_are_written_as_durations() -> None:
-    every = [section["every"] for section in tomllib.loads(uncommented()).values() if "every" in section]
-    assert every
-    assert all(Duration.parse(text) for text in every)
+    intervals = [section["interval"] for section in tomllib.loads(uncommented()).values() if "interval" in section]
+    assert intervals
+    assert all(Duration.parse(text) for text in intervals)

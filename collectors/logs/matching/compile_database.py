@@ -1,4 +1,4 @@
-"""Compile expressions for hyperscan, in a process of its own: `python -Im collectors.logs.compile`.
+"""Compile expressions for hyperscan, in a process of its own: `python -Im collectors.logs.matching.compile_database`.
 
 The compiler takes several times the memory of what it makes. A child gives all of it back.
 Reads a JSON list of expressions from stdin and writes the serialised database to stdout; an expression that is refused is named on

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 import hyperscan
 
-from collectors.logs.pattern import prefilter
+from collectors.logs.matching.pattern import prefilter
 from collectors.model import BadInput
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from collectors.logs.packs import Signature
+    from collectors.logs.matching.packs import Signature
 
 _log = logging.getLogger(__name__)
 _MAGIC = b"vitald-signatures-1\n"
@@ -105,7 +105,7 @@ def _save(cache: Path, key: bytes, body: bytes) -> None:
 def _compile(expressions: Sequence[str], signatures: Sequence[Signature]) -> bytes:
     try:
         child = subprocess.run(
-            [sys.executable, "-Im", "collectors.logs.compile"],
+            [sys.executable, "-Im", "collectors.logs.matching.compile_database"],
             input=json.dumps(expressions).encode(),
             capture_output=True,
             check=False,
@@ -116,7 +116,7 @@ def _compile(expressions: Sequence[str], signatures: Sequence[Signature]) -> byt
         raise BadInput(problem) from None
     except OSError as error:  # no process to be had: better a larger one than a blind one
         _log.warning("signatures are compiled in the daemon itself, which takes memory: %s", error.strerror)
-        from collectors.logs.compile import compile_database  # noqa: PLC0415 — nearly never
+        from collectors.logs.matching.compile_database import compile_database
 
         try:
             return bytes(hyperscan.dumpb(compile_database(list(expressions))))

@@ -6,12 +6,12 @@ import re
 import time
 from typing import TYPE_CHECKING
 
-from collectors.logs.pattern import children, name, parse, write_class
+from collectors.logs.matching.pattern import children, name, parse, write_class
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from collectors.logs.pattern import Node
+    from collectors.logs.matching.pattern import Node
 
 LENGTHS = (32, 64, 128, 256, 512, 1024, 2048, 4096, 8192)  # short ones first: an exponential pattern never ends on a long one
 SLOW = 0.05  # seconds for one crafted line of 8 KiB; shipped signatures stay below a tenth of it

@@ -6,12 +6,12 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
-from collectors.logs.header import Header, split
+from collectors.logs.matching.header import Header, split
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from collectors.logs.packs import Signature
+    from collectors.logs.matching.packs import Signature
 
 MAX_LINE = 8192  # what lies beyond is not looked at: no known message is longer, and a hostile one costs time
 _LAST_REPEATED = re.compile(rb"last message repeated (\d{1,9}) times?")

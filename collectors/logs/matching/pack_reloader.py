@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from collectors.files import stamp
-from collectors.logs.database import open_database
-from collectors.logs.matcher import Matcher
-from collectors.logs.packs import Packs, load
+from collectors.logs.matching.database import open_database
+from collectors.logs.matching.matcher import Matcher
+from collectors.logs.matching.packs import Packs, load
 from collectors.model import BadInput
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class PacksInUse:
             self.packs, self.matcher = self._load()
         except BadInput as error:
             self.valid = False
-            log.error("signature packs not taken, the old ones stay: %s", error)  # noqa: TRY400 — the line says it all
+            log.error("signature packs not taken, the old ones stay: %s", error)
             return False
         self.valid = True
         log.info("signature packs read again: %d signatures", len(self.packs.signatures))

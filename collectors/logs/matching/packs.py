@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from collectors.logs.hostile import SLOW, slowest
-from collectors.logs.pattern import BadPattern, parse, prefilter
+from collectors.logs.matching.hostile_lines import SLOW, slowest
+from collectors.logs.matching.pattern import BadPattern, parse, prefilter
 from collectors.model import BadInput
 from collectors.settings import Duration, decode_hook, refuse_unless
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-SHIPPED = Path(__file__).with_name("signatures")
+SHIPPED = Path(__file__).parents[1] / "signatures"
 _ID = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}", re.ASCII)
 _MAX_BYTES = 4 << 20
 
@@ -58,7 +58,7 @@ class Escalation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     unless_cleared: bool = True
 
     def __post_init__(self) -> None:
-        refuse_unless(2 <= self.count <= 100, "count: must be from 2 to 100")  # noqa: PLR2004
+        refuse_unless(2 <= self.count <= 100, "count: must be from 2 to 100")
 
 
 class Signature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, dict=True):
@@ -69,7 +69,7 @@ class Signature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     family: FamilyName = "custom"
     severity: Severity = "info"
     meaning: str = ""
-    mend: str = ""
+    remediation: str = ""
     cleared_by: tuple[str, ...] = ()
     window: Duration = Duration(3600)
     strict: bool = False  # its text is too plain to be believed where the program is unknown
@@ -86,7 +86,7 @@ class Signature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
             _ID.fullmatch(self.id) is not None, f"id {self.id!r:.80} must be lower-case letters, digits, '-', '_' and '.', at most 64"
         )
         refuse_unless(all(map(str.strip, (self.pattern, *self.files))), "pattern and files must not be empty")
-        refuse_unless(len(self.pattern) <= 2000, "pattern: longer than 2000 characters")  # noqa: PLR2004
+        refuse_unless(len(self.pattern) <= 2000, "pattern: longer than 2000 characters")
 
     @cached_property
     def expression(self) -> re.Pattern[bytes]:
@@ -135,7 +135,7 @@ def read(directories: Iterable[Path], problems: list[str], *, samples: bool) -> 
     for path in _files(directories, problems):
         try:
             if path.stat().st_size > _MAX_BYTES:
-                raise OSError(0, "larger than 4 MiB")  # noqa: TRY301 — told like the others
+                raise OSError(0, "larger than 4 MiB")
             text = path.read_bytes()
             pack = msgspec.convert(tomllib.loads(text.decode()), _Pack, dec_hook=decode_hook)
         except OSError as error:
@@ -160,11 +160,11 @@ def _add(table: dict[str, Any], where: str, seen: dict[str, Signature], problems
         kept |= {"match": (), "no_match": ()}
     try:
         if "origin" in table:
-            raise ValueError("origin: unknown key")  # noqa: TRY301 — told like the others
+            raise ValueError("origin: unknown key")
         signature = msgspec.convert(kept, Signature, dec_hook=decode_hook)
         prefilter(signature.pattern)
         if path.parent != SHIPPED and slowest(signature.pattern) >= SLOW:
-            raise BadPattern("takes too long on a crafted line: bound its repeats, as in [a-z]{1,40}, and begin it with fixed text")  # noqa: TRY301 — told below
+            raise BadPattern("takes too long on a crafted line: bound its repeats, as in [a-z]{1,40}, and begin it with fixed text")
     except BadPattern as error:
         problems.append(f"{where}: pattern {error}")
     except ValueError as error:

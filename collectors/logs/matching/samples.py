@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from collectors.logs.database import open_database
-from collectors.logs.matcher import Matcher, believed
-from collectors.logs.packs import read
+from collectors.logs.matching.database import open_database
+from collectors.logs.matching.matcher import Matcher, believed
+from collectors.logs.matching.packs import read
 from collectors.model import BadInput
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from collectors.logs.packs import Signature
+    from collectors.logs.matching.packs import Signature
 
 
 def problems(directories: Iterable[Path]) -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from collectors.logs.packs import Signature
+    from collectors.logs.matching.packs import Signature
 
 MAX_KINDS = 10_000  # rows; a log that names more hosts or devices than that has its last ones folded into "…"
 FOLDED = "…"
@@ -162,5 +162,5 @@ def _rank(severity: str) -> int:
 
 
 def _remember(names: list[str], name: str) -> None:
-    if name and name not in names and len(names) < 100:  # noqa: PLR2004 — a list for people
+    if name and name not in names and len(names) < 100:
         names.append(name)

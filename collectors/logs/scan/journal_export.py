@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from collectors.logs.journal_entry import field_bytes, field_text
+from collectors.logs.sources.journal_entry import field_bytes, field_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from collectors.logs.matcher import Hit, Matcher
-    from collectors.logs.packs import Signature
+    from collectors.logs.matching.matcher import Hit, Matcher
+    from collectors.logs.matching.packs import Signature
 
 
 class _Fields(msgspec.Struct):
@@ -85,7 +85,7 @@ def hits(matcher: Matcher, block: bytes) -> Iterator[tuple[Hit, Entry]]:
 def _entry(fields: _Fields) -> Entry:
     realtime = field_text(fields.realtime)
     return Entry(
-        int(realtime) / 1e6 if realtime.isascii() and realtime.isdigit() and len(realtime) <= 17 else None,  # noqa: PLR2004 — the year 5138
+        int(realtime) / 1e6 if realtime.isascii() and realtime.isdigit() and len(realtime) <= 17 else None,
         field_text(fields.host),
         field_text(fields.transport) == "kernel",
         frozenset(filter(None, (field_text(fields.comm), field_text(fields.identifier).rpartition("/")[2]))),

@@ -6,14 +6,15 @@ from dataclasses import dataclass, field
 from sys import intern
 from typing import TYPE_CHECKING, NamedTuple
 
-from collectors.logs import archive, blocks, exports
-from collectors.logs.header import split
-from collectors.logs.matcher import believed
+from collectors.logs.matching.header import split
+from collectors.logs.matching.matcher import believed
+from collectors.logs.scan import archive, blocks
+from collectors.logs.scan import journal_export as exports
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from collectors.logs.matcher import Hit, Matcher
+    from collectors.logs.matching.matcher import Hit, Matcher
 
 PART = 32 << 20  # bytes: a second of work at most, so that processes end together
 _MARKS = 1 << 16  # bytes between two looks at the date, so that a year that turned unseen between two events is not missed

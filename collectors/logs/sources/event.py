@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from collectors.words import plain
+from collectors.text import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from collectors.logs.header import Header
-    from collectors.logs.matcher import Hit, Matcher
-    from collectors.logs.packs import Signature
+    from collectors.logs.matching.header import Header
+    from collectors.logs.matching.matcher import Hit, Matcher
+    from collectors.logs.matching.packs import Signature
 
     Allow = Callable[[Signature, Header], bool]
 

@@ -5,21 +5,21 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from collectors.logs.copies import Copies
-from collectors.logs.event import event
-from collectors.logs.follow import Follower
+from collectors.logs.matching.timestamps import parse
 from collectors.logs.metrics import Traffic
-from collectors.logs.paths import expand, matches
-from collectors.logs.timestamps import parse
+from collectors.logs.sources.event import event
+from collectors.logs.tailing.follower import Follower
+from collectors.logs.tailing.line_deduplicator import Copies
+from collectors.logs.tailing.paths import expand, matches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from collectors.logs.event import Allow, Event
-    from collectors.logs.kernel_source import Lose
-    from collectors.logs.matcher import Hit, Matcher
-    from collectors.logs.moment import Moment
-    from collectors.logs.saved import Saved
+    from collectors.logs.clock import Moment
+    from collectors.logs.matching.matcher import Hit, Matcher
+    from collectors.logs.sources.event import Allow, Event
+    from collectors.logs.sources.kernel_source import Lose
+    from collectors.logs.state import Saved
 
 NAME = "files"
 REASONS = ("truncated", "rotated", "oversize", "unreadable")

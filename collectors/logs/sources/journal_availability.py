@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from collectors.logs import journal
-from collectors.logs.choice import Trouble
+from collectors.logs.sources import journal
+from collectors.logs.sources.selection import Trouble
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from collectors.logs.journal_source import JournalSource
-    from collectors.logs.moment import Moment
+    from collectors.logs.clock import Moment
+    from collectors.logs.sources.journal_source import JournalSource
 
 _APART = 5.0  # seconds between two looks at where the journal is
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collectors.logs.packs import Signature
+    from collectors.logs.matching.packs import Signature
 
 _SYSTEM_USERS = 1000  # below it, and between these two (systemd's dynamic ones), no person logs in
 _DYNAMIC = range(61_184, 65_520)
@@ -65,20 +65,20 @@ def parse(line: bytes) -> Entry | None:
 
 
 def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 20 else None  # noqa: PLR2004 — digits of 2**64
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 20 else None
 
 
-def field_bytes(value: Any) -> bytes | None:  # noqa: ANN401 — a JSON value
+def field_bytes(value: Any) -> bytes | None:
     """Read a field: text, an array of bytes (not printable), an array of several values, or null (too long)."""
     if isinstance(value, str):
         return value.encode("utf-8", "surrogatepass")
     if isinstance(value, list) and value:
-        if all(isinstance(item, int) and 0 <= item <= 255 for item in value):  # noqa: PLR2004
+        if all(isinstance(item, int) and 0 <= item <= 255 for item in value):
             return bytes(value)
         return field_bytes(value[0])
     return None
 
 
-def field_text(value: Any) -> str:  # noqa: ANN401
+def field_text(value: Any) -> str:
     """Read a field as text; nothing where it is none."""
     return (field_bytes(value) or b"").decode("utf-8", "replace")

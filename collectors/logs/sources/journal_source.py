@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from collectors.logs.event import event, hits_in
 from collectors.logs.metrics import Traffic
+from collectors.logs.sources.event import event, hits_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from collectors.logs.event import Allow, Event
-    from collectors.logs.header import Header
-    from collectors.logs.journal import Journal
-    from collectors.logs.journal_entry import Entry
-    from collectors.logs.kernel_source import Lose
-    from collectors.logs.matcher import Matcher
-    from collectors.logs.moment import Moment
-    from collectors.logs.packs import Signature
+    from collectors.logs.clock import Moment
+    from collectors.logs.matching.header import Header
+    from collectors.logs.matching.matcher import Matcher
+    from collectors.logs.matching.packs import Signature
+    from collectors.logs.sources.event import Allow, Event
+    from collectors.logs.sources.journal import Journal
+    from collectors.logs.sources.journal_entry import Entry
+    from collectors.logs.sources.kernel_source import Lose
 
 NAME = "journal"
 REASONS = ("vacuumed", "oversize")
@@ -87,7 +87,7 @@ class JournalSource:
         """Say how much has been read."""
         yield Traffic(NAME, self._lines, self._bytes, None, {})
 
-    def wakes(self) -> Iterator[int]:
+    def wake_fds(self) -> Iterator[int]:
         """Give the child's pipe."""
         descriptor = self._journal.descriptor
         if descriptor is not None:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from collectors.logs.event import event, hits_in
-from collectors.logs.matcher import by_kernel
+from collectors.logs.matching.matcher import by_kernel
 from collectors.logs.metrics import Traffic
-from collectors.logs.saved import KmsgPosition
+from collectors.logs.sources.event import event, hits_in
+from collectors.logs.state import KmsgPosition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from collectors.logs.event import Event
-    from collectors.logs.kmsg import Kmsg, Record
-    from collectors.logs.matcher import Matcher
-    from collectors.logs.moment import Moment
+    from collectors.logs.clock import Moment
+    from collectors.logs.matching.matcher import Matcher
+    from collectors.logs.sources.event import Event
+    from collectors.logs.sources.kmsg import Kmsg, Record
 
     Lose = Callable[[str, str, int], None]
 
@@ -71,7 +71,7 @@ class KernelSource:
         """Say how much has been read."""
         yield Traffic(NAME, self._lines, self._bytes, None, {})
 
-    def wakes(self) -> Iterator[int]:
+    def wake_fds(self) -> Iterator[int]:
         """Give the device: a stream that has ended would be readable for ever."""
         if self._kmsg.is_device:
             yield self._kmsg.descriptor

@@ -8,13 +8,13 @@ import subprocess
 import threading
 from typing import TYPE_CHECKING
 
-from collectors.logs.journal_entry import parse
+from collectors.logs.sources.journal_entry import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from collectors.logs.journal_entry import Entry
-    from collectors.logs.saved import KmsgPosition
+    from collectors.logs.sources.journal_entry import Entry
+    from collectors.logs.state import KmsgPosition
 
 _PATIENCE = 10.0  # seconds: a journal on a slow disk must not hold up what happens now
 _MOST = 100_000  # entries: many times what a kernel's ring holds
@@ -24,7 +24,7 @@ def last_words(position: KmsgPosition, *, command: Sequence[str] = ("journalctl"
     """Give what the kernel said behind a position of an earlier boot, as far as the journal has it and gives it in time."""
     matches = [f"_BOOT_ID={position.log.replace('-', '')}", "_TRANSPORT=kernel"]
     try:
-        child = subprocess.Popen(  # noqa: S603 — a fixed command
+        child = subprocess.Popen(
             [*command, "--output=json", "--all", "--no-pager", "--quiet", f"--lines={_MOST}", *matches],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={**os.environ, "LC_ALL": "C"},
         )  # fmt: skip
@@ -34,7 +34,7 @@ def last_words(position: KmsgPosition, *, command: Sequence[str] = ("journalctl"
     timer.daemon = True
     timer.start()
     try:
-        assert child.stdout is not None  # noqa: S101 — for mypy
+        assert child.stdout is not None
         with child.stdout as lines:
             for line in lines:
                 entry = parse(line)

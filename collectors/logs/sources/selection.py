@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from collectors.logs.matcher import said_by_program
-from collectors.logs.paths import matches
+from collectors.logs.matching.matcher import said_by_program
+from collectors.logs.tailing.paths import matches
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from collectors.logs.event import Allow
-    from collectors.logs.header import Header
-    from collectors.logs.packs import Signature
+    from collectors.logs.matching.header import Header
+    from collectors.logs.matching.packs import Signature
+    from collectors.logs.sources.event import Allow
 
 NOWHERE = "nowhere"
 

@@ -11,28 +11,29 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from collectors.logs import file_source, journal, journal_source, kernel_source, moment
-from collectors.logs.choice import Choice, Trouble, choose, patterns, rule, turned
-from collectors.logs.file_source import FileSource, Wanted
-from collectors.logs.journal_source import JournalSource
-from collectors.logs.kernel_source import KernelSource
-from collectors.logs.kmsg import open_kmsg
-from collectors.logs.paths import expand
-from collectors.logs.standby import Standby
+from collectors.logs import clock as moment
+from collectors.logs.sources import file_source, journal, journal_source, kernel_source
+from collectors.logs.sources.file_source import FileSource, Wanted
+from collectors.logs.sources.journal_availability import Standby
+from collectors.logs.sources.journal_source import JournalSource
+from collectors.logs.sources.kernel_source import KernelSource
+from collectors.logs.sources.kmsg import open_kmsg
+from collectors.logs.sources.selection import Choice, Trouble, choose, patterns, rule, turned
+from collectors.logs.tailing.paths import expand
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from collectors.logs.event import Event
-    from collectors.logs.kernel_source import Lose
-    from collectors.logs.kmsg import Kmsg
-    from collectors.logs.matcher import Matcher
+    from collectors.logs.clock import Moment
+    from collectors.logs.matching.matcher import Matcher
+    from collectors.logs.matching.packs import Signature
     from collectors.logs.metrics import Traffic
-    from collectors.logs.moment import Moment
-    from collectors.logs.packs import Signature
-    from collectors.logs.saved import Saved, State
     from collectors.logs.settings import LogSettings
-    from collectors.model import Host
+    from collectors.logs.sources.event import Event
+    from collectors.logs.sources.kernel_source import Lose
+    from collectors.logs.sources.kmsg import Kmsg
+    from collectors.logs.state import Saved, State
+    from collectors.model import CollectorContext
 
 
 log = logging.getLogger(__name__)
@@ -41,7 +42,9 @@ log = logging.getLogger(__name__)
 class Sources:
     """What is open. `read` goes through all of it."""
 
-    def __init__(self, settings: LogSettings, host: Host, signatures: Sequence[Signature], state: State, lose: Lose, boot: str) -> None:
+    def __init__(
+        self, settings: LogSettings, host: CollectorContext, signatures: Sequence[Signature], state: State, lose: Lose, boot: str
+    ) -> None:
         self.troubles: dict[str, Trouble] = {}
         self.kernel: KernelSource | None = None
         self.journal: JournalSource | None = None
@@ -61,7 +64,7 @@ class Sources:
         self._signatures = [msgspec.structs.replace(one, files=tuple(map(under, one.files))) if one.files else one for one in signatures]
         self._follow(state.files, not_before, state.patterns, history=state.fresh)
 
-    def _open_kmsg(self, settings: LogSettings, host: Host) -> Kmsg | None:
+    def _open_kmsg(self, settings: LogSettings, host: CollectorContext) -> Kmsg | None:
         if settings.kmsg == "off":
             self.troubles[kernel_source.NAME] = Trouble("off", "[logs] kmsg is off")
             return None
@@ -142,7 +145,7 @@ class Sources:
         """Give what becomes readable with news."""
         for source in (self.kernel, self.journal):
             if source is not None:
-                yield from source.wakes()
+                yield from source.wake_fds()
 
     @property
     def polled(self) -> tuple[str, ...]:

@@ -9,14 +9,14 @@ import contextlib
 import os
 from typing import TYPE_CHECKING
 
-from collectors.logs.siblings import siblings
-from collectors.logs.tail import BLOCK, HEAD, JOIN, Piece, Position, Tail, fits, open_regular
-from collectors.logs.unpack import DAMAGE, Unpacked
+from collectors.logs.tailing.decompressor import DAMAGE, Unpacked
+from collectors.logs.tailing.siblings import siblings
+from collectors.logs.tailing.tail import BLOCK, HEAD, JOIN, Piece, Position, Tail, fits, open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
-    from collectors.logs.siblings import Identity
+    from collectors.logs.tailing.siblings import Identity
 
 MOST_PASSED = 2 << 30  # bytes; gzip takes 3 s of CPU a GiB
 _STEP = 1 << 20
@@ -125,7 +125,7 @@ def _again(tail: Packed, position: Position) -> bool:
 
 def _open_all(path: str, taken: Collection[Identity], damaged: Callable[[], None], since: int = 0) -> Iterator[Packed]:
     for sibling in sorted(siblings(path, packed=True), key=lambda sibling: sibling.modified):
-        being_packed = os.path.exists(os.path.splitext(sibling.path)[0])  # noqa: PTH110, PTH122 — texts; gzip deletes it at its end
+        being_packed = os.path.exists(os.path.splitext(sibling.path)[0])
         if being_packed or sibling.identity in taken or sibling.modified < since:
             continue
         with contextlib.suppress(OSError, ValueError):

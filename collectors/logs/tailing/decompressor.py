@@ -6,7 +6,7 @@ import importlib
 import os
 from typing import Any
 
-from collectors.logs import archive
+from collectors.logs.scan import archive
 from collectors.model import BadInput
 
 MEMORY_LOG = 23  # 8 MiB for a decompressor's window: xz -6 and zstd -19 need no more
@@ -49,7 +49,7 @@ class Unpacked:
                 return b""
             try:
                 text = self._stream.decompress(self._take(), most)
-            except Exception as error:  # noqa: BLE001 — zlib.error, LZMAError, ZstdError: each library's own
+            except Exception as error:
                 raise _DamageError(str(error)) from None
             self._input = self._rest()
             if text:

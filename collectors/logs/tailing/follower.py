@@ -6,10 +6,10 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from collectors.logs import packed
-from collectors.logs.saved import Saved
-from collectors.logs.siblings import Identity, ended, find, middles
-from collectors.logs.tail import Position, Tail, matches, open_regular
+from collectors.logs.state import Saved
+from collectors.logs.tailing import compressed_copy as packed
+from collectors.logs.tailing.siblings import Identity, ended, find, middles
+from collectors.logs.tailing.tail import Position, Tail, matches, open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -119,7 +119,7 @@ class Follower:
         """Look at the path; None where there is nothing to read. What stands in the way is counted once."""
         trouble, status = "", None
         try:
-            status = os.stat(self.path)  # noqa: PTH116 — a Path a look is too dear
+            status = os.stat(self.path)
             if not stat.S_ISREG(status.st_mode):
                 trouble = "not a regular file"
             elif self._tail is None and not os.access(self.path, os.R_OK, effective_ids=True):

@@ -7,8 +7,8 @@ import os
 import stat
 from typing import TYPE_CHECKING, NamedTuple
 
-from collectors.logs.paths import rotated
-from collectors.logs.tail import Position, Tail, matches, open_regular
+from collectors.logs.tailing.paths import rotated
+from collectors.logs.tailing.tail import Position, Tail, matches, open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

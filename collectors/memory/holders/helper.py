@@ -1,6 +1,6 @@
 """Who holds kernel memory: a short-lived program at the lowest priority, which answers in JSON.
 
-`python -Im collectors.memory.holders [/proc [hurry]]`; `hurry` where a person waits.
+`python -Im collectors.memory.holders.helper [/proc [hurry]]`; `hurry` where a person waits.
 
 A program of its own, because the tables of 50,000 sockets and 20,000 processes are tens of megabytes, and only a process that ends
 gives them all back; priority belongs to a process (SCHED_IDLE, so it takes only what nobody else wants); and if it hangs on a stuck
@@ -18,7 +18,9 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from collectors.memory import diag, owners, sockstat
+from collectors.memory.holders import owners
+from collectors.memory.holders import socket_diag as diag
+from collectors.memory.procfs import sockstat
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -108,7 +110,7 @@ def _other_end(held: list[diag.Socket], walk: owners.Walk) -> tuple[str, int]:
     return (f"{walk.processes[pid].comm} pid {pid}" if pid in walk.processes else "a process we cannot see"), through
 
 
-def _top(proc: Path, walk: owners.Walk, size: Any, least: int) -> list[dict[str, Any]]:  # noqa: ANN401 — Process to int
+def _top(proc: Path, walk: owners.Walk, size: Any, least: int) -> list[dict[str, Any]]:
     most = sorted((p for p in walk.processes.values() if size(p) >= least), key=size, reverse=True)[:TOP]
     return [{"pid": p.pid, "comm": p.comm, "unit": owners.unit(proc, p.pid), "size": size(p)} for p in most]
 

@@ -24,7 +24,7 @@ class Blame:
 
     def __init__(self, proc: Path, *, hurry: bool = False) -> None:
         """`hurry` is for `vitald check`: a person waits, so it keeps that person's priority."""
-        self._command = [sys.executable, "-Im", "collectors.memory.holders", str(proc), *(["hurry"] if hurry else [])]
+        self._command = [sys.executable, "-Im", "collectors.memory.holders.helper", str(proc), *(["hurry"] if hurry else [])]
         self._child: subprocess.Popen[bytes] | None = None
         self._answer: IO[bytes] | None = None
         self._begun = float("-inf")
@@ -38,7 +38,7 @@ class Blame:
         answer = None
         try:
             answer = os.fdopen(os.memfd_create("vitald-holders", os.MFD_CLOEXEC), "r+b")  # a pipe could fill, a file wants a disk
-            self._child = subprocess.Popen(  # noqa: S603 — our own program, no shell
+            self._child = subprocess.Popen(
                 self._command, stdin=subprocess.DEVNULL, stdout=answer, stderr=subprocess.DEVNULL, close_fds=True
             )
         except OSError as error:  # no memory and no processes left: just when a leak is at its end

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from collectors.memory.text import text_or_none
+from collectors.memory.procfs.small_files import text_or_none
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

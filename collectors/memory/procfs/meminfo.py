@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from collectors.memory.text import LARGEST, count, text_of
+from collectors.memory.procfs.small_files import LARGEST, count, text_of
 from collectors.model import Unavailable
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from collectors.memory.text import count, text_or_none
+from collectors.memory.procfs.small_files import count, text_or_none
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +34,7 @@ def parse(text: str, page: int) -> Mapping[str, Protocol]:
     found: dict[str, Protocol] = {}
     for line in text.splitlines():
         words = line.split()
-        if len(words) < 5:  # noqa: PLR2004 — name, size, sockets, memory, press
+        if len(words) < 5:
             continue
         sockets, memory = count(words[2]), count(words[3])
         if sockets is None or memory is None:

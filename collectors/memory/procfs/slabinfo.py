@@ -8,8 +8,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from collectors.memory.text import count, text_of, text_or_none
-from collectors.memory.words import WORTH_A_WORD
+from collectors.memory.procfs.small_files import count, text_of, text_or_none
+from collectors.memory.units import WORTH_A_WORD
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,7 +38,7 @@ def parse(text: str, page: int) -> Mapping[str, int]:
             continue
         head, _, rest = line.partition(" : tunables")
         columns, data = head.split(), rest.rpartition("slabdata")[2].split()
-        if len(columns) < 6 or len(data) < 2:  # noqa: PLR2004 — name and five numbers; active slabs, slabs, shared
+        if len(columns) < 6 or len(data) < 2:
             continue
         pages, slabs = count(columns[5]), count(data[1])
         if pages is not None and slabs is not None and slabs:

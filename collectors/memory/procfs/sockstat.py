@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from collectors.memory.text import count, text_or_none
+from collectors.memory.procfs.small_files import count, text_or_none
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from collectors.memory.text import count, text_or_none
+from collectors.memory.procfs.small_files import count, text_or_none
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,5 +43,5 @@ def parse(arcstats: str, abdstats: str) -> Arc | None:
 
 def _kstat(text: str) -> dict[str, int]:
     rows = (line.split() for line in text.splitlines())
-    pairs = ((row[0], count(row[2])) for row in rows if len(row) == 3)  # noqa: PLR2004 — name, type, data
+    pairs = ((row[0], count(row[2])) for row in rows if len(row) == 3)
     return {name: value for name, value in pairs if value is not None}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from collectors.memory.text import LARGEST, text_or_none
+from collectors.memory.procfs.small_files import LARGEST, text_or_none
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,7 +1,7 @@
 """Tells a leak from steps, sawteeth, daily cycles and noise. Pure: points in, a finding out. docs/memory.md explains it.
 
 Four looks, because leaks come at several speeds, and hosts are young at first:
-- `fast`: the last minutes or hours rose evenly, and by enough that the end is no more than `reach` times as far away as we have watched.
+- `fast`: the last minutes or hours rose evenly, and by enough that the end is no more than `max_extrapolation` times as far away as we have watched.
 - `hours`: the last half day rose more than the same hours of the days before did, evenly, jumps taken out.
 - `days`: all of the last day lies above the day before, by amounts that are alike.
 - `first days`: while there is no earlier day to compare with, half a day that rose evenly by more than any rhythm or warm-up makes.
@@ -14,13 +14,13 @@ from math import inf
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from collectors.memory.rhythm import LASTING, days, first_days, hours
-from collectors.memory.robust import BLOCKS, Growth, blocks, confidence, length, theil_sen
+from collectors.memory.trend.rhythm import LASTING, days, first_days, hours
+from collectors.memory.trend.robust import BLOCKS, Growth, blocks, confidence, length, theil_sen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from collectors.memory.window import Point, Window
+    from collectors.memory.trend.window import Point, Window
 
 STUDENT_LESS_ONE = 3.37  # one-sided 99 % of Student's t with 5 degrees of freedom: seven differences, of which the largest is left out
 FAST_SPANS = (300.0, 600.0, 1200.0, 2400.0, 3600.0)
@@ -29,9 +29,9 @@ SLOW_NEEDED = 50  # quarters that cover the longest of them
 _HELD = attrgetter("held")
 
 
-def growth(window: Window, total: int, available: int, reach: float) -> Growth:
+def growth(window: Window, total: int, available: int, max_extrapolation: float) -> Growth:
     """Judge a window: what `fast` says, else what `steady` says, else the plain slope, of which nothing is sure."""
-    return fast(window, total, available, reach) or steady(window.slow, total) or plain(window)
+    return fast(window, total, available, max_extrapolation) or steady(window.slow, total) or plain(window)
 
 
 def steady(slow: Sequence[Point], total: int, *, young: bool = True) -> Growth | None:
@@ -48,7 +48,7 @@ def plain(window: Window) -> Growth:
     return Growth(theil_sen([(p.at, float(p.held)) for p in points[:: max(len(points) // 24, 1)]]), -inf, length(points))
 
 
-def fast(window: Window, total: int, available: int, reach: float) -> Growth | None:
+def fast(window: Window, total: int, available: int, max_extrapolation: float) -> Growth | None:
     """Look for growth that ends soon. The longest span that is sure counts; short spans speak of near ends only.
 
     A step is not growth: the largest of the seven differences is left out, and the other six must agree. Nor is what slows down, nor a
@@ -68,6 +68,6 @@ def fast(window: Window, total: int, available: int, reach: float) -> Growth | N
             continue  # it was as high before, and came down again
         mean, low = confidence(rises[:-1], STUDENT_LESS_ONE)
         seconds = span / BLOCKS
-        if low > 0 and available / (mean / seconds) <= reach * span:
+        if low > 0 and available / (mean / seconds) <= max_extrapolation * span:
             return Growth(mean / seconds, low / seconds, span, "fast")
     return None

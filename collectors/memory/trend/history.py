@@ -12,8 +12,8 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from collectors.memory.ledger import HELD
-from collectors.memory.text import LARGEST
-from collectors.memory.window import Point, Window, of_plain
+from collectors.memory.procfs.small_files import LARGEST
+from collectors.memory.trend.window import Point, Window, of_plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,7 +80,7 @@ def begin(boot: str, ledger: Ledger) -> History:
     return History(boot, ledger.total, ledger.areas.get("hugepages", 0))
 
 
-def restore(value: Any, boot: str, ledger: Ledger, now: float) -> History:  # noqa: ANN401 — what a file held, so anything at all
+def restore(value: Any, boot: str, ledger: Ledger, now: float) -> History:
     """Take up what was saved, if it is of this boot and this machine and makes sense; start afresh otherwise."""
     new = begin(boot, ledger)
     if not isinstance(value, dict):

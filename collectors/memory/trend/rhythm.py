@@ -5,13 +5,13 @@ from __future__ import annotations
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
-from collectors.memory.robust import BLOCKS, Growth, confidence, length, median
-from collectors.memory.window import DAY, QUARTER
+from collectors.memory.trend.robust import BLOCKS, Growth, confidence, length, median
+from collectors.memory.trend.window import DAY, QUARTER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from collectors.memory.window import Point
+    from collectors.memory.trend.window import Point
 
 STUDENT = 4.2  # one-sided 99.8 % of Student's t with BLOCKS - 1 = 7 degrees of freedom
 HOURS = (24, 32, 40, 48)  # quarters: 6, 8, 10 and 12 hours, each of eight blocks
@@ -112,7 +112,7 @@ def _excess(rises: Sequence[float], span: int) -> list[float]:
     """
     newest = range(len(rises) - span, len(rises))
     around = [[rises[back - 2 : back + 3] for back in range(i - DAY, 1, -DAY)] for i in newest]
-    if len(around[0]) <= 2:  # noqa: PLR2004 — two days
+    if len(around[0]) <= 2:
         curves = [[median(days[day]) for days in around] for day in range(len(around[0]))]
         usual = min(curves, key=sum)
     else:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from collectors.memory.window import Point
+    from collectors.memory.trend.window import Point
 
 BLOCKS = 8
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from collectors.files import read_text
-from collectors.nic.files import denied
-from collectors.nic.version import release_key
+from collectors.nic.boot.paths import denied
+from collectors.nic.checks.version import release_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -102,7 +102,7 @@ def _default(root: Path) -> str:
 
 def _dropins(root: Path) -> list[str]:
     try:
-        return [f"etc/default/grub.d/{name}" for name in sorted(os.listdir(root / "etc/default/grub.d")) if name.endswith(".cfg")]  # noqa: PTH208
+        return [f"etc/default/grub.d/{name}" for name in sorted(os.listdir(root / "etc/default/grub.d")) if name.endswith(".cfg")]
     except OSError:
         return []
 
@@ -137,7 +137,7 @@ def _bls(root: Path) -> list[Entry]:
     """Read loader entries (title, version, linux), sorted as blscfg does: newest first."""
     folder = root / _ENTRIES
     try:
-        files = sorted(name for name in os.listdir(folder) if name.endswith(".conf"))[:1000]  # noqa: PTH208
+        files = sorted(name for name in os.listdir(folder) if name.endswith(".conf"))[:1000]
     except OSError:
         return []
     read = []

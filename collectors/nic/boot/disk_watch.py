@@ -8,10 +8,10 @@ import threading
 from typing import TYPE_CHECKING
 
 from collectors.files import stamp
-from collectors.nic.boot import next_kernel
-from collectors.nic.contents import Contents
-from collectors.nic.files import modules
-from collectors.nic.kernels import Disk, read_kernel, releases
+from collectors.nic.boot.boot_loader import next_kernel
+from collectors.nic.boot.initramfs_inspector import Contents
+from collectors.nic.boot.kernels import Disk, read_kernel, releases
+from collectors.nic.boot.paths import modules
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,7 +36,7 @@ def signature(root: Path, paths: tuple[str, ...] = ()) -> Signature:
     here = modules(root)
     wanted = [*_BOOT, *_MORE, here, *(f"{here}/{kernel}/{part}" for kernel in kernels for part in _PER_KERNEL), *paths]
     wanted += [f"boot/{name.format(kernel)}" for kernel in kernels for name in _KERNELS_FILES]
-    return tuple((path, found) for path in wanted if (found := stamp(os.path.join(root, path))) is not None)  # noqa: PTH118 — no Path for each of hundreds
+    return tuple((path, found) for path in wanted if (found := stamp(os.path.join(root, path))) is not None)
 
 
 def look(root: Path, drivers: tuple[str, ...], machine: str) -> Disk | None:
@@ -55,8 +55,8 @@ def look(root: Path, drivers: tuple[str, ...], machine: str) -> Disk | None:
 class DiskWatch:
     """Holds the newest answer. `ask()` never waits for a disk, except that the first may wait a moment for the first answer."""
 
-    def __init__(self, root: Path, machine: str, every: float) -> None:
-        self._root, self._machine, self._every = root, machine, every
+    def __init__(self, root: Path, machine: str, interval: float) -> None:
+        self._root, self._machine, self._interval = root, machine, interval
         self._drivers: tuple[str, ...] = ()
         self._answer: Disk | None = None
         self._contents = Contents()
@@ -97,7 +97,7 @@ class DiskWatch:
             except Exception:  # the thread must not end: there would be no second look
                 log.exception("cannot read the installed kernels")
             self._answered.set()
-            self._wake.wait(self._every)
+            self._wake.wait(self._interval)
 
     def _paths(self) -> tuple[str, ...]:
         kernels = self._answer.kernels if self._answer else ()

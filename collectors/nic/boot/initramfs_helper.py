@@ -1,6 +1,6 @@
 """Which modules an initramfs brings, in which version: a short-lived program at the lowest priority, which answers in JSON.
 
-`python -Im collectors.nic.initramfs FILE RELEASE DRIVER…`. A program of its own, since unpacking 100 MB takes seconds of CPU and a
+`python -Im collectors.nic.boot.initramfs_helper FILE RELEASE DRIVER…`. A program of its own, since unpacking 100 MB takes seconds of CPU and a
 decompressor's window megabytes, which only a process that ends gives back.
 """
 
@@ -13,9 +13,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from collectors.nic.cpio import BadArchive, Member, Stream, members
-from collectors.nic.modinfo import MOST_BYTES, Unreadable, understand
-from collectors.nic.modulelists import OUTSIDE
+from collectors.nic.boot.cpio import BadArchive, Member, Stream, members
+from collectors.nic.boot.modinfo import MOST_BYTES, Unreadable, understand
+from collectors.nic.boot.module_lists import OUTSIDE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

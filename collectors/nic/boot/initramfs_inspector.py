@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from collectors.files import stamp_of
-from collectors.nic.kernels import Inside, initramfs_of
+from collectors.nic.boot.kernels import Inside, initramfs_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from collectors.nic.kernels import Disk, Kernel
+    from collectors.nic.boot.kernels import Disk, Kernel
 
 SECONDS = 180.0  # at the lowest priority of a busy host a second of work can take a minute
 LARGEST = 1 << 16  # bytes of an answer
-COMMAND = (sys.executable, "-Im", "collectors.nic.initramfs")
+COMMAND = (sys.executable, "-Im", "collectors.nic.boot.initramfs_helper")
 
 
 class _Found(msgspec.Struct, forbid_unknown_fields=True):
@@ -94,7 +94,7 @@ class Contents:
         with self._lock:
             if self._closed:
                 return b""
-            process = self._process = subprocess.Popen(command, stdin=null, stdout=subprocess.PIPE, stderr=null, cwd="/")  # noqa: S603
+            process = self._process = subprocess.Popen(command, stdin=null, stdout=subprocess.PIPE, stderr=null, cwd="/")
         try:
             return process.communicate(timeout=SECONDS)[0][:LARGEST]
         finally:

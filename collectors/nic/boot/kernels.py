@@ -9,10 +9,10 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from collectors.nic.files import ctime, modules, mtime, within
-from collectors.nic.modinfo import Unreadable, read_modinfo
-from collectors.nic.modulelists import OUTSIDE, builtin_version, find_module
-from collectors.nic.version import release_key
+from collectors.nic.boot.modinfo import Unreadable, read_modinfo
+from collectors.nic.boot.module_lists import OUTSIDE, builtin_version, find_module
+from collectors.nic.boot.paths import ctime, modules, mtime, within
+from collectors.nic.checks.version import release_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -92,8 +92,8 @@ def read_kernel(root: Path, release: str, drivers: tuple[str, ...], machine: str
     times = [ctime(path) for path in (folder, folder / "modules.dep", folder / "updates/dkms", *around, *images)]
     return Kernel(
         release,
-        bootable=any(os.path.isfile(image) for image in images),  # noqa: PTH113 — Path.is_file raises where we may not look
-        headers=os.path.isfile(within(root, f"{modules(root)}/{release}/build") / "Makefile"),  # noqa: PTH113
+        bootable=any(os.path.isfile(image) for image in images),
+        headers=os.path.isfile(within(root, f"{modules(root)}/{release}/build") / "Makefile"),
         changed=max(times) if times[0] else time.time(),
         modules=found,
     )

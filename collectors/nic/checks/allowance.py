@@ -10,7 +10,7 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 from collectors.model import Level, Verdict
-from collectors.nic.counters import GRAVE, increase
+from collectors.nic.readers.counters import GRAVE, increase
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +26,7 @@ _MEANING = {
     "conntrack": "connection tracking",
     "linklocal": "DNS, IMDS and time-sync packets",
 }
-_MENDS = {
+_REMEDIATIONS = {
     "bw_in": "spread the load, or take an instance type with more network bandwidth",
     "bw_out": "spread the load, or take an instance type with more network bandwidth",
     "pps": "send larger packets, spread the load, or take a larger instance type",
@@ -73,18 +73,23 @@ def allowance_verdict(nic: Nic, samples: tuple[Sample, ...]) -> Verdict | None:
         )
         level = Level.CRITICAL if "conntrack" in grown else Level.WARNING
         return Verdict(
-            "nic_allowance", name, level, f"EC2 is shaping this instance now: {said}", evidence | {"grown": grown}, _MENDS[worst]
+            "nic_allowance", name, level, f"EC2 is shaping this instance now: {said}", evidence | {"grown": grown}, _REMEDIATIONS[worst]
         )
     left = counters.available
     if left is not None and left < LOW_CONNECTIONS:
         level = Level.CRITICAL if left == 0 else Level.WARNING
         return Verdict(
-            "nic_allowance", name, level, f"{left} tracked connections left before new ones are dropped", evidence, _MENDS["conntrack"]
+            "nic_allowance",
+            name,
+            level,
+            f"{left} tracked connections left before new ones are dropped",
+            evidence,
+            _REMEDIATIONS["conntrack"],
         )
     if counters.missing:
         text = f"the driver does not count {', '.join(counters.missing)} allowances: shaping by EC2 cannot be seen"
-        mend = "update the ENA driver to 2.2.10 or newer (https://github.com/amzn/amzn-drivers), or the kernel"
-        return Verdict("nic_allowance", name, Level.WARNING, text, evidence | {"missing": counters.missing}, mend)
+        remediation = "update the ENA driver to 2.2.10 or newer (https://github.com/amzn/amzn-drivers), or the kernel"
+        return Verdict("nic_allowance", name, Level.WARNING, text, evidence | {"missing": counters.missing}, remediation)
     return Verdict("nic_allowance", name, Level.HEALTHY, "", evidence)
 
 

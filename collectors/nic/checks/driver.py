@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from collectors.model import Level, Verdict
-from collectors.nic import rules
-from collectors.nic.memory import NEWS_SECONDS, since
-from collectors.nic.standing import stand
-from collectors.nic.version import shape
+from collectors.nic import known_issues as rules
+from collectors.nic.change_history import NEWS_SECONDS, since
+from collectors.nic.checks.version import shape
+from collectors.nic.checks.version_assessment import stand
 
 if TYPE_CHECKING:
     from collectors.nic.reading import Nic
@@ -22,8 +22,8 @@ def driver_verdict(nic: Nic, release: str, wall: float) -> Verdict:
     if driver is not None:
         evidence |= {"version": driver.version, "shape": shape(driver.version, release).value, "bus": driver.bus, "queues": nic.link.queues}
 
-    def say(level: Level, message: str, mend: str = "", **more: Any) -> Verdict:  # noqa: ANN401
-        return Verdict("nic_driver", nic.link.name, level, message, evidence | more, mend)
+    def say(level: Level, message: str, remediation: str = "", **more: Any) -> Verdict:
+        return Verdict("nic_driver", nic.link.name, level, message, evidence | more, remediation)
 
     required = nic.wanted.driver
     if required is not None and rules.MODULES.get(name, name) != rules.MODULES.get(required, required):
@@ -43,7 +43,7 @@ def driver_verdict(nic: Nic, release: str, wall: float) -> Verdict:
             evidence["advice"] = advice
         level, message = standing.finding(nic.wanted.min_version)
         if level:
-            return say(level, message, standing.mend)
+            return say(level, message, standing.remediation)
     if change is not None and change.before not in {None, "", name} and 0 <= wall - change.since < NEWS_SECONDS:
         return say(Level.WARNING, f"driver was {change.before}, is {name or 'unknown'}, {since(change)}", "", before=change.before)
     return say(Level.HEALTHY, "")

@@ -6,8 +6,8 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from collectors.model import Level, Verdict
-from collectors.nic.allowance import grave, reset
-from collectors.nic.memory import NEWS_SECONDS, since, stamp
+from collectors.nic.change_history import NEWS_SECONDS, since, stamp
+from collectors.nic.checks.allowance import grave, reset
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,15 +23,17 @@ def mtu_verdict(nic: Nic, wall: float) -> Verdict:
     name, mtu, change, wanted = nic.link.name, nic.link.mtu, nic.changes.get("mtu"), nic.wanted.mtu
     before = change.before if change else None
     evidence = {"mtu": mtu, "since": since(change).removeprefix("since ")}
-    mend = f"ip link set {quote(name)} mtu"
+    remediation = f"ip link set {quote(name)} mtu"
     if mtu is None:
         return Verdict("nic_mtu", name, Level.HEALTHY, "the MTU cannot be read")
     if wanted is not None and mtu != wanted:
-        return Verdict("nic_mtu", name, Level.WARNING, f"MTU is {mtu}, should be {wanted}, {since(change)}", evidence, f"{mend} {wanted}")
+        return Verdict(
+            "nic_mtu", name, Level.WARNING, f"MTU is {mtu}, should be {wanted}, {since(change)}", evidence, f"{remediation} {wanted}"
+        )
     fell = wanted is None and change is not None and isinstance(before, int) and before > mtu
     if change is not None and fell and 0 <= wall - change.since < NEWS_SECONDS:
         text = f"MTU fell from {before} to {mtu} at {stamp(change.since)}"
-        return Verdict("nic_mtu", name, Level.WARNING, text, evidence | {"before": before}, f"{mend} {before}, if nobody meant it")
+        return Verdict("nic_mtu", name, Level.WARNING, text, evidence | {"before": before}, f"{remediation} {before}, if nobody meant it")
     return Verdict("nic_mtu", name, Level.HEALTHY, "", evidence)
 
 
@@ -50,8 +52,11 @@ def _link(nic: Nic, samples: tuple[Sample, ...]) -> Verdict:
     link = nic.link
     evidence = {"up": link.up, "carrier": link.carrier, "carrier_changes": link.carrier_changes}
     if link.up and link.carrier is False:
-        text, mend = f"no carrier, {since(nic.changes.get('carrier'))}", "dmesg | tail; on EC2: detach and attach the interface, or reboot"
-        return Verdict("nic_link", link.name, Level.CRITICAL, text, evidence, mend)
+        text, remediation = (
+            f"no carrier, {since(nic.changes.get('carrier'))}",
+            "dmesg | tail; on EC2: detach and attach the interface, or reboot",
+        )
+        return Verdict("nic_link", link.name, Level.CRITICAL, text, evidence, remediation)
     resets = reset(link.name, samples, FLAP_SECONDS)
     if resets:
         said = ", ".join(f"{reason} {count}" for reason, count in resets.items())

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from collectors.model import Level, Verdict
-from collectors.nic import rules
-from collectors.nic.version import Shape, numbers, older, shape
+from collectors.nic import known_issues as rules
+from collectors.nic.checks.version import Shape, numbers, older, shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from collectors.nic.kernels import Disk, Kernel, Module
+    from collectors.nic.boot.kernels import Disk, Kernel, Module
     from collectors.nic.reading import Nic, Reading
 
 CHECK = "nic_driver_next_boot"
@@ -83,16 +83,16 @@ def _judge(it: Prospect, disk: Disk, wall: float) -> Verdict:
             f"{kernel.release} {found.origin}" for kernel in disk.kernels if (found := kernel.modules.get(it.module.driver))
         ),
     }
-    level, message, mend = _outlook(it)
+    level, message, remediation = _outlook(it)
     if level is Level.CRITICAL and 0 <= wall - it.kernel.changed < SETTLING_SECONDS:
         level = Level.WARNING
         message += f" (installed less than {SETTLING_SECONDS / 60:.0f} minutes ago: a build may still be running)"
     facts = {name: value for name, value in evidence.items() if value not in ("", None)}
-    return Verdict(CHECK, it.nic.link.name, level, message, facts, mend)
+    return Verdict(CHECK, it.nic.link.name, level, message, facts, remediation)
 
 
 def _outlook(it: Prospect) -> tuple[Level, str, str]:
-    """Give level, message and mend of the worst that is known."""
+    """Give level, message and remediation of the worst that is known."""
     module, kernel, name = it.module, it.kernel.release, it.module.driver
     if module.unread:
         text = f"cannot tell whether the next kernel {kernel} has {name}: {module.unread}"

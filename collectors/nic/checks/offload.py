@@ -7,13 +7,13 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from collectors.model import Level, Verdict
-from collectors.nic import rules
-from collectors.nic.memory import since
+from collectors.nic import known_issues as rules
+from collectors.nic.change_history import since
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from collectors.nic.features import Feature
+    from collectors.nic.readers.features import Feature
     from collectors.nic.reading import Nic
 
 
@@ -29,8 +29,8 @@ def offload_verdict(nic: Nic, release: str) -> Verdict:
     reasons = dict.fromkeys(reason for *_, reason in wrong)
     text = f"{'; '.join(said for *_, said, _ in wrong)}: {'; '.join(reasons)}"
     switches = " ".join(f"{name} {'on' if on else 'off'}" for name, on, changeable, *_ in wrong if changeable)
-    mend = f"ethtool -K {quote(nic.link.name)} {switches}" if switches else "this driver cannot switch it: change nic.policy"
-    return Verdict("nic_offload", nic.link.name, Level.WARNING, text, _offloads(nic), mend)
+    remediation = f"ethtool -K {quote(nic.link.name)} {switches}" if switches else "this driver cannot switch it: change nic.policy"
+    return Verdict("nic_offload", nic.link.name, Level.WARNING, text, _offloads(nic), remediation)
 
 
 def _drift(nic: Nic) -> Iterator[tuple[str, bool, bool, str, str]]:
@@ -83,7 +83,7 @@ def _xen(nic: Nic, release: str) -> Verdict | None:
         )
     if linearises or kernel_number(release) == (0, 0):
         return None
-    mend = "update the kernel (3.17 or newer), or move to enhanced networking (ENA)"
+    remediation = "update the kernel (3.17 or newer), or move to enhanced networking (ENA)"
     if state.active:
         return Verdict(
             "nic_offload",
@@ -91,7 +91,7 @@ def _xen(nic: Nic, release: str) -> Verdict | None:
             Level.WARNING,
             f"sg is on under kernel {release}. {rules.XEN_ROCKET}",
             evidence,
-            f"{mend}; until then: ethtool -K {quote(name)} sg off with MTU {rules.JUMBO}",
+            f"{remediation}; until then: ethtool -K {quote(name)} sg off with MTU {rules.JUMBO}",
         )
     if nic.link.mtu is not None and nic.link.mtu < rules.JUMBO:
         return Verdict(
@@ -100,6 +100,6 @@ def _xen(nic: Nic, release: str) -> Verdict | None:
             Level.WARNING,
             f"sg is off with MTU {nic.link.mtu} under kernel {release}. {rules.XEN_ROCKET}",
             evidence,
-            f"{mend}; until then: ip link set {quote(name)} mtu {rules.JUMBO}",
+            f"{remediation}; until then: ip link set {quote(name)} mtu {rules.JUMBO}",
         )
     return None

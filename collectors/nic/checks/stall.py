@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from collectors.model import Level, Verdict
-from collectors.nic.allowance import grave, reset
+from collectors.nic.checks.allowance import grave, reset
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from collectors.nic.readers.snmp import Tcp
     from collectors.nic.reading import Nic, Sample
-    from collectors.nic.snmp import Tcp
 
 PLATEAU_SECONDS = 120.0  # a plateau is at least that long
 RECENT_SECONDS = 30.0  # nearly nothing for that long is a collapse
@@ -30,7 +30,7 @@ RETRANSMISSIONS = 5  # one connection on a dead path makes six or seven in the f
 UNANSWERED = 0.5  # SYNs sent again for each connection begun: one dead peer among many probed is far below
 TIMES_AS_UNANSWERED = 3.0  # and that many times the plateau's: a peer that has been dead all along says nothing new
 MANY_RETRANSMISSIONS, TIMES_AS_MANY = 20, 10.0  # or that many, at that many times the plateau's rate
-_MEND = "dmesg | tail; ip -s link show {0}; ethtool -S {0}; then the instance's status checks, and whoever runs the other end"
+_REMEDIATION = "dmesg | tail; ip -s link show {0}; ethtool -S {0}; then the instance's status checks, and whoever runs the other end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def stall_verdict(nic: Nic, samples: tuple[Sample, ...]) -> Verdict:
     if not fall.witnesses:
         return Verdict("nic_stall", name, Level.HEALTHY, "", evidence)
     text = f"traffic collapsed from {fall.plateau / 1e6:.1f} MB/s to {fall.now / 1e6:.2f} MB/s, and {'; '.join(fall.witnesses)}"
-    return Verdict("nic_stall", name, Level.CRITICAL, text, evidence, _MEND.format(shlex.quote(name)))
+    return Verdict("nic_stall", name, Level.CRITICAL, text, evidence, _REMEDIATION.format(shlex.quote(name)))
 
 
 def fallen(name: str, samples: tuple[Sample, ...]) -> Fall | None:
@@ -63,7 +63,7 @@ def fallen(name: str, samples: tuple[Sample, ...]) -> Fall | None:
     end = rates[-1][0]
     recent = [rate for at, rate in rates if end - at < RECENT_SECONDS]
     earlier = sorted(rate for at, rate in rates if end - at >= RECENT_SECONDS)
-    long_enough = end - RECENT_SECONDS - rates[0][0] >= PLATEAU_SECONDS and len(earlier) >= 4  # noqa: PLR2004
+    long_enough = end - RECENT_SECONDS - rates[0][0] >= PLATEAU_SECONDS and len(earlier) >= 4
     if not long_enough:
         return None
     plateau, now = earlier[len(earlier) // 2], max(recent)
@@ -103,7 +103,7 @@ def _unanswered(seen: list[tuple[float, Tcp]], began: float) -> Iterator[str]:
     A connection sends again ever more seldom, so it is the beginning of the fall that tells, not the last half minute.
     """
     since = [(at, tcp) for at, tcp in seen if at >= began]
-    if len(since) < 2:  # noqa: PLR2004 — no interval
+    if len(since) < 2:
         return
     (start, first), (end, last) = since[0], since[-1]
     seconds, earlier = max(end - start, 1.0), max(start - seen[0][0], 1.0)

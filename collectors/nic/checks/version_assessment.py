@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from collectors.model import Level
-from collectors.nic import rules
-from collectors.nic.version import Shape, older, release_key, shape
+from collectors.nic import known_issues as rules
+from collectors.nic.checks.version import Shape, older, release_key, shape
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator
@@ -27,9 +27,9 @@ class Standing:
     kernel: rules.KernelFloor | None = None  # the floor that the kernel's own build is below
 
     @property
-    def mend(self) -> str:
+    def remediation(self) -> str:
         """Say how this driver is brought up to date."""
-        return next((rule.mend for rule in rules.FLOORS if rule.driver == self.driver), f"update the driver {self.driver}")
+        return next((rule.remediation for rule in rules.FLOORS if rule.driver == self.driver), f"update the driver {self.driver}")
 
     def proves(self, floor: str) -> bool:
         """Say whether something other than the number proves it to be at least that."""

@@ -5,27 +5,27 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from collectors.nic.counters import KNOWN, SILENT, TALKATIVE, understand
-from collectors.nic.ethtool import Ethtool
-from collectors.nic.link import Link, Traffic, interfaces, read_carrier_changes, read_link, read_traffic
 from collectors.nic.policy import wanted
+from collectors.nic.readers.counters import KNOWN, SILENT, TALKATIVE, understand
+from collectors.nic.readers.ethtool import Ethtool
+from collectors.nic.readers.recorded_ethtool import RecordedEthtool
+from collectors.nic.readers.sysfs import Link, Traffic, interfaces, read_carrier_changes, read_link, read_traffic
 from collectors.nic.reading import Nic
-from collectors.nic.recorded import RecordedEthtool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from collectors.model import Host
-    from collectors.nic.counters import Counters
-    from collectors.nic.ethtool import Driver
-    from collectors.nic.features import Feature
+    from collectors.model import CollectorContext
     from collectors.nic.policy import Policy
+    from collectors.nic.readers.counters import Counters
+    from collectors.nic.readers.ethtool import Driver
+    from collectors.nic.readers.features import Feature
 
 
 class Looker:
     """Looks at single interfaces. `live`: they are this kernel's; else what ethtool printed was recorded under the host's root."""
 
-    def __init__(self, host: Host, policies: Sequence[Policy]) -> None:
+    def __init__(self, host: CollectorContext, policies: Sequence[Policy]) -> None:
         self._sys, self._policies = host.sys, policies
         self._recorded = host.root / "ethtool"
         self.live = not self._recorded.is_dir()
@@ -35,7 +35,7 @@ class Looker:
     def interfaces(self) -> list[str]:
         """List the host's interfaces: those with a device behind them first, so that a flood of others does not push them out."""
         found = interfaces(self._sys)
-        if len(found) > 100:  # noqa: PLR2004 — below that nothing is pushed out, and the question costs time
+        if len(found) > 100:
             found.sort(key=lambda name: not (self._sys / "class/net" / name / "device").exists())
         return found
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from collectors.links.child import LinkChild, NoAnswer
-from collectors.links.facts import Question
+from collectors.netlink.link_details import LinkChild, NoAnswer
+from collectors.netlink.link_details_messages import Question
 from collectors.panel import Panel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from collectors.links.facts import Link
+    from collectors.netlink.link_details_messages import Link
 
 COLUMNS = ("interface", "also called", "part of", "queues", "ring rx/tx", "waits in", "dropped")
 DROPS = ("rx_dropped", "tx_dropped", "rx_missed_errors", "rx_fifo_errors")

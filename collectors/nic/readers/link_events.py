@@ -6,7 +6,7 @@ import os
 import struct
 from dataclasses import dataclass
 
-from collectors.rtnetlink import GROUP_LINK, HEADER_BYTES, RTM_DELLINK, RTM_NEWLINK, Multicast, attributes
+from collectors.netlink.rtnetlink import GROUP_LINK, HEADER_BYTES, RTM_DELLINK, RTM_NEWLINK, Multicast, attributes
 
 _IFINFO = struct.Struct("=BxHiII")  # struct ifinfomsg
 _IFNAME = 3  # include/uapi/linux/if_link.h

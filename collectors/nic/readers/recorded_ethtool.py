@@ -10,14 +10,14 @@ import re
 from typing import TYPE_CHECKING
 
 from collectors.files import read_regular
-from collectors.nic.ethtool import Driver
-from collectors.nic.features import short_features
+from collectors.nic.readers.ethtool import Driver
+from collectors.nic.readers.features import short_features
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
     from pathlib import Path
 
-    from collectors.nic.features import Feature
+    from collectors.nic.readers.features import Feature
 
 _MOST_BYTES = 4 << 20
 _LONG_NAMES = {  # where a short name has one bit only, ethtool prints nothing else (common.c, off_flag_def)
@@ -70,7 +70,7 @@ class RecordedEthtool:
         """Read `k`."""
         return parse_features(self._text(interface, "k"))
 
-    def statistics(self, interface: str, driver: Driver, wanted: Container[str] | None = None) -> dict[str, int]:  # noqa: ARG002 — the ioctls need to know it
+    def statistics(self, interface: str, driver: Driver, wanted: Container[str] | None = None) -> dict[str, int]:
         """Read `S`."""
         return {name: value for name, value in parse_statistics(self._text(interface, "S")).items() if wanted is None or name in wanted}
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Crafted SYNs: `python -Im collectors.probe.packets RATE SECONDS`, a program of its own, since scapy is GPL-2.0 and takes 34 MB.
+"""Crafted SYNs: `python -Im collectors.packets.scapy_helper RATE SECONDS`, a program of its own, since scapy is GPL-2.0 and takes 34 MB.
 
 It imports nothing else of vitald's, needs CAP_NET_RAW, and lives for one round: until its input ends and all is answered, SECONDS at most.
 One JSON object a line comes in for each SYN wanted, one goes out for each answer:

@@ -9,18 +9,18 @@ import time
 from typing import TYPE_CHECKING
 
 from collectors.model import Unavailable
-from collectors.probe.child import PacketChild
-from collectors.probe.reasons import Outcome, Reason, of
-from collectors.probe.route import route, zoned
-from collectors.probe.shots import MOST_PACKETS, Place
-from collectors.probe.targets import Address
-from collectors.probe.trace import half_open
+from collectors.netlink.route import route, zoned
+from collectors.packets.client import PacketChild
+from collectors.packets.protocol import MOST_PACKETS, Place
+from collectors.packets.traceroute import half_open
+from collectors.probe.connect.outcome import Outcome, Reason, of
+from collectors.probe.targets.target import Address
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from collectors.probe.shots import Answer, Play
-    from collectors.probe.sweep import Planned
+    from collectors.packets.protocol import Answer, Play
+    from collectors.probe.connect.sweep import Planned
 
 TRY_WAIT = 1.0  # seconds until a SYN is sent again, as the kernel waits (RFC 6298 2.1)
 PROHIBITED_V6 = 1  # RFC 4443 3.1: the kernel makes EACCES of it, and of nothing else
@@ -73,8 +73,8 @@ def outcome(answer: Answer, timeout: float) -> Outcome:
 class HalfOpen:
     """The targets of `mode = "syn"`: probed in a thread beside the sweep, once in a while, since each round starts a child."""
 
-    def __init__(self, every: float, timeout: float) -> None:
-        self._every, self._timeout = every, timeout
+    def __init__(self, interval: float, timeout: float) -> None:
+        self._interval, self._timeout = interval, timeout
         self._child = PacketChild()
         self._next = 0.0
         self._thread: threading.Thread | None = None
@@ -88,7 +88,7 @@ class HalfOpen:
         now = time.monotonic()
         places = {target: place for target, place in plan.items() if isinstance(place, Address)}
         if places and now >= self._next and not (self._thread and self._thread.is_alive()):
-            self._next = now + self._every
+            self._next = now + self._interval
             self._thread = threading.Thread(target=self._round, args=(places,), name="vitald-syn", daemon=True)
             self._thread.start()
         if self._thread and patience:

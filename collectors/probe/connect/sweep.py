@@ -9,10 +9,11 @@ import struct
 import time
 from typing import TYPE_CHECKING
 
-from collectors.probe import icmp, tcp_info
-from collectors.probe.endings import failure, to_itself
-from collectors.probe.reasons import Outcome, Reason, refused_by_ourselves
-from collectors.probe.targets import Address
+from collectors.probe.connect import icmp_errors as icmp
+from collectors.probe.connect import tcp_info
+from collectors.probe.connect.local_errors import failure, to_itself
+from collectors.probe.connect.outcome import Outcome, Reason, refused_by_ourselves
+from collectors.probe.targets.target import Address
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -145,7 +146,7 @@ class _Flights:
             _, in_flight, rtt, retransmits, received = tcp_info.look(sock)
             if mask == select.EPOLLOUT and (received == 1 or not to_itself(sock)):
                 seconds = now - started if retransmits or not rtt else rtt * 1e-6  # the kernel's own, where it can be
-                self.outcomes[index] = Outcome(Reason.ANSWERED, False, 0, rtt, retransmits, seconds)  # noqa: FBT003 — the hot path
+                self.outcomes[index] = Outcome(Reason.ANSWERED, False, 0, rtt, retransmits, seconds)
             else:
                 blocked = retransmits > 0 and not in_flight and not received
                 self.outcomes[index] = failure(sock, blocked, retransmits, now - started)
@@ -161,11 +162,11 @@ class _Flights:
             del self._flying[descriptor]
             state, in_flight, rtt, retransmits, received = tcp_info.look(sock)
             if state in _CONNECTED:  # the answer came while we looked elsewhere
-                self.outcomes[index] = Outcome(Reason.ANSWERED, False, 0, rtt, retransmits, now - started)  # noqa: FBT003
+                self.outcomes[index] = Outcome(Reason.ANSWERED, False, 0, rtt, retransmits, now - started)
             elif retransmits and not in_flight and not received:
-                self.outcomes[index] = Outcome(Reason.PERMISSION, True, errno.EPERM, 0, retransmits, now - started)  # noqa: FBT003
+                self.outcomes[index] = Outcome(Reason.PERMISSION, True, errno.EPERM, 0, retransmits, now - started)
             else:
-                self.outcomes[index] = Outcome(Reason.TIMEOUT, False, errno.ETIMEDOUT, 0, retransmits, now - started)  # noqa: FBT003
+                self.outcomes[index] = Outcome(Reason.TIMEOUT, False, errno.ETIMEDOUT, 0, retransmits, now - started)
             sock.close()
 
     def close(self) -> None:

@@ -7,15 +7,15 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from collectors.probe.reasons import LABELS, Outcome, Reason
+from collectors.probe.connect.outcome import LABELS, Outcome, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from collectors.links.facts import Link, Way
-    from collectors.probe.route import Route
-    from collectors.probe.shots import Answer
-    from collectors.probe.trace import Look
+    from collectors.netlink.link_details_messages import Link, Way
+    from collectors.netlink.route import Route
+    from collectors.packets.protocol import Answer
+    from collectors.packets.traceroute import Look
 
 MOSTLY = 0.8  # of the others are fine: it is the target; or bad: it is this host
 NO_NEIGHBOUR = {"FAILED", "INCOMPLETE"}
@@ -105,7 +105,7 @@ def _answered(facts: Facts) -> tuple[str, Reason | None]:
 
 
 def _silent(facts: Facts) -> str:
-    assert facts.look is not None  # noqa: S101 — asked before
+    assert facts.look is not None
     last = facts.look.trace.last
     return f"SYN-ACK missing after hop {last.ttl} {last.address}" if last else "SYN-ACK missing, and no router on the way answers"
 

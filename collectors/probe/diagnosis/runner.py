@@ -8,24 +8,24 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from collectors.links.child import LinkChild, NoAnswer
-from collectors.links.facts import Answer, Question
 from collectors.model import Unavailable
-from collectors.probe.child import PacketChild
-from collectors.probe.diagnosis import Diagnosis, Facts, conclude
-from collectors.probe.reasons import LABELS, Outcome, Reason
-from collectors.probe.route import neighbour, route, zoned
-from collectors.probe.shots import Place
-from collectors.probe.sweep import Sweeper
-from collectors.probe.trace import Look, look
+from collectors.netlink.link_details import LinkChild, NoAnswer
+from collectors.netlink.link_details_messages import Answer, Question
+from collectors.netlink.route import neighbour, route, zoned
+from collectors.packets.client import PacketChild
+from collectors.packets.protocol import Place
+from collectors.packets.traceroute import Look, look
+from collectors.probe.connect.outcome import LABELS, Outcome, Reason
+from collectors.probe.connect.sweep import Sweeper
+from collectors.probe.diagnosis.rules import Diagnosis, Facts, conclude
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from collectors.probe.record import Record
-    from collectors.probe.shots import Play
-    from collectors.probe.targets import Address
+    from collectors.packets.protocol import Play
+    from collectors.probe.target_stats import Record
+    from collectors.probe.targets.target import Address
 
 AT_ONCE = 8  # targets of one round; the others of a large outage wait for the next
 REST = 10.0  # seconds from the end of one round to the next

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from collectors.probe.targets import Address
+    from collectors.probe.targets.target import Address
 
 MOST_ALARMS = 16  # targets at once: an outage of hundreds needs no more samples
 QUIET = 60.0  # seconds between two alarms of one target

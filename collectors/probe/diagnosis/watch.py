@@ -6,21 +6,22 @@ import errno
 import socket
 from typing import TYPE_CHECKING, NamedTuple
 
-from collectors.probe.diagnose import Diagnoser
-from collectors.probe.diagnosis import NO_NEIGHBOUR
+from collectors.model import Mode
+from collectors.netlink.route import neighbours, route, zoned
+from collectors.probe.connect.outcome import Outcome, Reason
+from collectors.probe.diagnosis.rules import NO_NEIGHBOUR
+from collectors.probe.diagnosis.runner import Diagnoser
+from collectors.probe.diagnosis.target_events import ROSTER
 from collectors.probe.judge import LOSSY
-from collectors.probe.reasons import Outcome, Reason
-from collectors.probe.roster import ROSTER
-from collectors.probe.route import neighbours, route, zoned
-from collectors.probe.targets import Address
+from collectors.probe.targets.target import Address
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from collectors.model import Host
-    from collectors.probe.diagnosis import Diagnosis
-    from collectors.probe.record import Record
-    from collectors.probe.sweep import Planned
+    from collectors.model import CollectorContext
+    from collectors.probe.connect.sweep import Planned
+    from collectors.probe.diagnosis.rules import Diagnosis
+    from collectors.probe.target_stats import Record
 
 FIRST_DIAGNOSIS = 15.0  # seconds that `vitald check` waits for one, since it looks only once
 _SILENCE = {Reason.TIMEOUT, Reason.HOST_UNREACHABLE}
@@ -49,8 +50,8 @@ class Seen(NamedTuple):
 class Watch:
     """Goes with one prober, from sweep to sweep."""
 
-    def __init__(self, host: Host, timeout: float) -> None:
-        self._thorough = host.thorough
+    def __init__(self, host: CollectorContext, timeout: float) -> None:
+        self._thorough = host.mode is Mode.CHECK
         self._diagnoser = Diagnoser(host.sys, timeout)
         self._bad: set[str] = set()
         self._places: dict[str, Address] = {}

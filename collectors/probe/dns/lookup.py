@@ -6,8 +6,8 @@ import socket
 import time
 from typing import NamedTuple
 
-from collectors.probe.reasons import Outcome, Reason, of
-from collectors.probe.targets import Address
+from collectors.probe.connect.outcome import Outcome, Reason, of
+from collectors.probe.targets.target import Address
 
 MOST_ADDRESSES = 64  # of one name are remembered
 SHORTEST_TIMEOUT = 1.0  # seconds: resolv.conf(5), `options timeout:`; what fails sooner was an answer

@@ -6,14 +6,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from collectors.model import Level
-from collectors.probe.reasons import Reason
-from collectors.probe.record import Record
+from collectors.probe.connect.outcome import Reason
+from collectors.probe.target_stats import Record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from collectors.model import Verdict
-    from collectors.probe.reasons import Outcome
+    from collectors.probe.connect.outcome import Outcome
 
     Addresses = Mapping[str, Record]
 
@@ -40,7 +40,7 @@ def after(
 
 def speak(verdict: Verdict, addresses: Addresses) -> Verdict:
     """Say of which address a verdict speaks, where a name has several; while another one answers, it is no more than a warning."""
-    if len(addresses) < 2 or not verdict.level:  # noqa: PLR2004 — one address is the target itself
+    if len(addresses) < 2 or not verdict.level:
         return verdict
     answering = sum(up(record) for record in addresses.values())
     bad = {address: record.in_a_row for address, record in addresses.items() if record.in_a_row}

@@ -6,15 +6,15 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from collectors.probe.own import INSTANCE_ID_LABELS, Own, read_own
-from collectors.probe.rendezvous import choose
-from collectors.probe.target_files import TargetFiles
+from collectors.probe.targets.rendezvous import choose
+from collectors.probe.targets.self_identity import INSTANCE_ID_LABELS, Own, read_own
+from collectors.probe.targets.target_files import TargetFiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from collectors.model import Host
-    from collectors.probe.file_sd import Group
+    from collectors.model import CollectorContext
+    from collectors.probe.targets.file_sd import Group
 
 CALM = 30.0  # seconds between two looks at the lists: one that changes every second costs neither CPU nor a flood of new series
 
@@ -56,7 +56,7 @@ class Choice:
 class Mesh:
     """The lists, and the peers chosen from them. `labels` are the file_sd labels that come along with each peer."""
 
-    def __init__(self, patterns: Sequence[str], count: int, zone_label: str, labels: Sequence[str], host: Host) -> None:
+    def __init__(self, patterns: Sequence[str], count: int, zone_label: str, labels: Sequence[str], host: CollectorContext) -> None:
         self._files = TargetFiles(patterns, self._keep)
         self._count = count
         self._zone_label = zone_label

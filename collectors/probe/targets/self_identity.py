@@ -13,7 +13,7 @@ from collectors.host.identity import read_identity
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from collectors.model import Host
+    from collectors.model import CollectorContext
 
 INSTANCE_ID_LABELS = ("instance_id", "__meta_ec2_instance_id")  # what people and Prometheus' ec2_sd call it
 
@@ -53,7 +53,7 @@ class Own(NamedTuple):
         return found or set(similar if len(similar) == 1 else ())
 
 
-def read_own(host: Host) -> Own:
+def read_own(host: CollectorContext) -> Own:
     """Read who this host is. Never raises: what cannot be read is unknown.
 
     IPv4 from /proc/net/fib_trie (net/ipv4/fib_trie.c: the local table's /32 are the host's own), IPv6 from /proc/net/if_inet6.
@@ -73,7 +73,7 @@ def _inet6(table: bytes) -> Iterator[bytes]:
             continue
 
 
-def _read(host: Host, name: str) -> bytes:
+def _read(host: CollectorContext, name: str) -> bytes:
     return read_bytes(host.proc / "net" / name, _MOST)
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from collectors.probe.mesh import Choice, Mesh
-from collectors.probe.target_files import TargetFiles
-from collectors.probe.targets import Target, parse
+from collectors.probe.targets.mesh import Choice, Mesh
+from collectors.probe.targets.target import Target, parse
+from collectors.probe.targets.target_files import TargetFiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from collectors.model import Host
-    from collectors.probe.file_sd import Group
+    from collectors.model import CollectorContext
     from collectors.probe.settings import ProbeSettings
+    from collectors.probe.targets.file_sd import Group
 
     Listed = Mapping[Target, tuple[str, ...]]
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class TargetList:
     """Where targets come from. With nothing configured, vitald itself is one: a canary for the way probes go."""
 
-    def __init__(self, settings: ProbeSettings, host: Host) -> None:
+    def __init__(self, settings: ProbeSettings, host: CollectorContext) -> None:
         grouped = [target for group in settings.groups for target in group.targets]
         named = settings.targets or settings.target_files or settings.mesh_files or grouped
         self._written = (*settings.targets, *grouped) if named else host.listening

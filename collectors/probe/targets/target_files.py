@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from collectors.files import Stamp, stamp
 from collectors.model import BadInput
-from collectors.probe import file_sd
+from collectors.probe.targets import file_sd
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -96,7 +96,7 @@ class TargetFiles(Generic[T]):
 
 def matches(patterns: Iterable[str]) -> Iterator[str]:
     """Give the paths that the patterns mean, each once; a pattern without wildcards means its file, also while that is missing."""
-    found = (path for pattern in patterns for path in (sorted(glob.glob(pattern)) if glob.has_magic(pattern) else [pattern]))  # noqa: PTH207
+    found = (path for pattern in patterns for path in (sorted(glob.glob(pattern)) if glob.has_magic(pattern) else [pattern]))
     return islice(dict.fromkeys(found), MOST_FILES)
 
 

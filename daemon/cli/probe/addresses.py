@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from collectors.probe.resolver import Resolver
-from collectors.probe.route import route, zoned
+from collectors.netlink.route import route, zoned
+from collectors.probe.dns.resolver import Resolver
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from collectors.probe.targets import Address, Target
+    from collectors.probe.targets.target import Address, Target
 
 _PAUSE = 0.01  # seconds
 
@@ -35,8 +35,8 @@ def _each(target: Target, resolver: Resolver) -> Iterator[Target]:
     found = resolver.ask_all(target.host, target.port) if target.address is None else None
     addresses = found if isinstance(found, list) else []
     usable = [address for address in addresses if _has_way(address)] or addresses  # IPv6 without a route, say, is no news here
-    if len(usable) < 2:  # noqa: PLR2004 — one address needs no telling apart, and may change meanwhile
-        yield target if len(addresses) < 2 else target._replace(address=usable[0])  # noqa: PLR2004
+    if len(usable) < 2:
+        yield target if len(addresses) < 2 else target._replace(address=usable[0])
         return
     yield from (target._replace(text=f"{target.text} ({address.sockaddr[0]})", address=address) for address in usable)
 

@@ -10,15 +10,15 @@ import time
 from typing import TYPE_CHECKING
 
 from collectors.model import BadInput
-from collectors.probe.reasons import Outcome, Reason
-from collectors.probe.resolver import Resolver
-from collectors.probe.sweep import Sweeper
-from collectors.probe.targets import Target, parse
+from collectors.probe.connect.outcome import Outcome, Reason
+from collectors.probe.connect.sweep import Sweeper
+from collectors.probe.dns.resolver import Resolver
+from collectors.probe.targets.target import Target, parse
 from collectors.settings import Duration
-from daemon import probe_path
-from daemon.probe_live import shown
-from daemon.probe_names import every_address
-from daemon.tally import Tally, histogram, table
+from daemon.cli.probe import path as probe_path
+from daemon.cli.probe.addresses import every_address
+from daemon.cli.probe.live import shown
+from daemon.cli.probe.stats import Tally, histogram, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -107,7 +107,7 @@ def _target(text: str) -> Target:
 
 
 def _count(text: str) -> int:
-    if text.isascii() and text.isdigit() and len(text) < 10:  # noqa: PLR2004 — nine digits are thirty years of seconds
+    if text.isascii() and text.isdigit() and len(text) < 10:
         return int(text)
     raise argparse.ArgumentTypeError(f"{text!r:.40} is not a number of tries")
 

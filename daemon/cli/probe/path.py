@@ -9,22 +9,23 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from collectors.model import BadInput, Unavailable
-from collectors.probe import half_open, path_verdict
-from collectors.probe.child import PacketChild
-from collectors.probe.lookup import look_up
-from collectors.probe.mtu_search import search
-from collectors.probe.path_mtu import place_of
-from collectors.probe.reasons import Outcome, Reason
-from collectors.probe.trace import look
+from collectors.packets.client import PacketChild
+from collectors.packets.traceroute import look
+from collectors.path_mtu import judge as path_verdict
+from collectors.path_mtu.collector import place_of
+from collectors.path_mtu.search import search
+from collectors.probe.connect import half_open
+from collectors.probe.connect.outcome import Outcome, Reason
+from collectors.probe.dns.lookup import look_up
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator, Sequence
 
-    from collectors.probe.mtu_search import Found
-    from collectors.probe.shots import Place, Play
-    from collectors.probe.targets import Address, Target
-    from collectors.probe.trace import Look
+    from collectors.packets.protocol import Place, Play
+    from collectors.packets.traceroute import Look
+    from collectors.path_mtu.search import Found
+    from collectors.probe.targets.target import Address, Target
 
 LONGEST = 300.0  # seconds for all targets together
 
@@ -96,7 +97,11 @@ def _mtu(found: Found, place: Place) -> _Said:
     verdict = path_verdict.judge("", found)
     lines = [f"path MTU: {found.mtu or 'unknown'} bytes, from {place.source}", verdict.message]
     well = found.answered and not found.black_hole and not found.padded_dropped
-    return [*lines, *([verdict.mend] if verdict.mend else [])], {**found._asdict(), "message": verdict.message, "mend": verdict.mend}, well
+    return (
+        [*lines, *([verdict.remediation] if verdict.remediation else [])],
+        {**found._asdict(), "message": verdict.message, "remediation": verdict.remediation},
+        well,
+    )
 
 
 def _trace(seen: Look, place: Place) -> _Said:

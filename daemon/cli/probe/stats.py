@@ -8,13 +8,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from collectors.probe.reasons import LABELS, Outcome, Reason
-from collectors.probe.record import BUCKETS
+from collectors.probe.connect.outcome import LABELS, Outcome, Reason
+from collectors.probe.target_stats import BUCKETS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from collectors.probe.targets import Target
+    from collectors.probe.targets.target import Target
 
 BAR = 40  # characters
 

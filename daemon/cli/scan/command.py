@@ -8,13 +8,15 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from collectors.logs import archive, years
-from collectors.logs.history import History, Key
-from collectors.logs.parts import Event, divide
+from collectors.logs.scan import archive, years
+from collectors.logs.scan.history import History, Key
+from collectors.logs.scan.parts import Event, divide
 from collectors.model import BadInput
-from daemon import scan_report, scan_workers, signatures
-from daemon.scan_report import Scan
-from daemon.scan_words import amount
+from daemon.cli import signatures
+from daemon.cli.scan import report as scan_report
+from daemon.cli.scan import workers as scan_workers
+from daemon.cli.scan.report import Scan
+from daemon.cli.scan.units import amount
 
 if TYPE_CHECKING:
     import argparse
@@ -23,13 +25,13 @@ if TYPE_CHECKING:
     from rich.progress import Task
     from rich.text import Text
 
-    from collectors.logs.matcher import Matcher
-    from collectors.logs.packs import Packs
+    from collectors.logs.matching.matcher import Matcher
+    from collectors.logs.matching.packs import Packs
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Scan, and print what was found. Gives the exit status."""
-    if arguments.year is not None and not 1970 <= arguments.year <= 9999:  # noqa: PLR2004 — what Unix time and datetime have
+    if arguments.year is not None and not 1970 <= arguments.year <= 9999:
         msg = f"--year: must be from 1970 to 9999, not {arguments.year}"
         raise BadInput(msg)
     packs, matcher = signatures.load(arguments)
@@ -40,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     elif arguments.format == "json":
         scan_report.print_json(found, outages)
     else:
-        from daemon import scan_openmetrics  # noqa: PLC0415
+        from daemon.cli.scan import openmetrics as scan_openmetrics
 
         sys.stdout.writelines(scan_openmetrics.lines(found.history))
         if (untimed := found.history.untimed) == 1:
@@ -81,7 +83,7 @@ def scan(names: list[str], packs: Packs, matcher: Matcher, year: int | None = No
 
 def _reference(kind: archive.Kind, year: int | None) -> float:
     if year is not None:
-        return datetime(year, 12, 31, 23, 59, 59).timestamp() - 86_400  # noqa: DTZ001 — the zone of lines that name none; a day's slack is theirs
+        return datetime(year, 12, 31, 23, 59, 59).timestamp() - 86_400
     return kind.at if kind.at is not None else time.time()
 
 
@@ -101,9 +103,9 @@ def _bar(total: int) -> Iterator[Callable[[int], None]]:
     if not sys.stderr.isatty():
         yield lambda _count: None
         return
-    from rich import progress as parts  # noqa: PLC0415 — 6 MB, for terminals only
-    from rich.console import Console  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich import progress as parts
+    from rich.console import Console
+    from rich.text import Text
 
     class Rate(parts.ProgressColumn):
         """Bytes a second since the start: parts end in bursts, and a rate that jumps tells nobody anything."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from collectors.logs.history import FOLDED
-from exporters.prometheus.labels import clean
+from collectors.logs.scan.history import FOLDED
+from exporters.prometheus.exposition.labels import clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from collectors.logs.history import History
+    from collectors.logs.scan.history import History
 
 STEP = 60  # seconds: the scrape interval that the past is written in
 MAX_HOSTS = 1000  # label values; what comes after them is "other"

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from collectors.logs.history import gaps
-from collectors.words import plain, two_units
-from daemon.scan_words import amount, day
+from collectors.logs.scan.history import gaps
+from collectors.text import plain, two_units
+from daemon.cli.scan.units import amount, day
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from collectors.logs.history import History, Outage, Row
-    from collectors.logs.packs import Packs
+    from collectors.logs.matching.packs import Packs
+    from collectors.logs.scan.history import History, Outage, Row
 
 MOST_ROWS = 60  # of each table; JSON has all of them
 MOST_TRACKS = 20  # hosts and families
@@ -59,7 +59,7 @@ def print_json(scan: Scan, outages: Sequence[Outage]) -> None:
                 "first": _iso(row.first),
                 "last": _iso(row.last),
                 "meaning": scan.packs.by_id[row.key.signature].meaning,
-                "mend": scan.packs.by_id[row.key.signature].mend,
+                "remediation": scan.packs.by_id[row.key.signature].remediation,
             }
             for row in scan.history.rows()
         ],
@@ -85,7 +85,7 @@ def print_json(scan: Scan, outages: Sequence[Outage]) -> None:
 
 def print_table(scan: Scan, outages: Sequence[Outage]) -> None:
     """Print what happened, the outages with the gaps between them, and what the faults mean."""
-    from rich.console import Console  # noqa: PLC0415 — 6 MB that `run` must not pay
+    from rich.console import Console
 
     console = Console(highlight=False)
     rows = scan.history.rows()
@@ -106,7 +106,7 @@ def print_table(scan: Scan, outages: Sequence[Outage]) -> None:
     _more(console, len(tracks) - MOST_TRACKS, "hosts and families with outages")
     for identity in dict.fromkeys(row.key.signature for row in rows if row.severity in {"critical", "warning"}):
         signature = scan.packs.by_id[identity]
-        console.print(_meaning(identity, signature.meaning, signature.mend, _STYLE[signature.severity]))
+        console.print(_meaning(identity, signature.meaning, signature.remediation, _STYLE[signature.severity]))
     read = f"{amount(scan.size)} in {len(scan.files)} {'file' if len(scan.files) == 1 else 'files'}"
     rate = f", {scan.seconds:.1f} s, {amount(scan.size / scan.seconds)}/s" if scan.seconds else ""
     console.print(f"\n{read}{rate}" if rows else f"nothing found: {read}{rate}", style="dim")
@@ -153,8 +153,8 @@ def _outages(outages: Sequence[Outage]) -> Table:
 
 
 def _table(*columns: str) -> Table:
-    from rich.box import HORIZONTALS  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
+    from rich.box import HORIZONTALS
+    from rich.table import Table
 
     table = Table(box=HORIZONTALS, pad_edge=False, padding=(0, 1, 0, 0))
     for name in columns:
@@ -164,12 +164,12 @@ def _table(*columns: str) -> Table:
     return table
 
 
-def _meaning(identity: str, meaning: str, mend: str, style: str) -> Table:
-    from rich.table import Table  # noqa: PLC0415
+def _meaning(identity: str, meaning: str, remediation: str, style: str) -> Table:
+    from rich.table import Table
 
     grid = Table.grid(padding=(0, 1))
     grid.add_row(_text(identity, style))
-    for label, words in (("means", meaning), ("do", mend)):
+    for label, words in (("means", meaning), ("do", remediation)):
         if words:
             line = Table.grid(padding=(0, 1))
             line.add_row(_text(f"  {label:<5}", "dim"), _text(words))
@@ -183,7 +183,7 @@ def _more(console: Console, count: int, what: str) -> None:
 
 
 def _text(words: str, style: str = "") -> Text:
-    from rich.text import Text  # noqa: PLC0415
+    from rich.text import Text
 
     return Text(plain(words), style, overflow="fold")
 

@@ -8,14 +8,14 @@ import signal
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING
 
-from collectors.logs.parts import Found, Part, read
+from collectors.logs.scan.parts import Found, Part, read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from multiprocessing.connection import Connection
     from multiprocessing.context import ForkProcess
 
-    from collectors.logs.matcher import Matcher
+    from collectors.logs.matching.matcher import Matcher
 
 MOST = 8  # processes
 _TELL = 4 << 20  # bytes between two words of progress
@@ -27,7 +27,7 @@ def start(parts: Sequence[Part], matcher: Matcher, processes: int) -> Callable[[
 
     Gives what is to be called with `progress`: the parts in their order, with what they hold.
     """
-    if processes < 2 or len(parts) < 2:  # noqa: PLR2004 — nothing to share
+    if processes < 2 or len(parts) < 2:
         return lambda progress: ((part, read(part, matcher, progress)) for part in parts)
     workers = _Workers(parts, matcher, min(processes, len(parts)))
     return workers.each

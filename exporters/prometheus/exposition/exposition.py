@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from collectors.cardinality import Dropped
-from exporters.prometheus.families import export
+from exporters.prometheus.exposition.families import export
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
     from collectors.model import Family, Report
-    from exporters.prometheus.negotiate import Format
+    from exporters.prometheus.exposition.negotiation import Format
 
 _HEADER_LINES = 2  # HELP and TYPE
 _END = b"# EOF\n"

@@ -14,8 +14,8 @@ from prometheus_client.utils import floatToGoString
 from collectors.cardinality import HEALTH
 from collectors.model import Family, Histogram, Kind
 from collectors.model import Metric as Measured
-from exporters.prometheus.labels import clean
-from exporters.prometheus.names import base_name, exported_name
+from exporters.prometheus.exposition.labels import clean
+from exporters.prometheus.exposition.names import base_name, exported_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterator, Sequence
 
-    from exporters.prometheus.traffic import Traffic
+    from exporters.prometheus.http.stats import Traffic
 
 _ACCEPTS = 32  # a turn: those already here are served between
 _PAUSE = 0.5  # seconds

@@ -8,14 +8,14 @@ import ssl
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from exporters.prometheus.framing import Framing
-from exporters.prometheus.pages import Request, Response
-from exporters.prometheus.state import REQUEST_SECONDS, SECONDS, Gone, State
-from exporters.prometheus.tls import admitted
+from exporters.prometheus.http.framing import Framing
+from exporters.prometheus.http.state import REQUEST_SECONDS, SECONDS, Gone, State
+from exporters.prometheus.routes import Request, Response
+from exporters.prometheus.web_config.tls import admitted
 
 if TYPE_CHECKING:
-    from exporters.prometheus.access import Access
-    from exporters.prometheus.auth import Credentials
+    from exporters.prometheus.web_config.auth import Credentials
+    from exporters.prometheus.web_config.reloader import Access
 
 _CHUNK = 16 << 10
 _PLAIN_TO_TLS = b"HTTP/1.0 400 Bad Request\r\n\r\nThis port speaks TLS: write https://.\n"
@@ -59,7 +59,7 @@ class Connection:
     def shake_hands(self, now: float) -> bool:
         """Go on with the handshake; True when it is done. The time for the request goes on."""
         sock = self._sock
-        assert isinstance(sock, ssl.SSLSocket)  # noqa: S101 — only such a one is in this state
+        assert isinstance(sock, ssl.SSLSocket)
         try:
             sock.do_handshake()
         except ssl.SSLWantReadError:
@@ -95,7 +95,7 @@ class Connection:
 
     def respond(self, response: Response, now: float) -> None:
         """Begin to send a response."""
-        assert self._http is not None  # noqa: S101 — there was a request
+        assert self._http is not None
         self.out = memoryview(self._http.frame(response, self.access.headers))
         self.request = Request("", "", {})
         self.enter(State.WRITING, now)

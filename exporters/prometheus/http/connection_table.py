@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from exporters.prometheus.state import State
+from exporters.prometheus.http.state import State
 
 if TYPE_CHECKING:
     import select
     from collections.abc import Callable, Iterator
 
-    from exporters.prometheus.connection import Connection
-    from exporters.prometheus.traffic import Traffic
+    from exporters.prometheus.http.connection import Connection
+    from exporters.prometheus.http.stats import Traffic
 
 CONNECTIONS = 128
 UNSENT = 8 << 20  # bytes of responses that slow readers may hold together

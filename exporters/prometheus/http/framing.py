@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 import h11
 
-from exporters.prometheus.pages import Request, Response, plain
-from exporters.prometheus.state import Gone
+from exporters.prometheus.http.state import Gone
+from exporters.prometheus.routes import Request, Response, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -8,20 +8,20 @@ import select
 import time
 from typing import TYPE_CHECKING
 
-from exporters.prometheus.auth import credentials
-from exporters.prometheus.connection import Connection
-from exporters.prometheus.crowd import Crowd
-from exporters.prometheus.intake import Intake
-from exporters.prometheus.pages import Request, Response, plain
-from exporters.prometheus.questions import Questions
-from exporters.prometheus.state import Gone, State
-from exporters.prometheus.traffic import Traffic
+from exporters.prometheus.http.acceptor import Intake
+from exporters.prometheus.http.connection import Connection
+from exporters.prometheus.http.connection_table import Crowd
+from exporters.prometheus.http.state import Gone, State
+from exporters.prometheus.http.stats import Traffic
+from exporters.prometheus.routes import Request, Response, plain
+from exporters.prometheus.web_config.auth import credentials
+from exporters.prometheus.web_config.pending_auth import Questions
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Sequence
 
-    from exporters.prometheus.access import Door
+    from exporters.prometheus.web_config.reloader import Door
 
 _log = logging.getLogger(__name__)
 _UNAUTHORIZED = plain(401, "A user and a password are needed.", ("WWW-Authenticate", 'Basic realm="vitald", charset="UTF-8"'))
@@ -48,7 +48,7 @@ class Server:
         while not self._stopping:
             try:
                 self._turn()
-            except Exception:  # noqa: BLE001 — a server that is gone helps nobody
+            except Exception:
                 _log.exception("the HTTP server stumbled")
                 time.sleep(0.1)  # whatever it is, it does not take a whole core
         for connection in self._crowd:
@@ -107,7 +107,7 @@ class Server:
         self._intake.resume(now)
 
     def _welcome(self, sock: socket.socket, address: str) -> None:
-        sock.setblocking(False)  # noqa: FBT003
+        sock.setblocking(False)
         self._look_at_door()
         self._crowd.bound()
         try:
@@ -131,7 +131,7 @@ class Server:
         except Gone as gone:
             self.traffic.handshake_failures += gone.handshake
             self._crowd.close(connection)
-        except Exception:  # noqa: BLE001 — one client's trouble is not the others'
+        except Exception:
             _log.exception("closing a connection from %s", connection.address)
             self._crowd.close(connection)
         else:

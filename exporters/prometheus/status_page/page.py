@@ -9,9 +9,9 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from collectors.model import Level
-from collectors.words import span, utc
-from exporters.prometheus.drawing import bar, trace
-from exporters.prometheus.labels import printable
+from collectors.text import span, utc
+from exporters.prometheus.exposition.labels import printable
+from exporters.prometheus.status_page.drawing import bar, trace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -103,8 +103,8 @@ def _findings(bad: Sequence[Finding], now: float) -> Iterator[str]:
         word = _WORD[verdict.level].lower()
         yield f'<article class="{_CLASS[verdict.level]}"><h3><span class="badge">{word}</span> {_text(verdict.check)} '
         yield f"<b>{_text(verdict.subject)}</b></h3><p>{_text(verdict.message)}</p>"
-        if verdict.mend:
-            yield f'<p class="mend"><b>Do:</b> {_text(verdict.mend)}</p>'
+        if verdict.remediation:
+            yield f'<p class="remediation"><b>Do:</b> {_text(verdict.remediation)}</p>'
         yield f'<p class="since">for {span(now - finding.since)}, since {utc(finding.since)}</p>'
         if verdict.evidence:
             facts = "".join(f"<dt>{_text(k.replace('_', ' '))}</dt><dd>{_text(_value(v))}</dd>" for k, v in verdict.evidence.items())
@@ -179,5 +179,5 @@ def _text(words: str) -> str:
     return escape(printable(words[:MOST_CHARACTERS]))
 
 
-def _value(value: Any) -> str:  # noqa: ANN401 — evidence holds whatever explains it
+def _value(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

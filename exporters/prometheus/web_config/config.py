@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from exporters.prometheus.webfile import Reader
+from exporters.prometheus.web_config.file import Reader
 
 if TYPE_CHECKING:
     from pathlib import Path

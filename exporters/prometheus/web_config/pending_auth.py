@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from exporters.prometheus.auth import Doorkeeper
+from exporters.prometheus.web_config.auth import Doorkeeper
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from exporters.prometheus.auth import Credentials, Users
-    from exporters.prometheus.connection import Connection
+    from exporters.prometheus.http.connection import Connection
+    from exporters.prometheus.web_config.auth import Credentials, Users
 
 
 class Questions:
@@ -47,6 +47,6 @@ class Questions:
         """Ask no more; from any thread."""
         self._doorkeeper.close()
 
-    def _answered(self, question: int, right: bool) -> None:  # noqa: FBT001 — the doorkeeper's thread calls this
+    def _answered(self, question: int, right: bool) -> None:
         self._answers.append((question, right))
         self._wake()

@@ -8,16 +8,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from collectors.model import BadInput
-from exporters.prometheus import tls, webconfig
-from exporters.prometheus.auth import Users
-from exporters.prometheus.webfile import changed, refused
+from exporters.prometheus.web_config import config as webconfig
+from exporters.prometheus.web_config import tls
+from exporters.prometheus.web_config.auth import Users
+from exporters.prometheus.web_config.file import changed, refused
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
     from pathlib import Path
 
-    from exporters.prometheus.webconfig import WebConfig
+    from exporters.prometheus.web_config.config import WebConfig
 
 _log = logging.getLogger(__name__)
 _LOOK_EVERY = 1.0  # seconds

@@ -7,10 +7,10 @@ import os
 import ssl
 from typing import TYPE_CHECKING, Any
 
-from exporters.prometheus.webfile import refused
+from exporters.prometheus.web_config.file import refused
 
 if TYPE_CHECKING:
-    from exporters.prometheus.webconfig import Tls, WebConfig
+    from exporters.prometheus.web_config.config import Tls, WebConfig
 
 _VERSIONS = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
 _CLIENT_AUTH = {

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.collectors.nic.nic_lab import Namespace, namespace
+from tests.kit.nic_lab import Namespace, namespace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from collectors.dhcp.addresses import Address
-from collectors.dhcp.countdown import verdicts
+from collectors.dhcp.judge import verdicts
 
 if TYPE_CHECKING:
-    from collectors.dhcp.leasefiles import OnFile
+    from collectors.dhcp.lease_files import OnFile
     from collectors.dhcp.leases import Lease
     from collectors.model import Level
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.collectors.nic.nic_lab import ENVIRONMENT, REPOSITORY
+from tests.kit.nic_lab import ENVIRONMENT, REPOSITORY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.collectors.nic.nic_lab import Namespace
+    from tests.kit.nic_lab import Namespace
 
 pytestmark = [pytest.mark.root, pytest.mark.needs("ip", "curl")]
 PATIENCE = 20.0
@@ -29,7 +29,7 @@ class Daemon:
 
     def __init__(self, lab: Namespace, folder: Path) -> None:
         self.lab, self.log, config = lab, folder / "stderr", folder / "vitald.toml"
-        config.write_text('[dhcp]\nevery = "1h"\nignore = ["lo"]\n')
+        config.write_text('[dhcp]\ninterval = "1h"\nignore = ["lo"]\n')
         flags = ["--config.file", str(config), "--state.directory", str(folder / "state"), "--web.listen-address", "127.0.0.1:0"]
         flags += ["--collector.disable-defaults", "--collector.dhcp"]
         with self.log.open("wb") as stderr:
@@ -71,7 +71,7 @@ def test_an_interface_with_any_name_leaves_the_scrape_valid(lab: Namespace, tmp_
         [b"addr", b"add", b"10.97.0.56/24", b"dev", name, b"valid_lft", b"3600", b"preferred_lft", b"3600"],
     ):
         subprocess.run([b"ip", b"-n", os.fsencode(lab.name), *arguments], env=ENVIRONMENT, check=True)
-    page = Daemon(lab, tmp_path).until(lambda page: "vitald_dhcp_lease_seconds{" in page)
+    page = Daemon(lab, tmp_path).until(lambda page: "vitald_dhcp_lease_duration_seconds{" in page)
     checked = subprocess.run(["promtool", "check", "metrics"], input=page, capture_output=True, text=True, env=ENVIRONMENT, check=False)
     assert (checked.returncode, checked.stderr) == (0, "")
     assert LOST.replace("} 2.0", "} 0.0") in page

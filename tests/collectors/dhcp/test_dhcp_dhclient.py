@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.collectors.dhcp.dhcp_lab import ask_for_a_lease, dhcp_server
-from tests.collectors.nic.nic_lab import ALL
+from tests.kit.dhcp_lab import ask_for_a_lease, dhcp_server
+from tests.kit.nic_lab import ALL
 
 if TYPE_CHECKING:
-    from tests.collectors.nic.nic_lab import Namespace
+    from tests.kit.nic_lab import Namespace
 
 
 pytestmark = [pytest.mark.root, pytest.mark.needs("ip")]
@@ -24,7 +24,7 @@ def test_the_real_dhclients_lease_is_counted(lab: Namespace) -> None:
         seen = lab.collector("dhcp", ALL).look()
         (subject,) = [subject for check, subject in seen.verdicts if check == "dhcp_lease"]
         assert subject.startswith("10.97.0.5")
-        assert 110 < seen.metrics["dhcp_lease_seconds", "one", subject] < 125
+        assert 110 < seen.metrics["dhcp_lease_duration_seconds", "one", subject] < 125
 
 
 @pytest.mark.needs("dnsmasq", "dhclient")
@@ -34,4 +34,4 @@ def test_the_real_dhclients_ipv6_lease_is_counted(lab: Namespace) -> None:
         seen = lab.collector("dhcp", ALL).look()
         ((_, subject),) = seen.verdicts
         assert subject.startswith("fd97::5")
-        assert 110 < seen.metrics["dhcp_lease_seconds", "one", subject] < 125
+        assert 110 < seen.metrics["dhcp_lease_duration_seconds", "one", subject] < 125

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.collectors.nic.nic_lab import ALL, REPOSITORY
+from tests.kit.nic_lab import ALL, REPOSITORY
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.collectors.nic.nic_lab import Namespace
+    from tests.kit.nic_lab import Namespace
 
 
 pytestmark = [pytest.mark.root, pytest.mark.needs("ip")]
@@ -38,7 +38,7 @@ def test_the_kernels_time_stamp_gives_the_whole_lease_at_the_first_look(lab: Nam
     time.sleep(1.2)
     seen = lab.collector("dhcp", ALL).look()
     assert 3500 < seen.metrics["dhcp_lease_remaining_seconds", "one", "10.97.0.56"] < 3600
-    assert 3598 < seen.metrics["dhcp_lease_seconds", "one", "10.97.0.56"] < 3602
+    assert 3598 < seen.metrics["dhcp_lease_duration_seconds", "one", "10.97.0.56"] < 3602
     assert seen.metrics["dhcp_renewals", "one"] == 0
     assert seen.level("dhcp_lease", "10.97.0.56") == 0
 
@@ -50,7 +50,7 @@ def test_a_missed_renewal_warns_then_is_critical_and_a_renewal_heals(lab: Namesp
     give(lab, 1500)  # as if the time had passed: a shorter lifetime is the same lease's
     seen = collector.until(lambda look: look.level("dhcp_lease", "10.97.0.56") == 1)
     assert seen.message("dhcp_lease", "10.97.0.56") == "renewal missed; address 10.97.0.56 on one is lost in 25 min"
-    assert seen.metrics["dhcp_lease_seconds", "one", "10.97.0.56"] > 3590
+    assert seen.metrics["dhcp_lease_duration_seconds", "one", "10.97.0.56"] > 3590
     give(lab, 400)
     seen = collector.until(lambda look: look.level("dhcp_lease", "10.97.0.56") == 2)
     assert seen.message("dhcp_lease", "10.97.0.56").startswith("renewal and rebinding missed; address 10.97.0.56 on one is lost in 7 min")
@@ -110,7 +110,7 @@ def test_an_interface_that_is_renamed_has_lost_nothing(lab: Namespace) -> None:
     lab.run("ip link set one name renamed")
     seen = collector.look(now=True)
     assert {subject: found[0] for (_, subject), found in seen.verdicts.items()} == {"10.97.0.56": 0}
-    assert ("dhcp_lease_seconds", "renamed", "10.97.0.56") in seen.metrics
+    assert ("dhcp_lease_duration_seconds", "renamed", "10.97.0.56") in seen.metrics
 
 
 def test_a_deprecated_address_counts_down_like_any_other(lab: Namespace) -> None:
@@ -147,7 +147,7 @@ def test_a_flood_of_address_events_ends_in_a_full_look(lab: Namespace) -> None:
 DUMPS = """
 import socket, sys, time
 from collectors.dhcp.addresses import read_addresses
-from collectors.rtnetlink import Interrupted, dump_addresses
+from collectors.netlink.rtnetlink import Interrupted, dump_addresses
 names = {index: name for index, name in socket.if_nameindex()}
 interrupted, failed, wrong, end = 0, 0, 0, time.monotonic() + 20
 while not interrupted and time.monotonic() < end:

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from collectors.dhcp.addresses import _age
-from collectors.dhcp.countdown import verdicts
-from collectors.dhcp.leasefiles import OnFile
+from collectors.dhcp.judge import verdicts
+from collectors.dhcp.lease_files import OnFile
 from collectors.dhcp.leases import Lease, Leases, dump, follow, restore
-from collectors.dhcp.panel import panel
+from collectors.dhcp.panels import panel
 from collectors.model import Level
 from tests.collectors.dhcp.known import LINKS, address, level
 
@@ -95,7 +95,7 @@ def test_the_same_address_on_two_interfaces_is_one_subject_with_the_worse_verdic
 
 def test_the_mend_can_be_pasted_whatever_the_interface_is_called() -> None:
     (verdict,) = verdicts({("a;reboot", "10.0.0.56"): Lease("a;reboot", 2, "10.0.0.56", 9.0, 3600.0)}, {}, 0.0)
-    assert verdict.mend.endswith("networkctl renew 'a;reboot', nmcli device reapply 'a;reboot', or dhclient -1 -v 'a;reboot'")
+    assert verdict.remediation.endswith("networkctl renew 'a;reboot', nmcli device reapply 'a;reboot', or dhclient -1 -v 'a;reboot'")
 
 
 def test_an_interface_made_anew_has_lost_nothing() -> None:

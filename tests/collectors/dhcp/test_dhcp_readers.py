@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from collectors.dhcp.addresses import concerns, parse_address
 from collectors.dhcp.collector import DhcpCollector, DhcpSettings
-from collectors.dhcp.countdown import verdicts
-from collectors.dhcp.leasefiles import OnFile, parse_dhclient, parse_keys, read_leasefiles
+from collectors.dhcp.judge import verdicts
+from collectors.dhcp.lease_files import OnFile, parse_dhclient, parse_keys, read_leasefiles
 from collectors.dhcp.leases import Lease, Leases, follow
-from collectors.model import Host, Level, Unavailable
-from collectors.rtnetlink import attributes, messages
+from collectors.model import CollectorContext, Level, Unavailable
+from collectors.netlink.rtnetlink import attributes, messages
 from tests.collectors.dhcp.known import LINKS, NAMES, level
 
 if TYPE_CHECKING:
@@ -137,4 +137,4 @@ def test_events_of_static_addresses_matter_only_where_a_lease_is() -> None:
 def test_a_recorded_host_has_no_countdown(tmp_path: Path) -> None:
     (tmp_path / "ethtool").mkdir()
     with pytest.raises(Unavailable):
-        DhcpCollector(DhcpSettings(), Host(root=tmp_path)).read()
+        DhcpCollector(DhcpSettings(), CollectorContext(root=tmp_path)).read()

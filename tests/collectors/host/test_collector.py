@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from collectors.host.collector import HOST, HostInfo, HostSettings
-from collectors.model import Host
+from collectors.model import CollectorContext
 from collectors.settings import decode_hook
 from tests.collectors.host.imds_server import DOCUMENT, TOKEN, ImdsServer, ok, refusal
 from tests.collectors.host.test_identity import BOOT_ID, NITRO, write
@@ -22,10 +22,10 @@ def settings(text: str) -> HostSettings:
     return msgspec.toml.decode(text.encode(), type=HostSettings, dec_hook=decode_hook)
 
 
-def host(root: Path, dmi: dict[str, str] | None = None) -> Host:
+def host(root: Path, dmi: dict[str, str] | None = None) -> CollectorContext:
     write(root, {"proc/sys/kernel/hostname": "web1\n", "proc/sys/kernel/osrelease": KERNEL, "proc/sys/kernel/random/boot_id": BOOT_ID})
     write(root, {f"sys/class/dmi/id/{name}": text for name, text in (dmi or {}).items()})
-    return Host(proc=root / "proc", sys=root / "sys", root=root)
+    return CollectorContext(proc=root / "proc", sys=root / "sys", root=root)
 
 
 def labels(collector: HostInfo) -> tuple[str, ...]:
@@ -74,7 +74,7 @@ def test_a_silent_service_costs_its_labels_and_one_line(tmp_path: Path, caplog: 
     caplog.set_level(logging.DEBUG)
     with ImdsServer(ok(TOKEN), answer, ok(TOKEN), answer) as server:
         collector = HostInfo(settings(f'imds_url = "{server.url}"'), host(tmp_path))
-        collector._every = 0.0  # due again at once
+        collector._interval = 0.0  # due again at once
         for _ in range(3):
             assert labels(collector) == ("web1", KERNEL, BOOT_ID, "", "", "", "")
             server._answers[:] = [ok(TOKEN), answer, ok(TOKEN), answer]
@@ -95,7 +95,7 @@ def test_a_silent_service_leaves_the_boards_word(tmp_path: Path) -> None:
 
 def test_a_silent_service_is_asked_again_ever_more_rarely_and_then_believed(tmp_path: Path) -> None:
     with ImdsServer(refusal("403 - Forbidden")) as server:
-        collector = HostInfo(settings(f'imds_url = "{server.url}"\nevery = "1m"'), host(tmp_path))
+        collector = HostInfo(settings(f'imds_url = "{server.url}"\ninterval = "1m"'), host(tmp_path))
         pauses = []
         for _ in range(7):
             labels(collector)
@@ -109,7 +109,7 @@ def test_a_silent_service_is_asked_again_ever_more_rarely_and_then_believed(tmp_
 
 
 def test_the_default_endpoint_is_amazons() -> None:
-    assert str(HostInfo(HostSettings(), Host())._imds.endpoint) == "http://169.254.169.254"
+    assert str(HostInfo(HostSettings(), CollectorContext())._imds.endpoint) == "http://169.254.169.254"
 
 
 @pytest.mark.fault(30)
@@ -120,7 +120,7 @@ def test_the_default_endpoint_is_amazons() -> None:
         ('imds_url = ""', 'or "auto" or "off"'),
         ("imds_url = 7", r"Expected `str`, got `int` - at `\$.imds_url`"),
         ('imds = "auto"', "unknown field `imds`"),
-        ('every = "1ms"', "every: must be at least 100ms"),
+        ('interval = "1ms"', "interval: must be at least 100ms"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(text: str, reason: str) -> None:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from collectors.links.child import COMMAND, LinkChild, NoAnswer
-from collectors.links.facts import Answer, Link, Question, Queue
-from collectors.nic import depth
-from collectors.probe.route import neighbour, route
+from collectors.netlink.link_details import COMMAND, LinkChild, NoAnswer
+from collectors.netlink.link_details_messages import Answer, Link, Question, Queue
+from collectors.netlink.route import neighbour, route
+from collectors.nic.readers import link_details as depth
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -145,7 +145,7 @@ def test_the_main_process_imports_no_pyroute2() -> None:
 
 def test_a_socket_of_ours_is_not_handed_to_the_child() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        os.set_inheritable(server.fileno(), True)  # noqa: FBT003
+        os.set_inheritable(server.fileno(), True)
         child = LinkChild(("sh", "-c", f"test -e /proc/self/fd/{server.fileno()} && echo '{{}}'"))
         with pytest.raises(NoAnswer, match="status 1"):
             child.ask(Question(), 10)

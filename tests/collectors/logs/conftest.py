@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from collectors.logs.collector import Logs
-from collectors.logs.database import open_database
-from collectors.logs.matcher import Matcher
-from collectors.logs.packs import Packs, load
+from collectors.logs.matching.database import open_database
+from collectors.logs.matching.matcher import Matcher
+from collectors.logs.matching.packs import Packs, load
 from collectors.logs.settings import LogSettings
-from collectors.model import Host
+from collectors.model import CollectorContext
 from tests.collectors.logs.watching import Watch
-from tests.slots import Kept
+from tests.kit.slots import Kept
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -62,7 +62,7 @@ class Lab:
 
     def open(self, **settings: Any) -> Logs:
         self.settings |= settings
-        self.logs = Logs(LogSettings(**self.settings), Host(slot=self.slot, cache=self.cache))
+        self.logs = Logs(LogSettings(**self.settings), CollectorContext(slot=self.slot, cache=self.cache))
         return self.logs
 
     def restart(self, *, killed: bool = False) -> None:

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from collectors.logs import exports
+from collectors.logs.scan import journal_export as exports
 
 if TYPE_CHECKING:
-    from collectors.logs.matcher import Matcher
+    from collectors.logs.matching.matcher import Matcher
 
 KERNEL = {"_TRANSPORT": "kernel", "SYSLOG_IDENTIFIER": "kernel"}
 OOM = "Out of memory: Killed process 1 (init) total-vm:1kB, anon-rss:1kB, file-rss:0kB, shmem-rss:0kB"

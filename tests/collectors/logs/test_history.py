@@ -2,13 +2,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from collectors.logs import history
-from collectors.logs.history import FOLDED, History, Key, gaps
+from collectors.logs.scan import history
+from collectors.logs.scan.history import FOLDED, History, Key, gaps
 
 if TYPE_CHECKING:
     import pytest
 
-    from collectors.logs.packs import Packs
+    from collectors.logs.matching.packs import Packs
 
 DAY = 86_400
 

@@ -8,7 +8,7 @@ from collectors.model import BadInput, Level
 from tests.collectors.logs.lines import BOUND, NO_OFFERS, OOM, TIMEOUT, record
 
 if TYPE_CHECKING:
-    from collectors.logs.packs import Packs
+    from collectors.logs.matching.packs import Packs
     from tests.collectors.logs.conftest import Lab
 
 
@@ -27,7 +27,7 @@ def test_a_fault_is_active_until_its_recovery_line(lab: Lab) -> None:
     assert "no DHCP server answered" in verdict.message
     assert "2 times since" in verdict.message
     assert "No DHCPOFFERS received." in verdict.message
-    assert verdict.mend
+    assert verdict.remediation
     assert verdict.evidence["count"] == 2
     lab.say(BOUND)
     assert lab.verdicts()["dhcp_log"].level is Level.HEALTHY
@@ -128,7 +128,7 @@ def test_a_bad_signature_of_a_users_is_refused_at_start_with_file_and_id(lab: La
 
 
 def test_packs_that_change_are_taken_and_bad_ones_are_not(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("collectors.logs.packs_in_use._PAUSE", -1.0)
+    monkeypatch.setattr("collectors.logs.matching.pack_reloader._PAUSE", -1.0)
     folder = lab.pack('[[signature]]\nid = "mine"\npattern = "it is broken"\n')
     lab.open(signature_dirs=(folder,))
     lab.say("Nov 21 10:00:00 h app: it is broken")

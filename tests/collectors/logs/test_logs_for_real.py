@@ -22,7 +22,7 @@ import ctypes, json, os, sys
 from pathlib import Path
 from collectors.logs.collector import Logs
 from collectors.logs.settings import LogSettings
-from collectors.model import Host
+from collectors.model import CollectorContext
 from daemon.state import StateDirectory
 folder, cache = Path(sys.argv[1]), Path(sys.argv[2])
 disk, syslog = folder / "state", folder / "syslog"
@@ -36,7 +36,7 @@ settings = LogSettings(kmsg="off", journal="off", files=(str(syslog),), signatur
 logs = None
 def begin():
     global logs
-    logs = Logs(settings, Host(slot=state.slot("logs"), cache=cache))
+    logs = Logs(settings, CollectorContext(slot=state.slot("logs"), cache=cache))
 def say():
     with syslog.open("a") as file:
         file.write("Nov 21 10:00:00 ip-10-0-0-56 dhclient[694]: No DHCPOFFERS received.\\n")
@@ -67,10 +67,10 @@ import json, sys
 from pathlib import Path
 from collectors.logs.collector import Logs
 from collectors.logs.settings import LogSettings
-from collectors.model import Host
+from collectors.model import CollectorContext
 folder = Path(sys.argv[1])
 files = (str(folder / "secret"), str(folder / "open"))
-logs = Logs(LogSettings(kmsg=str(folder / "kmsg"), journal="off", files=files, signature_dirs=()), Host(cache=Path(sys.argv[2])))
+logs = Logs(LogSettings(kmsg=str(folder / "kmsg"), journal="off", files=files, signature_dirs=()), CollectorContext(cache=Path(sys.argv[2])))
 logs.read()
 reading = logs.read()
 print(json.dumps({

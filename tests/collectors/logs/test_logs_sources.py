@@ -13,12 +13,12 @@ import msgspec
 import pytest
 
 from collectors.cardinality import Dropped
-from collectors.logs import file_source
-from collectors.logs.saved import KmsgPosition, State
 from collectors.logs.settings import LogSettings
+from collectors.logs.sources import file_source
+from collectors.logs.state import KmsgPosition, State
 from collectors.model import Report
-from exporters.prometheus.exposition import Exposition
-from exporters.prometheus.negotiate import exposition
+from exporters.prometheus.exposition.exposition import Exposition
+from exporters.prometheus.exposition.negotiation import exposition
 from tests.collectors.logs.lines import NO_OFFERS, TIMEOUT, record
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def test_the_real_kernel_log_is_read_and_what_users_write_to_it_is_not_the_kerne
     lab.open(kmsg="auto")
     before = lab.read()
     assert before.choice.kernel == "kmsg"
-    wakes = list(lab.logs.wakes()) if lab.logs else []
+    wakes = list(lab.logs.wake_fds()) if lab.logs else []
     assert len(wakes) == 2
     Path("/dev/kmsg").write_text(f"<2>{TIMEOUT}\n")
     after = lab.read()

@@ -8,17 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collectors.logs import journal_entry, kmsg
-from collectors.logs.event import Event
+from collectors.logs.clock import Moment
+from collectors.logs.fault_tracker import Tally
 from collectors.logs.judge import judge
-from collectors.logs.moment import Moment
-from collectors.logs.saved import State, read_state
-from collectors.logs.tally import Tally
+from collectors.logs.sources import journal_entry, kmsg
+from collectors.logs.sources.event import Event
+from collectors.logs.state import State, read_state
 from collectors.model import Level
-from tests.e2e.network import Network
+from tests.kit.network import Network
 
 if TYPE_CHECKING:
-    from collectors.logs.packs import Packs
+    from collectors.logs.matching.packs import Packs
     from tests.collectors.logs.conftest import Lab
 
 NOW = Moment(1_000_000.0, 5_000.0)
@@ -76,7 +76,7 @@ def test_what_is_harmless_once_is_a_fault_when_it_repeats(tally: Tally, packs: P
 
 
 @pytest.mark.parametrize("same_boot", [True, False])
-def test_a_fault_keeps_its_age_over_a_restart(tally: Tally, packs: Packs, same_boot: bool) -> None:  # noqa: FBT001 — a parameter
+def test_a_fault_keeps_its_age_over_a_restart(tally: Tally, packs: Packs, same_boot: bool) -> None:
     signature = packs.by_id["netdev-watchdog"]
     tally.add(Event(signature, NOW.wall, "line", "eth0"), NOW)
     state = State(boot="one", wall=NOW.wall, up=NOW.up, events=dict(tally.events), faults=tally.faults(NOW))

@@ -8,16 +8,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from collectors.logs.database import open_database
-from collectors.logs.header import split
-from collectors.logs.matcher import Hit, Matcher, believed, by_kernel, said_by_program
-from collectors.logs.packs import load
+from collectors.logs.matching.database import open_database
+from collectors.logs.matching.header import split
+from collectors.logs.matching.matcher import Hit, Matcher, believed, by_kernel, said_by_program
+from collectors.logs.matching.packs import load
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from collectors.logs.packs import Packs
+    from collectors.logs.matching.packs import Packs
 
 QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -68,13 +68,13 @@ def test_the_fast_matcher_equals_the_naive_one(matcher: Matcher, lines: list[byt
 
 @pytest.mark.fault(54)
 def test_the_fast_matcher_equals_the_naive_one_where_no_gate_stands_before_it(matcher: Matcher) -> None:
-    rng = random.Random(20260)  # noqa: S311 — a seed, not a secret
+    rng = random.Random(20260)
     for _ in range(400):
         line = rng.choice(ALL)
         at = rng.randrange(len(line))
         line = line[:at] + bytes([rng.randrange(256)]) * rng.randrange(3) + line[at + rng.randrange(3) :]
         line = line.replace(b"\n", b"")
-        everything = lambda _signature, _header: True  # noqa: E731
+        everything = lambda _signature, _header: True
         assert seen(matcher.hits(line + b"\n", everything)) == seen(matcher.match_line(line, everything))
 
 
@@ -126,7 +126,7 @@ def test_the_database_is_kept_and_a_bad_file_is_made_again(tmp_path: Path, packs
     open_database(few, file)
     good = file.read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr("collectors.logs.database._compile", lambda *_: pytest.fail("compiled again"))
+        patch.setattr("collectors.logs.matching.database._compile", lambda *_: pytest.fail("compiled again"))
         assert open_database(few, file).scan(b"No DHCPOFFERS received\n")
     for bad in (b"", good[:100], good[:-1] + b"x", good.replace(b"-1\n", b"-0\n", 1), b"\0" * 5000):
         file.write_bytes(bad)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from collectors.logs.unpack import DAMAGE, Unpacked
+from collectors.logs.tailing.decompressor import DAMAGE, Unpacked
 from tests.collectors.logs.watching import Watch, append, numbered, while_stopped, written
 
 if TYPE_CHECKING:

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from collectors.logs.hostile import slowest
-from collectors.logs.matcher import believed
-from collectors.logs.packs import Packs, load
-from collectors.logs.samples import problems
+from collectors.logs.matching.hostile_lines import slowest
+from collectors.logs.matching.matcher import believed
+from collectors.logs.matching.packs import Packs, load
+from collectors.logs.matching.samples import problems
 from collectors.model import BadInput
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from collectors.logs.matcher import Matcher
+    from collectors.logs.matching.matcher import Matcher
 
 GOOD = "[[signature]]\nid = \"mail-sent\"\npattern = 'postfix/smtp\\[\\d+\\]: .* status=sent '\n"
 
@@ -36,7 +36,7 @@ def test_every_signature_of_the_catalogue_is_shipped(packs: Packs) -> None:
     for signature in packs.signatures:
         assert signature.no_match
         assert signature.meaning
-        assert signature.mend
+        assert signature.remediation
         assert signature.family != "custom"
         assert not signature.source.anybody
 

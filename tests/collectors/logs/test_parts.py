@@ -9,14 +9,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from collectors.logs import archive, parts
-from collectors.logs.packs import load
-from collectors.logs.years import place
+from collectors.logs.matching.packs import load
+from collectors.logs.scan import archive, parts
+from collectors.logs.scan.years import place
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from collectors.logs.matcher import Matcher
+    from collectors.logs.matching.matcher import Matcher
 
 LINES = [line.encode() for signature in load(samples=True).signatures for line in signature.match][::5]
 KERNEL = {"__REALTIME_TIMESTAMP": "1709632800000000", "_TRANSPORT": "kernel"}
@@ -83,7 +83,7 @@ def test_a_year_that_turns_between_two_events_is_seen(tmp_path: Path, matcher: M
     (tmp_path / "log").write_bytes(fault + quiet + fault)
     events = parts.read(parts.Part(0, str(tmp_path / "log"), 0, 10**9), matcher, ignore).events
     assert [event.at[:6] if isinstance(event.at, bytes) else b"" for event in events if not event.signature]
-    reference = datetime(2024, 3, 16).timestamp()  # noqa: DTZ001
+    reference = datetime(2024, 3, 16).timestamp()
     at = place([event.at if isinstance(event.at, bytes) else b"" for event in events], reference)
-    years = [datetime.fromtimestamp(one).year for one, event in zip(at, events, strict=True) if event.signature and one]  # noqa: DTZ006
+    years = [datetime.fromtimestamp(one).year for one, event in zip(at, events, strict=True) if event.signature and one]
     assert years == [2023, 2024]

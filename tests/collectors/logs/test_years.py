@@ -2,15 +2,15 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from collectors.logs.years import place
+from collectors.logs.scan.years import place
 
 
 def at(*date: int) -> float:
-    return datetime(*date).timestamp()  # type: ignore[arg-type]  # noqa: DTZ001 — lines name no zone either; the first words are numbers
+    return datetime(*date).timestamp()  # type: ignore[arg-type]
 
 
 def years_of(texts: list[bytes], reference: float) -> list[int]:
-    return [datetime.fromtimestamp(found).year for found in place(texts, reference) if found is not None]  # noqa: DTZ006
+    return [datetime.fromtimestamp(found).year for found in place(texts, reference) if found is not None]
 
 
 def test_years_are_counted_back_from_the_day_the_file_was_changed() -> None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from collectors.logs.follow import GRACE, Follower
-from collectors.logs.saved import Saved
+from collectors.logs.state import Saved
+from collectors.logs.tailing.follower import GRACE, Follower
 
 if TYPE_CHECKING:
     from collections.abc import Callable

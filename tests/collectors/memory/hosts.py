@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from collectors.memory import hugepages, meminfo, sockstat, vmstat, zfs, zoneinfo
 from collectors.memory.ledger import Besides, Ledger, ledger
+from collectors.memory.procfs import hugepages, meminfo, sockstat, vmstat, zfs, zoneinfo
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,8 +6,8 @@ import math
 import random
 from typing import TYPE_CHECKING
 
-from collectors.memory.history import SIZES
-from collectors.memory.window import DAY, FAST, QUARTER, SLOW, Point, Window
+from collectors.memory.trend.history import SIZES
+from collectors.memory.trend.window import DAY, FAST, QUARTER, SLOW, Point, Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +20,7 @@ PARTS = (0,) * len(SIZES)
 
 def quarters(shape: Callable[[float], float], days: float, noise: float = 0.00005) -> tuple[Point, ...]:
     """A slow series: the shape is a share of RAM by day."""
-    dice = random.Random(3)  # noqa: S311
+    dice = random.Random(3)
     number = int(days * DAY)
     return tuple(Point(i * QUARTER, int(TOTAL * (0.03 + shape(i / DAY) + dice.gauss(0, noise)))) for i in range(number))[-SLOW:]
 

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from collectors.memory import holders
-from collectors.memory.blame import Blame
 from collectors.memory.collector import KernelMemory
-from collectors.memory.history import SIZES
+from collectors.memory.holders import helper as holders
+from collectors.memory.holders.scan import Blame
 from collectors.memory.settings import MemorySettings
-from collectors.model import Host, Level, Unavailable
+from collectors.memory.trend.history import SIZES
+from collectors.model import CollectorContext, Level, Unavailable
 from tests.collectors.memory.hosts import FIXTURES, HOSTS
-from tests.collectors.memory.leaks import leaking
-from tests.slots import Kept
+from tests.kit.leaks import leaking
+from tests.kit.slots import Kept
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[3]
 
 
-def fixture_host(name: str, tmp_path: Path) -> Host:
-    return Host(FIXTURES / name / "proc", tmp_path, tmp_path)
+def fixture_host(name: str, tmp_path: Path) -> CollectorContext:
+    return CollectorContext(FIXTURES / name / "proc", tmp_path, tmp_path)
 
 
 @pytest.mark.parametrize("name", HOSTS)
@@ -39,7 +39,7 @@ def test_every_fixture_host_has_two_verdicts_and_a_ledger(name: str, tmp_path: P
     collector = KernelMemory(MemorySettings(), fixture_host(name, tmp_path))
     reading = collector.read()
     kernel, process = collector.judge([reading])
-    areas = {metric.labels[0]: metric.value for metric in collector.measure(reading) if metric.family.name == "memory_kernel_bytes"}
+    areas = {metric.labels[0]: metric.value for metric in collector.measure(reading) if metric.family.name == "memory_area_bytes"}
     assert {"free", "anonymous", "unaccounted"} <= set(areas)
     assert (kernel.check, process.check) == ("memory_kernel", "memory_process")
     nearly_gone = reading.ledger.available < reading.ledger.total * 0.03
@@ -56,14 +56,14 @@ def test_a_containers_view_is_unavailable_and_says_where_to_run(tmp_path: Path) 
 
 def test_a_restart_forgets_nothing() -> None:
     kept, now = Kept(), [time.clock_gettime(time.CLOCK_BOOTTIME)]
-    before = KernelMemory(MemorySettings(), Host(slot=kept))
+    before = KernelMemory(MemorySettings(), CollectorContext(slot=kept))
     before.clock = lambda: now[0]
     now[0] -= 3000
     for _ in range(90):
         now[0] += 30
         before.read()
     before.close()
-    after = KernelMemory(MemorySettings(), Host(slot=kept))
+    after = KernelMemory(MemorySettings(), CollectorContext(slot=kept))
     after.clock = lambda: now[0] + 30
     window = after.read().window
     assert len(window.fast) == 91
@@ -80,8 +80,8 @@ from collectors.memory import holders
 from collectors.memory.collector import KernelMemory
 from collectors.memory.settings import MemorySettings
 from collectors.memory.evidence import evidence
-from collectors.model import Host
-reading = KernelMemory(MemorySettings(), Host()).read()
+from collectors.model import CollectorContext
+reading = KernelMemory(MemorySettings(), CollectorContext()).read()
 print(json.dumps(evidence(replace(reading, holders=holders.look(Path("/proc"))), 0.0)))
 """  # not by a child: where the interpreter is root's, it could not be started a second time
 
@@ -154,11 +154,11 @@ CLOCK_JUMPS = """
 import os, time
 from collectors.memory.collector import KernelMemory
 from collectors.memory.settings import MemorySettings
-from collectors.model import Host
+from collectors.model import CollectorContext
 def set_clock(offset):
     with open(os.environ["FAKETIME_TIMESTAMP_FILE"], "w") as file:
         file.write(offset)
-collector = KernelMemory(MemorySettings(), Host())
+collector = KernelMemory(MemorySettings(), CollectorContext())
 real = time.time() - time.monotonic()
 for offset in ("+0", "+1h", "-1h", "+3650d", "-3650d"):
     set_clock(offset)
@@ -180,7 +180,7 @@ def test_a_wall_clock_that_jumps_is_not_a_gap_in_the_history(tmp_path: Path) -> 
 
 
 def test_a_proc_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
-    collector = KernelMemory(MemorySettings(), Host(proc=tmp_path / "nothing", thorough=True))
+    collector = KernelMemory(MemorySettings(), CollectorContext(proc=tmp_path / "nothing", mode=Mode.CHECK))
     with pytest.raises(Unavailable):
         collector.read()
     collector.close()

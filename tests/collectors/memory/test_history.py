@@ -6,11 +6,11 @@ import random
 
 import pytest
 
-from collectors.memory.history import SIZES, Mark, begin, restore
-from collectors.memory.window import FAST, QUARTER, SLOW, Point, Window, of_plain
+from collectors.memory.trend.history import SIZES, Mark, begin, restore
+from collectors.memory.trend.window import FAST, QUARTER, SLOW, Point, Window, of_plain
 from tests.collectors.memory.hosts import books
 from tests.collectors.memory.quarters import PARTS
-from tests.slots import Kept
+from tests.kit.slots import Kept
 
 
 def test_the_window_is_bounded() -> None:
@@ -75,7 +75,7 @@ def test_a_state_of_no_use_starts_afresh(text: str) -> None:
 def test_a_damaged_state_starts_afresh_and_never_raises() -> None:
     kept = Kept()
     remembered(kept)
-    dice = random.Random(4)  # noqa: S311
+    dice = random.Random(4)
     for _ in range(300):
         text = list(kept.text)
         for _ in range(dice.randrange(1, 6)):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from collectors.memory.culprit import culprit
+from collectors.memory.attribution import culprit
 from collectors.memory.panels import panels
 from collectors.memory.reading import Reading
-from collectors.memory.robust import Growth
-from collectors.memory.window import Window
+from collectors.memory.trend.robust import Growth
+from collectors.memory.trend.window import Window
 from tests.collectors.memory.hosts import books
 
 JAVA = {"pid": 1234, "comm": "java\n", "unit": "logstash.service", "bytes": 2100 << 20, "unread": 0, "sockets": 400}

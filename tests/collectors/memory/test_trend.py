@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from collectors.memory import trend
-from collectors.memory.robust import theil_sen
-from collectors.memory.window import DAY, FAST, Window
+from collectors.memory.trend import growth as trend
+from collectors.memory.trend.robust import theil_sen
+from collectors.memory.trend.window import DAY, FAST, Window
 from tests.collectors.memory.quarters import GIB, TOTAL, cycle, minutes, quarters
 
 if TYPE_CHECKING:

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from collectors.nic.kernels import releases
-from tests.collectors.nic.kernel_packages import MODULES, kernels_root
-from tests.collectors.nic.nic_lab import namespace
+from collectors.nic.boot.kernels import releases
+from tests.kit.kernel_packages import MODULES, kernels_root
+from tests.kit.nic_lab import namespace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.collectors.nic.nic_lab import Namespace
+    from tests.kit.nic_lab import Namespace
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.collectors.nic.nic_lab import REPOSITORY, Namespace, namespace
+from tests.kit.nic_lab import REPOSITORY, Namespace, namespace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,8 +71,8 @@ time.sleep(float(sys.argv[3]))
 LOOK = """
 import sys, time
 from pathlib import Path
-from collectors.nic.link import read_carrier_changes, read_traffic
-from collectors.nic.snmp import read_tcp
+from collectors.nic.readers.sysfs import read_carrier_changes, read_traffic
+from collectors.nic.readers.snmp import read_tcp
 import json
 from dataclasses import astuple
 end, step = time.monotonic() + float(sys.argv[1]), float(sys.argv[2])
@@ -139,7 +139,7 @@ def record(name: str) -> None:
     lines = ",\n".join(rows.splitlines())
     (FOLDER / f"{name}.json").write_text(f"[\n{lines}\n]\n")
     json.loads((FOLDER / f"{name}.json").read_text())
-    print(name, "recorded", flush=True)  # noqa: T201 — a program for people
+    print(name, "recorded", flush=True)
 
 
 if __name__ == "__main__":

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from collectors.model import Host
+from collectors.model import CollectorContext
 from collectors.nic.collector import NicCollector, NicSettings
 from collectors.settings import decode_hook
-from tests.slots import Kept
+from tests.kit.slots import Kept
 
 if TYPE_CHECKING:
     from collectors.model import Verdict
@@ -22,7 +22,7 @@ HOSTS = Path(__file__).parent / "hosts"
 def collector(host: Path | str, settings: dict[str, Any] | None = None, slot: Kept | None = None) -> NicCollector:
     root = HOSTS / host
     read = msgspec.convert(settings or {}, NicSettings, dec_hook=decode_hook)
-    return NicCollector(read, Host(proc=root / "proc", sys=root / "sys", root=root, slot=slot or Kept()))
+    return NicCollector(read, CollectorContext(proc=root / "proc", sys=root / "sys", root=root, slot=slot or Kept()))
 
 
 def look(host: Path | str, settings: dict[str, Any] | None = None, slot: Kept | None = None) -> dict[str, Verdict]:

@@ -13,11 +13,11 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from collectors.nic.counters import Counters
-from collectors.nic.link import Device, Link, Traffic
+from collectors.nic.checks.stall import fallen, stall_verdict
+from collectors.nic.readers.counters import Counters
+from collectors.nic.readers.snmp import Tcp
+from collectors.nic.readers.sysfs import Device, Link, Traffic
 from collectors.nic.reading import Nic, Sample
-from collectors.nic.snmp import Tcp
-from collectors.nic.stall import fallen, stall_verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,7 +87,7 @@ def follow(kind: str, days: float, seed: str, stalls: float = 0.0) -> Count:
     """Judge a course sample by sample, as the collector does. A stall counts as found if it was critical while it lasted."""
     count, kept = Count(), deque[Sample](maxlen=KEPT)
     was_dead, seen_it, quiet_until = False, False, 0.0
-    for sample, dead in course(kind, int(days * DAY), random.Random(f"{seed} {kind}"), stalls):  # noqa: S311 — the same course each time
+    for sample, dead in course(kind, int(days * DAY), random.Random(f"{seed} {kind}"), stalls):
         kept.append(sample)
         window = tuple(kept)
         count.samples += 1
@@ -109,7 +109,7 @@ def main() -> None:
     days = float(sys.argv[1]) if sys.argv[1:] else 10.0
     for kind in KINDS:
         quiet, ill = follow(kind, days, "quiet"), follow(kind, days / 10, "ill", 0.001)
-        print(  # noqa: T201 — a program for people
+        print(
             f"{kind}: {days:g} host-days, {quiet.falls} samples of fallen traffic, {quiet.false} false alarms; "
             f"of {ill.planted} dead paths {ill.found} were found, {ill.false} false alarms beside them",
             flush=True,

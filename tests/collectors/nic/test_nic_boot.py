@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from collectors.nic.boot import next_kernel
-from collectors.nic.disk import DiskWatch, signature
-from collectors.nic.kernels import releases
-from tests.collectors.nic.kernel_packages import MACHINE, MODULES
+from collectors.nic.boot.boot_loader import next_kernel
+from collectors.nic.boot.disk_watch import DiskWatch, signature
+from collectors.nic.boot.kernels import releases
+from tests.kit.kernel_packages import MACHINE, MODULES
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from collectors.cardinality import Dropped
-from collectors.model import Host, Level, Report, Unavailable
+from collectors.model import CollectorContext, Level, Report, Unavailable
 from collectors.nic.collector import NicCollector, NicSettings
-from exporters.prometheus.exposition import Exposition
-from exporters.prometheus.negotiate import exposition
+from exporters.prometheus.exposition.exposition import Exposition
+from exporters.prometheus.exposition.negotiation import exposition
 from tests.collectors.nic.recorded_hosts import HOSTS, collector, look
-from tests.slots import Kept
+from tests.kit.slots import Kept
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -94,13 +94,13 @@ def test_an_old_ena_with_the_rocket_workaround_left_on() -> None:
     assert found["nic_offload"].level == Level.WARNING
     assert "only costs throughput" in found["nic_offload"].message
     assert "gso is requested on but actually off" in found["nic_offload"].message
-    assert found["nic_offload"].mend == "ethtool -K eth0 sg on gso on"
+    assert found["nic_offload"].remediation == "ethtool -K eth0 sg on gso on"
     assert found["nic_allowance"].level == Level.WARNING
     assert "does not count bw_in, bw_out, pps" in found["nic_allowance"].message
 
 
 @pytest.mark.parametrize(
-    ("sg", "mtu", "level", "words", "mend"),
+    ("sg", "mtu", "level", "words", "remediation"),
     [
         ("on", 1500, Level.WARNING, "sg is on under kernel 3.13.0-24-generic", "sg off with MTU 9001"),
         ("off", 1500, Level.WARNING, "sg is off with MTU 1500", "mtu 9001"),
@@ -108,7 +108,7 @@ def test_an_old_ena_with_the_rocket_workaround_left_on() -> None:
     ],
 )
 def test_xens_two_faults_on_an_old_kernel_are_stated_together(
-    tmp_path: Path, sg: str, mtu: int, level: Level, words: str, mend: str
+    tmp_path: Path, sg: str, mtu: int, level: Level, words: str, remediation: str
 ) -> None:
     host = tmp_path / "host"
     shutil.copytree(HOSTS / "xen-old", host, symlinks=True)
@@ -118,7 +118,7 @@ def test_xens_two_faults_on_an_old_kernel_are_stated_together(
     found = look(host)["nic_offload"]
     assert found.level == level
     assert words in found.message
-    assert found.mend.endswith(mend)
+    assert found.remediation.endswith(remediation)
     if level:
         assert "skb rides the rocket" in found.message
         assert "MTU below 9001" in found.message
@@ -128,7 +128,7 @@ def test_xens_workaround_on_a_current_kernel_is_needless_and_costs_the_mtu() -> 
     found = look("xen-new")["nic_offload"]
     assert found.level == Level.WARNING
     assert "needs no rocket workaround" in found.message
-    assert found.mend == "ethtool -K eth0 sg on && ip link set eth0 mtu 9001"
+    assert found.remediation == "ethtool -K eth0 sg on && ip link set eth0 mtu 9001"
 
 
 @pytest.mark.fault(36)
@@ -147,7 +147,7 @@ def test_files_that_are_empty_or_nonsense_cost_their_fact_and_no_more(tmp_path: 
 
 @pytest.mark.fault(13)
 def test_a_host_without_interfaces_to_show_is_unavailable_and_no_failure(tmp_path: Path) -> None:
-    made = NicCollector(NicSettings(), Host(proc=tmp_path, sys=tmp_path / "nowhere", root=tmp_path))
+    made = NicCollector(NicSettings(), CollectorContext(proc=tmp_path, sys=tmp_path / "nowhere", root=tmp_path))
     with pytest.raises(Unavailable) as told:
         made.read()
     assert told.value.reason == "missing"

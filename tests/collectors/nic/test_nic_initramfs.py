@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from collectors.model import Level
-from collectors.nic.contents import Contents
-from collectors.nic.cpio import BadArchive, Stream, members
-from collectors.nic.disk import DiskWatch, look
-from collectors.nic.kernels import Disk, Inside, releases
-from collectors.nic.nextboot import network_root, next_boot_verdicts
+from collectors.nic.boot.cpio import BadArchive, Stream, members
+from collectors.nic.boot.disk_watch import DiskWatch, look
+from collectors.nic.boot.initramfs_inspector import Contents
+from collectors.nic.boot.kernels import Disk, Inside, releases
+from collectors.nic.checks.next_boot import network_root, next_boot_verdicts
 from collectors.nic.reading import Reading
-from tests.collectors.nic.kernel_packages import MACHINE, MODULES
 from tests.collectors.nic.test_nic_next_boot import nic
+from tests.kit.kernel_packages import MACHINE, MODULES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -155,7 +155,7 @@ def test_what_is_squashed_cannot_be_told(host: Path, tmp_path_factory: pytest.Te
 @pytest.mark.fault(55)
 def test_no_damage_lets_another_error_out(host: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     whole = initramfs(host, tmp_path_factory.mktemp("initramfs"), files={"etc/a": b"a" * 999}).read_bytes()
-    dice = random.Random(6)  # noqa: S311 — the same damage each time
+    dice = random.Random(6)
     for _ in range(100):
         hurt = bytearray(whole[: dice.randint(1, len(whole))])
         for _ in range(dice.randint(0, 8)):
@@ -172,7 +172,7 @@ def test_without_the_module_only_a_root_on_the_network_is_a_fault(host: Path, tm
     remote = judged(host, cmdline="BOOT_IMAGE=/vmlinuz root=/dev/nfs nfsroot=10.0.0.9:/srv ip=dhcp")
     assert remote.level == Level.CRITICAL
     assert "has no ixgbevf, and this host's root is on the network (root=/dev/nfs): it would not boot" in remote.message
-    assert "update-initramfs -u -k" in remote.mend
+    assert "update-initramfs -u -k" in remote.remediation
 
 
 @pytest.mark.parametrize(

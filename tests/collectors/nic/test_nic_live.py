@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from collectors.nic.recorded import parse_driver, parse_features, parse_statistics
-from tests.collectors.nic.nic_lab import ALL, ENVIRONMENT, REPOSITORY, Namespace
+from collectors.nic.readers.recorded_ethtool import parse_driver, parse_features, parse_statistics
+from tests.kit.nic_lab import ALL, ENVIRONMENT, REPOSITORY, Namespace
 
 pytestmark = [pytest.mark.root, pytest.mark.needs("ip", "ethtool")]
 
@@ -23,7 +23,7 @@ def test_the_ioctls_say_what_the_ethtool_program_says(lab: Namespace) -> None:
     lab.run("ip tuntap add four mode tap")
     lab.run("ethtool -K one sg off", check=False)
     script = (
-        "import json\nfrom collectors.nic.ethtool import Ethtool\ne = Ethtool()\nout = {}\n"
+        "import json\nfrom collectors.nic.readers.ethtool import Ethtool\ne = Ethtool()\nout = {}\n"
         "for n in ('one', 'two', 'three', 'four'):\n"
         "    d = e.driver(n)\n"
         "    f = {k: [v.active, v.fixed] for k, v in e.features(n).items()}\n"
@@ -57,9 +57,9 @@ def test_an_offload_switched_off_is_named_with_its_mend_and_heals(lab: Namespace
     seen = collector.until(lambda look: look.level("nic_offload", "one") == 1)
     assert "sg is off, should be on" in seen.message("nic_offload", "one")
     assert "tso is requested on but actually off" in seen.message("nic_offload", "one")
-    assert seen.mend("nic_offload", "one") == "ethtool -K one sg on tso on"
+    assert seen.remediation("nic_offload", "one") == "ethtool -K one sg on tso on"
     assert seen.metrics["nic_feature_enabled", "one", "sg"] == 0
-    lab.run(seen.mend("nic_offload", "one"))
+    lab.run(seen.remediation("nic_offload", "one"))
     collector.until(lambda look: look.level("nic_offload", "one") == 0)
 
 
@@ -101,7 +101,7 @@ def test_a_wrong_mtu_is_told_and_a_smaller_one_is_news(lab: Namespace) -> None:
     lab.run("ip link set two mtu 1500")
     seen = collector.until(lambda look: look.level("nic_mtu", "two") == 1)
     assert "MTU is 1500, should be 9000" in seen.message("nic_mtu", "two")
-    assert seen.mend("nic_mtu", "two") == "ip link set two mtu 9000"
+    assert seen.remediation("nic_mtu", "two") == "ip link set two mtu 9000"
     assert "MTU fell from 9000 to 1500" in seen.message("nic_mtu", "one")
 
 

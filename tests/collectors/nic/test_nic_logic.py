@@ -10,15 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collectors.model import Level
-from collectors.nic.allowance import allowance_verdict
-from collectors.nic.counters import Counters, increase, understand
-from collectors.nic.link import Device, Link
-from collectors.nic.memory import MOST_GONE, Memory, note, shrink, stamp
+from collectors.nic.change_history import MOST_GONE, Memory, note, shrink, stamp
+from collectors.nic.checks.allowance import allowance_verdict
+from collectors.nic.checks.version import Shape, numbers, older, release_key, shape
+from collectors.nic.checks.version_assessment import stand
+from collectors.nic.readers.counters import Counters, increase, understand
+from collectors.nic.readers.recorded_ethtool import parse_driver, parse_features, parse_statistics
+from collectors.nic.readers.snmp import Tcp, parse_tcp
+from collectors.nic.readers.sysfs import Device, Link
 from collectors.nic.reading import Nic, Sample
-from collectors.nic.recorded import parse_driver, parse_features, parse_statistics
-from collectors.nic.snmp import Tcp, parse_tcp
-from collectors.nic.standing import stand
-from collectors.nic.version import Shape, numbers, older, release_key, shape
 
 LINK = Link("ens5", 2, 9001, up=True, carrier=True, carrier_changes=2, device=Device(physical=True, driver="ena", module="ena"))
 

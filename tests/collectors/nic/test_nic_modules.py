@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from collectors.nic.kernels import releases
-from collectors.nic.modinfo import Unreadable, parse_modinfo, read_modinfo
-from tests.collectors.nic.kernel_packages import MACHINE, MODULES
+from collectors.nic.boot.kernels import releases
+from collectors.nic.boot.modinfo import Unreadable, parse_modinfo, read_modinfo
+from tests.kit.kernel_packages import MACHINE, MODULES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,7 +80,7 @@ def test_a_module_of_another_architecture_is_refused(kernels: Path) -> None:
 
 def test_no_damage_to_a_module_lets_another_error_out(kernels: Path) -> None:
     whole = (kernels / "lib/modules" / releases(kernels)[0] / MODULES["xen_netfront"]).read_bytes()
-    dice = random.Random(4)  # noqa: S311 — the same damage each time
+    dice = random.Random(4)
     for _ in range(400):
         hurt = bytearray(whole[: dice.randint(1, len(whole))])
         for _ in range(dice.randint(0, 8)):

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from collectors.model import Level
-from collectors.nic.disk import look, signature
-from collectors.nic.ethtool import Driver
-from collectors.nic.kernels import Disk, read_module, releases
-from collectors.nic.link import VIRTUAL, Device, Link
-from collectors.nic.nextboot import next_boot_verdicts
+from collectors.nic.boot.disk_watch import look, signature
+from collectors.nic.boot.kernels import Disk, read_module, releases
+from collectors.nic.checks.next_boot import next_boot_verdicts
 from collectors.nic.policy import Wanted
+from collectors.nic.readers.ethtool import Driver
+from collectors.nic.readers.sysfs import VIRTUAL, Device, Link
 from collectors.nic.reading import Nic, Reading
-from tests.collectors.nic.kernel_packages import MACHINE, MODULES
+from tests.kit.kernel_packages import MACHINE, MODULES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,8 +57,8 @@ def test_a_next_kernel_without_the_module_is_told_before_the_reboot(host: Path) 
     assert verdict.level == Level.CRITICAL
     assert verdict.message.startswith(f"the next kernel {newest} has no ixgbevf >= 4.1 (modules.dep names")
     assert verdict.message.endswith("this host would come back on xen_netfront without enhanced networking")
-    assert newest in verdict.mend
-    assert verdict.mend.endswith("do not reboot before")
+    assert newest in verdict.remediation
+    assert verdict.remediation.endswith("do not reboot before")
 
 
 def test_a_dkms_module_that_the_next_kernel_lacks(host: Path) -> None:
@@ -67,10 +67,10 @@ def test_a_dkms_module_that_the_next_kernel_lacks(host: Path) -> None:
     verdict = judged(host)
     assert verdict.level == Level.WARNING
     assert f"the next kernel {newest} has only its in-tree ixgbevf" in verdict.message
-    assert f"linux-headers-{newest}" in verdict.mend
+    assert f"linux-headers-{newest}" in verdict.remediation
     (host / "lib/modules" / newest / "build").mkdir()
     (host / "lib/modules" / newest / "build/Makefile").touch()
-    assert judged(host).mend == f"dkms autoinstall -k {newest} && depmod {newest}; do not reboot before"
+    assert judged(host).remediation == f"dkms autoinstall -k {newest} && depmod {newest}; do not reboot before"
 
 
 def _dkms(host: Path, release: str) -> None:
@@ -100,7 +100,7 @@ def test_an_initramfs_older_than_its_dkms_module_may_hold_the_old_one(host: Path
     verdict = judged(host)
     assert verdict.level == Level.WARNING
     assert "it may hold an old copy" in verdict.message
-    assert verdict.mend.startswith(f"update-initramfs -u -k {newest}")
+    assert verdict.remediation.startswith(f"update-initramfs -u -k {newest}")
 
 
 def test_a_kernel_that_is_being_installed_is_not_judged_harshly_yet(host: Path) -> None:
@@ -166,7 +166,7 @@ def test_a_next_kernel_with_a_damaged_module_is_told(host: Path, damage: str, wo
     verdict = judged(host)
     assert verdict.level == Level.CRITICAL
     assert words in verdict.message
-    assert verdict.mend
+    assert verdict.remediation
 
 
 def test_the_loaded_driver_is_what_the_next_one_is_compared_with(host: Path) -> None:

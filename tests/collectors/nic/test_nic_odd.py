@@ -10,8 +10,8 @@ import pytest
 from collectors.cardinality import Caps
 from collectors.model import Metric
 from collectors.nic import metrics as families
-from collectors.nic.ethtool import Ethtool
-from tests.collectors.nic.nic_lab import ALL, ENVIRONMENT, REPOSITORY, Namespace
+from collectors.nic.readers.ethtool import Ethtool
+from tests.kit.nic_lab import ALL, ENVIRONMENT, REPOSITORY, Namespace
 
 pytestmark = [pytest.mark.root, pytest.mark.needs("ip", "ethtool")]
 
@@ -25,7 +25,7 @@ def test_a_thousand_veths_are_looked_at_and_series_stay_at_their_cap(lab: Namesp
     collector = lab.collector("nic", ALL)
     collector.look()
     seen = collector.look(now=True)
-    assert seen.metrics["nic_interfaces_unread",] == 200
+    assert seen.metrics["nic_interfaces_skipped",] == 200
     assert len([1 for key in seen.metrics if key[0] == "nic_mtu_bytes"]) == 1000
     folded = Caps().fold([Metric(families.MTU, 1500, (key[1],)) for key in seen.metrics if key[0] == "nic_mtu_bytes"])
     assert len({metric.labels for metric in folded}) <= families.MOST + 1
@@ -64,7 +64,7 @@ def collector_names(lab: Namespace) -> set[str]:
 def test_a_driver_with_ten_thousand_statistics_is_read_within_bounds(lab: Namespace) -> None:
     lab.run("ip link add many numtxqueues 2048 numrxqueues 2048 type veth peer name other numtxqueues 2048 numrxqueues 2048")
     script = (
-        "from collectors.nic.ethtool import Ethtool\ne = Ethtool()\nd = e.driver('many')\n"
+        "from collectors.nic.readers.ethtool import Ethtool\ne = Ethtool()\nd = e.driver('many')\n"
         "s = e.statistics('many', d)\nassert d.statistics > 10000, d\nassert len(s) == d.statistics\nprint(len(s))"
     )
     process = lab.start(sys.executable, "-c", script, stdout=-1, cwd=REPOSITORY)
@@ -73,7 +73,7 @@ def test_a_driver_with_ten_thousand_statistics_is_read_within_bounds(lab: Namesp
 
 SHRINK = """
 import errno, subprocess
-from collectors.nic.ethtool import Ethtool
+from collectors.nic.readers.ethtool import Ethtool
 e, seen = Ethtool(), []
 def queues(count):
     subprocess.run(["ethtool", "-L", "one", "rx", str(count), "tx", str(count)], check=True)
@@ -119,8 +119,8 @@ def test_a_name_that_a_shell_would_run_is_quoted_in_the_mend(lab: Namespace) -> 
     subprocess.run(["ip", "netns", "exec", lab.name, "ip", "link", "add", name, "type", "veth"], env=ENVIRONMENT, check=True)
     collector = lab.collector("nic", {**ALL, "policy": [{"interface": "a*", "mtu": 9000, "offloads": {"sg": False}}]})
     seen = collector.look()
-    assert seen.mend("nic_mtu", name) == "ip link set 'a;reboot$(id)' mtu 9000"
-    assert seen.mend("nic_offload", name) == "ethtool -K 'a;reboot$(id)' sg off"
+    assert seen.remediation("nic_mtu", name) == "ip link set 'a;reboot$(id)' mtu 9000"
+    assert seen.remediation("nic_offload", name) == "ethtool -K 'a;reboot$(id)' sg off"
 
 
 def test_an_interface_that_is_not_there_is_an_oserror_and_no_more() -> None:

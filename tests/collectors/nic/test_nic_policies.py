@@ -12,7 +12,7 @@ from collectors.model import Level
 from collectors.nic.collector import NicSettings
 from collectors.settings import decode_hook
 from tests.collectors.nic.recorded_hosts import HOSTS, look
-from tests.slots import Kept
+from tests.kit.slots import Kept
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,7 +63,7 @@ def test_a_required_driver_and_mtu_that_are_not_there() -> None:
     assert found["nic_driver"].level == Level.CRITICAL
     assert found["nic_driver"].message.startswith("driver is vif, should be ena")
     assert found["nic_mtu"].level == Level.WARNING
-    assert found["nic_mtu"].mend == "ip link set eth0 mtu 9001"
+    assert found["nic_mtu"].remediation == "ip link set eth0 mtu 9001"
 
 
 def test_xen_netfronts_two_names_are_the_same_driver() -> None:

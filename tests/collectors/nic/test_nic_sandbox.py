@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from collectors.nic.kernels import releases
-from tests.collectors.nic.nic_lab import ENVIRONMENT, REPOSITORY
+from collectors.nic.boot.kernels import releases
+from tests.kit.nic_lab import ENVIRONMENT, REPOSITORY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 UNPRIVILEGED = """
 import os, sys, time
 from pathlib import Path
-from collectors.nic.disk import look
-from collectors.nic.nextboot import next_boot_verdicts
+from collectors.nic.boot.disk_watch import look
+from collectors.nic.checks.next_boot import next_boot_verdicts
 from collectors.nic.reading import Reading
-from tests.collectors.nic.kernel_packages import MACHINE
+from tests.kit.kernel_packages import MACHINE
 from tests.collectors.nic.test_nic_next_boot import nic
 import encodings.idna, lzma, zlib
 os.setgroups([]); os.setresgid(54321, 54321, 54321); os.setresuid(54321, 54321, 54321)

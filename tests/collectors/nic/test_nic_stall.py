@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collectors.model import Level
-from collectors.nic.counters import Counters
-from collectors.nic.link import Traffic
+from collectors.nic.checks.stall import fallen, stall_verdict
+from collectors.nic.readers.counters import Counters
+from collectors.nic.readers.snmp import Tcp, parse_tcp, read_tcp
+from collectors.nic.readers.sysfs import Traffic
 from collectors.nic.reading import Nic, Sample
-from collectors.nic.snmp import Tcp, parse_tcp, read_tcp
-from collectors.nic.stall import fallen, stall_verdict
 from tests.collectors.nic.shapes import KINDS, LINK, follow
 
 RECORDED = Path(__file__).with_name("traffic")

@@ -59,9 +59,9 @@ class Lab:
         """Listen: "80" answers, "80:full" has a full accept queue, "80:silent" accepts and never says a word, "80:talks" says much."""
         self.start(where, sys.executable, str(HERE / "servers.py"), *ports, ready="ready")
 
-    def sweep(self, *targets: str, sweeps: int = 1, every: str = "2s", timeout: str = "1300ms", **more: Any) -> list[dict[str, Any]]:
+    def sweep(self, *targets: str, sweeps: int = 1, interval: str = "2s", timeout: str = "1300ms", **more: Any) -> list[dict[str, Any]]:
         """Run the collector on `near`: for each sweep, what it says of each target."""
-        settings = {"targets": targets, "every": every, "timeout": timeout, **more.pop("settings", {})}
+        settings = {"targets": targets, "interval": interval, "timeout": timeout, **more.pop("settings", {})}
         order = {"settings": settings, "sweeps": sweeps, **more}
         said = self.inside(self.near, sys.executable, str(HERE / "sweeps.py"), json.dumps(order))
         return [json.loads(line) for line in said.splitlines()]

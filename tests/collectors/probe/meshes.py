@@ -6,14 +6,14 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from collectors.model import Host
-from collectors.probe.mesh import Mesh
+from collectors.model import CollectorContext
+from collectors.probe.targets.mesh import Mesh
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-NOBODY = Host(proc=Path("/nowhere"), sys=Path("/nowhere"), root=Path("/nowhere"))
+NOBODY = CollectorContext(proc=Path("/nowhere"), sys=Path("/nowhere"), root=Path("/nowhere"))
 FIB_TRIE = """Main:
   +-- 0.0.0.0/0 3 0 5
      |-- 10.0.0.0
@@ -35,7 +35,7 @@ def write(path: Path, hosts: Iterable[int], **labels: str) -> None:
     path.write_text(json.dumps(groups))
 
 
-def host(folder: Path, *, name: str = "web1", inet6: str = "", vendor: str = "", tag: str = "") -> Host:
+def host(folder: Path, *, name: str = "web1", inet6: str = "", vendor: str = "", tag: str = "") -> CollectorContext:
     """Make the files by which a host knows itself."""
     (folder / "proc/net").mkdir(parents=True)
     (folder / "proc/sys/kernel").mkdir(parents=True)
@@ -45,8 +45,8 @@ def host(folder: Path, *, name: str = "web1", inet6: str = "", vendor: str = "",
     (folder / "proc/sys/kernel/hostname").write_text(f"{name}\n")
     (folder / "sys/class/dmi/id/sys_vendor").write_text(vendor)
     (folder / "sys/class/dmi/id/board_asset_tag").write_text(tag)
-    return Host(proc=folder / "proc", sys=folder / "sys", root=folder)
+    return CollectorContext(proc=folder / "proc", sys=folder / "sys", root=folder)
 
 
-def meshed(path: Path, here: Host = NOBODY, count: int = 20, labels: tuple[str, ...] = ()) -> Mesh:
+def meshed(path: Path, here: CollectorContext = NOBODY, count: int = 20, labels: tuple[str, ...] = ()) -> Mesh:
     return Mesh([str(path)], count, "availability_zone", labels, here)

@@ -11,19 +11,19 @@ import time
 from pathlib import Path
 from typing import Any
 
-from collectors.model import Host, Unavailable
-from collectors.probe import path_mtu
-from collectors.probe.child import PacketChild
-from collectors.probe.lookup import look_up
-from collectors.probe.roster import ROSTER
-from collectors.probe.targets import Address, Target, parse
+from collectors.model import CollectorContext, Unavailable
+from collectors.packets.client import PacketChild
+from collectors.path_mtu import collector as path_mtu
+from collectors.probe.diagnosis.target_events import ROSTER
+from collectors.probe.dns.lookup import look_up
+from collectors.probe.targets.target import Address, Target, parse
 
 
 def main(order: dict[str, Any]) -> None:
     path_mtu.LONGEST_ROUND = order.get("seconds", path_mtu.LONGEST_ROUND)
     targets = [parse(text) for text in order["targets"]]
     ROSTER.publish({target.text: target.address or looked_up(target) for target in targets})
-    collector = path_mtu.PathMtu(path_mtu.PathMtuSettings(), Host())
+    collector = path_mtu.PathMtu(path_mtu.PathMtuSettings(), CollectorContext())
     if "command" in order:
         collector._child = PacketChild(order["command"])
     begun = time.monotonic()

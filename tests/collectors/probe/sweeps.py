@@ -17,26 +17,28 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from collectors.model import Host
-from collectors.probe import resolver
+from collectors.model import CollectorContext
 from collectors.probe.collector import Probe
-from collectors.probe.reasons import FAILURES, LABELS, Outcome, Reason
+from collectors.probe.connect.outcome import FAILURES, LABELS, Outcome, Reason
+from collectors.probe.dns import resolver
 from collectors.probe.settings import ProbeSettings
 from collectors.settings import decode_hook
 
 if TYPE_CHECKING:
     from collectors.model import Verdict
-    from collectors.probe.record import Record
+    from collectors.probe.target_stats import Record
 
 
 def main(order: dict[str, Any]) -> None:
     held = [socket.create_connection(tuple(address)) for address in order.get("hold", ())]
     if order.get("conntrack"):
-        from tests.collectors.probe.fill_conntrack import fill  # noqa: PLC0415
+        from tests.collectors.probe.fill_conntrack import fill
 
         fill()
     resolver.REFRESH = order.get("refresh", resolver.REFRESH)
-    probe = Probe(msgspec.convert(order["settings"], ProbeSettings, dec_hook=decode_hook), Host(thorough=order.get("thorough", False)))
+    probe = Probe(
+        msgspec.convert(order["settings"], ProbeSettings, dec_hook=decode_hook), CollectorContext(thorough=order.get("thorough", False))
+    )
     for number in range(order["sweeps"]):
         if number and (hosts := order.get("hosts", ())):
             Path(order["hosts_file"]).write_text(hosts[min(number, len(hosts)) - 1])

@@ -22,12 +22,12 @@ AS_THE_UNIT_DOES = (
 PROGRAM = """
 import json, subprocess, sys, threading
 from collectors.probe import capability
-from collectors.probe.child import PacketChild
-from collectors.probe.mtu_search import search
-from collectors.probe.shots import Place
+from collectors.packets.client import PacketChild
+from collectors.path_mtu.search import search
+from collectors.packets.protocol import Place
 
 def child():
-    code = "import json; from collectors.probe.capability import held; print(json.dumps(held()))"
+    code = "import json; from collectors.packets.capability import held; print(json.dumps(held()))"
     return json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
 
 def later():

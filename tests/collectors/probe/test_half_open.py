@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from collectors.probe.half_open import outcome
-from collectors.probe.reasons import Reason
-from collectors.probe.shots import Answer
+from collectors.packets.protocol import Answer
+from collectors.probe.connect.half_open import outcome
+from collectors.probe.connect.outcome import Reason
 
 if TYPE_CHECKING:
     from tests.collectors.probe.conftest import Lab
@@ -44,7 +44,7 @@ def test_the_service_sees_no_connect(lab: Lab) -> None:
 @pytest.mark.needs("ip", "setpriv")
 def test_without_the_capability_it_is_this_hosts_own_fault(lab: Lab) -> None:
     words = ["setpriv", "--reuid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all", sys.executable]
-    order = {"settings": {"groups": [SHY], "every": "2s", "timeout": "300ms"}, "sweeps": 1, "thorough": True}
+    order = {"settings": {"groups": [SHY], "interval": "2s", "timeout": "300ms"}, "sweeps": 1, "thorough": True}
     said = json.loads(lab.inside(lab.near, *words, str(Path(__file__).parent / "sweeps.py"), json.dumps(order)))["10.77.1.2:80"]
     assert (said["reason"], said["own_fault"], said["in_a_row"], said["level"]) == ("permission", True, 0, 1)
 
@@ -60,7 +60,7 @@ def test_without_the_capability_it_is_this_hosts_own_fault(lab: Lab) -> None:
         (Answer(1, "silent", tries=2), Reason.TIMEOUT, False),
     ],
 )
-def test_an_answer_means_what_a_connect_would_have_said(answer: Answer, reason: Reason, own: bool) -> None:  # noqa: FBT001
+def test_an_answer_means_what_a_connect_would_have_said(answer: Answer, reason: Reason, own: bool) -> None:
     said = outcome(answer, 2.0)
     assert (said.reason, said.own_fault) == (reason, own)
     assert said.retransmits == (1 if answer.tries == 2 else 0)

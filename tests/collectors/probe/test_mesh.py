@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from collectors.model import Host
-from collectors.probe.own import Own, read_own
+from collectors.model import CollectorContext
+from collectors.probe.targets.self_identity import Own, read_own
 from tests.collectors.probe.meshes import NOBODY, host, meshed, write
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def test_two_hosts_of_the_same_short_name_are_both_probed() -> None:
 
 
 def test_this_very_machine_knows_its_own_addresses() -> None:
-    own = read_own(Host())
+    own = read_own(CollectorContext())
     assert {socket.inet_aton("127.0.0.1"), socket.inet_pton(socket.AF_INET6, "::1")} & own.addresses
     assert own.hostname == os.uname().nodename.lower()
 

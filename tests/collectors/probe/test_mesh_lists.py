@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from collectors.probe import mesh
-from collectors.probe.mesh import CALM
-from collectors.probe.rendezvous import choose
+from collectors.probe.targets import mesh
+from collectors.probe.targets.mesh import CALM
+from collectors.probe.targets.rendezvous import choose
 from tests.collectors.probe.meshes import FIB_TRIE, host, meshed, write
 
 if TYPE_CHECKING:

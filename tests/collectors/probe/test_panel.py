@@ -1,9 +1,9 @@
 import pytest
 
 from collectors.panel import Trace
-from collectors.probe.panel import COLUMNS, targets
-from collectors.probe.reasons import Outcome, Reason
-from collectors.probe.record import WINDOW, Record
+from collectors.probe.connect.outcome import Outcome, Reason
+from collectors.probe.panels import COLUMNS, targets
+from collectors.probe.target_stats import WINDOW, Record
 
 
 def record(*outcomes: Outcome) -> Record:

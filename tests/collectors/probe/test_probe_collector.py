@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from collectors.model import Histogram, Host, Level, Unavailable
+from collectors.model import CollectorContext, Histogram, Level, Unavailable
 from collectors.probe.collector import Probe
-from collectors.probe.reasons import FAILURES
+from collectors.probe.connect.outcome import FAILURES
 from tests.collectors.probe.series import down, series, settings
 
 if TYPE_CHECKING:
@@ -21,26 +21,26 @@ if TYPE_CHECKING:
 
 
 def test_with_nothing_configured_it_probes_vitald_itself(up: str) -> None:
-    probe = Probe(settings(), Host(listening=(up,)))
+    probe = Probe(settings(), CollectorContext(listening=(up,)))
     reading = probe.read()
     assert [(verdict.check, verdict.subject, verdict.level) for verdict in probe.judge([reading])] == [("tcp_probe", up, Level.HEALTHY)]
     probe.close()
 
 
 def test_with_targets_configured_the_canary_stays_at_home(up: str) -> None:
-    reading = Probe(settings(targets=[down()]), Host(listening=(up,))).read()
+    reading = Probe(settings(targets=[down()]), CollectorContext(listening=(up,))).read()
     assert up not in reading.records
 
 
 def test_with_nothing_at_all_to_probe_it_is_unconfigured() -> None:
     with pytest.raises(Unavailable) as why:
-        Probe(settings(), Host()).read()
+        Probe(settings(), CollectorContext()).read()
     assert why.value.reason == "unconfigured"
 
 
 def test_every_counter_is_there_from_the_first_sweep_and_only_failures_move(up: str) -> None:
     bad = down()
-    probe = Probe(settings(targets=[up, bad]), Host())
+    probe = Probe(settings(targets=[up, bad]), CollectorContext())
     probe.read()
     reading = probe.read()
     seen = series(probe, reading)
@@ -60,7 +60,7 @@ def test_every_counter_is_there_from_the_first_sweep_and_only_failures_move(up: 
 
 
 def test_measuring_twice_says_the_same(up: str) -> None:
-    probe = Probe(settings(targets=[up, down()]), Host())
+    probe = Probe(settings(targets=[up, down()]), CollectorContext())
     reading = probe.read()
     assert list(probe.measure(reading)) == list(probe.measure(reading))
 
@@ -68,7 +68,7 @@ def test_measuring_twice_says_the_same(up: str) -> None:
 def test_a_target_that_leaves_the_list_vanishes_and_one_that_stays_keeps_its_record(up: str, tmp_path: Path) -> None:
     path, bad = tmp_path / "t.json", down()
     path.write_text(json.dumps([{"targets": [up, bad]}]))
-    probe = Probe(settings(target_files=[f"{tmp_path}/*.json"], targets=[up]), Host())
+    probe = Probe(settings(target_files=[f"{tmp_path}/*.json"], targets=[up]), CollectorContext())
     assert list(probe.read().records) == [up, bad]  # named twice, probed once
     path.write_text(json.dumps([{"targets": [up]}]))
     reading = probe.read()
@@ -84,15 +84,15 @@ def test_a_target_that_leaves_the_list_vanishes_and_one_that_stays_keeps_its_rec
 
 def test_a_file_without_targets_is_visible_though_nothing_is_probed(tmp_path: Path) -> None:
     (tmp_path / "t.json").write_text("[]")
-    probe = Probe(settings(target_files=[f"{tmp_path}/t.json"]), Host())
+    probe = Probe(settings(target_files=[f"{tmp_path}/t.json"]), CollectorContext())
     assert series(probe, probe.read()) == {("probe_target_file_valid", f"{tmp_path}/t.json"): 1.0}
     with pytest.raises(Unavailable):
-        Probe(settings(target_files=[f"{tmp_path}/none*.json"]), Host(listening=("127.0.0.1:1",))).read()
+        Probe(settings(target_files=[f"{tmp_path}/none*.json"]), CollectorContext(listening=("127.0.0.1:1",))).read()
 
 
 def test_a_name_has_its_look_up_time_and_is_probed_in_the_first_sweep(up: str) -> None:
     name = f"localhost:{up.rpartition(':')[2]}"
-    probe = Probe(settings(targets=[name, up]), Host())
+    probe = Probe(settings(targets=[name, up]), CollectorContext())
     seen = series(probe, probe.read())
     assert seen["probe_attempts", name] == 1
     assert seen["probe_dns_seconds", name] > 0
@@ -102,7 +102,9 @@ def test_a_name_has_its_look_up_time_and_is_probed_in_the_first_sweep(up: str) -
 
 def test_close_ends_a_sweep_that_is_out_and_its_threads() -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=0) as server, socket.create_connection(server.getsockname()):
-        probe = Probe(settings(targets=[f"127.0.0.1:{server.getsockname()[1]}", "localhost:1"], every="5m", timeout="1m"), Host())
+        probe = Probe(
+            settings(targets=[f"127.0.0.1:{server.getsockname()[1]}", "localhost:1"], interval="5m", timeout="1m"), CollectorContext()
+        )
         readings: list[Any] = []
         sweep = threading.Thread(target=lambda: readings.append(probe.read()))
         sweep.start()
@@ -120,7 +122,7 @@ def test_close_ends_a_sweep_that_is_out_and_its_threads() -> None:
 @pytest.mark.parametrize(
     ("values", "why"),
     [
-        ({"every": "2s"}, "timeout: must be shorter than every"),
+        ({"interval": "2s"}, "timeout: must be shorter than interval"),
         ({"timeout": "1ms"}, "timeout: must be at least 10ms"),
         ({"timeout": "0s"}, "timeout: must be at least 10ms"),
         ({"failures_until_critical": 0}, "failures_until_critical: must be at least 1"),

@@ -39,7 +39,7 @@ def test_a_hanging_name_is_its_own_failure_and_delays_nobody(lab: Lab) -> None:
     lab.serve(lab.far, "80")
     hanging = [f"h{number}.hang:80" for number in range(10)]
     targets = [*hanging, "db.test:80", "six.test:80", "nobody.test:80", "10.77.1.2:80"]
-    first, second = lab.sweep(*targets, sweeps=2, every="2s", timeout="1s")
+    first, second = lab.sweep(*targets, sweeps=2, interval="2s", timeout="1s")
     for seen in (first, second):
         assert {target: seen[target]["reason"] for target in hanging} == dict.fromkeys(hanging, "dns_timeout")
         assert seen["nobody.test:80"]["reason"] == "dns_not_found"
@@ -72,7 +72,7 @@ def test_500_addresses_in_changing_order_do_not_flap_and_a_peer_that_moved_is_fo
     moved = f"{''.join(reversed(many.splitlines(keepends=True)))}10.80.9.9 mover.test\n"
     gone = "10.80.9.8 many.test\n"
     first, second, third = lab.sweep(
-        "many.test:80", "mover.test:80", sweeps=3, every="1s", timeout="500ms",
+        "many.test:80", "mover.test:80", sweeps=3, interval="1s", timeout="500ms",
         refresh=0.2, hosts=[moved, gone], hosts_file=str(names), dnsmasq=dnsmasq.pid,
     )  # fmt: skip
     assert [seen["many.test:80"]["reason"] for seen in (first, second, third)] == ["answered"] * 3
@@ -90,7 +90,7 @@ def test_every_address_of_a_name_is_probed_and_the_one_that_is_dead_is_named(lab
         lab.ip("-n", lab.far, "addr", "add", f"10.77.1.{own}/24", "dev", "wire")
     lab.nft(lab.far, "table inet dead {\n chain i { type filter hook input priority 0;\n ip daddr 10.77.1.3 tcp dport 80 drop\n }\n}\n")
     lab.serve(lab.far, "80")
-    *_, last = lab.sweep("db.test:80", sweeps=3, every="1s", timeout="300ms")
+    *_, last = lab.sweep("db.test:80", sweeps=3, interval="1s", timeout="300ms")
     assert last["db.test:80"]["message"].startswith("10.77.1.3: timed out")
     assert last["db.test:80"]["message"].endswith("2 of its 3 addresses answer")
 
@@ -103,7 +103,7 @@ def test_the_command_probes_every_address_of_a_name_too(lab: Lab) -> None:
         lab.ip("-n", lab.far, "addr", "add", f"10.77.1.{own}/24", "dev", "wire")
     lab.nft(lab.far, "table inet dead {\n chain i { type filter hook input priority 0;\n ip daddr 10.77.1.3 tcp dport 80 drop\n }\n}\n")
     lab.serve(lab.far, "80")
-    code = "import sys; from daemon.cli import main; sys.exit(0 * main(['probe', *sys.argv[1:]]))"  # it ends with 1: one is dead
+    code = "import sys; from daemon.cli.main import main; sys.exit(0 * main(['probe', *sys.argv[1:]]))"  # it ends with 1: one is dead
     words = [sys.executable, "-c", code, "db.test:80", "many.test:80", "unknown.test:80", "-c", "1", "--timeout", "0.9", "--format", "json"]
     said = {one["target"]: one for one in json.loads(lab.inside(lab.near, *words))["targets"]}
     ends = {name: list(one["ends"]) for name, one in said.items() if name.startswith("db.test")}

@@ -59,7 +59,7 @@ def test_lost_syns_are_counted_exactly_and_a_lossy_path_is_not_a_slow_one(lab: L
 @pytest.mark.fault(41)
 def test_a_target_that_answers_late_is_slow_not_lossy(lab: Lab) -> None:
     lab.start(lab.near, sys.executable, str(Path(__file__).parent / "slow_peer.py"), ready="ready")
-    (seen,) = lab.sweep("10.78.0.2:400", "10.78.0.2:2000", "10.78.0.2:9000", every="4s", timeout="2500ms")
+    (seen,) = lab.sweep("10.78.0.2:400", "10.78.0.2:2000", "10.78.0.2:9000", interval="4s", timeout="2500ms")
     soon, late, never = seen.values()
     assert (soon["reason"], soon["retransmits"]) == ("answered", 0)
     assert soon["rtt"] >= 400_000

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collectors.model import BadInput
-from collectors.probe import file_sd, target_files
-from collectors.probe.file_sd import Group
-from collectors.probe.target_files import TargetFiles
+from collectors.probe.targets import file_sd, target_files
+from collectors.probe.targets.file_sd import Group
+from collectors.probe.targets.target_files import TargetFiles
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -183,4 +183,4 @@ def test_any_bytes_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory,
     try:
         file_sd.read(path)
     except BadInput as bad:
-        assert "\n" not in str(bad)  # noqa: PT017 — both ends are right, an escaping exception is not
+        assert "\n" not in str(bad)

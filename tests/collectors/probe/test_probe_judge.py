@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collectors.model import Level, Verdict
+from collectors.probe.connect.outcome import FAILURES, Outcome, Reason, of, refused_by_ourselves
 from collectors.probe.judge import judge
-from collectors.probe.reasons import FAILURES, Outcome, Reason, of, refused_by_ourselves
-from collectors.probe.record import BUCKETS, WINDOW, Record
+from collectors.probe.target_stats import BUCKETS, WINDOW, Record
 
 GOOD = Outcome(Reason.ANSWERED, rtt=180, seconds=0.00018)
 LOSSY = Outcome(Reason.ANSWERED, rtt=180, retransmits=1, seconds=1.02)
@@ -43,7 +43,7 @@ def test_the_message_says_what_how_often_and_since_when() -> None:
     assert said.message == "refused 3 times in a row since 2023-11-14 22:13:25 UTC"
     assert said.evidence["failures_in_a_row"] == 3
     assert said.evidence["errno"] == "ECONNREFUSED"
-    assert "nothing listens" in said.mend
+    assert "nothing listens" in said.remediation
     assert (said.check, said.subject) == ("tcp_probe", "10.0.0.5:22")
 
 

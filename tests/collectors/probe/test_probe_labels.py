@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from collectors.model import Host
-from collectors.probe import mesh
+from collectors.model import CollectorContext
 from collectors.probe.collector import Probe
+from collectors.probe.targets import mesh
 from tests.collectors.probe.series import series, settings
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def test_mesh_peers_are_probed_and_their_labels_come_along(up_everywhere: str, t
     path, (_, _, port) = tmp_path / "fleet.json", up_everywhere.rpartition(":")
     fleet(path, port, range(1, 61), service="db")
     chosen = settings(mesh_files=[str(path)], mesh_peers=6, target_labels=["service", "rack"], targets=[f"127.1.0.1:{port}"])
-    probe = Probe(chosen, Host(listening=("127.0.0.1:1",)))
+    probe = Probe(chosen, CollectorContext(listening=("127.0.0.1:1",)))
     reading = probe.read()
     seen = series(probe, reading)
     attempts = {key[1:]: value for key, value in seen.items() if key[0] == "probe_attempts"}
@@ -49,7 +49,7 @@ def test_mesh_peers_are_probed_and_their_labels_come_along(up_everywhere: str, t
 
 def test_labels_of_target_files_come_along_without_a_mesh(up: str, tmp_path: Path) -> None:
     (tmp_path / "t.json").write_text(json.dumps([{"targets": [up], "labels": {"zone": "a", "other": "b"}}]))
-    probe = Probe(settings(target_files=[f"{tmp_path}/t.json"], target_labels=["zone"]), Host())
+    probe = Probe(settings(target_files=[f"{tmp_path}/t.json"], target_labels=["zone"]), CollectorContext())
     reading = probe.read()
     assert ("probe_attempts", up, "a") in series(probe, reading)
     assert not [metric for metric in probe.measure(reading) if metric.family.name.startswith("probe_mesh")]
@@ -57,7 +57,7 @@ def test_labels_of_target_files_come_along_without_a_mesh(up: str, tmp_path: Pat
 
 def test_with_a_mesh_configured_the_canary_stays_at_home_while_the_list_is_empty(tmp_path: Path) -> None:
     (tmp_path / "fleet.json").write_text("[]")
-    probe = Probe(settings(mesh_files=[f"{tmp_path}/fleet.json"]), Host(listening=("127.0.0.1:1",)))
+    probe = Probe(settings(mesh_files=[f"{tmp_path}/fleet.json"]), CollectorContext(listening=("127.0.0.1:1",)))
     seen = series(probe, probe.read())
     assert seen == {
         ("probe_target_file_valid", f"{tmp_path}/fleet.json"): 1.0, ("probe_mesh_hosts",): 0, ("probe_mesh_peers",): 0,

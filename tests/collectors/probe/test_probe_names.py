@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from collectors.model import Host, Level
-from collectors.probe import resolver
+from collectors.model import CollectorContext, Level
 from collectors.probe.collector import Probe
+from collectors.probe.connect.outcome import Outcome, Reason
+from collectors.probe.dns import resolver
+from collectors.probe.dns.lookup import Answer
+from collectors.probe.dns.multi_address import after, speak
+from collectors.probe.dns.resolver import MOST_PROBED, Resolver
 from collectors.probe.judge import judge
-from collectors.probe.lookup import Answer
-from collectors.probe.names import after, speak
-from collectors.probe.reasons import Outcome, Reason
-from collectors.probe.record import Record
-from collectors.probe.resolver import MOST_PROBED, Resolver
-from collectors.probe.targets import Address
+from collectors.probe.target_stats import Record
+from collectors.probe.targets.target import Address
 from tests.collectors.probe.series import series, settings
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def test_of_500_addresses_in_changing_order_the_same_few_are_probed(answers: lis
 def test_the_series_of_a_name_and_of_its_addresses(monkeypatch: pytest.MonkeyPatch, up: str) -> None:
     port = up.rpartition(":")[2]
     monkeypatch.setattr(resolver, "look_up", lambda _: answer("127.0.0.1", "127.7.7.7"))
-    probe = Probe(settings(targets=[f"db.test:{port}", up]), Host())
+    probe = Probe(settings(targets=[f"db.test:{port}", up]), CollectorContext())
     probe.read()  # the first sweep may have been out before the name was known
     reading = probe.read()
     seen, target = series(probe, reading), f"db.test:{port}"

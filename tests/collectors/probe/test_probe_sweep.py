@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from collectors.probe.reasons import Outcome, Reason
-from collectors.probe.sweep import Sweeper
-from collectors.probe.targets import Address
+from collectors.probe.connect.outcome import Outcome, Reason
+from collectors.probe.connect.sweep import Sweeper
+from collectors.probe.targets.target import Address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +44,7 @@ def closed() -> Address:
 
 def time_waits(port: int) -> int:
     """Count the TIME_WAIT entries with this port on either side; proc_net_tcp.txt, state 06."""
-    with open("/proc/net/tcp") as table:  # noqa: PTH123
+    with open("/proc/net/tcp") as table:
         return sum(line.split()[3] == "06" and f":{port:04X} " in line for line in table)
 
 
@@ -100,9 +100,9 @@ def test_no_more_are_in_flight_than_allowed(listener: socket.socket, full: tuple
     def watch() -> None:
         nonlocal most
         while not done.wait(0.005):
-            most = max(most, len(os.listdir("/proc/self/fd")))  # noqa: PTH208
+            most = max(most, len(os.listdir("/proc/self/fd")))
 
-    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    before = len(os.listdir("/proc/self/fd"))
     watcher = threading.Thread(target=watch)
     watcher.start()
     outcomes = Sweeper(in_flight=10).run([at(full[0])] * 30 + [at(listener)], 0.05)

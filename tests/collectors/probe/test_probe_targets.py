@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collectors.model import BadInput
-from collectors.probe.targets import Address, parse
+from collectors.probe.targets.target import Address, parse
 
 
 def test_an_address_needs_no_look_up() -> None:
@@ -63,7 +63,7 @@ def test_any_text_is_a_target_or_is_refused(text: str) -> None:
     try:
         target = parse(text)
     except BadInput as bad:
-        assert len(str(bad)) < 400  # noqa: PT017 — both ends are right, an escaping exception is not
+        assert len(str(bad)) < 400
         return
     assert target.text == text
     assert 1 <= target.port <= 65535

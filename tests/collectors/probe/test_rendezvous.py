@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collectors.probe.rendezvous import choose, shares
+from collectors.probe.targets.rendezvous import choose, shares
 
 K = 20
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from collectors.model import Family, Kind, Level, Metric, Report, Verdict
-from exporters.prometheus import access
 from exporters.prometheus.exporter import Exporter
-from exporters.prometheus.status import Status
+from exporters.prometheus.status_page.page import Status
+from exporters.prometheus.web_config import reloader as access
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

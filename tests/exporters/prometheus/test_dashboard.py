@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from daemon import cli
-from docs import make_dashboard
-from tests.daemon.running import Vitald
-from tests.exporters.prometheus.dashboards import DASHBOARD, QUIET, Server, queries
-from tests.exporters.prometheus.rulebook import names
+from daemon.cli import main as cli
 from tests.exporters.prometheus.test_rules import exported
+from tests.kit.dashboards import DASHBOARD, QUIET, Server, queries
+from tests.kit.rulebook import names
+from tests.kit.running import Vitald
+from tools import make_dashboard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
 def test_the_committed_dashboard_is_what_the_generator_makes() -> None:
-    assert DASHBOARD.read_text() == make_dashboard.text(), "run .venv/bin/python docs/make_dashboard.py"
+    assert DASHBOARD.read_text() == make_dashboard.text(), "run .venv/bin/python tools/make_dashboard.py"
 
 
 def test_vitald_dashboard_prints_it(capsys: pytest.CaptureFixture[str]) -> None:
@@ -50,7 +50,7 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, 
         closed.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
         targets = [f"127.0.0.1:{port}", f"127.0.0.1:{closed.getsockname()[1]}", f"localhost:{port}"]
-        settings = f'[probe]\ntargets = {json.dumps(targets)}\nevery = "500ms"\ntimeout = "100ms"\n'
+        settings = f'[probe]\ntargets = {json.dumps(targets)}\ninterval = "500ms"\ntimeout = "100ms"\n'
         (folder / "vitald/vitald.toml").write_text(settings)
         with Vitald(folder / "vitald") as agent:
             instance = agent.ready().url.removeprefix("http://")
@@ -67,7 +67,7 @@ def test_every_query_runs_and_has_data_where_its_metrics_are_exported(scraped: t
     empty = {(title, query) for title, query in queries(instance) if not server.ask(query)}
     present = {name for name in {name for _, query in empty for name in names(query)} if server.ask(f"count({name})")}
     missing = sorted({name for _, query in empty for name in names(query)} - present)
-    print("metrics that this host does not export:", *missing)  # noqa: T201 — pytest -rP shows what no collector here could say
+    print("metrics that this host does not export:", *missing)
     wrong = sorted((title, query) for title, query in empty if names(query) <= present and title not in QUIET)
     assert not wrong, f"no data although all of its metrics are there: {wrong}"
 

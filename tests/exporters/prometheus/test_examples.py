@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.exporters.prometheus.rulebook import ROOT, alerts
+from tests.kit.rulebook import ROOT, alerts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

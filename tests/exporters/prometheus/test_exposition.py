@@ -13,10 +13,10 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from collectors.cardinality import HEALTH, Dropped
 from collectors.model import Family, Histogram, Kind, Level, Metric, Report, Verdict
-from exporters.prometheus.exposition import Exposition
-from exporters.prometheus.families import export
-from exporters.prometheus.names import exported_name
-from exporters.prometheus.negotiate import exposition
+from exporters.prometheus.exposition.exposition import Exposition
+from exporters.prometheus.exposition.families import export
+from exporters.prometheus.exposition.names import exported_name
+from exporters.prometheus.exposition.negotiation import exposition
 
 TEXT = exposition("text/plain")
 OPENMETRICS = exposition("application/openmetrics-text;version=1.0.0")
@@ -180,7 +180,7 @@ def test_only_reports_that_are_new_are_rendered_again(monkeypatch: pytest.Monkey
         rendered.append(report.collector)
         return export(report, dropped)
 
-    monkeypatch.setattr("exporters.prometheus.exposition.export", counted)
+    monkeypatch.setattr("exporters.prometheus.exposition.exposition.export", counted)
     renderer = Exposition(Dropped())
     news = [Report("news", float(at), (), (Metric(CONNECT, at, ("x",)),)) for at in range(3)]
     bodies = [renderer.render([PROBE, new], TEXT) for new in news]

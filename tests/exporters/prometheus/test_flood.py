@@ -21,7 +21,7 @@ SERVER = """
 import resource, sys, time
 from collectors.model import Report
 from exporters.prometheus.exporter import Exporter
-from exporters.prometheus.status import Status
+from exporters.prometheus.status_page.page import Status
 if int(sys.argv[1]):
     resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[1]),) * 2)
 exporter = Exporter(lambda: [Report("x", 1.0)], addresses=["127.0.0.1:0"], status=lambda: Status({}, "1", (), ()), ready=lambda: True)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporters.prometheus.labels import LIMIT, clean
+from exporters.prometheus.exposition.labels import LIMIT, clean
 
 HOSTILE = {
     "a usual one, 10.0.0.5:22": "a usual one, 10.0.0.5:22",

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from collectors.model import BadInput
 from exporters.prometheus.exporter import Exporter
-from exporters.prometheus.listen import listen, written
+from exporters.prometheus.http.listen import listen, written
 from tests.exporters.prometheus.conftest import nothing
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporters.prometheus.negotiate import exposition, gzip_accepted
+from exporters.prometheus.exposition.negotiation import exposition, gzip_accepted
 
 PROMETHEUS_2 = (
     "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
@@ -46,7 +46,7 @@ def test_the_format_is_what_the_client_likes_best(accept: str, content_type: str
     ("header", "accepted"),
     [("gzip", True), ("deflate, GZIP;q=0.5", True), ("", False), ("identity", False), ("gzip;q=0", False), ("*", True), ("*;q=0.0", False)],
 )
-def test_gzip_is_used_only_where_it_is_accepted(header: str, accepted: bool) -> None:  # noqa: FBT001
+def test_gzip_is_used_only_where_it_is_accepted(header: str, accepted: bool) -> None:
     assert gzip_accepted(header) is accepted
 
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from collectors.registry import COLLECTORS
-from tests.exporters.prometheus.rulebook import CASES, ROOT, RULES, RUNBOOKS, alerts, cases, load, names, promtool, rules
+from tests.kit.rulebook import CASES, ROOT, RULES, RUNBOOKS, alerts, cases, load, names, promtool, rules
 
 ALERTS = alerts()
 CONTRACT = (ROOT / "docs/contract.md").read_text()

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from daemon import cli
-from tests.exporters.prometheus.rulebook import RULES, promtool, rules
+from daemon.cli import main as cli
+from tests.kit.rulebook import RULES, promtool, rules
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,8 +9,8 @@ import bcrypt
 import pytest
 import yaml
 
-from tests.exporters.prometheus.dashboards import Server
-from tests.exporters.prometheus.rulebook import ROOT, load, promtool
+from tests.kit.dashboards import Server
+from tests.kit.rulebook import ROOT, load, promtool
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,8 +13,8 @@ import pytest
 
 from collectors.model import Level, Verdict
 from collectors.panel import Panel, Share, Trace
-from exporters.prometheus.drawing import bar, trace
-from exporters.prometheus.status import MOST_FINDINGS, MOST_ROWS, Course, Finding, Status, page
+from exporters.prometheus.status_page.drawing import bar, trace
+from exporters.prometheus.status_page.page import MOST_FINDINGS, MOST_ROWS, Course, Finding, Status, page
 
 if TYPE_CHECKING:
     from collections.abc import Callable

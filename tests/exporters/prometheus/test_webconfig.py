@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from collectors.model import BadInput
-from exporters.prometheus.access import check_web_config
-from exporters.prometheus.webconfig import read
+from exporters.prometheus.web_config.config import read
+from exporters.prometheus.web_config.reloader import check_web_config
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -161,4 +161,4 @@ def test_any_bytes_are_taken_or_refused_and_nothing_worse(tmp_path: Path, conten
     try:
         read(path)
     except BadInput as refused:
-        assert "\n" not in str(refused)  # noqa: PT017 — both outcomes are right
+        assert "\n" not in str(refused)

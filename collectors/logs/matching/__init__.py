@@ -1,0 +1,1 @@
+"""Matching of log lines: signature packs, the hyperscan database, line headers and timestamps."""

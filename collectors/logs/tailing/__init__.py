@@ -1,0 +1,1 @@
+"""Tailing of log files through rotation, truncation, compression and restarts of vitald."""

@@ -1,0 +1,1 @@
+"""Holders of kernel memory: a helper process that maps sockets and files to processes, and its client."""

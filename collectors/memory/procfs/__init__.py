@@ -1,0 +1,1 @@
+"""Parsers of memory statistics in /proc and /sys, one module per file."""

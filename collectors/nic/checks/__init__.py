@@ -1,0 +1,1 @@
+"""Checks of one interface: pure functions from a reading to verdicts."""

@@ -1,0 +1,1 @@
+"""Readers of one interface: sysfs, ethtool, link events, protocol counters."""

@@ -1,0 +1,1 @@
+"""Diagnosis of a target that turned bad: what is measured once, and what follows from it."""

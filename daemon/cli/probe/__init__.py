@@ -1,0 +1,1 @@
+"""`vitald probe`: TCP ping, path MTU and traceroute on the command line."""

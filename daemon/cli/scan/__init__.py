@@ -1,0 +1,1 @@
+"""`vitald scan`: old logs through the signature packs."""

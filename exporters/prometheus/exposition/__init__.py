@@ -1,0 +1,1 @@
+"""Text exposition: reports as metric families, label escaping, and content negotiation."""

@@ -1,0 +1,1 @@
+"""Status page: the HTML document at `/`."""

@@ -1,0 +1,1 @@
+"""Web configuration: TLS, client certificates and basic authentication, reloaded when their files change."""
