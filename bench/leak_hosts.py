@@ -30,7 +30,7 @@ def host(seed: str, *, leaks: bool, begins: tuple[float, float] = LATER) -> Synt
 
     The leak begins within `begins` (days), at 1 % to 20 % of RAM a day, evenly drawn on a logarithmic scale.
     """
-    dice = random.Random(seed)
+    dice = random.Random(seed)  # noqa: S311 — a draw that can be repeated, no secret
     shares = _noise(dice)
     for add in (_cycle(dice), _warm_up(dice), _sawtooth(dice), _jobs(dice)):
         shares = [share + more for share, more in zip(shares, add, strict=True)] if add else shares

@@ -55,7 +55,7 @@ sys.stdin.read()
 """
 
 
-def measure(folder: Path) -> list[Row]:
+def measure(folder: Path) -> list[Row]:  # noqa: ARG001 — it needs no files
     """Tick in this process, with the priority it has; look as the daemon does, in a program of its own."""
     return [_tick(), _look()]
 
@@ -72,7 +72,7 @@ def _tick() -> Row:
         list(collector.measure(reading))
         costs.append(time.thread_time() - began)
     collector.close()
-    mean, processes = sum(costs) / len(costs), sum(name.isdigit() for name in os.listdir("/proc"))
+    mean, processes = sum(costs) / len(costs), sum(name.isdigit() for name in os.listdir("/proc"))  # noqa: PTH208
     return Row(
         f"CPU of a ledger tick, mean of {TICKS} at 30 s with all that comes round ({processes} processes every 5 min)",
         "< 1 ms",

@@ -32,7 +32,7 @@ print(resident() - before, time.process_time() - cpu)
 """
 
 
-def measure(folder: Path) -> list[Row]:
+def measure(folder: Path) -> list[Row]:  # noqa: ARG001 — it needs no files
     """Import each in a process of its own; then ask the link child again and again."""
     rows = []
     for name in LIBRARIES:
@@ -73,7 +73,7 @@ def _questions() -> Row:
 
 
 def _resident() -> int:
-    with open("/proc/self/smaps_rollup") as file:
+    with open("/proc/self/smaps_rollup") as file:  # noqa: PTH123
         return next(int(line.split()[1]) for line in file if line.startswith("Rss")) * 1024
 
 

@@ -101,7 +101,7 @@ def _run(argv: Sequence[str], environment: dict[str, str]) -> tuple[float, float
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, done.stdout.decode()
 
 
-def _refuse_unless(right: bool, reason: str) -> None:
+def _refuse_unless(right: bool, reason: str) -> None:  # noqa: FBT001 — reads as a sentence
     if not right:
         raise BenchError(reason)
 

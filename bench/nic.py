@@ -33,7 +33,7 @@ def measure(folder: Path) -> list[Row]:
 
 def against_ethtool() -> Iterator[Row]:
     """Take turns on this machine's interfaces: a whole tick (look, judge, measure), then the program's three runs for each."""
-    names = [name for name in os.listdir("/sys/class/net") if name not in {"lo", "bonding_masters"}]
+    names = [name for name in os.listdir("/sys/class/net") if name not in {"lo", "bonding_masters"}]  # noqa: PTH208
     collector, ours, theirs = NicCollector(NicSettings(ignore=("lo",)), CollectorContext()), 0.0, 0.0
     collector.read()
     for _ in range(ROUNDS):

@@ -30,7 +30,7 @@ class Collector(ABC, Generic[R]):
     inputs: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
-    def __init__(self, settings: Any, context: CollectorContext) -> None:
+    def __init__(self, settings: Any, context: CollectorContext) -> None:  # noqa: ANN401 — each collector's own struct
         """Store settings and context; no I/O that may block: the first `read()` comes on the runner's own thread."""
 
     def receive(self, inputs: Inputs) -> None:
@@ -45,23 +45,23 @@ class Collector(ABC, Generic[R]):
 
     @staticmethod
     @abstractmethod
-    def judge(readings: Sequence[R], settings: Any, /) -> Iterable[Verdict]:
+    def judge(readings: Sequence[R], settings: Any, /) -> Iterable[Verdict]:  # noqa: ANN401
         """Judge the last `keep` readings, oldest first: one verdict per subject."""
 
     @staticmethod
     @abstractmethod
-    def measure(reading: R, settings: Any, /) -> Iterable[Metric]:
+    def measure(reading: R, settings: Any, /) -> Iterable[Metric]:  # noqa: ANN401
         """Return the reading as metrics. Called at most once per report, when it is first scraped, from the scraping thread."""
 
     @staticmethod
-    def show(readings: Sequence[R], settings: Any, /) -> Iterable[Panel]:
+    def show(readings: Sequence[R], settings: Any, /) -> Iterable[Panel]:  # noqa: ANN401, ARG004
         """Return panels of the last readings, oldest first, for the status page and `vitald check`.
 
         Called on request only, from the requesting thread, with a copy of the history.
         """
         return ()
 
-    def follow_up(self, reading: R, verdicts: Sequence[Verdict]) -> R | None:
+    def follow_up(self, reading: R, verdicts: Sequence[Verdict]) -> R | None:  # noqa: ARG002
         """Start the closer look that a verdict calls for; its result is part of a later reading. Called after each judged reading.
 
         In `Mode.CHECK`, where there is no later reading, wait for the result and return this reading with it: it is judged again.
@@ -77,7 +77,7 @@ class Collector(ABC, Generic[R]):
         return ()
 
     @classmethod
-    def problems(cls, settings: Any) -> Iterable[str]:
+    def problems(cls, settings: Any) -> Iterable[str]:  # noqa: ANN401, ARG003
         """Return what is wrong with the files these settings point to, a line each, for `vitald check-config`."""
         return ()
 

@@ -106,7 +106,7 @@ class Inputs:
     turned_bad: tuple[str, ...] = ()
 
 
-class Unavailable(Exception):
+class Unavailable(Exception):  # noqa: N818 — not an error: the host has no such thing, or we may not read it
     """This host has no such thing, or we may not read it. Raised by `read()` or by a collector's constructor.
 
     `reason` is one word of a closed set, since it becomes a label: `missing` (the host has no such thing), `permission`
@@ -119,7 +119,7 @@ class Unavailable(Exception):
         self.detail = detail
 
 
-class BadInput(Exception):
+class BadInput(Exception):  # noqa: N818 — the house's word for what users wrote wrong
     """A file or a word of a user's that we refuse: one line that names the place, what is wrong and what would be right."""
 
 
@@ -133,21 +133,21 @@ _BOOT_ID = "sys/kernel/random/boot_id"
 class Slot(Protocol):
     """A collector's own place in the state directory. Both calls are safe at any time; `save` never raises for a full disk."""
 
-    def load(self) -> Any:
+    def load(self) -> Any:  # noqa: ANN401 — plain JSON values, whatever the collector saved
         """Give what was saved last (plain JSON values), or None where there is nothing usable."""
 
-    def save(self, value: Any) -> bool:
+    def save(self, value: Any) -> bool:  # noqa: ANN401
         """Replace it atomically; False (logged and counted by the daemon) where it could not be written."""
 
 
 class NoSlot:
     """A slot that remembers nothing: for `vitald check`, and for a daemon without a state directory."""
 
-    def load(self) -> Any:
+    def load(self) -> Any:  # noqa: ANN401
         """Know nothing."""
         return None
 
-    def save(self, value: Any) -> bool:
+    def save(self, value: Any) -> bool:  # noqa: ANN401, ARG002
         """Forget it."""
         return True
 

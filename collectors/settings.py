@@ -21,7 +21,7 @@ class Duration(float):
     @classmethod
     def parse(cls, text: str) -> Duration:
         """Read a duration; ValueError says what would be right."""
-        match = _DURATION.fullmatch(text) if text and len(text) <= 64 else None
+        match = _DURATION.fullmatch(text) if text and len(text) <= 64 else None  # noqa: PLR2004 — longer ones are no durations
         if match is None:
             msg = f'{text!r:.80} is not a duration; write it like "5s", "2m" or "1h30m"'
             raise ValueError(msg)
@@ -36,16 +36,16 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     interval: Duration = Duration(30.0)
 
     def __post_init__(self) -> None:
-        refuse_unless(self.interval >= 0.1, "interval: must be at least 100ms")
+        refuse_unless(self.interval >= 0.1, "interval: must be at least 100ms")  # noqa: PLR2004 — below that the scheduler itself is the load
 
 
-def refuse_unless(right: bool, reason: str) -> None:
+def refuse_unless(right: bool, reason: str) -> None:  # noqa: FBT001 — reads as a sentence
     """Raise the ValueError that msgspec turns into a refusal with the key's path, unless all is well."""
     if not right:
         raise ValueError(reason)
 
 
-def decode_hook(kind: type, value: Any) -> Any:
+def decode_hook(kind: type, value: Any) -> Any:  # noqa: ANN401 — msgspec's own signature
     """Teach msgspec our types."""
     if issubclass(kind, Duration) and isinstance(value, str):
         return kind.parse(value)

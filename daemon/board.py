@@ -132,7 +132,7 @@ def _message(verdict: Verdict, lasted: float) -> tuple[Any, ...]:
     )
 
 
-def _remembered(rows: Any) -> dict[_Subject, tuple[int, float]]:
+def _remembered(rows: Any) -> dict[_Subject, tuple[int, float]]:  # noqa: ANN401 — whatever the file held
     """Read saved rows `[check, subject, level, since]`; rows of another shape are dropped."""
     known: dict[_Subject, tuple[int, float]] = {}
     for row in rows if isinstance(rows, list) else ():

@@ -49,7 +49,7 @@ S = TypeVar("S", bound="Settings")
 @functools.cache
 def root() -> type[msgspec.Struct]:
     """Describe the whole file: each section and its struct."""
-    from collectors.registry import COLLECTORS
+    from collectors.registry import COLLECTORS  # noqa: PLC0415 — 0.2 s of imports, which a command that needs one section does not pay
 
     sections = [(c.name, c.Settings, msgspec.field(default_factory=c.Settings)) for c in COLLECTORS.values()]
     return msgspec.defstruct("Root", [("web", Web, Web()), *sections], frozen=True, forbid_unknown_fields=True)
@@ -97,7 +97,7 @@ def _toml(text: str, file: str) -> dict[str, Any]:
         raise BadInput(f"{file}: nested too deeply to be settings") from None
 
 
-def _convert(found: Mapping[str, Any], struct: type[msgspec.Struct], file: str) -> Any:
+def _convert(found: Mapping[str, Any], struct: type[msgspec.Struct], file: str) -> Any:  # noqa: ANN401 — made at run time
     try:
         return msgspec.convert(found, struct, dec_hook=decode_hook)
     except msgspec.ValidationError as error:
@@ -141,8 +141,8 @@ def _complaint(error: str, found: Mapping[str, Any], struct: type[msgspec.Struct
     return f"{section}: {what[0].lower()}{what[1:]}"
 
 
-def _unknown(section: str, key: str, struct: Any) -> str:
-    from difflib import get_close_matches
+def _unknown(section: str, key: str, struct: Any) -> str:  # noqa: ANN401
+    from difflib import get_close_matches  # noqa: PLC0415 — only where somebody has mistyped
 
     parts = re.sub(r"\[\d+\]", "", section).split(".") if section else []
     for part in parts:
@@ -153,7 +153,7 @@ def _unknown(section: str, key: str, struct: Any) -> str:
     return f"{section + '.' if section else ''}{key}: unknown {'key' if section else 'section'}; {hint}"
 
 
-def _item_type(kind: Any) -> Any:
+def _item_type(kind: Any) -> Any:  # noqa: ANN401 — a type, or a generic alias
     """Give the struct inside `tuple[Struct, ...]` and the like."""
     args = [arg for arg in getattr(kind, "__args__", ()) if isinstance(arg, type) and issubclass(arg, msgspec.Struct)]
     return args[-1] if args else kind

@@ -56,7 +56,7 @@ class OnDemand(Sequence["Metric"]):
 class CollectorJob:
     """A collector with its readings and the state of its runs. `run_once()` is called by one thread at a time."""
 
-    def __init__(self, collector: Collector[Any], settings: Any, dropped: Dropped | None = None) -> None:
+    def __init__(self, collector: Collector[Any], settings: Any, dropped: Dropped | None = None) -> None:  # noqa: ANN401 — its own struct
         self.collector = collector
         self.settings = settings
         self.history: deque[Any] = deque(maxlen=collector.keep)
@@ -118,7 +118,7 @@ class CollectorJob:
         self._report = self._judged(reading)
         return self._report
 
-    def _judged(self, reading: Any) -> Report:
+    def _judged(self, reading: Any) -> Report:  # noqa: ANN401 — the collector's own
         verdicts = self._verdicts()
         closer = self.collector.follow_up(reading, verdicts)
         if closer is not None:
@@ -136,10 +136,10 @@ class CollectorJob:
             "collector failed collector=%s error=%s: %s", self.name, type(error).__name__, error, exc_info=log.isEnabledFor(logging.DEBUG)
         )
 
-    def _measure(self, reading: Any) -> Sequence[Metric]:
+    def _measure(self, reading: Any) -> Sequence[Metric]:  # noqa: ANN401
         try:
             return self.caps.fold(self.collector.measure(reading, self.settings))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 — the other collectors' series are scraped all the same
             self.fail(error)
             return ()
 

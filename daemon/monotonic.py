@@ -14,19 +14,19 @@ from typing import Any
 
 from apscheduler.triggers.base import BaseTrigger
 
-_EPOCH = dt.datetime(2000, 1, 1)
+_EPOCH = dt.datetime(2000, 1, 1)  # noqa: DTZ001 — the zone is put on below
 
 
 class MonotonicZone(dt.tzinfo):
     """A timezone in which it is always 2000-01-01 plus the seconds of CLOCK_MONOTONIC."""
 
-    def utcoffset(self, _when: dt.datetime | None) -> dt.timedelta:
+    def utcoffset(self, _when: dt.datetime | None) -> dt.timedelta:  # noqa: D102
         return dt.timedelta(0)
 
-    def dst(self, _when: dt.datetime | None) -> dt.timedelta:
+    def dst(self, _when: dt.datetime | None) -> dt.timedelta:  # noqa: D102
         return dt.timedelta(0)
 
-    def tzname(self, _when: dt.datetime | None) -> str:
+    def tzname(self, _when: dt.datetime | None) -> str:  # noqa: D102
         return "MONOTONIC"
 
     def fromutc(self, _wall: dt.datetime) -> dt.datetime:
@@ -34,7 +34,7 @@ class MonotonicZone(dt.tzinfo):
         return (_EPOCH + dt.timedelta(seconds=time.monotonic())).replace(tzinfo=self)
 
 
-_OFFSET = dt.timedelta(seconds=random.uniform(0, 3600))
+_OFFSET = dt.timedelta(seconds=random.uniform(0, 3600))  # noqa: S311 — spreads a fleet's load, guards nothing
 
 
 class IntervalTrigger(BaseTrigger):  # type: ignore[misc]  # apscheduler 3 is untyped
@@ -57,5 +57,5 @@ class IntervalTrigger(BaseTrigger):  # type: ignore[misc]  # apscheduler 3 is un
         turn = (after.replace(tzinfo=None) - self._zero) // self._period + 1
         return (self._zero + turn * self._period).replace(tzinfo=after.tzinfo)
 
-    def __getstate__(self) -> Any:
+    def __getstate__(self) -> Any:  # noqa: ANN401 — the base class's signature
         raise TypeError("jobs live in memory only")

@@ -124,7 +124,7 @@ class Runner:
             report = job.run_once(self._jobs.get)
         except Unavailable as why:
             self._unavailable(job, why)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 — the one place where a failed run is caught
             job.fail(error)
         else:
             job.success, job.unavailable, job.last_success = True, None, time.time()

@@ -80,7 +80,7 @@ class StateDirectory:
         """Give the place of one collector."""
         return FileSlot(self, f"{name}.json")
 
-    def load(self, name: str) -> Any:
+    def load(self, name: str) -> Any:  # noqa: ANN401 — plain JSON values
         """Read a file back, or None; what cannot be used is moved aside, for a person to look at, and said."""
         try:
             fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=self._fd)
@@ -106,7 +106,7 @@ class StateDirectory:
         with contextlib.suppress(OSError):
             os.rename(name, f"{name}.unusable", src_dir_fd=self._fd, dst_dir_fd=self._fd)
 
-    def save(self, name: str, value: Any) -> bool:
+    def save(self, name: str, value: Any) -> bool:  # noqa: ANN401
         """Replace a file atomically; False, counted and logged, where the disk would not take it."""
         data = _encode(_File(VERSION, value))
         temporary = f"{name}.new"
@@ -118,7 +118,7 @@ class StateDirectory:
             os.fsync(self._fd)
         except OSError as error:
             self.failures += 1
-            log.error("cannot save state %s/%s: %s; what was saved before is still there", self.path, name, error.strerror)
+            log.error("cannot save state %s/%s: %s; what was saved before is still there", self.path, name, error.strerror)  # noqa: TRY400
             with contextlib.suppress(OSError):
                 os.unlink(temporary, dir_fd=self._fd)
             return False
@@ -127,7 +127,7 @@ class StateDirectory:
     def _write(self, name: str, data: bytes) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         fd = os.open(name, flags, 0o600, dir_fd=self._fd)
-        with open(fd, "wb", buffering=0) as file:
+        with open(fd, "wb", buffering=0) as file:  # noqa: PTH123
             view = memoryview(data)
             while view:
                 view = view[file.write(view) :]
@@ -160,10 +160,10 @@ class FileSlot:
         self._directory = directory
         self._name = name
 
-    def load(self) -> Any:
+    def load(self) -> Any:  # noqa: ANN401
         """Give what was saved last, or None."""
         return self._directory.load(self._name)
 
-    def save(self, value: Any) -> bool:
+    def save(self, value: Any) -> bool:  # noqa: ANN401
         """Replace it atomically."""
         return self._directory.save(self._name, value)

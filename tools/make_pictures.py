@@ -76,7 +76,7 @@ def main() -> None:
         tempfile.TemporaryDirectory() as folder,
     ):
         for client in (one, two):
-            client.setblocking(False)
+            client.setblocking(False)  # noqa: FBT003 — its only argument
             client.connect_ex(full.getsockname())
         targets = [f"127.0.0.1:{server.getsockname()[1]}" for server in (opened, full)]
         config = Path(folder) / "vitald.toml"

@@ -72,7 +72,7 @@ def read_leasefiles(root: Path) -> dict[str, OnFile]:
 
 def _names(folder: Path, pattern: str) -> Iterator[str]:
     try:
-        names = sorted(os.listdir(folder))
+        names = sorted(os.listdir(folder))  # noqa: PTH208 — names are all we want
     except OSError:
         return
     yield from [name for name in names if re.fullmatch(pattern, name)][:_MOST_FILES]

@@ -67,7 +67,7 @@ def follow(known: Leases, seen: Iterable[Address], links: Mapping[str, int], now
 def _lost(known: Leases, present: Iterable[Address], dynamic: Iterable[Address], links: Mapping[str, int], now: float) -> list[Lease]:
     """Name the leases whose address is there no more, while its interface still is, and got no other of that family."""
     there = {(address.interface, address.address) for address in present}
-    replaced = {(address.interface, address.family == 6) for address in dynamic}
+    replaced = {(address.interface, address.family == 6) for address in dynamic}  # noqa: PLR2004 — IPv6
     gone = []
     for (interface, address), lease in known.leases.items():
         if (interface, address) in there or (interface, ":" in address) in replaced or links.get(interface) != lease.index:
@@ -103,7 +103,7 @@ def dump(known: Leases, boot: str) -> dict[str, Any]:
     return {"boot": boot, "leases": [list(astuple(lease)) for lease in known.leases.values()], "renewals": dict(known.renewals)}
 
 
-def restore(saved: Any, boot: str) -> Leases:
+def restore(saved: Any, boot: str) -> Leases:  # noqa: ANN401 — whatever lay in the slot
     """Read what `dump` gave in this boot; of another boot, or of another making, nothing is kept."""
     if not isinstance(saved, dict) or saved.get("boot") != boot or not isinstance(saved.get("leases"), list):
         return Leases()
@@ -113,7 +113,7 @@ def restore(saved: Any, boot: str) -> Leases:
     return Leases(leases, {str(name): count for name, count in list(pairs)[:MOST] if isinstance(count, int) and count >= 0})
 
 
-def _restored(row: Any) -> Lease | None:
+def _restored(row: Any) -> Lease | None:  # noqa: ANN401
     match row:
         case [
             str() as interface,

@@ -72,7 +72,7 @@ class Logs(Collector[Reading]):
             try:
                 self._recorder.look()
                 self._poll(self._recorder)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 — the next look raises it, and the runner says so
                 self._error = error
             return self._error is not None or self._recorder.news
 

@@ -78,7 +78,7 @@ class Tally:
     def _too_often(self, event: Event, up: float) -> bool:
         """Say whether this is one of so many within so long."""
         escalate = event.signature.escalate
-        assert escalate is not None
+        assert escalate is not None  # noqa: S101 — for mypy
         things = self._recent.setdefault(event.signature.id, {})
         ups = things.setdefault(self._thing(event, list(things)), deque(maxlen=escalate.count))
         ups.extend([up] * min(event.times, escalate.count))

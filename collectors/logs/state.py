@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from collectors.logs.tailing.tail import Position
+from collectors.logs.tailing.tail import Position  # noqa: TC001 — msgspec reads the annotation
 
 
 class Saved(NamedTuple):
@@ -22,7 +22,7 @@ class Saved(NamedTuple):
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
     """A fault that is going on: seen, and neither cleared nor older than its window. `first`, `last` are Unix times; `up` dates the last
-    by the clock since boot."""
+    by the clock since boot."""  # noqa: D205, D209 — one sentence each
 
     signature: str
     thing: str
@@ -65,6 +65,6 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
         return self.wall == 0
 
 
-def read_state(value: Any) -> State:
+def read_state(value: Any) -> State:  # noqa: ANN401 — whatever stands in the slot
     """Take what a slot gave. Raises ValueError where it is not what we write; None is no past."""
     return State() if value is None else msgspec.convert(value, State, strict=True)

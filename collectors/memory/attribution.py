@@ -93,12 +93,12 @@ def _page_tables(reading: Reading, gain: int) -> str:
     return "page tables of many processes together" if reading.holders is not None else "page tables; whose was not looked at yet"
 
 
-def _stacks(reading: Reading, gain: int) -> str:
+def _stacks(reading: Reading, gain: int) -> str:  # noqa: ARG001 — one signature for all
     top = (reading.holders or {}).get("threads") or ()
     return f"{owner(top[0])}: {top[0]['size']} threads, each with a kernel stack" if top else "kernel stacks of many threads"
 
 
-def _percpu(reading: Reading, gain: int) -> str:
+def _percpu(reading: Reading, gain: int) -> str:  # noqa: ARG001
     dying = reading.dying_cgroups
     return "per-CPU memory: cgroups, mounts or BPF maps" + (f"; {dying} cgroups were removed and are still held" if dying else "")
 

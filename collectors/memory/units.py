@@ -16,7 +16,7 @@ def size(number: float) -> str:
     for step, unit in _STEPS:
         if abs(number) >= step:
             value = number / step
-            return f"{value:.0f} {unit}" if abs(value) >= 10 else f"{value:.1f} {unit}"
+            return f"{value:.0f} {unit}" if abs(value) >= 10 else f"{value:.1f} {unit}"  # noqa: PLR2004 — two digits are enough
     return f"{number:.0f} B"
 
 

@@ -22,7 +22,7 @@ COMMAND = (sys.executable, "-Im", "collectors.netlink.link_details_helper")
 _answer = msgspec.json.Decoder(Answer)
 
 
-class NoAnswer(Exception):
+class NoAnswer(Exception):  # noqa: N818 — the reason why there is none, no error of its own
     """The child could not be started, died, hung, or said nonsense; the text says which."""
 
 
@@ -68,14 +68,14 @@ class LinkChild:
             if self._stopped:
                 raise NoAnswer("stopped")
             pipe, null = subprocess.PIPE, subprocess.DEVNULL
-            self._process = subprocess.Popen(self._command, stdin=pipe, stdout=pipe, stderr=null, cwd="/", env=environment, bufsize=0)
+            self._process = subprocess.Popen(self._command, stdin=pipe, stdout=pipe, stderr=null, cwd="/", env=environment, bufsize=0)  # noqa: S603
             return self._process
 
 
 def _talk(process: subprocess.Popen[bytes], question: bytes, deadline: float) -> bytes:
     """Put the question (less than a pipe holds) and read to the end of the answer."""
-    assert process.stdin is not None
-    assert process.stdout is not None
+    assert process.stdin is not None  # noqa: S101 — for mypy
+    assert process.stdout is not None  # noqa: S101
     with contextlib.suppress(BrokenPipeError):  # what it died of, its status says
         process.stdin.write(question)
         process.stdin.close()

@@ -33,7 +33,7 @@ _TABLES = {253: "default", 254: "main", 255: "local"}
 _COUNTED = ("rx_errors", "tx_errors", "rx_dropped", "tx_dropped", "rx_missed_errors", "rx_fifo_errors", "tx_carrier_errors", "collisions")
 
 
-def way(netlink: Any, address: str, names: dict[int, str]) -> Way:
+def way(netlink: Any, address: str, names: dict[int, str]) -> Way:  # noqa: ANN401 — pyroute2's classes are made at run time
     """Ask for the route to one address and for its next hop."""
     host, _, zone = address.partition("%")
     where = {"oif": next((index for index, name in names.items() if name == zone), 0)} if zone else {}
@@ -61,7 +61,7 @@ def way(netlink: Any, address: str, names: dict[int, str]) -> Way:
     )
 
 
-def link(netlink: Any, ethtool: Any, message: Any, names: dict[int, str]) -> Link:
+def link(netlink: Any, ethtool: Any, message: Any, names: dict[int, str]) -> Link:  # noqa: ANN401
     """Join what rtnetlink and ethtool say of one link; what its driver does not tell is left out."""
     name = message.get("IFLA_IFNAME")
     rings, channels = _or_nothing(ethtool.get_rings, name), _or_nothing(ethtool.get_channels, name)
@@ -106,7 +106,7 @@ def answer(question: Question) -> Answer:
     return Answer(ways, links, more, round(time.process_time(), 3))
 
 
-def _neighbour(netlink: Any, index: int, address: str) -> tuple[str, str, float | None]:
+def _neighbour(netlink: Any, index: int, address: str) -> tuple[str, str, float | None]:  # noqa: ANN401
     try:
         found = list(netlink.neigh("get", dst=address, ifindex=index))  # the one, where a table may hold thousands
     except NetlinkError as error:
@@ -123,21 +123,21 @@ def _neighbour(netlink: Any, index: int, address: str) -> tuple[str, str, float 
     return "", "", None
 
 
-def _queue(message: Any) -> Queue:
+def _queue(message: Any) -> Queue:  # noqa: ANN401
     counted = (message.get("TCA_STATS2") or message).get("TCA_STATS_QUEUE") or {}
     kind = message.get("TCA_KIND") or "?"
     return Queue(kind, counted.get("drops", 0), counted.get("requeues", 0), counted.get("backlog", 0))
 
 
-def _or_nothing(ask: Any, *what: Any, **how: Any) -> Any:
+def _or_nothing(ask: Any, *what: Any, **how: Any) -> Any:  # noqa: ANN401
     """Ask what an older kernel or a plain driver does not know; an empty tuple where that is so."""
     try:
         return ask(*what, **how)
-    except Exception:
+    except Exception:  # noqa: BLE001 — EOPNOTSUPP comes as a NetlinkError, an OSError or a class of pyroute2.ethtool's own, by version
         return ()
 
 
-def _most(numbers: Any, name: str) -> int:
+def _most(numbers: Any, name: str) -> int:  # noqa: ANN401
     return int(getattr(numbers, name, None) or 0)
 
 

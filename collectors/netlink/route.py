@@ -50,7 +50,7 @@ class Route(NamedTuple):
 
 def zoned(sockaddr: tuple[str, int] | tuple[str, int, int, int]) -> str:
     """Give the host of a socket address as text, with the zone that a link-local one needs (RFC 4007 11); OSError if that has gone."""
-    scope = sockaddr[3] if len(sockaddr) == 4 else 0
+    scope = sockaddr[3] if len(sockaddr) == 4 else 0  # noqa: PLR2004 — AF_INET6: host, port, flow label, scope
     return f"{sockaddr[0]}%{socket.if_indextoname(scope)}" if scope and "%" not in sockaddr[0] else sockaddr[0]
 
 
@@ -132,4 +132,4 @@ def _attribute(kind: int, value: bytes) -> bytes:
 
 
 def _text(address: bytes) -> str:
-    return socket.inet_ntop(socket.AF_INET6 if len(address) == 16 else socket.AF_INET, address) if len(address) in {4, 16} else ""
+    return socket.inet_ntop(socket.AF_INET6 if len(address) == 16 else socket.AF_INET, address) if len(address) in {4, 16} else ""  # noqa: PLR2004

@@ -29,7 +29,7 @@ _ROOM = 1 << 20  # of the socket, for what comes between two looks; without CAP_
 MOST_MESSAGES = 4096  # of one drain: more is a storm, and looking at everything again is cheaper
 
 
-class Interrupted(OSError):
+class Interrupted(OSError):  # noqa: N818 — not an error: ask again
     """The table changed under the dump (NLM_F_DUMP_INTR), or the kernel had no room: what was read is worth nothing."""
 
 

@@ -58,7 +58,7 @@ def dump(memory: Memory) -> dict[str, Any]:
     }
 
 
-def restore(saved: Any) -> Memory:
+def restore(saved: Any) -> Memory:  # noqa: ANN401 — whatever lay in the slot
     """Read what `dump` gave; anything else there is forgotten without a word: it is only a memory."""
     memory: Memory = {}
     for interface, facts in list(saved.items())[:MOST_INTERFACES] if isinstance(saved, dict) else ():
@@ -67,7 +67,7 @@ def restore(saved: Any) -> Memory:
     return memory
 
 
-def _change(raw: Any) -> Change | None:
+def _change(raw: Any) -> Change | None:  # noqa: ANN401
     match raw:
         case [str() | int() as value, int() | float() as since, (None | str() | int()) as before]:
             return Change(value, float(since), before)
@@ -77,7 +77,7 @@ def _change(raw: Any) -> Change | None:
 @lru_cache(maxsize=256)
 def stamp(at: float | None) -> str:
     """Write Unix time as people and logs read it."""
-    if at is None or not 0 <= at < 4e9:
+    if at is None or not 0 <= at < 4e9:  # noqa: PLR2004 — beyond 2096 the clock is wrong, and time.gmtime may refuse
         return "unknown"
     return utc(at, ISO)
 

@@ -26,7 +26,7 @@ from collectors.nic.checks.stall import stall_verdict
 from collectors.nic.inventory import Inventory
 from collectors.nic.metrics import metrics
 from collectors.nic.panels import panels
-from collectors.nic.policy import Policy
+from collectors.nic.policy import Policy  # noqa: TC001 — msgspec reads the annotation
 from collectors.nic.readers.interface_reader import Looker
 from collectors.nic.readers.link_details import Depth
 from collectors.nic.readers.link_events import QUIET, LinkEvents
@@ -58,7 +58,7 @@ class NicSettings(Settings, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         """Refuse what cannot work; the message begins with the key."""
         Settings.__post_init__(self)
-        refuse_unless(5.0 <= self.full_scan_interval <= 30.0, "full_scan_interval: must be between 5s and 30s")
+        refuse_unless(5.0 <= self.full_scan_interval <= 30.0, "full_scan_interval: must be between 5s and 30s")  # noqa: PLR2004 — a plateau needs minutes of samples, "now" needs several a minute
 
 
 class NicCollector(Collector[Reading]):

@@ -12,7 +12,7 @@ from collections import deque
 LONGEST_LINE = 4096
 
 
-class Distrusted(Exception):
+class Distrusted(Exception):  # noqa: N818 — what it says is the reason of a failure, no error of its own
     """The child did not do what it is for: it was killed, hung, or said nonsense."""
 
 
@@ -20,7 +20,7 @@ class Lines:
     """The child's lines, one by one: Distrusted at its end, at the deadline (monotonic), and for a line that does not end."""
 
     def __init__(self, process: subprocess.Popen[bytes], deadline: float) -> None:
-        assert process.stdout is not None
+        assert process.stdout is not None  # noqa: S101 — for mypy
         self.deadline = deadline
         self._process, self._descriptor = process, process.stdout.fileno()
         self._lines: deque[bytes] = deque()

@@ -89,7 +89,7 @@ class PacketChild:
             if self._stopped:
                 raise Unavailable("unconfigured", "stopped")
             with capability.lent():
-                self._process = subprocess.Popen(argv, **pipes, cwd="/", env=environment, bufsize=0)  # type: ignore[call-overload]
+                self._process = subprocess.Popen(argv, **pipes, cwd="/", env=environment, bufsize=0)  # type: ignore[call-overload]  # noqa: S603
             return self._process
 
     def _end(self, process: subprocess.Popen[bytes]) -> None:
@@ -153,7 +153,7 @@ class _Table(Generic[T]):
     def _tell(self, place: Place, shot: Shot, number: int) -> None:
         order = {"id": self._shots, **shot._asdict(), "source": place.source, "target": place.target, "port": place.port, "mss": place.mss}
         order["flow"] = number << 16 | shot.flow
-        assert self._process.stdin is not None
+        assert self._process.stdin is not None  # noqa: S101 — for mypy
         try:
             self._process.stdin.write(json.dumps(order).encode() + b"\n")
         except OSError:
@@ -161,7 +161,7 @@ class _Table(Generic[T]):
 
 
 @contextlib.contextmanager
-def _as_nonsense() -> Any:
+def _as_nonsense() -> Any:  # noqa: ANN401 — a context manager
     try:
         yield
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

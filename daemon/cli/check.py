@@ -69,7 +69,7 @@ class Look:
             yield
         except Unavailable as why:
             self.absent = f"{why} ({why.reason})"
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 — one collector's failure is one line of the answer
             self.problem = f"{type(error).__name__}: {error}"
 
 
@@ -124,10 +124,10 @@ def as_json(looks: Sequence[Look]) -> str:
 
 def print_table(looks: Sequence[Look]) -> None:
     """Print what is wrong with its evidence and its remediation, worst first; what is well in one line a check."""
-    from rich.console import Console
-    from rich.text import Text
+    from rich.console import Console  # noqa: PLC0415 — 6 MB that `run` must not pay
+    from rich.text import Text  # noqa: PLC0415
 
-    from daemon.cli.panels import show
+    from daemon.cli.panels import show  # noqa: PLC0415
 
     console = Console(highlight=False)
     verdicts = list(_verdicts(looks))
@@ -135,7 +135,7 @@ def print_table(looks: Sequence[Look]) -> None:
         console.print(_findings(bad))
     for check in sorted({verdict.check for verdict in verdicts if not verdict.level}):
         subjects = [plain(verdict.subject) for verdict in verdicts if verdict.check == check and not verdict.level]
-        more = f" and {len(subjects) - 5} more" if len(subjects) > 5 else ""
+        more = f" and {len(subjects) - 5} more" if len(subjects) > 5 else ""  # noqa: PLR2004 — as many as fit a line
         console.print(Text.assemble(("healthy ", "green"), f"{check}: {', '.join(subjects[:5])}{more}"))
     for one in looks:
         if one.problem or one.absent:
@@ -150,9 +150,9 @@ def print_table(looks: Sequence[Look]) -> None:
 
 def _findings(verdicts: Sequence[Verdict]) -> Table:
     """Lay out findings so that 80 columns are enough: what it is about on the left, what there is to know on the right."""
-    from rich.box import HORIZONTALS
-    from rich.table import Table
-    from rich.text import Text
+    from rich.box import HORIZONTALS  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
 
     style = {Level.WARNING: "yellow", Level.CRITICAL: "bold red"}
     table = Table("finding", "what is wrong, the evidence, what to do", box=HORIZONTALS, show_lines=True, pad_edge=False)
@@ -170,7 +170,7 @@ def _findings(verdicts: Sequence[Verdict]) -> Table:
     return table
 
 
-def _words(value: Any) -> str:
+def _words(value: Any) -> str:  # noqa: ANN401 — whatever a collector holds for evidence
     """Write a fact as people do: tables and lists without their brackets."""
     if isinstance(value, dict):
         return ", ".join(f"{key} {_words(inner)}" for key, inner in value.items()) or "none"

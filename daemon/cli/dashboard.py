@@ -17,7 +17,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.epilog = "vitald dashboard > vitald.json; then in Grafana: Dashboards, New, Import"
 
 
-def run(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:  # noqa: ARG001 — every command's signature
     """Print it."""
     sys.stdout.write(FILE.read_text())
     return 0

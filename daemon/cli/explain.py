@@ -95,7 +95,7 @@ def _shown(line: bytes) -> str:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= 1000 else f"{text[:1000]}…"
+    return text if len(text) <= 1000 else f"{text[:1000]}…"  # noqa: PLR2004 — as much as anybody reads
 
 
 def _stdin() -> Iterator[bytes]:

@@ -48,7 +48,7 @@ def describe_check_config(command: argparse.ArgumentParser) -> Callable[[argpars
 
 def _add_host_flags(command: argparse.ArgumentParser) -> None:
     """Add what `run` and `check` share: which settings, which collectors, which roots."""
-    from collectors.registry import COLLECTORS
+    from collectors.registry import COLLECTORS  # noqa: PLC0415
 
     command.add_argument(
         "--config.file", dest="config", type=Path, metavar="FILE", help=f"settings ({settings.DEFAULT_FILE}, if it is there)"
@@ -72,7 +72,7 @@ def _default_state() -> Path:
 
 
 def _config(arguments: argparse.Namespace) -> Config:
-    from collectors.registry import COLLECTORS
+    from collectors.registry import COLLECTORS  # noqa: PLC0415
 
     flags = vars(arguments)
     web = {
@@ -90,8 +90,8 @@ def _config(arguments: argparse.Namespace) -> Config:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from daemon import application
-    from daemon import logging as logs
+    from daemon import application  # noqa: PLC0415
+    from daemon import logging as logs  # noqa: PLC0415
 
     handler = logs.set_up(arguments.log_level, arguments.log_format)
     roots = CollectorContext(arguments.procfs, arguments.sysfs, arguments.rootfs)
@@ -99,10 +99,10 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    import contextlib
-    import socket
+    import contextlib  # noqa: PLC0415
+    import socket  # noqa: PLC0415
 
-    from daemon.cli import check
+    from daemon.cli import check  # noqa: PLC0415
 
     config = _config(arguments)
     with contextlib.ExitStack() as stack:
@@ -120,9 +120,9 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _check_config(arguments: argparse.Namespace) -> int:
-    from collectors.registry import COLLECTORS
-    from daemon.cli import signatures
-    from exporters.prometheus.web_config.reloader import check_web_config
+    from collectors.registry import COLLECTORS  # noqa: PLC0415
+    from daemon.cli import signatures  # noqa: PLC0415
+    from exporters.prometheus.web_config.reloader import check_web_config  # noqa: PLC0415
 
     file = arguments.file or arguments.config
     config = settings.load(file)

@@ -48,13 +48,13 @@ def _add_packs(parser: argparse.ArgumentParser) -> None:
 
 def scan(arguments: argparse.Namespace) -> int:
     """Run `vitald scan`."""
-    from daemon.cli.scan import command as scan_command
+    from daemon.cli.scan import command as scan_command  # noqa: PLC0415
 
     return scan_command.run(arguments)
 
 
 def explain(arguments: argparse.Namespace) -> int:
     """Run `vitald explain`."""
-    from daemon.cli import explain as explain_command
+    from daemon.cli import explain as explain_command  # noqa: PLC0415
 
     return explain_command.run(arguments)

@@ -30,7 +30,7 @@ def _describe_module(name: str) -> Callable[[argparse.ArgumentParser], Action]:
     """Let a command that is a module of its own describe itself."""
 
     def describe(command: argparse.ArgumentParser) -> Action:
-        module = importlib.import_module(f"daemon.{name}_command")
+        module = importlib.import_module(f"daemon.cli.{name}")
         module.add_arguments(command)
         action: Action = module.run
         return action
@@ -39,14 +39,14 @@ def _describe_module(name: str) -> Callable[[argparse.ArgumentParser], Action]:
 
 
 def _describe_scan(command: argparse.ArgumentParser) -> Action:
-    from daemon.cli import log_commands
+    from daemon.cli import log_commands  # noqa: PLC0415
 
     log_commands.add_scan(command)
     return log_commands.scan
 
 
 def _describe_explain(command: argparse.ArgumentParser) -> Action:
-    from daemon.cli import log_commands
+    from daemon.cli import log_commands  # noqa: PLC0415
 
     log_commands.add_explain(command)
     return log_commands.explain
@@ -57,7 +57,7 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], Action]]] = {
     "run": ("the daemon", host_commands.describe_run),
     "check": ("look at this host once and say what is wrong with it", host_commands.describe_check),
     "check-config": ("read settings, and the files they name, as `run` would", host_commands.describe_check_config),
-    "probe": ("TCP ping: the kernel's round trip, lost SYNs, and a reason for each failure", _describe_module("probe")),
+    "probe": ("TCP ping: the kernel's round trip, lost SYNs, and a reason for each failure", _describe_module("probe.command")),
     "rules": ("print the Prometheus rules that belong to this version", _describe_module("rules")),
     "dashboard": ("print the Grafana dashboard that belongs to this version", _describe_module("dashboard")),
     "scan": ("look through old logs for what happened, when and how often", _describe_scan),
@@ -71,7 +71,7 @@ def main(argv: list[str] | None = None) -> int:
     top = parser(next((word for word in words if not word.startswith("-")), ""))  # no flag before the command takes a value
     arguments = top.parse_args(words)
     if arguments.version:
-        from daemon.self_metrics import VERSION
+        from daemon.self_metrics import VERSION  # noqa: PLC0415
 
         sys.stdout.write(f"vitald {VERSION}\n")
         return 0
@@ -84,7 +84,7 @@ def main(argv: list[str] | None = None) -> int:
         sys.stderr.write(f"vitald: {error}\n")
         return 2
     except BrokenPipeError:  # `vitald check | head`
-        sys.stdout = open(os.devnull, "w")
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 — the interpreter flushes it on its way out
         return 0
     except KeyboardInterrupt:
         return 130

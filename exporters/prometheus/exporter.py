@@ -39,7 +39,7 @@ class Exporter:
     config file and binds: BadInput says what is wrong with either.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 — each is a flag of the daemon's
         self,
         reports: Callable[[], Sequence[Report]],
         *,

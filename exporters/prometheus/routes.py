@@ -63,7 +63,7 @@ class Pages:
             return plain(405, "Only GET and HEAD are answered here.", ("Allow", ", ".join(METHODS)))
         try:
             return self._page(request, reports)
-        except Exception:
+        except Exception:  # noqa: BLE001 — whatever it was, the next request is answered
             _log.exception("could not answer %s", request.path)
             return plain(500, "vitald could not answer; its log says why.")
 
@@ -84,7 +84,7 @@ class Pages:
         return _packed(request, (("Content-Type", form.content_type), ("Vary", "Accept, Accept-Encoding")), body)
 
     def _status_page(self, request: Request) -> Response:
-        from exporters.prometheus.status_page import page as status
+        from exporters.prometheus.status_page import page as status  # noqa: PLC0415 — costs nothing where nobody looks
 
         return _packed(request, (*status.HEADERS, ("Vary", "Accept-Encoding")), status.page(self._status(), self._telemetry_path))
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-MARCH = datetime(2024, 3, 5, 12).timestamp()
+MARCH = datetime(2024, 3, 5, 12).timestamp()  # noqa: DTZ001 — lines without a zone are local
 CLEAN = "Mar  5 10:00:00 web1 sshd[1]: Accepted publickey for deploy\n"
 OUTAGE = """\
 Nov 20 10:00:00 web1 dhclient[7]: DHCPDISCOVER on eth1 to 255.255.255.255 port 67 interval 9

@@ -46,7 +46,7 @@ def test_it_says_what_happened_where_how_often_and_the_gaps(tmp_path: Path, caps
 
 def test_rotated_and_compressed_files_tell_one_story(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = OUTAGE.splitlines(keepends=True)
-    december = datetime(2023, 12, 31, 11).timestamp()
+    december = datetime(2023, 12, 31, 11).timestamp()  # noqa: DTZ001
     files = [
         log(tmp_path / "syslog", "".join(lines[6:])),
         log(tmp_path / "syslog.1", lzma.compress("".join(lines[3:6]).encode()), december),

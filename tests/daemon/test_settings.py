@@ -64,7 +64,7 @@ def test_what_is_wrong_is_named_with_file_key_and_reason(text: str, complaint: s
 @pytest.mark.parametrize(
     ("make", "complaint"),
     [
-        (lambda path: None, "no such file"),
+        (lambda path: None, "no such file"),  # noqa: ARG005
         (Path.mkdir, "not a plain file"),
         (os.mkfifo, "not a plain file"),
         (lambda path: path.symlink_to("/dev/zero"), "not a plain file"),

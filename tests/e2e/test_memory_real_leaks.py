@@ -18,7 +18,7 @@ import pytest
 from collectors.memory.attribution import culprit, grown
 from collectors.memory.collector import KernelMemory
 from collectors.memory.settings import MemorySettings
-from collectors.model import CollectorContext, Level
+from collectors.model import CollectorContext, Level, Mode
 from tests.kit.leaks import alone, leaking, more
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def test_sockets_that_nobody_reads_become_a_warning_that_names_them_and_heal() -
     assert "grows by" in kernel.message
     assert "UTC" in kernel.message
     assert "sockets" in kernel.message
-    assert f"{os.path.basename(sys.executable)[:6]}" in kernel.message
+    assert f"{os.path.basename(sys.executable)[:6]}" in kernel.message  # noqa: PTH119
     assert kernel.remediation
     assert process.level is Level.HEALTHY, process
     for _ in range(12):

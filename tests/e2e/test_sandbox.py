@@ -122,7 +122,7 @@ def test_where_there_is_no_kmsg_it_starts_all_the_same(service: Service) -> None
 def test_where_there_is_one_it_comes_open_and_is_read_without_a_capability(service: Service) -> None:
     service.host.run("systemctl", "daemon-reload")
     service.systemctl("restart")
-    assert os.stat(f"/proc/{service.pid()}/fd/0").st_rdev == os.makedev(1, 11)
+    assert os.stat(f"/proc/{service.pid()}/fd/0").st_rdev == os.makedev(1, 11)  # noqa: PTH116 — through the link
     assert int(_status(service.pid())["CapPrm"], 16) == NET_RAW
     since = service.cursor()
     service.drop_in(NO_CAPABILITY + READ_STDIN)

@@ -63,7 +63,7 @@ class Served:
 @contextmanager
 def listeners(folder: Path, count: int) -> Iterator[list[str]]:
     """Open `count` targets; gives them as `address:port`."""
-    from tests.kit.listeners import addresses
+    from tests.kit.listeners import addresses  # noqa: PLC0415 — a program of its own, otherwise
 
     port = free_port()
     argv = [sys.executable, str(Path(__file__).with_name("listeners.py")), str(count), str(port)]

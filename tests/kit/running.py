@@ -118,7 +118,7 @@ def hanging_probe(folder: Path) -> Iterator[tuple[str, ...]]:
     os.mkfifo(netfilter / "nf_conntrack_count")
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full, socket.socket() as first, socket.socket() as second:
         for client in (first, second):  # the accept queue of one is full from now on: further SYNs get no answer
-            client.setblocking(False)
+            client.setblocking(False)  # noqa: FBT003 — its only argument
             client.connect_ex(full.getsockname())
         target = f"127.0.0.1:{full.getsockname()[1]}"
         (folder / "hanging.toml").write_text(f'[probe]\ntargets = ["{target}"]\ninterval = "500ms"\ntimeout = "200ms"\n')

@@ -14,7 +14,7 @@ def test_a_quantile_is_one_of_the_values() -> None:
 
 
 def test_a_growing_line_has_its_slope_in_spite_of_outliers() -> None:
-    noise = random.Random(7)
+    noise = random.Random(7)  # noqa: S311 — noise, repeatable
     points = [(float(x), 3.0 * x + noise.gauss(0, 1) + (500 if x % 9 == 0 else 0)) for x in range(40)]
     slope = theil_sen(points)
     assert slope.median == pytest.approx(3, rel=0.05)
@@ -24,7 +24,7 @@ def test_a_growing_line_has_its_slope_in_spite_of_outliers() -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_noise_alone_has_no_slope(seed: int) -> None:
-    noise = random.Random(seed)
+    noise = random.Random(seed)  # noqa: S311 — noise, repeatable
     assert theil_sen([(float(x), noise.gauss(0, 1)) for x in range(40)]).flat
 
 

@@ -125,7 +125,7 @@ class Soak:
             raise BenchError("the daemon ended: " + (self._folder / "log").read_text()[-300:])
         own = Path(f"/proc/{self._daemon.pid}")
         fields = dict(line.split(":\t") for line in (own / "status").read_text().splitlines() if ":\t" in line)
-        return Look(at, int(fields["VmRSS"].split()[0]) << 10, len(os.listdir(own / "fd")), int(fields["Threads"]), self._series)
+        return Look(at, int(fields["VmRSS"].split()[0]) << 10, len(os.listdir(own / "fd")), int(fields["Threads"]), self._series)  # noqa: PTH208 — names only
 
     def close_connection(self) -> None:
         """Hang up, if somebody is on the line."""

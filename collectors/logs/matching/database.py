@@ -116,7 +116,7 @@ def _compile(expressions: Sequence[str], signatures: Sequence[Signature]) -> byt
         raise BadInput(problem) from None
     except OSError as error:  # no process to be had: better a larger one than a blind one
         _log.warning("signatures are compiled in the daemon itself, which takes memory: %s", error.strerror)
-        from collectors.logs.matching.compile_database import compile_database
+        from collectors.logs.matching.compile_database import compile_database  # noqa: PLC0415 — nearly never
 
         try:
             return bytes(hyperscan.dumpb(compile_database(list(expressions))))

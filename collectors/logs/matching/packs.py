@@ -58,7 +58,7 @@ class Escalation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     unless_cleared: bool = True
 
     def __post_init__(self) -> None:
-        refuse_unless(2 <= self.count <= 100, "count: must be from 2 to 100")
+        refuse_unless(2 <= self.count <= 100, "count: must be from 2 to 100")  # noqa: PLR2004
 
 
 class Signature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, dict=True):
@@ -86,7 +86,7 @@ class Signature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
             _ID.fullmatch(self.id) is not None, f"id {self.id!r:.80} must be lower-case letters, digits, '-', '_' and '.', at most 64"
         )
         refuse_unless(all(map(str.strip, (self.pattern, *self.files))), "pattern and files must not be empty")
-        refuse_unless(len(self.pattern) <= 2000, "pattern: longer than 2000 characters")
+        refuse_unless(len(self.pattern) <= 2000, "pattern: longer than 2000 characters")  # noqa: PLR2004
 
     @cached_property
     def expression(self) -> re.Pattern[bytes]:
@@ -135,7 +135,7 @@ def read(directories: Iterable[Path], problems: list[str], *, samples: bool) -> 
     for path in _files(directories, problems):
         try:
             if path.stat().st_size > _MAX_BYTES:
-                raise OSError(0, "larger than 4 MiB")
+                raise OSError(0, "larger than 4 MiB")  # noqa: TRY301 — told like the others
             text = path.read_bytes()
             pack = msgspec.convert(tomllib.loads(text.decode()), _Pack, dec_hook=decode_hook)
         except OSError as error:
@@ -160,11 +160,11 @@ def _add(table: dict[str, Any], where: str, seen: dict[str, Signature], problems
         kept |= {"match": (), "no_match": ()}
     try:
         if "origin" in table:
-            raise ValueError("origin: unknown key")
+            raise ValueError("origin: unknown key")  # noqa: TRY301 — told like the others
         signature = msgspec.convert(kept, Signature, dec_hook=decode_hook)
         prefilter(signature.pattern)
         if path.parent != SHIPPED and slowest(signature.pattern) >= SLOW:
-            raise BadPattern("takes too long on a crafted line: bound its repeats, as in [a-z]{1,40}, and begin it with fixed text")
+            raise BadPattern("takes too long on a crafted line: bound its repeats, as in [a-z]{1,40}, and begin it with fixed text")  # noqa: TRY301 — told below
     except BadPattern as error:
         problems.append(f"{where}: pattern {error}")
     except ValueError as error:

@@ -19,7 +19,7 @@ LINE_END = r"[ \t\r\]]*$"  # `$` of a message: the line may go on with CR, or wi
 Node = tuple[Any, Any]
 
 
-class BadPattern(ValueError):
+class BadPattern(ValueError):  # noqa: N818 — it is the user's mistake, told to the user, like BadInput
     """The expression cannot be run over every line of a host; the text says why."""
 
 
@@ -38,7 +38,7 @@ def prefilter(pattern: str) -> str:
     return ("(?i)" if tree.state.flags & 2 else "") + _write(trimmed)
 
 
-def parse(pattern: str) -> Any:
+def parse(pattern: str) -> Any:  # noqa: ANN401 — the tree of a module without types
     """Read an expression as `re` does. Raises `BadPattern`."""
     try:
         return _sre.parse(pattern.encode())
@@ -68,7 +68,7 @@ def children(node: Node) -> list[list[Node]]:
     raise BadPattern(reason)
 
 
-def _refuse_nested(nodes: Any, *, inside: bool) -> None:
+def _refuse_nested(nodes: Any, *, inside: bool) -> None:  # noqa: ANN401
     """Refuse `(a+)+`: on a line that almost matches, `re` would need longer than the universe has."""
     for node in nodes:
         repeat = name(node) in {"MAX_REPEAT", "MIN_REPEAT"} and int(node[1][1]) > _LONG
@@ -109,7 +109,7 @@ def _write(nodes: list[Node]) -> str:
     return "".join(map(_write_node, nodes))
 
 
-def _write_node(node: Node) -> str:
+def _write_node(node: Node) -> str:  # noqa: PLR0911 — one return for each kind of node
     kind, value = name(node), node[1]
     if kind == "LITERAL":
         return _byte(value)

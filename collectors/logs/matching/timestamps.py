@@ -56,12 +56,12 @@ def _syslog(match: re.Match[bytes], reference: float) -> float | None:
         return None
 
     def in_year(chosen: int) -> float:
-        moment = datetime(chosen, month, int(day), int(hour), int(minute), min(59, int(second)))
+        moment = datetime(chosen, month, int(day), int(hour), int(minute), min(59, int(second)))  # noqa: DTZ001 — local time is what it is
         return moment.timestamp() + float(b"0." + (fraction or b"0"))
 
     if year:
         return in_year(int(year))
-    this = datetime.fromtimestamp(reference + _DAY).year
+    this = datetime.fromtimestamp(reference + _DAY).year  # noqa: DTZ006
     for chosen in (this, this - 1, this - 2, this - 3, this - 4):  # 29 February needs up to four
         try:
             if (found := in_year(chosen)) <= reference + _DAY:

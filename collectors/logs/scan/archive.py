@@ -19,7 +19,7 @@ _MAGIC = {b"\x1f\x8b": "gzip", b"\xfd7zXZ\0": "xz", b"BZh": "bzip2", b"\x28\xb5\
 _JOURNAL = b"LPKSHHRH"
 
 
-class Incomplete(Exception):
+class Incomplete(Exception):  # noqa: N818 — what was read before it counts
     """A file could not be read to its end; the text says why, for people."""
 
 
@@ -106,38 +106,38 @@ def stream(name: str, progress: Callable[[int], None]) -> Iterator[bytes]:
 class _Counted(io.RawIOBase):
     """A raw file that tells how many bytes were read from it."""
 
-    def __init__(self, raw: Any, progress: Callable[[int], None]) -> None:
+    def __init__(self, raw: Any, progress: Callable[[int], None]) -> None:  # noqa: ANN401 — a FileIO
         self._raw, self._progress = raw, progress
 
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: Any) -> int:
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 — any writable buffer
         count = self._raw.readinto(buffer) or 0
         self._progress(count)
         return count
 
 
-def _reader(raw: Any, compression: str) -> Any:
+def _reader(raw: Any, compression: str) -> Any:  # noqa: ANN401 — four modules' files, alike in `read1`
     """Import what this file needs, and nothing else: `run` never comes here."""
     if compression == "gzip":
-        import gzip
+        import gzip  # noqa: PLC0415
 
         return gzip.GzipFile(fileobj=raw)
     if compression == "xz":
-        import lzma
+        import lzma  # noqa: PLC0415
 
         return lzma.LZMAFile(raw)
     if compression == "bzip2":
-        import bz2
+        import bz2  # noqa: PLC0415
 
         return bz2.BZ2File(raw)
     return zstd().ZstdFile(raw) if compression == "zstd" else raw
 
 
-def zstd() -> Any:
+def zstd() -> Any:  # noqa: ANN401 — a module
     """Give the module that reads zstd; BadInput where this Python has none."""
-    import importlib
+    import importlib  # noqa: PLC0415
 
     for name in ("compression.zstd", "backports.zstd"):  # Python 3.14's own, and the same for older ones
         try:
@@ -152,11 +152,11 @@ def _errors(compression: str) -> tuple[type[Exception], ...]:
     """Name what a decompressor raises for damaged data."""
     own: list[type[Exception]] = []
     if compression == "gzip":
-        import zlib
+        import zlib  # noqa: PLC0415
 
         own = [zlib.error]
     elif compression == "xz":
-        import lzma
+        import lzma  # noqa: PLC0415
 
         own = [lzma.LZMAError]
     elif compression == "zstd":

@@ -18,7 +18,7 @@ _SHORT = 400  # bytes: a line that says so is shorter
 
 def blocks(name: str, start: int, stop: int, progress: Callable[[int], None]) -> Iterator[bytes]:
     """Give the lines that begin in `start` … `stop` of a plain file, in blocks. `progress` is told bytes as they are read."""
-    with open(name, "rb", buffering=0) as file:
+    with open(name, "rb", buffering=0) as file:  # noqa: PTH123 — no buffer
         position = _first_line(file.fileno(), start)
         size = BLOCK
         while position < stop:

@@ -162,5 +162,5 @@ def _rank(severity: str) -> int:
 
 
 def _remember(names: list[str], name: str) -> None:
-    if name and name not in names and len(names) < 100:
+    if name and name not in names and len(names) < 100:  # noqa: PLR2004 — a list for people
         names.append(name)

@@ -85,7 +85,7 @@ def hits(matcher: Matcher, block: bytes) -> Iterator[tuple[Hit, Entry]]:
 def _entry(fields: _Fields) -> Entry:
     realtime = field_text(fields.realtime)
     return Entry(
-        int(realtime) / 1e6 if realtime.isascii() and realtime.isdigit() and len(realtime) <= 17 else None,
+        int(realtime) / 1e6 if realtime.isascii() and realtime.isdigit() and len(realtime) <= 17 else None,  # noqa: PLR2004 — the year 5138
         field_text(fields.host),
         field_text(fields.transport) == "kernel",
         frozenset(filter(None, (field_text(fields.comm), field_text(fields.identifier).rpartition("/")[2]))),

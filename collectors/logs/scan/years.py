@@ -39,7 +39,7 @@ def _backwards(texts: Sequence[bytes], reference: float) -> list[float | None]:
         placed.append(at)
         if at is not None and at < reference and not (reference - at > _MONTH and placed[:-1] and _strays(texts, index, at, reference)):
             reference = at
-            if len(memory) > 10_000:
+            if len(memory) > 10_000:  # noqa: PLR2004 — enough for a burst
                 memory.clear()
     placed.reverse()
     return placed

@@ -65,20 +65,20 @@ def parse(line: bytes) -> Entry | None:
 
 
 def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 20 else None
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 20 else None  # noqa: PLR2004 — digits of 2**64
 
 
-def field_bytes(value: Any) -> bytes | None:
+def field_bytes(value: Any) -> bytes | None:  # noqa: ANN401 — a JSON value
     """Read a field: text, an array of bytes (not printable), an array of several values, or null (too long)."""
     if isinstance(value, str):
         return value.encode("utf-8", "surrogatepass")
     if isinstance(value, list) and value:
-        if all(isinstance(item, int) and 0 <= item <= 255 for item in value):
+        if all(isinstance(item, int) and 0 <= item <= 255 for item in value):  # noqa: PLR2004
             return bytes(value)
         return field_bytes(value[0])
     return None
 
 
-def field_text(value: Any) -> str:
+def field_text(value: Any) -> str:  # noqa: ANN401
     """Read a field as text; nothing where it is none."""
     return (field_bytes(value) or b"").decode("utf-8", "replace")

@@ -24,7 +24,7 @@ def last_words(position: KmsgPosition, *, command: Sequence[str] = ("journalctl"
     """Give what the kernel said behind a position of an earlier boot, as far as the journal has it and gives it in time."""
     matches = [f"_BOOT_ID={position.log.replace('-', '')}", "_TRANSPORT=kernel"]
     try:
-        child = subprocess.Popen(
+        child = subprocess.Popen(  # noqa: S603 — a fixed command
             [*command, "--output=json", "--all", "--no-pager", "--quiet", f"--lines={_MOST}", *matches],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={**os.environ, "LC_ALL": "C"},
         )  # fmt: skip
@@ -34,7 +34,7 @@ def last_words(position: KmsgPosition, *, command: Sequence[str] = ("journalctl"
     timer.daemon = True
     timer.start()
     try:
-        assert child.stdout is not None
+        assert child.stdout is not None  # noqa: S101 — for mypy
         with child.stdout as lines:
             for line in lines:
                 entry = parse(line)

@@ -49,7 +49,7 @@ class Unpacked:
                 return b""
             try:
                 text = self._stream.decompress(self._take(), most)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 — zlib.error, LZMAError, ZstdError: each library's own
                 raise _DamageError(str(error)) from None
             self._input = self._rest()
             if text:

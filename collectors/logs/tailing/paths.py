@@ -17,7 +17,7 @@ _ROTATED_INSIDE = r"(?:\.[0-9]{1,3}|[.-][0-9]{6,14}(?:[-_T.:][0-9]{1,14}){0,6})"
 
 def rotated(base: str, *, packed: bool = False) -> re.Pattern[str]:
     """Give the pattern of the names that rotation makes of a file's name (logrotate(8): dateext, extension, compressext if `packed`)."""
-    stem, extension = os.path.splitext(base)
+    stem, extension = os.path.splitext(base)  # noqa: PTH122 — a name, not a path
     inside = f"|{re.escape(stem)}{_ROTATED_INSIDE}{re.escape(extension)}" if extension else ""
     suffix = f"(?:{'|'.join(map(re.escape, COMPRESSED))})" if packed else ""
     return re.compile(f"(?:{re.escape(base)}{_ROTATED}{inside}){suffix}")
@@ -29,12 +29,12 @@ def expand(patterns: Iterable[str]) -> list[str]:
     globbed: dict[str, None] = {}
     for pattern in patterns:
         if glob.has_magic(pattern):
-            globbed.update(dict.fromkeys(sorted(glob.glob(pattern))))
+            globbed.update(dict.fromkeys(sorted(glob.glob(pattern))))  # noqa: PTH207 — texts are what is wanted
         else:
             found[pattern] = None
     names: dict[str, set[str]] = {}
     for path in (*found, *globbed):
-        names.setdefault(os.path.dirname(path), set()).add(os.path.basename(path))
+        names.setdefault(os.path.dirname(path), set()).add(os.path.basename(path))  # noqa: PTH119, PTH120
     found.update(dict.fromkeys(path for path in globbed if not _is_copy(path, names)))
     return _distinct(found)
 

@@ -110,7 +110,7 @@ def _other_end(held: list[diag.Socket], walk: owners.Walk) -> tuple[str, int]:
     return (f"{walk.processes[pid].comm} pid {pid}" if pid in walk.processes else "a process we cannot see"), through
 
 
-def _top(proc: Path, walk: owners.Walk, size: Any, least: int) -> list[dict[str, Any]]:
+def _top(proc: Path, walk: owners.Walk, size: Any, least: int) -> list[dict[str, Any]]:  # noqa: ANN401 — Process to int
     most = sorted((p for p in walk.processes.values() if size(p) >= least), key=size, reverse=True)[:TOP]
     return [{"pid": p.pid, "comm": p.comm, "unit": owners.unit(proc, p.pid), "size": size(p)} for p in most]
 

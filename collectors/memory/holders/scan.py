@@ -38,7 +38,7 @@ class Blame:
         answer = None
         try:
             answer = os.fdopen(os.memfd_create("vitald-holders", os.MFD_CLOEXEC), "r+b")  # a pipe could fill, a file wants a disk
-            self._child = subprocess.Popen(
+            self._child = subprocess.Popen(  # noqa: S603 — our own program, no shell
                 self._command, stdin=subprocess.DEVNULL, stdout=answer, stderr=subprocess.DEVNULL, close_fds=True
             )
         except OSError as error:  # no memory and no processes left: just when a leak is at its end

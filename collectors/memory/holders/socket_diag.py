@@ -95,12 +95,12 @@ def _socket(kind: str, message: bytes, offset: int, wanted: int) -> Socket:
     at = offset
     while at + 4 <= len(message):
         length, number = struct.unpack_from("=HH", message, at)
-        if length < 4:
+        if length < 4:  # noqa: PLR2004 — an attribute's own header
             break
         if number == wanted and length >= 4 + _MEMINFO.size:
             rmem, _, wmem, _, forward, waiting, options, backlog = _MEMINFO.unpack_from(message, at + 4)
             received, queued = rmem + backlog, max(wmem, waiting) + forward + options
-        elif kind == "unix" and number == 2:
+        elif kind == "unix" and number == 2:  # noqa: PLR2004 — UNIX_DIAG_PEER
             (peer_inode,) = _U32.unpack_from(message, at + 4)
         at += (length + 3) & ~3
     if kind in {"tcp", "udp"}:

@@ -34,7 +34,7 @@ def parse(text: str, page: int) -> Mapping[str, Protocol]:
     found: dict[str, Protocol] = {}
     for line in text.splitlines():
         words = line.split()
-        if len(words) < 5:
+        if len(words) < 5:  # noqa: PLR2004 — name, size, sockets, memory, press
             continue
         sockets, memory = count(words[2]), count(words[3])
         if sockets is None or memory is None:

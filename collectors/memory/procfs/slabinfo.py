@@ -38,7 +38,7 @@ def parse(text: str, page: int) -> Mapping[str, int]:
             continue
         head, _, rest = line.partition(" : tunables")
         columns, data = head.split(), rest.rpartition("slabdata")[2].split()
-        if len(columns) < 6 or len(data) < 2:
+        if len(columns) < 6 or len(data) < 2:  # noqa: PLR2004 — name and five numbers; active slabs, slabs, shared
             continue
         pages, slabs = count(columns[5]), count(data[1])
         if pages is not None and slabs is not None and slabs:

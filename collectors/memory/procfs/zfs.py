@@ -43,5 +43,5 @@ def parse(arcstats: str, abdstats: str) -> Arc | None:
 
 def _kstat(text: str) -> dict[str, int]:
     rows = (line.split() for line in text.splitlines())
-    pairs = ((row[0], count(row[2])) for row in rows if len(row) == 3)
+    pairs = ((row[0], count(row[2])) for row in rows if len(row) == 3)  # noqa: PLR2004 — name, type, data
     return {name: value for name, value in pairs if value is not None}

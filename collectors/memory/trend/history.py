@@ -80,7 +80,7 @@ def begin(boot: str, ledger: Ledger) -> History:
     return History(boot, ledger.total, ledger.areas.get("hugepages", 0))
 
 
-def restore(value: Any, boot: str, ledger: Ledger, now: float) -> History:
+def restore(value: Any, boot: str, ledger: Ledger, now: float) -> History:  # noqa: ANN401 — what a file held, so anything at all
     """Take up what was saved, if it is of this boot and this machine and makes sense; start afresh otherwise."""
     new = begin(boot, ledger)
     if not isinstance(value, dict):

@@ -112,7 +112,7 @@ def _excess(rises: Sequence[float], span: int) -> list[float]:
     """
     newest = range(len(rises) - span, len(rises))
     around = [[rises[back - 2 : back + 3] for back in range(i - DAY, 1, -DAY)] for i in newest]
-    if len(around[0]) <= 2:
+    if len(around[0]) <= 2:  # noqa: PLR2004 — two days
         curves = [[median(days[day]) for days in around] for day in range(len(around[0]))]
         usual = min(curves, key=sum)
     else:

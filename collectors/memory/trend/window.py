@@ -78,7 +78,7 @@ def _mix(first: int, second: int, part: float) -> int:
     return round(first + (second - first) * part)
 
 
-def of_plain(value: Any, parts: int, now: float) -> Window:
+def of_plain(value: Any, parts: int, now: float) -> Window:  # noqa: ANN401 — what a file held, so anything at all
     """Read what `plain` said; an empty window for anything else. Points later than `now` mean another boot: none is taken."""
     try:
         fast, slow = _points(value["fast"], parts, now)[-FAST:], _points(value["slow"], parts, now)[-SLOW:]

@@ -102,7 +102,7 @@ def _default(root: Path) -> str:
 
 def _dropins(root: Path) -> list[str]:
     try:
-        return [f"etc/default/grub.d/{name}" for name in sorted(os.listdir(root / "etc/default/grub.d")) if name.endswith(".cfg")]
+        return [f"etc/default/grub.d/{name}" for name in sorted(os.listdir(root / "etc/default/grub.d")) if name.endswith(".cfg")]  # noqa: PTH208
     except OSError:
         return []
 
@@ -137,7 +137,7 @@ def _bls(root: Path) -> list[Entry]:
     """Read loader entries (title, version, linux), sorted as blscfg does: newest first."""
     folder = root / _ENTRIES
     try:
-        files = sorted(name for name in os.listdir(folder) if name.endswith(".conf"))[:1000]
+        files = sorted(name for name in os.listdir(folder) if name.endswith(".conf"))[:1000]  # noqa: PTH208
     except OSError:
         return []
     read = []

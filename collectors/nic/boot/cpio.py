@@ -30,7 +30,7 @@ _COMPRESSIONS = {
 }
 
 
-class BadArchive(Exception):
+class BadArchive(Exception):  # noqa: N818 — not our failure: the file is no initramfs, or one we cannot read; the text says why
     """The file ends too early, is damaged, or is packed in a way we cannot unpack."""
 
 
@@ -136,13 +136,13 @@ def _sizes(header: bytes) -> tuple[int, int]:
     return size, length
 
 
-def _unpacked(outer: Stream, decompressor: Any, name: str) -> Callable[[], bytes]:
+def _unpacked(outer: Stream, decompressor: Any, name: str) -> Callable[[], bytes]:  # noqa: ANN401 — four libraries' objects, alike
     def more() -> bytes:
         while not decompressor.eof:
             data = b"" if not getattr(decompressor, "needs_input", True) else getattr(decompressor, "unconsumed_tail", b"") or outer.take()
             try:
                 text = decompressor.decompress(data, _PIECE)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 — zlib.error, LZMAError, ZstdError, OSError: each library's own
                 raise BadArchive(f"its {name} data is damaged: {error}") from None
             if decompressor.eof:
                 outer.put_back(decompressor.unused_data)
@@ -155,7 +155,7 @@ def _unpacked(outer: Stream, decompressor: Any, name: str) -> Callable[[], bytes
     return more
 
 
-def _decompressor(compression: str) -> Any:
+def _decompressor(compression: str) -> Any:  # noqa: ANN401
     if compression == "gzip":
         return importlib.import_module("zlib").decompressobj(31)
     if compression in {"xz", "lzma"}:

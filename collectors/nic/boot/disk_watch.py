@@ -36,7 +36,7 @@ def signature(root: Path, paths: tuple[str, ...] = ()) -> Signature:
     here = modules(root)
     wanted = [*_BOOT, *_MORE, here, *(f"{here}/{kernel}/{part}" for kernel in kernels for part in _PER_KERNEL), *paths]
     wanted += [f"boot/{name.format(kernel)}" for kernel in kernels for name in _KERNELS_FILES]
-    return tuple((path, found) for path in wanted if (found := stamp(os.path.join(root, path))) is not None)
+    return tuple((path, found) for path in wanted if (found := stamp(os.path.join(root, path))) is not None)  # noqa: PTH118 — no Path for each of hundreds
 
 
 def look(root: Path, drivers: tuple[str, ...], machine: str) -> Disk | None:

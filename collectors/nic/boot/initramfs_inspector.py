@@ -94,7 +94,7 @@ class Contents:
         with self._lock:
             if self._closed:
                 return b""
-            process = self._process = subprocess.Popen(command, stdin=null, stdout=subprocess.PIPE, stderr=null, cwd="/")
+            process = self._process = subprocess.Popen(command, stdin=null, stdout=subprocess.PIPE, stderr=null, cwd="/")  # noqa: S603
         try:
             return process.communicate(timeout=SECONDS)[0][:LARGEST]
         finally:

@@ -92,8 +92,8 @@ def read_kernel(root: Path, release: str, drivers: tuple[str, ...], machine: str
     times = [ctime(path) for path in (folder, folder / "modules.dep", folder / "updates/dkms", *around, *images)]
     return Kernel(
         release,
-        bootable=any(os.path.isfile(image) for image in images),
-        headers=os.path.isfile(within(root, f"{modules(root)}/{release}/build") / "Makefile"),
+        bootable=any(os.path.isfile(image) for image in images),  # noqa: PTH113 — Path.is_file raises where we may not look
+        headers=os.path.isfile(within(root, f"{modules(root)}/{release}/build") / "Makefile"),  # noqa: PTH113
         changed=max(times) if times[0] else time.time(),
         modules=found,
     )

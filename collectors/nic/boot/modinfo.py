@@ -27,7 +27,7 @@ _RELOCATABLE = 1
 _MACHINES = {"x86_64": 62, "aarch64": 183}  # elf.h: EM_X86_64, EM_AARCH64
 
 
-class Unreadable(Exception):
+class Unreadable(Exception):  # noqa: N818 — not our failure: the file is no module we can read; the text says why
     """The file is no kernel module, or is broken, or is too large."""
 
 
@@ -104,7 +104,7 @@ def parse_modinfo(elf: bytes, machine: str = "") -> dict[str, str]:
     if not elf.startswith(b"\x7fELF\x02"):
         msg = "not a 64-bit ELF file"
         raise Unreadable(msg)
-    order = {1: "<", 2: ">"}.get(elf[5] if len(elf) > 5 else 0)
+    order = {1: "<", 2: ">"}.get(elf[5] if len(elf) > 5 else 0)  # noqa: PLR2004 — EI_DATA
     try:
         if order is None or struct.unpack_from(order + "H", elf, 16)[0] != _RELOCATABLE:
             msg = "not a relocatable ELF file"

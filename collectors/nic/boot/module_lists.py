@@ -45,7 +45,7 @@ def _searched(folder: Path, driver: str) -> Iterator[str]:
     pattern = re.compile(_name(driver))
     for part in (*OUTSIDE, *_INSIDE):
         for here, _, files in os.walk(folder / part, onerror=_raise_unless_gone):
-            yield from (os.path.relpath(os.path.join(here, name), folder) for name in files if pattern.fullmatch(name))
+            yield from (os.path.relpath(os.path.join(here, name), folder) for name in files if pattern.fullmatch(name))  # noqa: PTH118
 
 
 def _raise_unless_gone(error: OSError) -> None:

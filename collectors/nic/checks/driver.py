@@ -22,7 +22,7 @@ def driver_verdict(nic: Nic, release: str, wall: float) -> Verdict:
     if driver is not None:
         evidence |= {"version": driver.version, "shape": shape(driver.version, release).value, "bus": driver.bus, "queues": nic.link.queues}
 
-    def say(level: Level, message: str, remediation: str = "", **more: Any) -> Verdict:
+    def say(level: Level, message: str, remediation: str = "", **more: Any) -> Verdict:  # noqa: ANN401
         return Verdict("nic_driver", nic.link.name, level, message, evidence | more, remediation)
 
     required = nic.wanted.driver

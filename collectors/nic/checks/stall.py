@@ -63,7 +63,7 @@ def fallen(name: str, samples: tuple[Sample, ...]) -> Fall | None:
     end = rates[-1][0]
     recent = [rate for at, rate in rates if end - at < RECENT_SECONDS]
     earlier = sorted(rate for at, rate in rates if end - at >= RECENT_SECONDS)
-    long_enough = end - RECENT_SECONDS - rates[0][0] >= PLATEAU_SECONDS and len(earlier) >= 4
+    long_enough = end - RECENT_SECONDS - rates[0][0] >= PLATEAU_SECONDS and len(earlier) >= 4  # noqa: PLR2004
     if not long_enough:
         return None
     plateau, now = earlier[len(earlier) // 2], max(recent)
@@ -103,7 +103,7 @@ def _unanswered(seen: list[tuple[float, Tcp]], began: float) -> Iterator[str]:
     A connection sends again ever more seldom, so it is the beginning of the fall that tells, not the last half minute.
     """
     since = [(at, tcp) for at, tcp in seen if at >= began]
-    if len(since) < 2:
+    if len(since) < 2:  # noqa: PLR2004 — no interval
         return
     (start, first), (end, last) = since[0], since[-1]
     seconds, earlier = max(end - start, 1.0), max(start - seen[0][0], 1.0)

@@ -35,7 +35,7 @@ class Looker:
     def interfaces(self) -> list[str]:
         """List the host's interfaces: those with a device behind them first, so that a flood of others does not push them out."""
         found = interfaces(self._sys)
-        if len(found) > 100:
+        if len(found) > 100:  # noqa: PLR2004 — below that nothing is pushed out, and the question costs time
             found.sort(key=lambda name: not (self._sys / "class/net" / name / "device").exists())
         return found
 

@@ -70,7 +70,7 @@ class RecordedEthtool:
         """Read `k`."""
         return parse_features(self._text(interface, "k"))
 
-    def statistics(self, interface: str, driver: Driver, wanted: Container[str] | None = None) -> dict[str, int]:
+    def statistics(self, interface: str, driver: Driver, wanted: Container[str] | None = None) -> dict[str, int]:  # noqa: ARG002 — the ioctls need to know it
         """Read `S`."""
         return {name: value for name, value in parse_statistics(self._text(interface, "S")).items() if wanted is None or name in wanted}
 

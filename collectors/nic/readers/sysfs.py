@@ -65,8 +65,8 @@ class Traffic:
 
 def interfaces(sys: Path) -> list[str]:
     """List the host's interfaces; FileNotFoundError where there is no sysfs."""
-    here = os.path.join(sys, "class/net")
-    return [name for name in os.listdir(here) if name != "bonding_masters"]
+    here = os.path.join(sys, "class/net")  # noqa: PTH118 — Path costs more than the reading itself, and this runs for every interface
+    return [name for name in os.listdir(here) if name != "bonding_masters"]  # noqa: PTH208
 
 
 def read_link(sys: Path, name: str, before: Link | None = None) -> Link | None:
@@ -119,7 +119,7 @@ def read_carrier_changes(sys: Path, name: str) -> int | None:
 def _queues(folder: str, *, timeouts: bool) -> tuple[int, int]:
     """Count transmit queues and what their watchdogs have barked; 0 where the kernel keeps neither."""
     try:
-        queues = [name for name in os.listdir(folder) if name.startswith("tx-")]
+        queues = [name for name in os.listdir(folder) if name.startswith("tx-")]  # noqa: PTH208
     except OSError:
         return 0, 0
     return len(queues), sum(_number(f"{folder}/{name}/tx_timeout") or 0 for name in queues) if timeouts else 0
@@ -147,6 +147,6 @@ def _hexadecimal(text: str) -> int:
 def _target(path: str) -> str:
     """Name what a symbolic link points to: the last part, or nothing."""
     try:
-        return os.readlink(path).rpartition("/")[2]
+        return os.readlink(path).rpartition("/")[2]  # noqa: PTH115
     except OSError:
         return ""

@@ -16,16 +16,16 @@ import time
 with contextlib.suppress(OSError):
     os.nice(19)  # its half second of imports must not take a small host's CPU from the daemon
 logging.getLogger("scapy").setLevel(logging.CRITICAL)  # it would speak of missing routes
-from collectors.packets.scapy_helper.answers import say
-from collectors.packets.scapy_helper.round import Round
-from collectors.packets.scapy_helper.sockets import Wire
+from collectors.packets.scapy_helper.answers import say  # noqa: E402
+from collectors.packets.scapy_helper.round import Round  # noqa: E402
+from collectors.packets.scapy_helper.sockets import Wire  # noqa: E402
 
 
 def main(rate: float, seconds: float) -> None:
     """Work off the orders."""
     ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG: never outlive the daemon
     signal.setitimer(signal.ITIMER_REAL, seconds)
-    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:  # noqa: PTH123
         score.write("500")  # where memory is short, this goes before the daemon does
     try:
         wire = Wire()

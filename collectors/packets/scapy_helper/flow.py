@@ -25,11 +25,11 @@ class Flow:
         self.scope = socket.if_nametoindex(zone) if zone else 0
         self.sequence = random.getrandbits(32)
         self.current: Shot | None = None
-        family = socket.AF_INET if self.version == 4 else socket.AF_INET6
+        family = socket.AF_INET if self.version == 4 else socket.AF_INET6  # noqa: PLR2004
         self.holder = socket.socket(family, socket.SOCK_STREAM)
         try:
             self.holder.setsockopt(*MIN_TTL[self.version], 255)
-            self.holder.bind((self.source, 0) if self.version == 4 else (self.source, 0, 0, self.scope))
+            self.holder.bind((self.source, 0) if self.version == 4 else (self.source, 0, 0, self.scope))  # noqa: PLR2004
             self.holder.listen(1)
         except OSError:
             self.holder.close()
@@ -37,10 +37,10 @@ class Flow:
         self.sport = self.holder.getsockname()[1]
         self.key = (self.target.partition("%")[0], self.port, self.source.partition("%")[0], self.sport)
 
-    def packet(self, ttl: int, tag: int, **tcp: Any) -> Any:
+    def packet(self, ttl: int, tag: int, **tcp: Any) -> Any:  # noqa: ANN401 — scapy's
         """Craft the headers; the tag tells the flow's SYNs apart in what routers quote."""
         host, source = self.key[0], self.key[2]
-        ip = IP(src=source, dst=host, ttl=ttl, id=tag, flags="DF") if self.version == 4 else IPv6(src=source, dst=host, hlim=ttl)
+        ip = IP(src=source, dst=host, ttl=ttl, id=tag, flags="DF") if self.version == 4 else IPv6(src=source, dst=host, hlim=ttl)  # noqa: PLR2004
         return ip / TCP(sport=self.sport, dport=self.port, window=tag, **tcp)
 
 

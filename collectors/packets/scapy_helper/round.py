@@ -87,7 +87,7 @@ class Round:
         except OSError:
             return  # the way out is closed now; the peer's own timer ends it
 
-    def _end(self, shot: Shot, kind: str, **facts: Any) -> None:
+    def _end(self, shot: Shot, kind: str, **facts: Any) -> None:  # noqa: ANN401 — of JSON
         """Answer an order; a flow that is not kept gives its port back."""
         flow, shot.flow.current = shot.flow, None
         if not shot.order.get("keep"):
@@ -95,7 +95,7 @@ class Round:
             del self._flows[shot.order["flow"]], self._by_key[flow.key]
         answer(shot.order, kind, tries=shot.sent, **facts)
 
-    def understand(self, packet: Any, at: float) -> None:
+    def understand(self, packet: Any, at: float) -> None:  # noqa: ANN401 — scapy's
         """Match by the full tuple and the sequence number; whatever does not match is somebody else's, late, or forged."""
         if TCP in packet:
             self._reply(packet[TCP], self._by_key.get((packet.src, packet[TCP].sport, packet.dst, packet[TCP].dport)), packet, at)
@@ -103,10 +103,10 @@ class Round:
             quoted, inner = packet[TCPerror], packet[IPerror] if IPerror in packet else packet[IPerror6]
             flow = self._by_key.get((inner.dst, quoted.dport, inner.src, quoted.sport))
             shot = flow.current if flow else None
-            if flow and shot and quoted.seq == flow.sequence and shot.tag == (inner.id if flow.version == 4 else quoted.window):
+            if flow and shot and quoted.seq == flow.sequence and shot.tag == (inner.id if flow.version == 4 else quoted.window):  # noqa: PLR2004
                 self._end(shot, sender=packet.src, rtt=int((at - shot.at) * 1e6), **meaning(packet))
 
-    def _reply(self, tcp: Any, flow: Flow | None, packet: Any, at: float) -> None:
+    def _reply(self, tcp: Any, flow: Flow | None, packet: Any, at: float) -> None:  # noqa: ANN401
         """Take an answer of the target's: RFC 9293 3.10.7.3 says which acknowledgment is one to our SYN."""
         if flow is None:
             return
@@ -118,6 +118,6 @@ class Round:
             self._reset(flow, tcp.ack)
         if shot:
             mss = next((value for name, value in tcp.options if name == "MSS"), 0)
-            hops = packet.ttl if flow.version == 4 else packet.hlim
+            hops = packet.ttl if flow.version == 4 else packet.hlim  # noqa: PLR2004
             rtt = int((at - shot.at) * 1e6)
             self._end(shot, "syn_ack" if synack else "reset", sender=packet.src, rtt=rtt, mss=mss, hops=hops)

@@ -42,7 +42,7 @@ class Wire:
         self._out: dict[int, socket.socket] = {}
         self._heard: dict[int, tuple[socket.socket, Any]] = {}
         for version, family, kind, layer in ((4, socket.AF_INET, ETH_P_IP, IP), (6, socket.AF_INET6, ETH_P_IPV6, IPv6)):
-            if version == 6 and not os.path.exists("/proc/net/if_inet6"):
+            if version == 6 and not os.path.exists("/proc/net/if_inet6"):  # noqa: PLR2004, PTH110 — a host without IPv6
                 continue
             out = socket.socket(family, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.IPPROTO_RAW)
             out.setsockopt(*MTU_DISCOVER[version], PROBE)
@@ -58,7 +58,7 @@ class Wire:
 
     def put(self, flow: Flow, data: bytes) -> None:
         """Hand a packet to the routing of this host."""
-        address = (flow.key[0], 0) if flow.version == 4 else (flow.key[0], 0, 0, flow.scope)
+        address = (flow.key[0], 0) if flow.version == 4 else (flow.key[0], 0, 0, flow.scope)  # noqa: PLR2004
         self._out[flow.version].sendto(data, address)
 
     def hear_all(self, understand: Callable[[Any, float], None]) -> None:
@@ -79,7 +79,7 @@ class Wire:
             )
             try:
                 understand(layer(data), at or time.time())
-            except Exception:
+            except Exception:  # noqa: BLE001, S112 — anybody may send us anything; what scapy cannot take apart is no answer
                 continue
 
 

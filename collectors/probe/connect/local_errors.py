@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 _NEIGHBOUR_SILENT = {(3, 1), (1, 3)}  # (type, code): what our own stack says when ARP or ND got no answer; RFC 792, RFC 4443 3.1
 
 
-def failure(sock: socket.SocketType, blocked: bool, retransmits: int, seconds: float) -> Outcome:
+def failure(sock: socket.SocketType, blocked: bool, retransmits: int, seconds: float) -> Outcome:  # noqa: FBT001
     """Say why a connect failed that had left: by RST, by ICMP, by a firewall of our own, or by meeting itself (no error at all)."""
     error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     said = icmp.read(sock)
     error = error or (said.error if said else errno.ECONNREFUSED)
     if blocked or (said and _our_own_word(sock, said)):
-        return Outcome(Reason.PERMISSION, True, error, 0, retransmits, seconds)
+        return Outcome(Reason.PERMISSION, True, error, 0, retransmits, seconds)  # noqa: FBT003
     router = said.sender if said and said.sender != _host(sock.getpeername) else ""
-    return Outcome(of(error), False, error, 0, retransmits, seconds, router)
+    return Outcome(of(error), False, error, 0, retransmits, seconds, router)  # noqa: FBT003
 
 
 def _our_own_word(sock: socket.SocketType, said: icmp.Unreachable) -> bool:

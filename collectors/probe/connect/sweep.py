@@ -146,7 +146,7 @@ class _Flights:
             _, in_flight, rtt, retransmits, received = tcp_info.look(sock)
             if mask == select.EPOLLOUT and (received == 1 or not to_itself(sock)):
                 seconds = now - started if retransmits or not rtt else rtt * 1e-6  # the kernel's own, where it can be
-                self.outcomes[index] = Outcome(Reason.ANSWERED, False, 0, rtt, retransmits, seconds)
+                self.outcomes[index] = Outcome(Reason.ANSWERED, False, 0, rtt, retransmits, seconds)  # noqa: FBT003 — the hot path
             else:
                 blocked = retransmits > 0 and not in_flight and not received
                 self.outcomes[index] = failure(sock, blocked, retransmits, now - started)
@@ -162,11 +162,11 @@ class _Flights:
             del self._flying[descriptor]
             state, in_flight, rtt, retransmits, received = tcp_info.look(sock)
             if state in _CONNECTED:  # the answer came while we looked elsewhere
-                self.outcomes[index] = Outcome(Reason.ANSWERED, False, 0, rtt, retransmits, now - started)
+                self.outcomes[index] = Outcome(Reason.ANSWERED, False, 0, rtt, retransmits, now - started)  # noqa: FBT003
             elif retransmits and not in_flight and not received:
-                self.outcomes[index] = Outcome(Reason.PERMISSION, True, errno.EPERM, 0, retransmits, now - started)
+                self.outcomes[index] = Outcome(Reason.PERMISSION, True, errno.EPERM, 0, retransmits, now - started)  # noqa: FBT003
             else:
-                self.outcomes[index] = Outcome(Reason.TIMEOUT, False, errno.ETIMEDOUT, 0, retransmits, now - started)
+                self.outcomes[index] = Outcome(Reason.TIMEOUT, False, errno.ETIMEDOUT, 0, retransmits, now - started)  # noqa: FBT003
             sock.close()
 
     def close(self) -> None:

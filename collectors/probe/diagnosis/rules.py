@@ -105,7 +105,7 @@ def _answered(facts: Facts) -> tuple[str, Reason | None]:
 
 
 def _silent(facts: Facts) -> str:
-    assert facts.look is not None
+    assert facts.look is not None  # noqa: S101 — asked before
     last = facts.look.trace.last
     return f"SYN-ACK missing after hop {last.ttl} {last.address}" if last else "SYN-ACK missing, and no router on the way answers"
 

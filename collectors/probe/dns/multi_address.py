@@ -40,7 +40,7 @@ def after(
 
 def speak(verdict: Verdict, addresses: Addresses) -> Verdict:
     """Say of which address a verdict speaks, where a name has several; while another one answers, it is no more than a warning."""
-    if len(addresses) < 2 or not verdict.level:
+    if len(addresses) < 2 or not verdict.level:  # noqa: PLR2004 — one address is the target itself
         return verdict
     answering = sum(up(record) for record in addresses.values())
     bad = {address: record.in_a_row for address, record in addresses.items() if record.in_a_row}

@@ -60,7 +60,7 @@ class _Name:
     def settle(self, answer: Answer, now: float) -> None:
         """Take an answer in. Addresses that are still among them are kept: round-robin answers must not make the target flap."""
         self.troubled = bool(answer.failure)
-        self.due = now + (RETRY if answer.failure else REFRESH * random.uniform(0.9, 1.0))
+        self.due = now + (RETRY if answer.failure else REFRESH * random.uniform(0.9, 1.0))  # noqa: S311 — spreads load, no secret
         self._count(answer)
         if not answer.failure:
             found = dict.fromkeys(answer.addresses)

@@ -40,7 +40,7 @@ def parse(text: str) -> Target:
         msg = f"{text!r:.80} is not a target; write it like {_EXAMPLES}"
         raise BadInput(msg)
     port = int(shape["port"])
-    if not 1 <= port <= 65535:
+    if not 1 <= port <= 65535:  # noqa: PLR2004 — RFC 9293 3.1: 16 bits, and 0 is nobody's
         msg = f"{text!r:.80}: port {port} is not between 1 and 65535"
         raise BadInput(msg)
     if shape["bracketed"]:

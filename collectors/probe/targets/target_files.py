@@ -96,7 +96,7 @@ class TargetFiles(Generic[T]):
 
 def matches(patterns: Iterable[str]) -> Iterator[str]:
     """Give the paths that the patterns mean, each once; a pattern without wildcards means its file, also while that is missing."""
-    found = (path for pattern in patterns for path in (sorted(glob.glob(pattern)) if glob.has_magic(pattern) else [pattern]))
+    found = (path for pattern in patterns for path in (sorted(glob.glob(pattern)) if glob.has_magic(pattern) else [pattern]))  # noqa: PTH207
     return islice(dict.fromkeys(found), MOST_FILES)
 
 

@@ -35,8 +35,8 @@ def _each(target: Target, resolver: Resolver) -> Iterator[Target]:
     found = resolver.ask_all(target.host, target.port) if target.address is None else None
     addresses = found if isinstance(found, list) else []
     usable = [address for address in addresses if _has_way(address)] or addresses  # IPv6 without a route, say, is no news here
-    if len(usable) < 2:
-        yield target if len(addresses) < 2 else target._replace(address=usable[0])
+    if len(usable) < 2:  # noqa: PLR2004 — one address needs no telling apart, and may change meanwhile
+        yield target if len(addresses) < 2 else target._replace(address=usable[0])  # noqa: PLR2004
         return
     yield from (target._replace(text=f"{target.text} ({address.sockaddr[0]})", address=address) for address in usable)
 

@@ -28,7 +28,7 @@ def shown(tallies: Sequence[Tally], count: int, interval: float, form: str) -> I
     if form == "json":
         yield lambda _: None
     elif not sys.stdout.isatty():
-        yield lambda ended: print("\n".join(tally.line(outcome) for tally, outcome in ended), flush=True)
+        yield lambda ended: print("\n".join(tally.line(outcome) for tally, outcome in ended), flush=True)  # noqa: T201 — the command's output
     elif len(tallies) > 1:
         with _table(tallies) as show:
             yield show
@@ -40,7 +40,7 @@ def shown(tallies: Sequence[Tally], count: int, interval: float, form: str) -> I
 @contextmanager
 def _lines(count: int, interval: float) -> Iterator[Show]:
     """Write a line a try; a long run has a progress bar below them."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn  # noqa: PLC0415 — 6 MB, for terminals only
 
     columns = BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, transient=True, disable=not count or count * interval < LONG_RUN) as bar:
@@ -57,7 +57,7 @@ def _lines(count: int, interval: float) -> Iterator[Show]:
 @contextmanager
 def _table(tallies: Sequence[Tally]) -> Iterator[Show]:
     """Keep a table up to date, the worst targets first, as many as the terminal has lines for."""
-    from rich.live import Live
+    from rich.live import Live  # noqa: PLC0415 — for terminals only
 
     with Live(draw(tallies, 0), refresh_per_second=4, transient=True) as live:
         yield lambda _: live.update(draw(tallies, live.console.height - ROOM))
@@ -65,8 +65,8 @@ def _table(tallies: Sequence[Tally]) -> Iterator[Show]:
 
 def draw(tallies: Sequence[Tally], lines: int) -> Table:
     """Draw the table with that many lines at most (at least one)."""
-    from rich.table import Table
-    from rich.text import Text
+    from rich.table import Table  # noqa: PLC0415 — for terminals only
+    from rich.text import Text  # noqa: PLC0415
 
     ordered, lines = worst_first(tallies), max(1, lines)
     drawn = Table(box=None, caption=f"and {len(ordered) - lines} more" if len(ordered) > lines else None)

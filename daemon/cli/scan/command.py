@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 def run(arguments: argparse.Namespace) -> int:
     """Scan, and print what was found. Gives the exit status."""
-    if arguments.year is not None and not 1970 <= arguments.year <= 9999:
+    if arguments.year is not None and not 1970 <= arguments.year <= 9999:  # noqa: PLR2004 — what Unix time and datetime have
         msg = f"--year: must be from 1970 to 9999, not {arguments.year}"
         raise BadInput(msg)
     packs, matcher = signatures.load(arguments)
@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     elif arguments.format == "json":
         scan_report.print_json(found, outages)
     else:
-        from daemon.cli.scan import openmetrics as scan_openmetrics
+        from daemon.cli.scan import openmetrics as scan_openmetrics  # noqa: PLC0415
 
         sys.stdout.writelines(scan_openmetrics.lines(found.history))
         if (untimed := found.history.untimed) == 1:
@@ -83,7 +83,7 @@ def scan(names: list[str], packs: Packs, matcher: Matcher, year: int | None = No
 
 def _reference(kind: archive.Kind, year: int | None) -> float:
     if year is not None:
-        return datetime(year, 12, 31, 23, 59, 59).timestamp() - 86_400
+        return datetime(year, 12, 31, 23, 59, 59).timestamp() - 86_400  # noqa: DTZ001 — the zone of lines that name none; a day's slack is theirs
     return kind.at if kind.at is not None else time.time()
 
 
@@ -103,9 +103,9 @@ def _bar(total: int) -> Iterator[Callable[[int], None]]:
     if not sys.stderr.isatty():
         yield lambda _count: None
         return
-    from rich import progress as parts
-    from rich.console import Console
-    from rich.text import Text
+    from rich import progress as parts  # noqa: PLC0415 — 6 MB, for terminals only
+    from rich.console import Console  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
 
     class Rate(parts.ProgressColumn):
         """Bytes a second since the start: parts end in bursts, and a rate that jumps tells nobody anything."""

@@ -85,7 +85,7 @@ def print_json(scan: Scan, outages: Sequence[Outage]) -> None:
 
 def print_table(scan: Scan, outages: Sequence[Outage]) -> None:
     """Print what happened, the outages with the gaps between them, and what the faults mean."""
-    from rich.console import Console
+    from rich.console import Console  # noqa: PLC0415 — 6 MB that `run` must not pay
 
     console = Console(highlight=False)
     rows = scan.history.rows()
@@ -153,8 +153,8 @@ def _outages(outages: Sequence[Outage]) -> Table:
 
 
 def _table(*columns: str) -> Table:
-    from rich.box import HORIZONTALS
-    from rich.table import Table
+    from rich.box import HORIZONTALS  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
 
     table = Table(box=HORIZONTALS, pad_edge=False, padding=(0, 1, 0, 0))
     for name in columns:
@@ -165,7 +165,7 @@ def _table(*columns: str) -> Table:
 
 
 def _meaning(identity: str, meaning: str, remediation: str, style: str) -> Table:
-    from rich.table import Table
+    from rich.table import Table  # noqa: PLC0415
 
     grid = Table.grid(padding=(0, 1))
     grid.add_row(_text(identity, style))
@@ -183,7 +183,7 @@ def _more(console: Console, count: int, what: str) -> None:
 
 
 def _text(words: str, style: str = "") -> Text:
-    from rich.text import Text
+    from rich.text import Text  # noqa: PLC0415
 
     return Text(plain(words), style, overflow="fold")
 

@@ -27,7 +27,7 @@ def start(parts: Sequence[Part], matcher: Matcher, processes: int) -> Callable[[
 
     Gives what is to be called with `progress`: the parts in their order, with what they hold.
     """
-    if processes < 2 or len(parts) < 2:
+    if processes < 2 or len(parts) < 2:  # noqa: PLR2004 — nothing to share
         return lambda progress: ((part, read(part, matcher, progress)) for part in parts)
     workers = _Workers(parts, matcher, min(processes, len(parts)))
     return workers.each

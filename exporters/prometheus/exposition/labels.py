@@ -36,4 +36,4 @@ def _escaped(code: int) -> str:
         return f"\\x{code - 0xDC00:02x}"
     if code < _ASCII:
         return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"  # noqa: PLR2004 — the end of the basic plane

@@ -59,7 +59,7 @@ class Connection:
     def shake_hands(self, now: float) -> bool:
         """Go on with the handshake; True when it is done. The time for the request goes on."""
         sock = self._sock
-        assert isinstance(sock, ssl.SSLSocket)
+        assert isinstance(sock, ssl.SSLSocket)  # noqa: S101 — only such a one is in this state
         try:
             sock.do_handshake()
         except ssl.SSLWantReadError:
@@ -95,7 +95,7 @@ class Connection:
 
     def respond(self, response: Response, now: float) -> None:
         """Begin to send a response."""
-        assert self._http is not None
+        assert self._http is not None  # noqa: S101 — there was a request
         self.out = memoryview(self._http.frame(response, self.access.headers))
         self.request = Request("", "", {})
         self.enter(State.WRITING, now)

@@ -22,7 +22,7 @@ def listen(addresses: Sequence[str]) -> list[socket.socket]:
     sockets: list[socket.socket] = []
     try:
         for address in dict.fromkeys(addresses):
-            sockets.append(_bound(address))
+            sockets.append(_bound(address))  # noqa: PERF401 — what was bound must be closed when the next one fails
     except BadInput:
         for listener in sockets:
             listener.close()
@@ -64,7 +64,7 @@ def _bound(address: str) -> socket.socket:
         if error.errno == errno.EADDRNOTAVAIL and not host:
             return _bound(f"0.0.0.0:{port}")
         raise _refused(address, port, error) from None
-    listener.setblocking(False)
+    listener.setblocking(False)  # noqa: FBT003
     return listener
 
 

@@ -48,7 +48,7 @@ class Server:
         while not self._stopping:
             try:
                 self._turn()
-            except Exception:
+            except Exception:  # noqa: BLE001 — a server that is gone helps nobody
                 _log.exception("the HTTP server stumbled")
                 time.sleep(0.1)  # whatever it is, it does not take a whole core
         for connection in self._crowd:
@@ -107,7 +107,7 @@ class Server:
         self._intake.resume(now)
 
     def _welcome(self, sock: socket.socket, address: str) -> None:
-        sock.setblocking(False)
+        sock.setblocking(False)  # noqa: FBT003
         self._look_at_door()
         self._crowd.bound()
         try:
@@ -131,7 +131,7 @@ class Server:
         except Gone as gone:
             self.traffic.handshake_failures += gone.handshake
             self._crowd.close(connection)
-        except Exception:
+        except Exception:  # noqa: BLE001 — one client's trouble is not the others'
             _log.exception("closing a connection from %s", connection.address)
             self._crowd.close(connection)
         else:

@@ -30,7 +30,7 @@ SECONDS = {
 }  # READING goes on with the time of the handshake, so that both together are bounded
 
 
-class Gone(Exception):
+class Gone(Exception):  # noqa: N818 — not an error: clients come and go
     """The connection is over; `handshake` if it failed before it began."""
 
     def __init__(self, *, handshake: bool = False) -> None:

@@ -179,5 +179,5 @@ def _text(words: str) -> str:
     return escape(printable(words[:MOST_CHARACTERS]))
 
 
-def _value(value: Any) -> str:
+def _value(value: Any) -> str:  # noqa: ANN401 — evidence holds whatever explains it
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

@@ -39,7 +39,7 @@ class Users:
     """The users of one web configuration. Only right passwords are remembered, one for each user, as a keyed digest."""
 
     def __init__(self, hashes: Mapping[bytes, bytes]) -> None:
-        import bcrypt
+        import bcrypt  # noqa: PLC0415 — paid only where there are users
 
         self._bcrypt = bcrypt
         self._hashes = dict(hashes)

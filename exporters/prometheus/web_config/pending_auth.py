@@ -47,6 +47,6 @@ class Questions:
         """Ask no more; from any thread."""
         self._doorkeeper.close()
 
-    def _answered(self, question: int, right: bool) -> None:
+    def _answered(self, question: int, right: bool) -> None:  # noqa: FBT001 — the doorkeeper's thread calls this
         self._answers.append((question, right))
         self._wake()

@@ -145,7 +145,7 @@ def test_the_main_process_imports_no_pyroute2() -> None:
 
 def test_a_socket_of_ours_is_not_handed_to_the_child() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        os.set_inheritable(server.fileno(), True)
+        os.set_inheritable(server.fileno(), True)  # noqa: FBT003
         child = LinkChild(("sh", "-c", f"test -e /proc/self/fd/{server.fileno()} && echo '{{}}'"))
         with pytest.raises(NoAnswer, match="status 1"):
             child.ask(Question(), 10)

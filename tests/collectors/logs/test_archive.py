@@ -50,7 +50,7 @@ COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "xz":
     size=st.integers(1, 200),
     end=st.booleans(),
 )
-def test_parts_of_a_file_hold_each_line_once_wherever_they_are_cut(tmp_path: Path, lines: list[bytes], size: int, end: bool) -> None:
+def test_parts_of_a_file_hold_each_line_once_wherever_they_are_cut(tmp_path: Path, lines: list[bytes], size: int, end: bool) -> None:  # noqa: FBT001
     file = tmp_path / "log"
     data = b"\n".join(lines) + (b"\n" if end else b"")
     file.write_bytes(data)

@@ -76,7 +76,7 @@ def test_what_is_harmless_once_is_a_fault_when_it_repeats(tally: Tally, packs: P
 
 
 @pytest.mark.parametrize("same_boot", [True, False])
-def test_a_fault_keeps_its_age_over_a_restart(tally: Tally, packs: Packs, same_boot: bool) -> None:
+def test_a_fault_keeps_its_age_over_a_restart(tally: Tally, packs: Packs, same_boot: bool) -> None:  # noqa: FBT001 — a parameter
     signature = packs.by_id["netdev-watchdog"]
     tally.add(Event(signature, NOW.wall, "line", "eth0"), NOW)
     state = State(boot="one", wall=NOW.wall, up=NOW.up, events=dict(tally.events), faults=tally.faults(NOW))

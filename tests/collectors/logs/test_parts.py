@@ -83,7 +83,7 @@ def test_a_year_that_turns_between_two_events_is_seen(tmp_path: Path, matcher: M
     (tmp_path / "log").write_bytes(fault + quiet + fault)
     events = parts.read(parts.Part(0, str(tmp_path / "log"), 0, 10**9), matcher, ignore).events
     assert [event.at[:6] if isinstance(event.at, bytes) else b"" for event in events if not event.signature]
-    reference = datetime(2024, 3, 16).timestamp()
+    reference = datetime(2024, 3, 16).timestamp()  # noqa: DTZ001
     at = place([event.at if isinstance(event.at, bytes) else b"" for event in events], reference)
-    years = [datetime.fromtimestamp(one).year for one, event in zip(at, events, strict=True) if event.signature and one]
+    years = [datetime.fromtimestamp(one).year for one, event in zip(at, events, strict=True) if event.signature and one]  # noqa: DTZ006
     assert years == [2023, 2024]

@@ -20,7 +20,7 @@ PARTS = (0,) * len(SIZES)
 
 def quarters(shape: Callable[[float], float], days: float, noise: float = 0.00005) -> tuple[Point, ...]:
     """A slow series: the shape is a share of RAM by day."""
-    dice = random.Random(3)
+    dice = random.Random(3)  # noqa: S311
     number = int(days * DAY)
     return tuple(Point(i * QUARTER, int(TOTAL * (0.03 + shape(i / DAY) + dice.gauss(0, noise)))) for i in range(number))[-SLOW:]
 

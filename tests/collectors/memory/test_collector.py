@@ -18,7 +18,7 @@ from collectors.memory.holders import helper as holders
 from collectors.memory.holders.scan import Blame
 from collectors.memory.settings import MemorySettings
 from collectors.memory.trend.history import SIZES
-from collectors.model import CollectorContext, Level, Unavailable
+from collectors.model import CollectorContext, Level, Mode, Unavailable
 from tests.collectors.memory.hosts import FIXTURES, HOSTS
 from tests.kit.leaks import leaking
 from tests.kit.slots import Kept

@@ -17,7 +17,7 @@ MIB = 1 << 20
 
 @pytest.mark.fault(55)
 def test_no_parser_falls_over_noise() -> None:
-    dice = random.Random(6)
+    dice = random.Random(6)  # noqa: S311
     texts = [(FIXTURES / "vm-6.18/proc" / name).read_text() for name in ("meminfo", "vmstat", "net/sockstat", "net/protocols", "slabinfo")]
     texts.append((FIXTURES / "zfs/proc/spl/kstat/zfs/arcstats").read_text())
     for _ in range(300):
@@ -82,7 +82,7 @@ def test_a_balloon_counts_what_went_in_less_what_came_out() -> None:
 
 
 @pytest.mark.parametrize(("features", "stays"), [("0110010100", True), ("0100010100", False), ("", False)])
-def test_a_virtio_balloon_with_deflate_on_oom_stays_in_memtotal(tmp_path, features: str, stays: bool) -> None:  # type: ignore[no-untyped-def]
+def test_a_virtio_balloon_with_deflate_on_oom_stays_in_memtotal(tmp_path, features: str, stays: bool) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001, FBT001
     device = tmp_path / "bus/virtio/devices/virtio0"
     device.mkdir(parents=True)
     (device / "device").write_text("0x0005\n")
@@ -90,7 +90,7 @@ def test_a_virtio_balloon_with_deflate_on_oom_stays_in_memtotal(tmp_path, featur
     assert balloon.stays_in_total(tmp_path) is stays
 
 
-def test_huge_pages_of_every_size_are_found_in_sys(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_huge_pages_of_every_size_are_found_in_sys(tmp_path) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
     for size, number in ((2048, 3), (1048576, 2)):
         pool = tmp_path / f"kernel/mm/hugepages/hugepages-{size}kB"
         pool.mkdir(parents=True)
@@ -116,7 +116,7 @@ def test_the_unit_of_a_process_is_found_in_every_cgroup_version(text: str, unit:
 
 
 @pytest.mark.fault(37)
-def test_dying_cgroups_are_counted_on_v2_and_unknown_on_v1(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_dying_cgroups_are_counted_on_v2_and_unknown_on_v1(tmp_path) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
     assert cgroup.dying(tmp_path) is None
     (tmp_path / "fs/cgroup/unified").mkdir(parents=True)
     (tmp_path / "fs/cgroup/unified/cgroup.stat").write_text("nr_descendants 4\nnr_dying_descendants 812\n")

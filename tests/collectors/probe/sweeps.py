@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from collectors.model import CollectorContext
+from collectors.model import CollectorContext, Mode
 from collectors.probe.collector import Probe
 from collectors.probe.connect.outcome import FAILURES, LABELS, Outcome, Reason
 from collectors.probe.dns import resolver
@@ -32,12 +32,13 @@ if TYPE_CHECKING:
 def main(order: dict[str, Any]) -> None:
     held = [socket.create_connection(tuple(address)) for address in order.get("hold", ())]
     if order.get("conntrack"):
-        from tests.collectors.probe.fill_conntrack import fill
+        from tests.collectors.probe.fill_conntrack import fill  # noqa: PLC0415
 
         fill()
     resolver.REFRESH = order.get("refresh", resolver.REFRESH)
     probe = Probe(
-        msgspec.convert(order["settings"], ProbeSettings, dec_hook=decode_hook), CollectorContext(thorough=order.get("thorough", False))
+        msgspec.convert(order["settings"], ProbeSettings, dec_hook=decode_hook),
+        CollectorContext(mode=Mode.CHECK if order.get("thorough") else Mode.DAEMON),
     )
     for number in range(order["sweeps"]):
         if number and (hosts := order.get("hosts", ())):

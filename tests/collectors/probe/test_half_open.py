@@ -60,7 +60,7 @@ def test_without_the_capability_it_is_this_hosts_own_fault(lab: Lab) -> None:
         (Answer(1, "silent", tries=2), Reason.TIMEOUT, False),
     ],
 )
-def test_an_answer_means_what_a_connect_would_have_said(answer: Answer, reason: Reason, own: bool) -> None:
+def test_an_answer_means_what_a_connect_would_have_said(answer: Answer, reason: Reason, own: bool) -> None:  # noqa: FBT001
     said = outcome(answer, 2.0)
     assert (said.reason, said.own_fault) == (reason, own)
     assert said.retransmits == (1 if answer.tries == 2 else 0)

@@ -46,7 +46,7 @@ def test_the_format_is_what_the_client_likes_best(accept: str, content_type: str
     ("header", "accepted"),
     [("gzip", True), ("deflate, GZIP;q=0.5", True), ("", False), ("identity", False), ("gzip;q=0", False), ("*", True), ("*;q=0.0", False)],
 )
-def test_gzip_is_used_only_where_it_is_accepted(header: str, accepted: bool) -> None:
+def test_gzip_is_used_only_where_it_is_accepted(header: str, accepted: bool) -> None:  # noqa: FBT001
     assert gzip_accepted(header) is accepted
 
 

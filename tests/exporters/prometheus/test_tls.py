@@ -79,7 +79,7 @@ def test_a_large_scrape_over_tls_is_whole_and_connections_are_kept(serve: Serve,
 
 
 def large() -> Any:
-    from collectors.model import Family, Kind, Metric, Report
+    from collectors.model import Family, Kind, Metric, Report  # noqa: PLC0415 — used here only
 
     big = Family("big", Kind.COUNTER, "Big.", ("source",))
     return Report("big", 1.0, (), tuple(Metric(big, number, (str(number),)) for number in range(20_000)))
