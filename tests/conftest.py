@@ -13,6 +13,7 @@ settings.register_profile("vitald", deadline=None)  # a test never asserts a tim
 settings.load_profile("vitald")
 
 PACKAGES = {  # program → Debian package, so that a skip says what to install
+    "make": "make",
     "ip": "iproute2",
     "ethtool": "ethtool",
     "dhclient": "isc-dhcp-client",
