@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 _CHUNK = 1 << 16
+_BOOT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 
 
 class Stamp(NamedTuple):
@@ -73,3 +75,9 @@ def stamp(path: str | Path) -> Stamp | None:
 def stamp_of(status: os.stat_result) -> Stamp:
     """Give the stamp of a file whose status is known."""
     return Stamp(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+def read_boot_id(proc: str | Path) -> str:
+    """Return the kernel's boot id, in lower case; empty where it cannot be read or is none (proc_sys_kernel(5), random/boot_id)."""
+    boot_id = read_text(f"{proc}/sys/kernel/random/boot_id", 64).strip().lower()
+    return boot_id if _BOOT_ID.fullmatch(boot_id) else ""

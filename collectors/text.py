@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+_RAW_BYTE = range(0xDC80, 0xDD00)  # PEP 383: how os.fsdecode() maps a byte that is no UTF-8
 PEOPLE = "%Y-%m-%d %H:%M:%S UTC"
 ISO = "%Y-%m-%dT%H:%M:%SZ"
 _Units = tuple[tuple[str, int, int], ...]  # name, seconds, digits after the point; the largest first, the last is a second
@@ -11,9 +12,18 @@ SHORT: _Units = (("d", 86_400, 1), ("h", 3_600, 1), ("min", 60, 0), ("s", 1, 0))
 LONG: _Units = (("days", 86_400, 0), ("hours", 3_600, 0), ("minutes", 60, 0), ("seconds", 1, 0))
 
 
-def plain(text: str) -> str:
-    r"""Write what does not print as Python would (`\n`, `\x1b`): a name or a line of a log breaks no line and gives a terminal no order."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+def printable(text: str) -> str:
+    r"""Return text with what does not print escaped: `\n`, `\x1b`, `\u2028`; a byte that was no UTF-8 (PEP 383) as `\xff`.
+
+    For every name or log line that somebody else wrote: it breaks no line, and a terminal gets no escape sequence. Quotes and
+    backslashes are printable.
+    """
+    return text if text.isprintable() else "".join(char if char.isprintable() else _escaped(char) for char in text)
+
+
+def _escaped(char: str) -> str:
+    code = ord(char)
+    return f"\\x{code - 0xDC00:02x}" if code in _RAW_BYTE else ascii(char)[1:-1]
 
 
 def utc(at: float, form: str = PEOPLE) -> str:

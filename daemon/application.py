@@ -169,7 +169,7 @@ def main(read_config: Callable[[], Config], roots: CollectorContext, state: Path
     faulthandler.enable()
     one_arena()
     try:
-        capability.set_aside()
+        capability.drop()
     except OSError as error:
         log.warning("CAP_NET_RAW could not be set aside and stays with the daemon: %s", error)
     try:

@@ -10,7 +10,8 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from collectors.netlink.rtnetlink import HEADER_BYTES, Interrupted, attributes, dump_addresses
+from collectors.netlink.message import DumpInterrupted, attributes
+from collectors.netlink.rtnetlink import dump_addresses
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,9 +50,9 @@ class Address:
 
 def concerns(message: bytes, indexes: frozenset[int]) -> bool:
     """Say, from an address message's fixed header alone, whether it has a lifetime, or is on one of these interfaces."""
-    if len(message) < HEADER_BYTES + _IFADDR.size:
+    if len(message) < _IFADDR.size:
         return False
-    _, _, flags, _, index = _IFADDR.unpack_from(message, HEADER_BYTES)
+    _, _, flags, _, index = _IFADDR.unpack_from(message)
     return not flags & _PERMANENT or index in indexes
 
 
@@ -63,17 +64,17 @@ def read_addresses(names: Mapping[int, str], monotonic: float) -> list[Address]:
     for _ in range(_TRIES):
         try:
             found = dump_addresses()
-        except Interrupted:
+        except DumpInterrupted:
             continue
         return [address for message in found if (address := parse_address(message, names, monotonic)) is not None]
-    raise Interrupted(0, f"the address table changed under {_TRIES} dumps")
+    raise DumpInterrupted(0, f"the address table changed under {_TRIES} dumps")
 
 
 def parse_address(message: bytes, names: Mapping[int, str], monotonic: float) -> Address | None:
     """Read one RTM_NEWADDR; None where it is none that a client leased, or is on another interface."""
-    if len(message) < HEADER_BYTES + _IFADDR.size:
+    if len(message) < _IFADDR.size:
         return None
-    family, prefix, flags, _, index = _IFADDR.unpack_from(message, HEADER_BYTES)
+    family, prefix, flags, _, index = _IFADDR.unpack_from(message)
     told = attributes(message, _IFADDR.size)
     raw, life = told.get(_LOCAL) or told.get(_ADDRESS) or b"", told.get(_CACHEINFO, b"")
     if index not in names or len(raw) != _BYTES.get(family) or len(life) < _LIFE.size:

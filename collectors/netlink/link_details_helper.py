@@ -21,7 +21,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 from pyroute2.netlink.rtnl import rt_proto, rt_type
 from pyroute2.netlink.rtnl.ndmsg import NUD_VALUES
 
-from collectors.netlink.link_details_messages import Answer, Link, Question, Queue, Way
+from collectors.netlink.link_details_messages import Answer, LinkDetails, Question, Queue, RouteInfo
 
 MOST_LINKS = 256
 MOST_QUEUES = 64  # of a link: mq has one a hardware queue
@@ -33,22 +33,22 @@ _TABLES = {253: "default", 254: "main", 255: "local"}
 _COUNTED = ("rx_errors", "tx_errors", "rx_dropped", "tx_dropped", "rx_missed_errors", "rx_fifo_errors", "tx_carrier_errors", "collisions")
 
 
-def way(netlink: Any, address: str, names: dict[int, str]) -> Way:  # noqa: ANN401 — pyroute2's classes are made at run time
+def way(netlink: Any, address: str, names: dict[int, str]) -> RouteInfo:  # noqa: ANN401 — pyroute2's classes are made at run time
     """Ask for the route to one address and for its next hop."""
     host, _, zone = address.partition("%")
     where = {"oif": next((index for index, name in names.items() if name == zone), 0)} if zone else {}
     if zone and not where["oif"]:
-        return Way(error=errno.ENODEV)
+        return RouteInfo(error=errno.ENODEV)
     try:
         chosen = next(iter(netlink.route("get", dst=host, flags=_LOOKUP_TABLE, **where)))
         matched = next(iter(_or_nothing(netlink.route, "get", dst=host, flags=_LOOKUP_TABLE | _FIB_MATCH, **where)), chosen)
     except NetlinkError as error:
-        return Way(error=error.code)
+        return RouteInfo(error=error.code)
     index = chosen.get("RTA_OIF") or 0
     gateway = chosen.get("RTA_GATEWAY") or (chosen.get("RTA_VIA") or {}).get("addr", "")
     table = chosen.get("RTA_TABLE") or chosen["table"]
     state, hardware, confirmed = _neighbour(netlink, index, gateway or host)
-    return Way(
+    return RouteInfo(
         interface=names.get(index, str(index)),
         gateway=gateway,
         source=chosen.get("RTA_PREFSRC") or "",
@@ -61,34 +61,34 @@ def way(netlink: Any, address: str, names: dict[int, str]) -> Way:  # noqa: ANN4
     )
 
 
-def link(netlink: Any, ethtool: Any, message: Any, names: dict[int, str]) -> Link:  # noqa: ANN401
+def link(netlink: Any, ethtool: Any, message: Any, names: dict[int, str]) -> LinkDetails:  # noqa: ANN401
     """Join what rtnetlink and ethtool say of one link; what its driver does not tell is left out."""
     name = message.get("IFLA_IFNAME")
     rings, channels = _or_nothing(ethtool.get_rings, name), _or_nothing(ethtool.get_channels, name)
     counted = message.get("IFLA_STATS64") or {}
     most = _most(channels, "max_combined") or max(_most(channels, "max_rx"), _most(channels, "max_tx"))
     now = _most(channels, "combined_count") or max(_most(channels, "rx_count"), _most(channels, "tx_count"))
-    return Link(
+    return LinkDetails(
         name=name,
         kind=(message.get("IFLA_LINKINFO") or message).get("IFLA_INFO_KIND") or "",
         state=(message.get("IFLA_OPERSTATE") or "").lower(),
         master=names.get(message.get("IFLA_MASTER") or 0, ""),
-        other_names=tuple(one[1] for one in (message.get("IFLA_PROP_LIST") or {}).get("attrs", ()) if one[0] == "IFLA_ALT_IFNAME"),
+        alternative_names=tuple(one[1] for one in (message.get("IFLA_PROP_LIST") or {}).get("attrs", ()) if one[0] == "IFLA_ALT_IFNAME"),
         xdp=bool((message.get("IFLA_XDP") or message).get("IFLA_XDP_ATTACHED")),
         queues=tuple(_queue(one) for one in list(netlink.get_qdiscs(index=message["index"]))[:MOST_QUEUES]),
-        transmit_queues=message.get("IFLA_NUM_TX_QUEUES") or 0,
-        receive_queues=message.get("IFLA_NUM_RX_QUEUES") or 0,
-        receive_ring=(_most(rings, "rx"), _most(rings, "rx_max")) if _most(rings, "rx_max") else None,
-        transmit_ring=(_most(rings, "tx"), _most(rings, "tx_max")) if _most(rings, "tx_max") else None,
+        tx_queues=message.get("IFLA_NUM_TX_QUEUES") or 0,
+        rx_queues=message.get("IFLA_NUM_RX_QUEUES") or 0,
+        rx_ring=(_most(rings, "rx"), _most(rings, "rx_max")) if _most(rings, "rx_max") else None,
+        tx_ring=(_most(rings, "tx"), _most(rings, "tx_max")) if _most(rings, "tx_max") else None,
         channels=(now, most) if most else None,
-        counted={kind: counted[kind] for kind in _COUNTED if kind in counted},
+        statistics={kind: counted[kind] for kind in _COUNTED if kind in counted},
     )
 
 
 def answer(question: Question) -> Answer:
     """Answer all of it; a link that vanishes meanwhile is simply not there."""
-    ways: dict[str, Way] = {}
-    links: dict[str, Link] = {}
+    ways: dict[str, RouteInfo] = {}
+    links: dict[str, LinkDetails] = {}
     more = 0
     with IPRoute() as netlink, contextlib.closing(Ethtool()) as ethtool:
         messages = list(netlink.get_links())
@@ -97,7 +97,7 @@ def answer(question: Question) -> Answer:
             try:
                 ways[address] = way(netlink, address, names)
             except OSError as error:  # no such address
-                ways[address] = Way(error=error.errno or errno.EINVAL)
+                ways[address] = RouteInfo(error=error.errno or errno.EINVAL)
         wanted = [one for one in messages if question.every_link or names[one["index"]] in question.links]
         more = max(0, len(wanted) - MOST_LINKS)
         for message in wanted[:MOST_LINKS]:

@@ -9,13 +9,13 @@ import socket
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
+from collectors.netlink.message import NLM_F_DUMP, attributes, pack_attribute, request
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_RTM_GETROUTE, _RTM_GETNEIGH, _NLMSG_ERROR, _NLMSG_DONE = 26, 30, 2, 3
-_REQUEST, _DUMP = 0x1, 0x300
-_HEADER, _ROUTE = struct.Struct("=IHHII"), struct.Struct("=8BI")
-_NEIGHBOUR, _ATTRIBUTE = struct.Struct("=BxHiHBB"), struct.Struct("=HH")
+_RTM_GETROUTE, _RTM_GETNEIGH = 26, 30
+_RTMSG, _NDMSG = struct.Struct("=8BI"), struct.Struct("=BxHiHBB")  # struct rtmsg, struct ndmsg
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PREFSRC, _RTA_METRICS, _RTA_CACHEINFO, _RTA_VIA = 1, 4, 5, 7, 8, 12, 18
 _RTAX_MTU, _NDA_DST = 2, 1
 _RTN_LOCAL = 2
@@ -30,7 +30,7 @@ _STATES = (
     (64, "NOARP"),
     (128, "PERMANENT"),
 )
-_WAIT = struct.pack("ll", 1, 0)  # struct timeval: the kernel answers at once, but nothing here may hang
+_TIMEOUT = struct.pack("ll", 1, 0)  # struct timeval: the kernel answers at once, but nothing here may hang
 
 
 class Route(NamedTuple):
@@ -58,16 +58,16 @@ def route(address: str) -> Route:
     """Ask the kernel for the route to an address (`fe80::1%eth0` with its zone); OSError (ENETUNREACH and its like) is its own no."""
     host, _, zone = address.partition("%")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    attributes = _attribute(_RTA_DST, socket.inet_pton(family, host))
+    question = pack_attribute(_RTA_DST, socket.inet_pton(family, host))
     if zone:
-        attributes += _attribute(_RTA_OIF, struct.pack("=i", socket.if_nametoindex(zone)))
+        question += pack_attribute(_RTA_OIF, struct.pack("=i", socket.if_nametoindex(zone)))
     bits = 128 if family == socket.AF_INET6 else 32
-    for body in _ask(_RTM_GETROUTE, _REQUEST, _ROUTE.pack(family, bits, 0, 0, 0, 0, 0, 0, 0) + attributes):
-        kind, found = _ROUTE.unpack_from(body)[7], dict(_attributes(body[_ROUTE.size :]))
+    for body in _ask(_RTM_GETROUTE, 0, _RTMSG.pack(family, bits, 0, 0, 0, 0, 0, 0, 0) + question):
+        kind, found = _RTMSG.unpack_from(body)[7], attributes(body, _RTMSG.size)
         interface = socket.if_indextoname(struct.unpack("=i", found[_RTA_OIF])[0])
         gateway = _text(found.get(_RTA_GATEWAY, b"")) or _text(found.get(_RTA_VIA, b"")[2:])
         own = interface_mtu(interface)
-        said = struct.unpack("=I", dict(_attributes(found.get(_RTA_METRICS, b""))).get(_RTAX_MTU, bytes(4)))[0]
+        said = struct.unpack("=I", attributes(found.get(_RTA_METRICS, b"")).get(_RTAX_MTU, bytes(4)))[0]
         learnt = bool(found.get(_RTA_CACHEINFO)) and struct.unpack_from("=IIi", found[_RTA_CACHEINFO])[2] != 0  # rta_expires
         mtu = min(own, said) if said and not learnt else own
         return Route(interface, gateway, _text(found.get(_RTA_PREFSRC, b"")), mtu, said if learnt else 0, kind == _RTN_LOCAL)
@@ -77,9 +77,9 @@ def route(address: str) -> Route:
 def neighbours(family: int) -> dict[tuple[str, str], str]:
     """Give the state of every neighbour by interface and address: `REACHABLE`, `STALE`, `INCOMPLETE`, `FAILED` and so on."""
     table, names = {}, dict(socket.if_nameindex())
-    for body in _ask(_RTM_GETNEIGH, _REQUEST | _DUMP, _NEIGHBOUR.pack(family, 0, 0, 0, 0, 0)):
-        _, _, index, state, _, _ = _NEIGHBOUR.unpack_from(body)
-        address = _text(dict(_attributes(body[_NEIGHBOUR.size :])).get(_NDA_DST, b""))
+    for body in _ask(_RTM_GETNEIGH, NLM_F_DUMP, _NDMSG.pack(family, 0, 0, 0, 0, 0)):
+        _, _, index, state, _, _ = _NDMSG.unpack_from(body)
+        address = _text(attributes(body, _NDMSG.size).get(_NDA_DST, b""))
         word = next((word for bit, word in _STATES if state & bit), "NONE")
         table[names.get(index, str(index)), address] = word
     return table
@@ -98,37 +98,10 @@ def interface_mtu(interface: str) -> int:
     return int(struct.unpack_from("16xI", said)[0])
 
 
-def _ask(kind: int, flags: int, body: bytes) -> Iterator[bytes]:
-    """Send one request; give the body of each message of the answer."""
+def _ask(nlmsg_type: int, flags: int, payload: bytes) -> Iterator[bytes]:
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE) as sock:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _WAIT)
-        sock.sendto(_HEADER.pack(_HEADER.size + len(body), kind, flags, 1, 0) + body, (0, 0))
-        while True:
-            data = sock.recv(1 << 16)
-            while len(data) >= _HEADER.size:
-                length, answer, _, _, _ = _HEADER.unpack_from(data)
-                body, data = data[_HEADER.size : length], data[(max(length, _HEADER.size) + 3) & ~3 :]
-                if answer == _NLMSG_DONE:
-                    return
-                if answer == _NLMSG_ERROR:
-                    error = -struct.unpack_from("=i", body)[0]
-                    raise OSError(error, os.strerror(error))
-                yield body
-                if not flags & _DUMP:
-                    return
-
-
-def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
-    while len(data) >= _ATTRIBUTE.size:
-        length, kind = _ATTRIBUTE.unpack_from(data)
-        if length < _ATTRIBUTE.size:
-            return
-        yield kind & 0x3FFF, data[_ATTRIBUTE.size : length]
-        data = data[(length + 3) & ~3 :]
-
-
-def _attribute(kind: int, value: bytes) -> bytes:
-    return _ATTRIBUTE.pack(_ATTRIBUTE.size + len(value), kind) + value + bytes(-len(value) % 4)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _TIMEOUT)
+        yield from request(sock, nlmsg_type, flags, payload)
 
 
 def _text(address: bytes) -> str:

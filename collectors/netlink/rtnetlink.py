@@ -1,121 +1,65 @@
-"""rtnetlink's wire: dumps and multicast of links and addresses (include/uapi/linux/{netlink,rtnetlink}.h, rtnetlink(7)).
-
-Needs no capability. Our own, since pyroute2 costs 11 MB for the two kinds of message that are read here.
-"""
+"""rtnetlink links and addresses: dumps and multicast events (include/uapi/linux/rtnetlink.h, rtnetlink(7)). Needs no capability."""
 
 from __future__ import annotations
 
 import errno
 import socket
 import struct
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from collectors.netlink.message import NLM_F_DUMP, RECEIVE_BYTES, messages, request
 
 RTM_NEWLINK, RTM_DELLINK = 16, 17
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
 GROUP_LINK, GROUP_IPV4_IFADDR, GROUP_IPV6_IFADDR = 0x1, 0x10, 0x100
+MAX_MESSAGES = 4096  # of one drain: more is a storm, and reading everything again is cheaper
 
-_ERROR, _DONE = 2, 3
-_REQUEST_DUMP = 0x1 | 0x300
-_DUMP_INTERRUPTED = 0x10
-_HEADER = struct.Struct("=IHHII")
-HEADER_BYTES = _HEADER.size
-_ATTRIBUTE = struct.Struct("=HH")
-_TYPE_BITS = 0x3FFF  # without NLA_F_NESTED and NLA_F_NET_BYTEORDER
-_BUFFER = 1 << 16  # the kernel fills at most 32 KiB of a dump at a time, and no event is larger than a page
-_ROOM = 1 << 20  # of the socket, for what comes between two looks; without CAP_NET_ADMIN the kernel caps it at net.core.rmem_max
-MOST_MESSAGES = 4096  # of one drain: more is a storm, and looking at everything again is cheaper
-
-
-class Interrupted(OSError):  # noqa: N818 — not an error: ask again
-    """The table changed under the dump (NLM_F_DUMP_INTR), or the kernel had no room: what was read is worth nothing."""
-
-
-def messages(block: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """Cut a datagram into (type, flags, whole message); what is left of a broken length is dropped."""
-    at = 0
-    while at + _HEADER.size <= len(block):
-        length, kind, flags, _, _ = _HEADER.unpack_from(block, at)
-        if length < _HEADER.size or at + length > len(block):
-            return
-        yield kind, flags, block[at : at + length]
-        at += (length + 3) & ~3
-
-
-def attributes(message: bytes, fixed: int) -> dict[int, bytes]:
-    """Read the attributes after netlink's header and `fixed` bytes of the message's own: type → payload; a broken length ends it."""
-    found = {}
-    at = _HEADER.size + fixed
-    while at + _ATTRIBUTE.size <= len(message):
-        length, kind = _ATTRIBUTE.unpack_from(message, at)
-        if length < _ATTRIBUTE.size or at + length > len(message):
-            break
-        found[kind & _TYPE_BITS] = message[at + _ATTRIBUTE.size : at + length]
-        at += (length + 3) & ~3
-    return found
+_SOCKET_TYPE = socket.SOCK_RAW | socket.SOCK_CLOEXEC
+_RCVBUF = 1 << 20  # bytes, for events between two reads; without CAP_NET_ADMIN the kernel caps it at net.core.rmem_max
+_DUMP_SECONDS = 5.0
 
 
 class Multicast:
-    """Listens to multicast groups; the kernel keeps the messages until `drain()`."""
+    """Subscription to multicast groups; the kernel queues the messages until `drain()`."""
 
     def __init__(self, groups: int) -> None:
-        self.socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
+        self.socket = socket.socket(socket.AF_NETLINK, _SOCKET_TYPE | socket.SOCK_NONBLOCK, socket.NETLINK_ROUTE)
         try:
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _ROOM)
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RCVBUF)
             self.socket.bind((0, groups))
         except OSError:
             self.socket.close()
             raise
 
     def fileno(self) -> int:
-        """Give the descriptor that becomes readable when something happened; -1 once closed."""
+        """Return the descriptor that is readable while messages are queued; -1 once closed."""
         return self.socket.fileno()
 
     def drain(self) -> list[tuple[int, bytes]] | None:
-        """Take what has come: (type, message). None where some was lost (ENOBUFS), so that everything must be looked at again."""
-        taken: list[tuple[int, bytes]] = []
+        """Return the queued messages as (nlmsg_type, payload); None where some were lost (ENOBUFS) or there are too many: dump again."""
+        drained: list[tuple[int, bytes]] = []
         lost = False
-        while len(taken) < MOST_MESSAGES:
+        while len(drained) < MAX_MESSAGES:
             try:
-                block, sender = self.socket.recvfrom(_BUFFER)
+                datagram, sender = self.socket.recvfrom(RECEIVE_BYTES)
             except BlockingIOError:
-                return None if lost else taken
+                return None if lost else drained
             except OSError as error:
                 if error.errno != errno.ENOBUFS:
                     raise
                 lost = True
                 continue
-            if sender[0] == 0:  # the kernel's; any process may send to our port
-                taken += [(kind, message) for kind, _, message in messages(block)]
+            if sender[0] == 0:  # the kernel; any process may send to our port
+                drained += [(nlmsg_type, payload) for nlmsg_type, _, payload in messages(datagram)]
         return None
 
     def close(self) -> None:
-        """Let go of the socket."""
+        """Close the socket."""
         self.socket.close()
 
 
 def dump_addresses(family: int = socket.AF_UNSPEC) -> list[bytes]:
-    """Dump all addresses of this network namespace, as raw RTM_NEWADDR messages. Raises Interrupted, or another OSError."""
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE) as asked:
-        asked.settimeout(5.0)
-        asked.bind((0, 0))
-        asked.send(_HEADER.pack(_HEADER.size + 8, RTM_GETADDR, _REQUEST_DUMP, 1, 0) + struct.pack("=BBBBi", family, 0, 0, 0, 0))
-        found: list[bytes] = []
-        while True:
-            block, sender = asked.recvfrom(_BUFFER)
-            if sender[0] != 0:
-                continue
-            for kind, flags, message in messages(block):
-                if flags & _DUMP_INTERRUPTED:
-                    raise Interrupted(errno.EINTR, "the address table changed while it was read")
-                if kind == _DONE:
-                    return found
-                if kind == _ERROR:
-                    raise OSError(_refusal(message), "rtnetlink refuses to list addresses")
-                found.append(message)
-
-
-def _refusal(message: bytes) -> int:
-    return -int(struct.unpack_from("=i", message, _HEADER.size)[0]) if len(message) >= _HEADER.size + 4 else errno.EBADMSG
+    """Dump all addresses of this network namespace as payloads of RTM_NEWADDR. Raises DumpInterrupted or another OSError."""
+    with socket.socket(socket.AF_NETLINK, _SOCKET_TYPE, socket.NETLINK_ROUTE) as sock:
+        sock.settimeout(_DUMP_SECONDS)
+        sock.bind((0, 0))
+        return list(request(sock, RTM_GETADDR, NLM_F_DUMP, struct.pack("=BBBBi", family, 0, 0, 0, 0)))

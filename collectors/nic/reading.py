@@ -11,7 +11,7 @@ from collectors.nic.readers.counters import SILENT, Counters
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from collectors.netlink.link_details_messages import Link as DeepLink
+    from collectors.netlink.link_details_messages import LinkDetails as DeepLink
     from collectors.nic.boot.kernels import Disk
     from collectors.nic.readers.ethtool import Driver
     from collectors.nic.readers.features import Feature

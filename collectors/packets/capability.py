@@ -1,9 +1,8 @@
-"""CAP_NET_RAW for the packet child, and for nothing else of ours: capabilities(7), prctl(2), linux/capability.h.
+"""CAP_NET_RAW for the scapy helper only: capabilities(7), prctl(2), linux/capability.h.
 
-The unit gives the daemon one ambient capability. `set_aside()` takes it out of the effective and the ambient set before any thread is
-there: no socket that the daemon opens, and no other program that it starts, has it. What stays is the right to hand it on (permitted and
-inheritable). `lent()` makes it ambient for the calling thread, since capabilities are each thread's own, for as long as it takes to start
-the child.
+The unit gives the daemon one ambient capability. `drop()` removes it from the effective and the ambient set before any thread exists: no
+socket that the daemon opens, and no other program that it starts, has it. It stays permitted and inheritable. `lent()` makes it ambient
+for the calling thread, since capabilities are per thread, while the helper is started.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ _PR_CAP_AMBIENT, _RAISE, _LOWER = 47, 2, 3
 
 
 def held(proc: Path = Path("/proc")) -> dict[str, bool]:
-    """Say in which of this thread's sets it is: `Inh`, `Prm`, `Eff`, `Bnd`, `Amb`; empty where /proc cannot be read."""
+    """Return which of this thread's sets contain it: `Inh`, `Prm`, `Eff`, `Bnd`, `Amb`; empty where /proc cannot be read."""
     try:
         lines = (proc / f"self/task/{threading.get_native_id()}/status").read_text().splitlines()
     except OSError:
@@ -33,14 +32,14 @@ def held(proc: Path = Path("/proc")) -> dict[str, bool]:
     return {line[3:6]: bool(int(line.split()[1], 16) & _BIT) for line in lines if line.startswith("Cap")}
 
 
-def at_hand(proc: Path = Path("/proc")) -> bool:
-    """Tell whether a child could have it, without starting one; True where that cannot be read."""
+def is_available(proc: Path = Path("/proc")) -> bool:
+    """Return True if a child process could have it, also where that cannot be read."""
     sets = held(proc)
     return not sets or sets["Eff"] or (sets["Prm"] and sets["Inh"])
 
 
-def set_aside() -> None:
-    """Go on without it, but able to hand it on; does nothing as root, whose children have every capability anyway. OSError."""
+def drop() -> None:
+    """Drop it, keeping the right to pass it on; a no-op for root, whose children have every capability. Raises OSError."""
     sets = held()
     if os.geteuid() and sets.get("Prm") and sets.get("Inh"):
         _ambient(_LOWER)
@@ -49,7 +48,7 @@ def set_aside() -> None:
 
 @contextmanager
 def lent() -> Iterator[None]:
-    """Let a program that this thread starts meanwhile have it, if this process may hand it on."""
+    """Make it ambient for programs that this thread starts in this context, if this process may pass it on."""
     sets = held()
     lend = bool(os.geteuid() and sets.get("Prm") and sets.get("Inh") and not sets.get("Amb"))
     if lend:
@@ -66,7 +65,7 @@ def _ambient(what: int) -> None:
 
 
 def _drop_effective() -> None:
-    """Take the one bit out of this thread's effective set; all else stays."""
+    """Clear the one bit in this thread's effective set."""
     import ctypes  # noqa: PLC0415 — 0.4 MB, which a daemon without the capability does not pay
 
     header = ctypes.create_string_buffer(struct.pack("Ii", _VERSION_3, 0))

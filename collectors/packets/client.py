@@ -1,168 +1,152 @@
-"""The packet child, as its parent sees it: started for one round, fed, listened to, never believed, never waited for."""
+"""Client of the scapy helper: runs rounds of probe scripts, each round in a helper process of its own."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import json
-import logging
-import os
 import subprocess
-import sys
-import threading
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 import msgspec
 
+from collectors.helper_process import HelperFailed, HelperProcess, HelperStopped, exit_reason, module_command, read_some
 from collectors.model import Unavailable
 from collectors.packets import capability
-from collectors.packets.child_lines import Distrusted, Lines, death
-from collectors.packets.protocol import MOST_PACKETS, Answer, Hello
+from collectors.packets.protocol import MAX_PACKETS_PER_SECOND, Answer, Hello
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from collectors.packets.protocol import Place, Play, Shot
+    from collectors.packets.protocol import Endpoint, ProbeScript, ProbeSpec
 
 T = TypeVar("T")
-AT_ONCE = 64  # plays under way; each holds one port and one descriptor of the child
+MAX_ACTIVE = 64  # scripts at a time; each holds one port and one descriptor of the helper
+MAX_LINE = 4096  # bytes
 START_SECONDS = 15.0  # scapy's import takes 0.2 s of CPU; under CPUQuota=50% and on a busy host a good deal longer
-COMMAND = (sys.executable, "-Im", "collectors.packets.scapy_helper")
+COMMAND = module_command("collectors.packets.scapy_helper")
 
-log = logging.getLogger(__name__)
-_answer = msgspec.json.Decoder(Answer)
-_hello = msgspec.json.Decoder(Hello)
+_answer_decoder = msgspec.json.Decoder(Answer)
+_hello_decoder = msgspec.json.Decoder(Hello)
+
+
+class ProtocolError(HelperFailed):
+    """The helper sent something that is not part of the protocol."""
 
 
 class Results(NamedTuple, Generic[T]):
-    """What the plays that came to an end found, by their key, and why the others did not; empty if all did."""
+    """Results of the scripts that ended, by key, and why the others did not; `failure` is empty if all did."""
 
     found: dict[str, T]
     failure: str
 
 
-class PacketChild:
-    """Runs rounds of plays, one round at a time, each in a child process of its own."""
+class PacketClient:
+    """Runs rounds of probe scripts, one round at a time. `stop()` may be called from another thread."""
 
     def __init__(self, command: Sequence[str] = COMMAND) -> None:
-        self._command = command
-        self._process: subprocess.Popen[bytes] | None = None
-        self._lock = threading.Lock()
-        self._stopped = False
+        self._helper = HelperProcess(command, lend=capability.lent)
+        self.stop = self._helper.stop
 
-    def run(self, plays: Mapping[str, tuple[Place, Play[T]]], seconds: float, rate: float = MOST_PACKETS) -> Results[T]:
-        """Play all of them, within `seconds` once the child is up; Unavailable where it lacks CAP_NET_RAW or scapy."""
-        if not plays:
+    def run(
+        self, scripts: Mapping[str, tuple[Endpoint, ProbeScript[T]]], seconds: float, rate: float = MAX_PACKETS_PER_SECOND
+    ) -> Results[T]:
+        """Run all scripts, within `seconds` once the helper is up. Raises Unavailable without CAP_NET_RAW or after `stop()`."""
+        if not scripts:
             return Results({}, "")
-        if not capability.at_hand():
+        if not capability.is_available():
             raise Unavailable("permission", "crafted packets need CAP_NET_RAW, which this process does not have")
+        found: dict[str, T] = {}
         try:
-            process = self._start(rate, seconds)
-        except OSError as error:  # no memory, no process to be had, no interpreter any more
-            return Results({}, f"the packet child could not be started: {error}")
-        table: _Table[T] = _Table(process, plays)
-        try:
-            lines = Lines(process, time.monotonic() + START_SECONDS)
-            table.greet(lines)
-            lines.deadline = time.monotonic() + seconds
-            table.play(lines)
-        except Distrusted as why:
-            return Results(table.found, "" if self._stopped else f"the packet child {why}")
+            process = self._helper.start(f"{rate:g}", f"{seconds + START_SECONDS:g}", stdin=subprocess.PIPE)
+            _Round(process, scripts, found).run(seconds)
+        except HelperStopped:
+            raise Unavailable("unconfigured", "stopped") from None
+        except HelperFailed as error:
+            return Results(found, "" if self._helper.stopped else f"packet helper {error}")
         finally:
-            self._end(process)
-        return Results(table.found, "")
-
-    def stop(self) -> None:
-        """End the round that is out, and start no other."""
-        self._stopped = True
-        with self._lock:
-            if self._process:
-                self._process.kill()
-
-    def _start(self, rate: float, seconds: float) -> subprocess.Popen[bytes]:
-        argv = [*self._command, f"{rate:g}", f"{seconds + START_SECONDS:g}"]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-        environment = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
-        with self._lock:
-            if self._stopped:
-                raise Unavailable("unconfigured", "stopped")
-            with capability.lent():
-                self._process = subprocess.Popen(argv, **pipes, cwd="/", env=environment, bufsize=0)  # type: ignore[call-overload]  # noqa: S603
-            return self._process
-
-    def _end(self, process: subprocess.Popen[bytes]) -> None:
-        with self._lock:
-            self._process = None
-            process.kill()  # it has nothing left to say, or was not to be trusted
-        process.wait()
-        for pipe in (process.stdin, process.stdout):
-            if pipe:
-                with contextlib.suppress(OSError):
-                    pipe.close()
+            self._helper.end()
+        return Results(found, "")
 
 
-class _Table(Generic[T]):
-    """The plays of one round: those that wait, those with a shot out, and what came of the rest."""
+class _Round(Generic[T]):
+    """One round: the scripts that wait, and those with a probe in flight."""
 
-    def __init__(self, process: subprocess.Popen[bytes], plays: Mapping[str, tuple[Place, Play[T]]]) -> None:
-        self.found: dict[str, T] = {}
+    def __init__(
+        self, process: subprocess.Popen[bytes], scripts: Mapping[str, tuple[Endpoint, ProbeScript[T]]], found: dict[str, T]
+    ) -> None:
         self._process = process
-        self._waiting = deque(plays.items())
-        self._out: dict[int, tuple[str, Place, Play[T], int]] = {}  # by shot: also the number of its play
-        self._shots = self._plays = 0
+        self._found = found
+        self._waiting = deque(scripts.items())
+        self._in_flight: dict[int, tuple[str, Endpoint, ProbeScript[T], int]] = {}  # by probe id: also the number of its script
+        self._probes = self._scripts = 0
+        self._lines: deque[bytes] = deque()
+        self._partial_line = b""
 
-    def greet(self, lines: Lines) -> None:
-        """Wait until the child is up."""
-        with _as_nonsense():
-            hello = _hello.decode(lines.next())
+    def run(self, seconds: float) -> None:
+        """Wait for the helper's first line, then run until every script has ended. Raises HelperFailed."""
+        self._greet(time.monotonic() + START_SECONDS)
+        deadline = time.monotonic() + seconds
+        self._start_waiting()
+        while self._in_flight:
+            with _protocol_errors():
+                answer = _answer_decoder.decode(self._read_line(deadline))
+            sent = self._in_flight.pop(answer.id, None)
+            if sent is None:
+                raise ProtocolError(f"answered probe {answer.id}, which is not in flight")
+            self._advance(*sent, answer)
+            self._start_waiting()
+
+    def _greet(self, deadline: float) -> None:
+        with _protocol_errors():
+            hello = _hello_decoder.decode(self._read_line(deadline))
         if hello.fatal in {errno.EPERM, errno.EACCES}:
             raise Unavailable("permission", f"crafted packets need CAP_NET_RAW ({hello.detail})")
         if not hello.ready:
-            raise Distrusted(f"could not work: {hello.detail or 'it is not ready'}")
+            raise HelperFailed(f"could not start: {hello.detail or 'it is not ready'}")
 
-    def play(self, lines: Lines) -> None:
-        """Go on until every play has ended."""
-        self._begin()
-        while self._out:
-            with _as_nonsense():
-                answer = _answer.decode(lines.next())
-            known = self._out.pop(answer.id, None)
-            if known is None:
-                raise Distrusted(f"answered shot {answer.id}, which is not out")
-            self._advance(*known, answer)
-            self._begin()
+    def _start_waiting(self) -> None:
+        while self._waiting and len(self._in_flight) < MAX_ACTIVE:
+            key, (endpoint, script) = self._waiting.popleft()
+            self._scripts += 1
+            self._advance(key, endpoint, script, self._scripts, None)
 
-    def _begin(self) -> None:
-        while self._waiting and len(self._out) < AT_ONCE:
-            key, (place, play) = self._waiting.popleft()
-            self._plays += 1
-            self._advance(key, place, play, self._plays, None)
-
-    def _advance(self, key: str, place: Place, play: Play[T], number: int, answer: Answer | None) -> None:
+    def _advance(self, key: str, endpoint: Endpoint, script: ProbeScript[T], number: int, answer: Answer | None) -> None:
         try:
-            shot = next(play) if answer is None else play.send(answer)
+            spec = next(script) if answer is None else script.send(answer)
         except StopIteration as end:
-            self.found[key] = end.value
+            self._found[key] = end.value
             return
-        self._shots += 1
-        self._out[self._shots] = (key, place, play, number)
-        self._tell(place, shot, number)
+        self._probes += 1
+        self._in_flight[self._probes] = (key, endpoint, script, number)
+        self._send(endpoint, spec, number)
 
-    def _tell(self, place: Place, shot: Shot, number: int) -> None:
-        order = {"id": self._shots, **shot._asdict(), "source": place.source, "target": place.target, "port": place.port, "mss": place.mss}
-        order["flow"] = number << 16 | shot.flow
+    def _send(self, endpoint: Endpoint, spec: ProbeSpec, number: int) -> None:
+        order = {"id": self._probes, **spec._asdict(), "flow": number << 16 | spec.flow}
+        order |= {"source": endpoint.source, "target": endpoint.target, "port": endpoint.port, "mss": endpoint.mss}
         assert self._process.stdin is not None  # noqa: S101 — for mypy
         try:
             self._process.stdin.write(json.dumps(order).encode() + b"\n")
         except OSError:
-            raise Distrusted(death(self._process)) from None
+            raise HelperFailed(exit_reason(self._process)) from None
+
+    def _read_line(self, deadline: float) -> bytes:
+        while not self._lines:
+            data = read_some(self._process, deadline)
+            if not data:
+                raise HelperFailed(exit_reason(self._process))
+            *lines, self._partial_line = (self._partial_line + data).split(b"\n")
+            self._lines.extend(lines)
+            if len(self._partial_line) > MAX_LINE:
+                raise ProtocolError(f"sent a line of more than {MAX_LINE} bytes")
+        return self._lines.popleft()
 
 
 @contextlib.contextmanager
-def _as_nonsense() -> Any:  # noqa: ANN401 — a context manager
+def _protocol_errors() -> Iterator[None]:
     try:
         yield
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Distrusted(f"said what is no answer: {error}") from None
+        raise ProtocolError(f"sent an invalid answer: {error}") from None

@@ -1,4 +1,4 @@
-"""What the main process and the packet child say to each other. The child itself (packets/) imports nothing else of ours."""
+"""Protocol between the packet client and the scapy helper (scapy_helper/, which imports nothing else of vitald)."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Literal, NamedTuple, TypeAlias, TypeVar
 import msgspec
 
 Kind = Literal["syn_ack", "reset", "too_big", "expired", "unreachable", "silent", "local"]
-MOST_PACKETS = 200  # a second, all targets together: at 9001 bytes 14 Mbit/s
-IP_TCP_HEADERS = {4: 40, 6: 60}  # bytes, without options: what MSS leaves out (RFC 9293 3.7.1)
+MAX_PACKETS_PER_SECOND = 200  # all targets together: at 9001 bytes 14 Mbit/s
+IP_TCP_HEADERS = {4: 40, 6: 60}  # bytes, without options: the part of a packet that MSS excludes (RFC 9293 3.7.1)
 
 
-class Place(NamedTuple):
-    """Whom SYNs go to, from which of our addresses, and the largest packet that may leave in bytes."""
+class Endpoint(NamedTuple):
+    """Target address and port, the source address used for it, and the largest packet in bytes that may leave (`mtu`)."""
 
     source: str
     target: str
@@ -22,19 +22,19 @@ class Place(NamedTuple):
 
     @property
     def version(self) -> int:
-        """Give 4 or 6."""
+        """IP version: 4 or 6."""
         return 6 if ":" in self.target else 4
 
     @property
     def mss(self) -> int:
-        """Give what our own kernel would offer on that interface."""
+        """MSS in bytes that the kernel would offer on that interface."""
         return min(self.mtu, 65535) - IP_TCP_HEADERS[self.version]
 
 
-class Shot(NamedTuple):
+class ProbeSpec(NamedTuple):
     """One SYN, sent up to `tries` times, `wait` seconds apart; `size` of the IP packet in bytes, 0 for a bare one.
 
-    Shots of one play that share a `flow` share port and sequence number; all but the last of it say `keep`.
+    Probes of one script that share a `flow` share port and sequence number; all but the last set `keep`.
     """
 
     size: int = 0
@@ -46,7 +46,7 @@ class Shot(NamedTuple):
 
 
 class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What came of a shot; the fields are explained in packets/__init__.py."""
+    """Result of one probe; scapy_helper/__init__.py documents the fields."""
 
     id: int
     kind: Kind
@@ -61,12 +61,12 @@ class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def from_target(self) -> bool:
-        """Whether the target itself answered: a RST says as much of the path as a SYN-ACK."""
+        """True if the target itself answered: a RST proves as much about the path as a SYN-ACK."""
         return self.kind in {"syn_ack", "reset"}
 
 
 class Hello(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The child's first line."""
+    """First line of the helper."""
 
     ready: bool = False
     fatal: int = 0
@@ -74,5 +74,5 @@ class Hello(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 T = TypeVar("T")
-Play: TypeAlias = Generator[Shot, Answer, T]
-"""A course of shots, each chosen by the answers before it. Pure: it is fed literals in tests, and by the child in life."""
+ProbeScript: TypeAlias = Generator[ProbeSpec, Answer, T]
+"""Sequence of probes, each chosen by the answers before it. Pure: tests feed it literals, the client the helper's answers."""

@@ -1,22 +1,22 @@
-"""A TCP traceroute to the port that is probed, and a bare half-open SYN to it. Pure."""
+"""TCP traceroute to the probed port, and a half-open SYN to it, as probe scripts. Pure."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from collectors.packets.protocol import Answer, Shot
+from collectors.packets.protocol import Answer, ProbeSpec
 
 if TYPE_CHECKING:
-    from collectors.packets.protocol import Play
+    from collectors.packets.protocol import ProbeScript
 
-MOST_HOPS = 30
-SILENT_HOPS = 4  # in a row: then nobody further on says anything either
-HOP_TRIES, HOP_WAIT = 2, 0.3  # seconds; routers answer late, and only so often (RFC 1812 4.3.2.8)
+MAX_HOPS = 30
+SILENT_HOPS = 4  # in a row: then routers further on do not answer either
+HOP_TRIES, HOP_WAIT = 2, 0.3  # seconds; routers answer late and limit the rate of ICMP (RFC 1812 4.3.2.8)
 SYN_TRIES, SYN_WAIT = 3, 0.5
 
 
 class Hop(NamedTuple):
-    """Who answered at one distance: the address (empty for nobody) and the round trip in µs."""
+    """Answer at one TTL: the router's address (empty for none) and the round trip in µs."""
 
     ttl: int
     address: str
@@ -24,7 +24,7 @@ class Hop(NamedTuple):
 
 
 class Trace(NamedTuple):
-    """The routers on the way, as far as they answer, and how it ended: an answer's `kind`, and who gave it."""
+    """The routers on the path that answered, and the end: the last answer's `kind` and sender."""
 
     hops: tuple[Hop, ...]
     end: str
@@ -32,27 +32,27 @@ class Trace(NamedTuple):
 
     @property
     def last(self) -> Hop | None:
-        """Give the last hop that answered."""
+        """The last hop that answered."""
         return next((hop for hop in reversed(self.hops) if hop.address), None)
 
 
-class Look(NamedTuple):
-    """What came of the half-open SYN, and the way there."""
+class SynTrace(NamedTuple):
+    """Result of the half-open SYN, and the path to the target."""
 
     syn: Answer
     trace: Trace
 
 
-def half_open(tries: int = SYN_TRIES, wait: float = SYN_WAIT) -> Play[Answer]:
-    """Send a bare SYN and, whatever comes, a RST."""
-    return (yield Shot(0, tries, wait))
+def half_open(tries: int = SYN_TRIES, wait: float = SYN_WAIT) -> ProbeScript[Answer]:
+    """Send a bare SYN, and a RST whatever the answer."""
+    return (yield ProbeSpec(0, tries, wait))
 
 
-def trace() -> Play[Trace]:
-    """Let the SYN go one hop further each time; one port and one sequence number, so that all take the same of several equal ways."""
+def trace() -> ProbeScript[Trace]:
+    """Send SYNs with a TTL of 1, 2, …; one source port and one sequence number, so that all take the same of several equal paths."""
     hops: list[Hop] = []
-    for ttl in range(1, MOST_HOPS + 1):
-        answer = yield Shot(0, HOP_TRIES, HOP_WAIT, ttl=ttl, flow=1, keep=True)
+    for ttl in range(1, MAX_HOPS + 1):
+        answer = yield ProbeSpec(0, HOP_TRIES, HOP_WAIT, ttl=ttl, flow=1, keep=True)
         if answer.kind not in {"expired", "silent"}:
             return Trace(tuple(hops), answer.kind, answer.sender)
         hops.append(Hop(ttl, answer.sender, answer.rtt))
@@ -63,8 +63,8 @@ def trace() -> Play[Trace]:
     return Trace(tuple(hops), "silent", "")
 
 
-def look() -> Play[Look]:
-    """Take the one after the other; where this host itself says no, there is no way to look at."""
+def syn_trace() -> ProbeScript[SynTrace]:
+    """Run both; where this host refuses to send, there is no path to trace."""
     syn = yield from half_open()
-    way = (yield from trace()) if syn.kind != "local" else Trace((), "local", "")
-    return Look(syn, way)
+    path = (yield from trace()) if syn.kind != "local" else Trace((), "local", "")
+    return SynTrace(syn, path)

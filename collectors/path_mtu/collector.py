@@ -12,8 +12,8 @@ from collectors.collector import Collector
 from collectors.model import Family, Kind, Metric, Unavailable
 from collectors.netlink.route import route, zoned
 from collectors.packets import capability
-from collectors.packets.client import PacketChild
-from collectors.packets.protocol import Place
+from collectors.packets.client import PacketClient
+from collectors.packets.protocol import Endpoint
 from collectors.path_mtu import judge as path_verdict
 from collectors.path_mtu.search import Found, search
 from collectors.probe.diagnosis.target_events import ROSTER
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from collectors.model import CollectorContext, Verdict
-    from collectors.packets.protocol import Play
+    from collectors.packets.protocol import ProbeScript
     from collectors.probe.targets.target import Address
 
 FIRST_SWEEP = 15.0  # seconds until the first sweep has said where the targets are
@@ -57,21 +57,21 @@ class PathMtu(Collector[Reading]):
     def __init__(self, settings: PathMtuSettings, host: CollectorContext) -> None:
         self._interval = settings.interval
         self._host = host
-        self._child = PacketChild()
+        self._child = PacketClient()
         self._found: dict[str, Found] = {}
         self._whole_round = -settings.interval
 
     def read(self) -> Reading:
         """Look at all targets, or only at those that have just turned bad."""
         alarms = ROSTER.take_alarms()
-        if not capability.at_hand(self._host.proc):
+        if not capability.is_available(self._host.proc):
             raise Unavailable("permission", "crafted packets need CAP_NET_RAW, which this process does not have")
         targets = ROSTER.targets(FIRST_SWEEP) or {}
         now = time.monotonic()
         whole = not alarms or now - self._whole_round >= NEARLY * self._interval
         due = targets if whole else {target: targets[target] for target in alarms if target in targets}
         self._found = {target: found for target, found in self._found.items() if target in targets}
-        plays: dict[str, tuple[Place, Play[Found]]] = {}
+        plays: dict[str, tuple[Endpoint, ProbeScript[Found]]] = {}
         for target in [*(due.keys() - self._found.keys()), *(target for target in list(self._found) if target in due)]:
             self._plan(target, due[target], plays)
         results = self._child.run(plays, min(LONGEST_ROUND, NEARLY * self._interval))
@@ -110,7 +110,7 @@ class PathMtu(Collector[Reading]):
         """End the round that is out."""
         self._child.stop()
 
-    def _plan(self, target: str, address: Address, plays: dict[str, tuple[Place, Play[Found]]]) -> None:
+    def _plan(self, target: str, address: Address, plays: dict[str, tuple[Endpoint, ProbeScript[Found]]]) -> None:
         try:
             place = place_of(address)
         except OSError as error:
@@ -122,8 +122,8 @@ class PathMtu(Collector[Reading]):
             plays[target] = (place, search(place))
 
 
-def place_of(address: Address) -> Place | None:
+def place_of(address: Address) -> Endpoint | None:
     """Say how packets to an address leave this host, None where they do not; OSError where there is no route."""
     host = zoned(address.sockaddr)
     way = route(host)
-    return None if way.local else Place(way.source, host, address.sockaddr[1], way.mtu)
+    return None if way.local else Endpoint(way.source, host, address.sockaddr[1], way.mtu)

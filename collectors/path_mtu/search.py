@@ -5,10 +5,10 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING, NamedTuple
 
-from collectors.packets.protocol import IP_TCP_HEADERS, Answer, Place, Shot
+from collectors.packets.protocol import IP_TCP_HEADERS, Answer, Endpoint, ProbeSpec
 
 if TYPE_CHECKING:
-    from collectors.packets.protocol import Play
+    from collectors.packets.protocol import ProbeScript
 
 TRIES = 5  # of a padded SYN: where one round trip in ten is lost, all five are once in 100,000
 BARE_TRIES, BARE_WAIT = 5, 0.5
@@ -41,23 +41,23 @@ class Found(NamedTuple):
         return bool(self.mss) and self.mss + IP_TCP_HEADERS[4] <= self.mtu
 
 
-def search(place: Place) -> Play[Found]:
+def search(place: Endpoint) -> ProbeScript[Found]:
     """Ask bare, then with the largest packet, then between."""
-    bare = yield Shot(0, BARE_TRIES, BARE_WAIT)
+    bare = yield ProbeSpec(0, BARE_TRIES, BARE_WAIT)
     if not bare.from_target:
         return Found(answered=False, local=bare.error)
     mss = bare.mss + IP_TCP_HEADERS[place.version] - IP_TCP_HEADERS[4] if bare.mss else 0  # as IPv4 counts, so that both compare alike
     known = Found(answered=True, sent=min(place.mtu, 65535), mss=mss, rtt=bare.rtt)
     wait = min(max(SHORTEST_WAIT, 3e-6 * bare.rtt), LONGEST_WAIT)
-    top = yield Shot(known.sent, TRIES, wait, flow=1)
+    top = yield ProbeSpec(known.sent, TRIES, wait, flow=1)
     if top.from_target:
         return known._replace(mtu=known.sent)
     low = min(SMALLEST[place.version], known.sent)
-    small = yield Shot(low, TRIES, wait, flow=2)
+    small = yield ProbeSpec(low, TRIES, wait, flow=2)
     if not small.from_target:
         return known._replace(padded_dropped=small.kind != "local", local=small.error)
     low, last = yield from _between(low, known.sent, top, wait)
-    again = yield Shot(0, BARE_TRIES, BARE_WAIT, flow=0xFFFF)
+    again = yield ProbeSpec(0, BARE_TRIES, BARE_WAIT, flow=0xFFFF)
     if not again.from_target:
         return Found(answered=False, local=again.error)
     if last.kind == "local" and last.error != errno.EMSGSIZE:
@@ -65,7 +65,7 @@ def search(place: Place) -> Play[Found]:
     return known._replace(mtu=low, black_hole=last.kind not in {"too_big", "local"}, hop=last.sender)
 
 
-def _between(low: int, high: int, failed: Answer, wait: float) -> Play[tuple[int, Answer]]:
+def _between(low: int, high: int, failed: Answer, wait: float) -> ProbeScript[tuple[int, Answer]]:
     """Close in on the limit; `low` was answered, `high` was not. Gives the limit and what came of the packet that was too large for it.
 
     A router's own word is tried first, and believed where it holds: routers say it only so many times a second (RFC 1812 4.3.2.8).
@@ -76,7 +76,7 @@ def _between(low: int, high: int, failed: Answer, wait: float) -> Play[tuple[int
         said = failed.mtu if failed.kind == "too_big" and low < failed.mtu < high else 0
         guess = said or next((g for g in guesses if low < g < high and (g in USUAL or g - 1 == low)), (low + high) // 2)
         flow += 1
-        answer = yield Shot(guess, TRIES, wait, flow=flow)
+        answer = yield ProbeSpec(guess, TRIES, wait, flow=flow)
         if answer.from_target:
             low = guess
             if said:

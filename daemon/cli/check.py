@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from collectors.model import Level, Unavailable
 from collectors.registry import COLLECTORS
-from collectors.text import plain
+from collectors.text import printable
 from daemon.job import CollectorJob
 
 if TYPE_CHECKING:
@@ -134,13 +134,13 @@ def print_table(looks: Sequence[Look]) -> None:
     if bad := sorted((v for v in verdicts if v.level), key=lambda v: (-v.level, v.check, v.subject)):
         console.print(_findings(bad))
     for check in sorted({verdict.check for verdict in verdicts if not verdict.level}):
-        subjects = [plain(verdict.subject) for verdict in verdicts if verdict.check == check and not verdict.level]
+        subjects = [printable(verdict.subject) for verdict in verdicts if verdict.check == check and not verdict.level]
         more = f" and {len(subjects) - 5} more" if len(subjects) > 5 else ""  # noqa: PLR2004 — as many as fit a line
         console.print(Text.assemble(("healthy ", "green"), f"{check}: {', '.join(subjects[:5])}{more}"))
     for one in looks:
         if one.problem or one.absent:
             word, colour = ("could not tell", "magenta") if one.problem else ("not here", "dim")
-            console.print(Text.assemble((f"{word} ", colour), f"{one.name}: {plain(one.problem or one.absent)}"))
+            console.print(Text.assemble((f"{word} ", colour), f"{one.name}: {printable(one.problem or one.absent)}"))
     for one in looks:
         for panel in one.panels:
             show(console, panel)
@@ -159,9 +159,9 @@ def _findings(verdicts: Sequence[Verdict]) -> Table:
     table.columns[0].overflow = "fold"
     table.columns[1].overflow = "fold"
     for verdict in verdicts:
-        name = Text.assemble((verdict.level.name, style[verdict.level]), "\n", verdict.check, "\n", plain(verdict.subject))
-        facts = ", ".join(f"{key.replace('_', ' ')} {plain(_words(value))}" for key, value in verdict.evidence.items())
-        rows = [("wrong", plain(verdict.message), ""), ("evidence", facts, "dim"), ("do", plain(verdict.remediation), "")]
+        name = Text.assemble((verdict.level.name, style[verdict.level]), "\n", verdict.check, "\n", printable(verdict.subject))
+        facts = ", ".join(f"{key.replace('_', ' ')} {printable(_words(value))}" for key, value in verdict.evidence.items())
+        rows = [("wrong", printable(verdict.message), ""), ("evidence", facts, "dim"), ("do", printable(verdict.remediation), "")]
         inner = Table.grid(padding=(0, 1))
         for label, words, look_like in rows:
             if words:

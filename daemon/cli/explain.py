@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from collectors.logs.matching.matcher import believed
 from collectors.logs.scan import journal_export as exports
-from collectors.text import plain
+from collectors.text import printable
 from daemon.cli import signatures
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def _words(line: bytes, hits: list[Hit], matcher: Matcher) -> Iterator[str]:
         yield from _entry("signature", f"{signature.id} ({signature.severity}, {signature.family})")
         yield from _entry("meaning", signature.meaning or "its pack does not say")
         yield from _entry("do", signature.remediation)
-        yield from _entry("fields", ", ".join(f"{name} {plain(value)}" for name, value in hit.fields.items()))
+        yield from _entry("fields", ", ".join(f"{name} {printable(value)}" for name, value in hit.fields.items()))
         yield from _entry("alone", _often(signature))
         yield from _entry("ends with", ", ".join(signature.cleared_by))
         yield from _entry("pack", signature.origin)
@@ -91,7 +91,7 @@ def _entry(label: str, words: str) -> Iterable[str]:
 
 
 def _shown(line: bytes) -> str:
-    return plain(line.decode("utf-8", "backslashreplace"))
+    return printable(line.decode("utf-8", "backslashreplace"))
 
 
 def _cut(text: str) -> str:

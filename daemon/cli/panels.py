@@ -8,7 +8,7 @@ from rich.box import HORIZONTALS
 from rich.table import Table
 from rich.text import Text
 
-from collectors.text import plain
+from collectors.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,13 +26,13 @@ MOST_ROWS = 30
 
 def show(console: Console, panel: Panel) -> None:
     """Print one panel."""
-    console.print(Text(plain(panel.title), "bold"))
+    console.print(Text(printable(panel.title), "bold"))
     for line in _bar(panel.shares, min(console.width, 120)):
         console.print(line)
     if panel.rows:
         console.print(_table(panel))
     for note in panel.notes:
-        console.print(Text(plain(note), "dim"))
+        console.print(Text(printable(note), "dim"))
 
 
 def spark(trace: Trace) -> str:
@@ -62,7 +62,7 @@ def _table(panel: Panel) -> Table:
 
 
 def _cell(cell: Cell) -> Text:
-    return Text(plain(cell)) if isinstance(cell, str) else Text(spark(cell), no_wrap=True)
+    return Text(printable(cell)) if isinstance(cell, str) else Text(spark(cell), no_wrap=True)
 
 
 def _bar(shares: Sequence[Share], width: int) -> Iterator[Text]:
@@ -73,5 +73,5 @@ def _bar(shares: Sequence[Share], width: int) -> Iterator[Text]:
     yield Text.assemble("[", *((sign * cell, colour) for (sign, colour), cell in zip(looks, cells, strict=True)), "]")
     for share, (sign, colour) in zip(shares, looks, strict=True):
         if share.value > 0:
-            inside = f" (of which {plain(', '.join(share.of_which))})" if share.of_which else ""
-            yield Text.assemble("  ", (sign, colour), f" {plain(share.name)} {plain(share.words)}{inside}")
+            inside = f" (of which {printable(', '.join(share.of_which))})" if share.of_which else ""
+            yield Text.assemble("  ", (sign, colour), f" {printable(share.name)} {printable(share.words)}{inside}")

@@ -6,11 +6,11 @@ import math
 
 import pytest
 
-from collectors.text import ISO, LONG, plain, span, two_units, utc
+from collectors.text import ISO, LONG, printable, span, two_units, utc
 
 
 def test_what_does_not_print_is_written_out() -> None:
-    assert plain("eth0 \x1b[2J\n\u202e ü") == "eth0 \\x1b[2J\\n\\u202e ü"
+    assert printable("eth0 \x1b[2J\n\u202e ü") == "eth0 \\x1b[2J\\n\\u202e ü"
 
 
 def test_a_time_is_said_for_people_and_for_programs() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from collectors.text import plain
+from collectors.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -34,7 +34,7 @@ def event(hit: Hit, at: float) -> Event:
     """Make an event of a matched line."""
     thing = next((value for name in _THINGS if (value := hit.fields.get(name))), "")
     text = hit.header.message.decode("utf-8", "backslashreplace").strip()
-    return Event(hit.signature, at, plain(text[:_SHOWN]), thing[:64], hit.times)
+    return Event(hit.signature, at, printable(text[:_SHOWN]), thing[:64], hit.times)
 
 
 def hits_in(matcher: Matcher, messages: Sequence[bytes], allow: Callable[[int], Allow]) -> Iterator[tuple[int, Hit]]:

@@ -6,7 +6,8 @@ import os
 import struct
 from dataclasses import dataclass
 
-from collectors.netlink.rtnetlink import GROUP_LINK, HEADER_BYTES, RTM_DELLINK, RTM_NEWLINK, Multicast, attributes
+from collectors.netlink.message import attributes
+from collectors.netlink.rtnetlink import GROUP_LINK, RTM_DELLINK, RTM_NEWLINK, Multicast
 
 _IFINFO = struct.Struct("=BxHiII")  # struct ifinfomsg
 _IFNAME = 3  # include/uapi/linux/if_link.h
@@ -47,7 +48,7 @@ class LinkEvents:
             return QUIET
         names = set()
         for kind, message in taken:
-            if kind not in {RTM_NEWLINK, RTM_DELLINK} or len(message) < HEADER_BYTES + _IFINFO.size:
+            if kind not in {RTM_NEWLINK, RTM_DELLINK} or len(message) < _IFINFO.size:
                 continue
             name = _name(message)
             if name is None:

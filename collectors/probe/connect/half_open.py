@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from collectors.model import Unavailable
 from collectors.netlink.route import route, zoned
-from collectors.packets.client import PacketChild
-from collectors.packets.protocol import MOST_PACKETS, Place
+from collectors.packets.client import PacketClient
+from collectors.packets.protocol import MAX_PACKETS_PER_SECOND, Endpoint
 from collectors.packets.traceroute import half_open
 from collectors.probe.connect.outcome import Outcome, Reason, of
 from collectors.probe.targets.target import Address
@@ -19,7 +19,7 @@ from collectors.probe.targets.target import Address
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from collectors.packets.protocol import Answer, Play
+    from collectors.packets.protocol import Answer, ProbeScript
     from collectors.probe.connect.sweep import Planned
 
 TRY_WAIT = 1.0  # seconds until a SYN is sent again, as the kernel waits (RFC 6298 2.1)
@@ -28,10 +28,10 @@ PROHIBITED_V6 = 1  # RFC 4443 3.1: the kernel makes EACCES of it, and of nothing
 log = logging.getLogger(__name__)
 
 
-def probe(child: PacketChild, places: Mapping[str, Address], timeout: float, rate: float = MOST_PACKETS) -> dict[str, Outcome]:
+def probe(child: PacketClient, places: Mapping[str, Address], timeout: float, rate: float = MAX_PACKETS_PER_SECOND) -> dict[str, Outcome]:
     """Send each address its SYN, and another every second within the timeout; gives how each ended, as a connect would have."""
     outcomes: dict[str, Outcome] = {}
-    plays: dict[str, tuple[Place, Play[Answer]]] = {}
+    plays: dict[str, tuple[Endpoint, ProbeScript[Answer]]] = {}
     tries = max(1, int(timeout / TRY_WAIT))
     for key, address in places.items():
         try:
@@ -40,7 +40,7 @@ def probe(child: PacketChild, places: Mapping[str, Address], timeout: float, rat
         except OSError as error:
             outcomes[key] = Outcome(of(error.errno or 0), own_fault=True, error=error.errno or 0)
             continue
-        plays[key] = (Place(way.source, host, address.sockaddr[1], way.mtu), half_open(tries, timeout / tries))
+        plays[key] = (Endpoint(way.source, host, address.sockaddr[1], way.mtu), half_open(tries, timeout / tries))
     try:
         results = child.run(plays, len(plays) / rate * tries + timeout + 1, rate)
     except Unavailable as why:
@@ -75,7 +75,7 @@ class HalfOpen:
 
     def __init__(self, interval: float, timeout: float) -> None:
         self._interval, self._timeout = interval, timeout
-        self._child = PacketChild()
+        self._child = PacketClient()
         self._next = 0.0
         self._thread: threading.Thread | None = None
         self._ended: dict[str, Outcome] = {}

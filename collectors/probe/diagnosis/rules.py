@@ -12,10 +12,10 @@ from collectors.probe.connect.outcome import LABELS, Outcome, Reason
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from collectors.netlink.link_details_messages import Link, Way
+    from collectors.netlink.link_details_messages import LinkDetails, RouteInfo
     from collectors.netlink.route import Route
+    from collectors.packets.traceroute import SynTrace
     from collectors.packets.protocol import Answer
-    from collectors.packets.traceroute import Look
 
 MOSTLY = 0.8  # of the others are fine: it is the target; or bad: it is this host
 NO_NEIGHBOUR = {"FAILED", "INCOMPLETE"}
@@ -33,15 +33,15 @@ class Facts:
     route: Route | None = None
     route_error: int = 0
     neighbour: str = ""
-    look: Look | None = None
+    look: SynTrace | None = None
     no_look: str = ""
     again: Outcome | None = None
     others: int = 0
     others_bad: int = 0
     last: tuple[str, ...] = ()
     counters: Mapping[str, int] = field(default_factory=dict)
-    way: Way | None = None
-    link: Link | None = None
+    way: RouteInfo | None = None
+    link: LinkDetails | None = None
 
 
 @dataclass(frozen=True)
@@ -155,6 +155,6 @@ def _in_depth(facts: Facts) -> dict[str, Any]:
         found["route_from"] = {"table": way.table, "protocol": way.protocol, "kind": way.kind}
         found["next_hop"] = {"hardware": way.hardware or None, "seconds_since_confirmed": way.confirmed}
     if link := facts.link:
-        queues = [{"kind": queue.kind, "dropped": queue.dropped, "waiting": queue.waiting} for queue in link.queues]
+        queues = [{"kind": queue.kind, "dropped": queue.dropped, "waiting": queue.backlog} for queue in link.queues]
         found["link"] = {"kind": link.kind, "state": link.state, "master": link.master, "xdp": link.xdp, "queues": queues}
     return found

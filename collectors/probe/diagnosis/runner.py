@@ -8,13 +8,14 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from collectors.helper_process import HelperFailed
 from collectors.model import Unavailable
-from collectors.netlink.link_details import LinkChild, NoAnswer
+from collectors.netlink.link_details import LinkDetailsClient
 from collectors.netlink.link_details_messages import Answer, Question
 from collectors.netlink.route import neighbour, route, zoned
-from collectors.packets.client import PacketChild
-from collectors.packets.protocol import Place
-from collectors.packets.traceroute import Look, look
+from collectors.packets.client import PacketClient
+from collectors.packets.protocol import Endpoint
+from collectors.packets.traceroute import SynTrace, syn_trace
 from collectors.probe.connect.outcome import LABELS, Outcome, Reason
 from collectors.probe.connect.sweep import Sweeper
 from collectors.probe.diagnosis.rules import Diagnosis, Facts, conclude
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from collectors.packets.protocol import Play
+    from collectors.packets.protocol import ProbeScript
     from collectors.probe.target_stats import Record
     from collectors.probe.targets.target import Address
 
@@ -42,8 +43,8 @@ class Diagnoser:
     def __init__(self, sys: Path, timeout: float) -> None:
         self._sys = sys
         self._timeout = timeout
-        self._child = PacketChild()
-        self._links = LinkChild()
+        self._child = PacketClient()
+        self._links = LinkDetailsClient()
         self._known: dict[str, Diagnosis] = {}
         self._states: dict[str, str] = {}
         self._due: dict[str, None] = {}
@@ -108,11 +109,11 @@ class Diagnoser:
 
     def _find_out(self, facts: Mapping[str, Facts], places: Mapping[str, Address]) -> dict[str, Diagnosis]:
         seen = {target: self._local(one, places[target]) for target, one in facts.items()}
-        plays: dict[str, tuple[Place, Play[Look]]] = {}
+        plays: dict[str, tuple[Endpoint, ProbeScript[SynTrace]]] = {}
         for target, one in seen.items():
             if one.route and not one.route.local:
                 host, port = zoned(places[target].sockaddr), places[target].sockaddr[1]
-                plays[target] = (Place(one.route.source, host, port, one.route.mtu), look())
+                plays[target] = (Endpoint(one.route.source, host, port, one.route.mtu), syn_trace())
         before = {one.route.interface: self._counters(one.route.interface) for one in seen.values() if one.route}
         looks, why_not = self._look(plays)
         answered = [target for target, one in looks.items() if one.syn.kind == "syn_ack" and target not in self._shy]
@@ -124,7 +125,7 @@ class Diagnoser:
             if one.route:
                 was, now = before[one.route.interface], self._counters(one.route.interface)
                 grown = {name: now[name] - was[name] for name in now if name in was and now[name] > was[name]}
-            way = ground.ways.get(hosts.get(target, ""))
+            way = ground.routes.get(hosts.get(target, ""))
             state = way.neighbour if way and not way.error else _neighbour(one, places[target].sockaddr[0])
             link = ground.links.get(one.route.interface) if one.route else None
             seen[target] = replace(
@@ -133,7 +134,7 @@ class Diagnoser:
             )  # fmt: skip
         return {target: conclude(one) for target, one in seen.items()}
 
-    def _look(self, plays: dict[str, tuple[Place, Play[Look]]]) -> tuple[dict[str, Look], str]:
+    def _look(self, plays: dict[str, tuple[Endpoint, ProbeScript[SynTrace]]]) -> tuple[dict[str, SynTrace], str]:
         try:
             results = self._child.run(plays, LONGEST)
         except Unavailable as why:
@@ -146,7 +147,7 @@ class Diagnoser:
             return Answer()
         try:
             return self._links.ask(Question(tuple(hosts.values()), tuple(interfaces)))
-        except NoAnswer as why:  # on a host without memory, say: what the main process can ask by itself has to do
+        except HelperFailed as why:  # on a host without memory, say: what the main process can ask by itself has to do
             log.info("the diagnosis knows less of routes and links: %s", why)
             return Answer()
 

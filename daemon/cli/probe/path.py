@@ -9,8 +9,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from collectors.model import BadInput, Unavailable
-from collectors.packets.client import PacketChild
-from collectors.packets.traceroute import look
+from collectors.packets.client import PacketClient
+from collectors.packets.traceroute import syn_trace
 from collectors.path_mtu import judge as path_verdict
 from collectors.path_mtu.collector import place_of
 from collectors.path_mtu.search import search
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator, Sequence
 
-    from collectors.packets.protocol import Place, Play
-    from collectors.packets.traceroute import Look
+    from collectors.packets.protocol import Endpoint, ProbeScript
+    from collectors.packets.traceroute import SynTrace
     from collectors.path_mtu.search import Found
     from collectors.probe.targets.target import Address, Target
 
@@ -47,12 +47,12 @@ def run(targets: Sequence[Target], arguments: argparse.Namespace) -> int:
     """Look at the way to each target once; gives the exit status: 0 if all is well, 1 if not, 2 where nothing could be looked at."""
     if arguments.mtu:
         return _look(targets, arguments.format, search, _mtu)
-    return _look(targets, arguments.format, lambda _: look(), _trace)
+    return _look(targets, arguments.format, lambda _: syn_trace(), _trace)
 
 
 def rounds(targets: Sequence[Target], arguments: argparse.Namespace) -> Iterator[list[Outcome]]:
     """Probe all targets half-open, again and again at the interval."""
-    child, begun, made = PacketChild(), time.monotonic(), 0
+    child, begun, made = PacketClient(), time.monotonic(), 0
     while not arguments.count or made < arguments.count:
         time.sleep(max(0.0, begun + made * arguments.interval - time.monotonic()))
         addresses = {target.text: _address(target) for target in targets}
@@ -65,8 +65,10 @@ def rounds(targets: Sequence[Target], arguments: argparse.Namespace) -> Iterator
         yield [found[target.text] for target in targets]
 
 
-def _look(targets: Sequence[Target], form: str, course: Callable[[Place], Play[Any]], say: Callable[[Any, Place], _Said]) -> int:
-    plays: dict[str, tuple[Place, Play[Any]]] = {}
+def _look(
+    targets: Sequence[Target], form: str, course: Callable[[Endpoint], ProbeScript[Any]], say: Callable[[Any, Endpoint], _Said]
+) -> int:
+    plays: dict[str, tuple[Endpoint, ProbeScript[Any]]] = {}
     said: dict[str, _Said] = {}
     for target in targets:
         try:
@@ -76,7 +78,7 @@ def _look(targets: Sequence[Target], form: str, course: Callable[[Place], Play[A
             continue
         plays[target.text] = (place, course(place))
     try:
-        results = PacketChild().run(plays, LONGEST)
+        results = PacketClient().run(plays, LONGEST)
     except Unavailable as why:
         raise BadInput(f"{why}; run it as root") from None
     for text, (place, _) in plays.items():
@@ -93,7 +95,7 @@ def _look(targets: Sequence[Target], form: str, course: Callable[[Place], Play[A
 _Said = tuple[list[str], dict[str, Any], bool]  # the lines for people, the same for machines, and whether all is well
 
 
-def _mtu(found: Found, place: Place) -> _Said:
+def _mtu(found: Found, place: Endpoint) -> _Said:
     verdict = path_verdict.judge("", found)
     lines = [f"path MTU: {found.mtu or 'unknown'} bytes, from {place.source}", verdict.message]
     well = found.answered and not found.black_hole and not found.padded_dropped
@@ -104,7 +106,7 @@ def _mtu(found: Found, place: Place) -> _Said:
     )
 
 
-def _trace(seen: Look, place: Place) -> _Said:
+def _trace(seen: SynTrace, place: Endpoint) -> _Said:
     lines = [f"{hop.ttl:>3}  {hop.address or '*':<40} {f'{hop.rtt / 1e3:.3f} ms' if hop.rtt else ''}".rstrip() for hop in seen.trace.hops]
     answered = seen.syn.from_target
     words = {"syn_ack": "answers", "reset": "refuses", "silent": "is silent", "local": f"not sent: {os.strerror(seen.syn.error)}"}
@@ -115,7 +117,7 @@ def _trace(seen: Look, place: Place) -> _Said:
     return lines, {"hops": hops, "kind": seen.syn.kind, "sender": seen.syn.sender, "rtt": seen.syn.rtt}, seen.syn.kind == "syn_ack"
 
 
-def _place(target: Target) -> Place:
+def _place(target: Target) -> Endpoint:
     address = _address(target)
     if isinstance(address, Outcome):
         raise OSError(0, f"no address: {address.reason.name.lower().replace('_', ' ')}")

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from collectors.logs.scan.history import gaps
-from collectors.text import plain, two_units
+from collectors.text import printable, two_units
 from daemon.cli.scan.units import amount, day
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def _happened(rows: Sequence[Row], *, wide: bool) -> Table:
 def _title(outages: Sequence[Outage]) -> str:
     """Sum up the outages of one family on one host, and the gaps between them."""
     host, family = outages[0].host, outages[0].family
-    told = f"{family} on {plain(host) or 'a host without a name'}: {len(outages):,} outage{'s' if len(outages) > 1 else ''}"
+    told = f"{family} on {printable(host) or 'a host without a name'}: {len(outages):,} outage{'s' if len(outages) > 1 else ''}"
     if len(found := gaps(outages)[host, family] if len(outages) > 1 else []) > 1:
         shortest, middle, longest = (two_units(one) for one in (found[0], found[len(found) // 2], found[-1]))
         told += f"; gaps {shortest} to {longest}, median {middle}"
@@ -185,7 +185,7 @@ def _more(console: Console, count: int, what: str) -> None:
 def _text(words: str, style: str = "") -> Text:
     from rich.text import Text  # noqa: PLC0415
 
-    return Text(plain(words), style, overflow="fold")
+    return Text(printable(words), style, overflow="fold")
 
 
 def _iso(at: float | None) -> str | None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
+from collectors.text import printable
+
 LIMIT = 256  # characters; Prometheus' default is no limit, that of most remote stores lies between 1024 and 2048 bytes
 _KEPT = LIMIT - 14
-_ASCII = 0x80
-_RAW_BYTE = range(0xDC80, 0xDD00)  # PEP 383: a byte that was no UTF-8, as os.fsdecode() gives it
 
 
 def clean(value: str) -> str:
@@ -24,16 +24,3 @@ def clean(value: str) -> str:
         return text
     digest = blake2b(value.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
     return f"{text[:_KEPT]}…~{digest}"
-
-
-def printable(value: str) -> str:
-    """Write what does not print as `clean()` does, and cut nothing."""
-    return value if value.isprintable() else "".join(char if char.isprintable() else _escaped(ord(char)) for char in value)
-
-
-def _escaped(code: int) -> str:
-    if code in _RAW_BYTE:
-        return f"\\x{code - 0xDC00:02x}"
-    if code < _ASCII:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"  # noqa: PLR2004 — the end of the basic plane

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from exporters.prometheus.exposition.labels import printable
+from collectors.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

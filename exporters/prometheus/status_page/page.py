@@ -9,8 +9,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from collectors.model import Level
-from collectors.text import span, utc
-from exporters.prometheus.exposition.labels import printable
+from collectors.text import printable, span, utc
 from exporters.prometheus.status_page.drawing import bar, trace
 
 if TYPE_CHECKING:

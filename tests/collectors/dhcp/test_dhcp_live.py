@@ -147,18 +147,19 @@ def test_a_flood_of_address_events_ends_in_a_full_look(lab: Namespace) -> None:
 DUMPS = """
 import socket, sys, time
 from collectors.dhcp.addresses import read_addresses
-from collectors.netlink.rtnetlink import Interrupted, dump_addresses
+from collectors.netlink.message import DumpInterrupted
+from collectors.netlink.rtnetlink import dump_addresses
 names = {index: name for index, name in socket.if_nameindex()}
 interrupted, failed, wrong, end = 0, 0, 0, time.monotonic() + 20
 while not interrupted and time.monotonic() < end:
     try:
         dump_addresses()
-    except Interrupted:
+    except DumpInterrupted:
         interrupted += 1
 for _ in range(20):
     try:
         wrong += sum(found.interface == "two" for found in read_addresses(names, time.monotonic())) != 1500
-    except Interrupted:
+    except DumpInterrupted:
         failed += 1
 print(interrupted, failed, wrong)
 """

@@ -15,7 +15,7 @@ from collectors.dhcp.judge import verdicts
 from collectors.dhcp.lease_files import OnFile, parse_dhclient, parse_keys, read_leasefiles
 from collectors.dhcp.leases import Lease, Leases, follow
 from collectors.model import CollectorContext, Level, Unavailable
-from collectors.netlink.rtnetlink import attributes, messages
+from collectors.netlink.message import attributes, messages
 from tests.collectors.dhcp.known import LINKS, NAMES, level
 
 if TYPE_CHECKING:
@@ -99,12 +99,12 @@ def test_no_bytes_upset_the_netlink_reader(block: bytes) -> None:
 
 
 def newaddr(valid: int, preferred: int, flags: int = 0, stamp: int = 100, index: int = 2) -> bytes:
-    """Spell an RTM_NEWADDR as inet_fill_ifaddr (net/ipv4/devinet.c) does."""
+    """Pack an RTM_NEWADDR payload as inet_fill_ifaddr (net/ipv4/devinet.c) does."""
     body = struct.pack("=BBBBi", 2, 24, flags, 0, index)
     for kind, payload in ((2, bytes([10, 0, 0, 56])), (3, b"eth0\0"), (6, struct.pack("=IIII", preferred, valid, 50, stamp))):
         padded = payload + bytes(-len(payload) % 4)
         body += struct.pack("=HH", 4 + len(payload), kind) + padded
-    return struct.pack("=IHHII", 16 + len(body), 20, 0, 1, 0) + body
+    return body
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from collectors.model import CollectorContext, Unavailable
-from collectors.packets.client import PacketChild
+from collectors.packets.client import PacketClient
 from collectors.path_mtu import collector as path_mtu
 from collectors.probe.diagnosis.target_events import ROSTER
 from collectors.probe.dns.lookup import look_up
@@ -25,7 +25,7 @@ def main(order: dict[str, Any]) -> None:
     ROSTER.publish({target.text: target.address or looked_up(target) for target in targets})
     collector = path_mtu.PathMtu(path_mtu.PathMtuSettings(), CollectorContext())
     if "command" in order:
-        collector._child = PacketChild(order["command"])
+        collector._child = PacketClient(order["command"])
     begun = time.monotonic()
     said: dict[str, Any] = {"failure": "", "unavailable": "", "targets": {}}
     try:

@@ -22,25 +22,25 @@ AS_THE_UNIT_DOES = (
 PROGRAM = """
 import json, subprocess, sys, threading
 from collectors.probe import capability
-from collectors.packets.client import PacketChild
+from collectors.packets.client import PacketClient
 from collectors.path_mtu.search import search
-from collectors.packets.protocol import Place
+from collectors.packets.protocol import Endpoint
 
 def child():
     code = "import json; from collectors.packets.capability import held; print(json.dumps(held()))"
     return json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
 
 def later():
-    said["thread"], said["at hand"] = capability.held(), capability.at_hand()
-    place = Place("10.77.1.1", "10.77.1.2", 80, 1500)
-    said["found"] = PacketChild().run({"x": (place, search(place))}, 20).found["x"].mtu
+    said["thread"], said["at hand"] = capability.held(), capability.is_available()
+    place = Endpoint("10.77.1.1", "10.77.1.2", 80, 1500)
+    said["found"] = PacketClient().run({"x": (place, search(place))}, 20).found["x"].mtu
     said["thread after"], said["other child"] = capability.held(), child()
 
 def effective():
     return next(line.split()[1] for line in open("/proc/self/status") if line.startswith("CapEff"))
 
 said = {"before": capability.held()}
-capability.set_aside()
+capability.drop()
 said["effective"] = effective()
 said["after"] = capability.held()
 thread = threading.Thread(target=later)

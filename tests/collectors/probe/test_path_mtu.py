@@ -52,11 +52,11 @@ BAD_CHILDREN = {
     "import os, signal; os.kill(os.getpid(), signal.SIGKILL)": "was killed by SIGKILL",
     READY + "os.kill(os.getpid(), 11)": "was killed by SIGSEGV",
     READY + "import time; time.sleep(60)": "did not answer in time",
-    "import sys; print('all is well', flush=True)" + WAIT: "said what is no answer",
-    READY + 'print(\'{"id": 77, "kind": "syn_ack"}\', flush=True)' + WAIT: "answered shot 77, which is not out",
-    READY + 'print(\'{"id": 1, "kind": "fine"}\', flush=True)' + WAIT: "is no answer: Invalid enum value 'fine'",
-    READY + "print('x' * 100000, flush=True)" + WAIT: "said a line of more than",
-    READY + "os.write(1, bytes(range(256)) + b'\\n')" + WAIT: "is no answer: JSON is malformed",
+    "import sys; print('all is well', flush=True)" + WAIT: "sent an invalid answer",
+    READY + 'print(\'{"id": 77, "kind": "syn_ack"}\', flush=True)' + WAIT: "answered probe 77, which is not in flight",
+    READY + 'print(\'{"id": 1, "kind": "fine"}\', flush=True)' + WAIT: "an invalid answer: Invalid enum value 'fine'",
+    READY + "print('x' * 100000, flush=True)" + WAIT: "sent a line of more than",
+    READY + "os.write(1, bytes(range(256)) + b'\\n')" + WAIT: "an invalid answer: JSON is malformed",
     "raise SystemExit(3)": "ended with status 3",
 }
 

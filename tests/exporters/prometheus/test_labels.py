@@ -16,7 +16,7 @@ HOSTILE = {
     'quote " and back\\slash': 'quote " and back\\slash',
     "lone \ud800 surrogate": r"lone \ud800 surrogate",
     os.fsdecode(b"not utf-8 \xff\xc3"): r"not utf-8 \xff\xc3",
-    "nul \0, bell \a, newline \n, return \r": r"nul \x00, bell \x07, newline \x0a, return \x0d",
+    "nul \0, bell \a, newline \n, return \r": r"nul \x00, bell \x07, newline \n, return \r",
     "line \u2028 and paragraph \u2029": r"line \u2028 and paragraph \u2029",
     "right to left \u202e": r"right to left \u202e",
     "private \U0010ffff": r"private \U0010ffff",

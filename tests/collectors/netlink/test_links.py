@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from collectors.netlink.link_details import COMMAND, LinkChild, NoAnswer
-from collectors.netlink.link_details_messages import Answer, Link, Question, Queue
+from collectors.helper_process import HelperFailed
+from collectors.netlink.link_details import COMMAND, LinkDetailsClient
+from collectors.netlink.link_details_messages import Answer, LinkDetails, Question, Queue
 from collectors.netlink.route import neighbour, route
 from collectors.nic.readers import link_details as depth
 
@@ -36,7 +37,7 @@ def namespace() -> Iterator[str]:
 
 
 def ask(namespace: str, *addresses: str, links: tuple[str, ...] = (), every: bool = False) -> Answer:
-    child = LinkChild(("ip", "netns", "exec", namespace, *COMMAND))
+    child = LinkDetailsClient(("ip", "netns", "exec", namespace, *COMMAND))
     return child.ask(Question(addresses, links, every), 60)
 
 
@@ -53,7 +54,7 @@ def test_it_says_which_route_and_which_neighbour(namespace: str) -> None:
     run("ip", "-n", namespace, "route", "add", "blackhole", "10.94.0.0/16")
     run("ip", "-n", namespace, "neighbour", "add", "10.96.0.1", "lladdr", "02:00:00:00:00:96", "dev", "v0", "nud", "permanent")
     run("ip", "-n", namespace, "neighbour", "add", "fd96::9", "dev", "v0", "nud", "failed")
-    ways = ask(namespace, "10.95.1.1", "10.96.0.7", "10.94.0.1", "fd96::9", "10.93.0.1", "fe80::9%v0", "fe80::9%gone").ways
+    ways = ask(namespace, "10.95.1.1", "10.96.0.7", "10.94.0.1", "fd96::9", "10.93.0.1", "fe80::9%v0", "fe80::9%gone").routes
     far = ways["10.95.1.1"]
     assert (far.interface, far.gateway, far.source, far.kind) == ("v0", "10.96.0.1", "10.96.0.2", "unicast")
     assert (far.table, far.protocol, far.neighbour, far.hardware) == ("7", "dhcp", "PERMANENT", "02:00:00:00:00:96")
@@ -82,7 +83,7 @@ def test_it_says_what_a_queue_dropped_and_what_else_a_link_is_called(namespace: 
     run("ip", "netns", "exec", namespace, sys.executable, "-c", flood)
     answer = ask(namespace, every=True)
     link = answer.links["v0"]
-    assert (link.kind, link.other_names, answer.links["v1"].master) == ("veth", ("ens5",), "bridge0")
+    assert (link.kind, link.alternative_names, answer.links["v1"].master) == ("veth", ("ens5",), "bridge0")
     assert link.queues[0].kind == "tbf"
     assert 30 <= link.queues[0].dropped <= 50
     assert answer.links["lo"].kind == ""
@@ -93,7 +94,7 @@ def test_it_says_what_a_queue_dropped_and_what_else_a_link_is_called(namespace: 
 
 
 def test_it_agrees_with_the_main_process_own_question() -> None:
-    way = LinkChild().ask(Question(("127.0.0.1",)), 60).ways["127.0.0.1"]
+    way = LinkDetailsClient().ask(Question(("127.0.0.1",)), 60).routes["127.0.0.1"]
     own = route("127.0.0.1")
     assert (way.interface, way.source, way.kind == "local") == (own.interface, own.source, own.local)
     assert way.neighbour == neighbour(own, "127.0.0.1")
@@ -103,35 +104,35 @@ def test_it_agrees_with_the_main_process_own_question() -> None:
     ("command", "why"),
     [
         (("sleep", "60"), "did not answer in time"),
-        (("false",), "said what is no answer, status 1"),
+        (("false",), "ended with status 1 without an answer"),
         (("sh", "-c", "kill -9 $$"), "was killed by SIGKILL"),
-        (("yes",), "said more than 1 MiB"),
+        (("yes",), "answered with more than 1024 KiB"),
         (("/nonexistent",), "could not be started: No such file or directory"),
-        (("echo", '{"ways": 3}'), "said what is no answer, status 0"),
-        (("echo", '{"links": {}, "evil": 1}'), "said what is no answer, status 0"),
+        (("echo", '{"routes": 3}'), "sent an invalid answer"),
+        (("echo", '{"links": {}, "evil": 1}'), "sent an invalid answer"),
     ],
 )
 def test_a_child_that_is_no_good_is_an_answer_that_is_missing(command: tuple[str, ...], why: str) -> None:
-    with pytest.raises(NoAnswer, match=why):
-        LinkChild(command).ask(Question(), 1)
+    with pytest.raises(HelperFailed, match=why):
+        LinkDetailsClient(command).ask(Question(), 1)
 
 
 def test_after_stop_no_question_is_asked() -> None:
-    child = LinkChild()
+    child = LinkDetailsClient()
     child.stop()
-    with pytest.raises(NoAnswer, match="stopped"):
+    with pytest.raises(HelperFailed, match="stopped"):
         child.ask(Question())
 
 
 def test_the_table_names_rings_channels_and_what_was_lost() -> None:
-    eth0 = Link(
+    eth0 = LinkDetails(
         "eth0",
         queues=(Queue("mq"), Queue("fq_codel", 3, 0, 90), Queue("fq_codel", 4)),
-        receive_ring=(512, 4096),
-        transmit_ring=(512, 512),
+        rx_ring=(512, 4096),
+        tx_ring=(512, 512),
         channels=(2, 8),
         xdp=True,
-        counted={"rx_dropped": 5},
+        statistics={"rx_dropped": 5},
     )
     (panel,) = depth.panels({"eth0": eth0})
     assert panel.rows == (("eth0", "", "", "2 of 8", "512 of 4096/512", "mq, fq_codel (90 B now), XDP", "queue 7, rx_dropped 5"),)
@@ -146,6 +147,6 @@ def test_the_main_process_imports_no_pyroute2() -> None:
 def test_a_socket_of_ours_is_not_handed_to_the_child() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         os.set_inheritable(server.fileno(), True)  # noqa: FBT003
-        child = LinkChild(("sh", "-c", f"test -e /proc/self/fd/{server.fileno()} && echo '{{}}'"))
-        with pytest.raises(NoAnswer, match="status 1"):
+        child = LinkDetailsClient(("sh", "-c", f"test -e /proc/self/fd/{server.fileno()} && echo '{{}}'"))
+        with pytest.raises(HelperFailed, match="ended with status 1"):
             child.ask(Question(), 10)
