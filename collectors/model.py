@@ -70,7 +70,7 @@ class Metric:
 class Verdict:
     """What the last readings mean for one subject. Healthy subjects have one too, on every tick.
 
-    `message` says what is wrong in one line, with figures; `evidence` holds the facts behind it by name; `remediation` says what to do first.
+    `message` is one line with figures; `evidence` holds the facts behind it by name; `remediation` is the first thing to do.
     """
 
     check: str

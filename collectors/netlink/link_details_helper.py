@@ -1,7 +1,6 @@
-"""Routes, neighbours and links in depth: a short-lived program around pyroute2, asked in JSON on stdin, answering in JSON on stdout.
+"""Link details helper: routes, neighbours and links by pyroute2; JSON on stdin and stdout.
 
-`python -Im collectors.netlink.link_details_helper`. A program of its own since pyroute2 costs 22 MB: only a process that ends gives them back.
-It needs no capability.
+Run as `python -Im collectors.netlink.link_details_helper`. A process of its own, since pyroute2 takes 22 MB, which only the end of a process gives back. Needs no capability.
 """
 
 from __future__ import annotations
@@ -23,25 +22,34 @@ from pyroute2.netlink.rtnl.ndmsg import NUD_VALUES
 
 from collectors.netlink.link_details_messages import Answer, LinkDetails, Question, Queue, RouteInfo
 
-MOST_LINKS = 256
-MOST_QUEUES = 64  # of a link: mq has one a hardware queue
-LARGEST_QUESTION = 1 << 20
+MAX_LINKS = 256
+MAX_QUEUES = 64  # per link: mq has one per hardware queue
+MAX_QUESTION = 1 << 20
 CLOCK = os.sysconf("SC_CLK_TCK")  # the unit of nda_cacheinfo (linux/neighbour.h)
 NO_NEIGHBOUR = "NUD_NONE"
-_LOOKUP_TABLE, _FIB_MATCH = 0x1000, 0x2000  # RTM_F_*, linux/rtnetlink.h: the table and the route itself, not only what follows from it
+_LOOKUP_TABLE, _FIB_MATCH = 0x1000, 0x2000  # RTM_F_*, linux/rtnetlink.h: return the table and the matching route itself
 _TABLES = {253: "default", 254: "main", 255: "local"}
-_COUNTED = ("rx_errors", "tx_errors", "rx_dropped", "tx_dropped", "rx_missed_errors", "rx_fifo_errors", "tx_carrier_errors", "collisions")
+_STATISTICS = (
+    "rx_errors",
+    "tx_errors",
+    "rx_dropped",
+    "tx_dropped",
+    "rx_missed_errors",
+    "rx_fifo_errors",
+    "tx_carrier_errors",
+    "collisions",
+)
 
 
-def way(netlink: Any, address: str, names: dict[int, str]) -> RouteInfo:  # noqa: ANN401 — pyroute2's classes are made at run time
-    """Ask for the route to one address and for its next hop."""
+def route_info(netlink: Any, address: str, names: dict[int, str]) -> RouteInfo:  # noqa: ANN401 — pyroute2's classes are made at run time
+    """Return the route to one address and its next hop."""
     host, _, zone = address.partition("%")
     where = {"oif": next((index for index, name in names.items() if name == zone), 0)} if zone else {}
     if zone and not where["oif"]:
         return RouteInfo(error=errno.ENODEV)
     try:
         chosen = next(iter(netlink.route("get", dst=host, flags=_LOOKUP_TABLE, **where)))
-        matched = next(iter(_or_nothing(netlink.route, "get", dst=host, flags=_LOOKUP_TABLE | _FIB_MATCH, **where)), chosen)
+        matched = next(iter(_or_empty(netlink.route, "get", dst=host, flags=_LOOKUP_TABLE | _FIB_MATCH, **where)), chosen)
     except NetlinkError as error:
         return RouteInfo(error=error.code)
     index = chosen.get("RTA_OIF") or 0
@@ -61,13 +69,13 @@ def way(netlink: Any, address: str, names: dict[int, str]) -> RouteInfo:  # noqa
     )
 
 
-def link(netlink: Any, ethtool: Any, message: Any, names: dict[int, str]) -> LinkDetails:  # noqa: ANN401
-    """Join what rtnetlink and ethtool say of one link; what its driver does not tell is left out."""
+def link_details(netlink: Any, ethtool: Any, message: Any, names: dict[int, str]) -> LinkDetails:  # noqa: ANN401
+    """Combine rtnetlink's and ethtool's attributes of one link; what its driver does not support is left out."""
     name = message.get("IFLA_IFNAME")
-    rings, channels = _or_nothing(ethtool.get_rings, name), _or_nothing(ethtool.get_channels, name)
-    counted = message.get("IFLA_STATS64") or {}
-    most = _most(channels, "max_combined") or max(_most(channels, "max_rx"), _most(channels, "max_tx"))
-    now = _most(channels, "combined_count") or max(_most(channels, "rx_count"), _most(channels, "tx_count"))
+    rings, channels = _or_empty(ethtool.get_rings, name), _or_empty(ethtool.get_channels, name)
+    statistics = message.get("IFLA_STATS64") or {}
+    maximum = _number(channels, "max_combined") or max(_number(channels, "max_rx"), _number(channels, "max_tx"))
+    current = _number(channels, "combined_count") or max(_number(channels, "rx_count"), _number(channels, "tx_count"))
     return LinkDetails(
         name=name,
         kind=(message.get("IFLA_LINKINFO") or message).get("IFLA_INFO_KIND") or "",
@@ -75,19 +83,19 @@ def link(netlink: Any, ethtool: Any, message: Any, names: dict[int, str]) -> Lin
         master=names.get(message.get("IFLA_MASTER") or 0, ""),
         alternative_names=tuple(one[1] for one in (message.get("IFLA_PROP_LIST") or {}).get("attrs", ()) if one[0] == "IFLA_ALT_IFNAME"),
         xdp=bool((message.get("IFLA_XDP") or message).get("IFLA_XDP_ATTACHED")),
-        queues=tuple(_queue(one) for one in list(netlink.get_qdiscs(index=message["index"]))[:MOST_QUEUES]),
+        queues=tuple(_queue(one) for one in list(netlink.get_qdiscs(index=message["index"]))[:MAX_QUEUES]),
         tx_queues=message.get("IFLA_NUM_TX_QUEUES") or 0,
         rx_queues=message.get("IFLA_NUM_RX_QUEUES") or 0,
-        rx_ring=(_most(rings, "rx"), _most(rings, "rx_max")) if _most(rings, "rx_max") else None,
-        tx_ring=(_most(rings, "tx"), _most(rings, "tx_max")) if _most(rings, "tx_max") else None,
-        channels=(now, most) if most else None,
-        statistics={kind: counted[kind] for kind in _COUNTED if kind in counted},
+        rx_ring=(_number(rings, "rx"), _number(rings, "rx_max")) if _number(rings, "rx_max") else None,
+        tx_ring=(_number(rings, "tx"), _number(rings, "tx_max")) if _number(rings, "tx_max") else None,
+        channels=(current, maximum) if maximum else None,
+        statistics={kind: statistics[kind] for kind in _STATISTICS if kind in statistics},
     )
 
 
 def answer(question: Question) -> Answer:
-    """Answer all of it; a link that vanishes meanwhile is simply not there."""
-    ways: dict[str, RouteInfo] = {}
+    """Answer the question; a link that is removed meanwhile is left out."""
+    routes: dict[str, RouteInfo] = {}
     links: dict[str, LinkDetails] = {}
     more = 0
     with IPRoute() as netlink, contextlib.closing(Ethtool()) as ethtool:
@@ -95,20 +103,20 @@ def answer(question: Question) -> Answer:
         names = {message["index"]: message.get("IFLA_IFNAME") for message in messages}
         for address in question.addresses:
             try:
-                ways[address] = way(netlink, address, names)
+                routes[address] = route_info(netlink, address, names)
             except OSError as error:  # no such address
-                ways[address] = RouteInfo(error=error.errno or errno.EINVAL)
+                routes[address] = RouteInfo(error=error.errno or errno.EINVAL)
         wanted = [one for one in messages if question.every_link or names[one["index"]] in question.links]
-        more = max(0, len(wanted) - MOST_LINKS)
-        for message in wanted[:MOST_LINKS]:
+        more = max(0, len(wanted) - MAX_LINKS)
+        for message in wanted[:MAX_LINKS]:
             with contextlib.suppress(NetlinkError):
-                links[names[message["index"]]] = link(netlink, ethtool, message, names)
-    return Answer(ways, links, more, round(time.process_time(), 3))
+                links[names[message["index"]]] = link_details(netlink, ethtool, message, names)
+    return Answer(routes, links, more, round(time.process_time(), 3))
 
 
 def _neighbour(netlink: Any, index: int, address: str) -> tuple[str, str, float | None]:  # noqa: ANN401
     try:
-        found = list(netlink.neigh("get", dst=address, ifindex=index))  # the one, where a table may hold thousands
+        found = list(netlink.neigh("get", dst=address, ifindex=index))  # one entry, since the table may hold thousands
     except NetlinkError as error:
         if error.code == errno.ENOENT:
             return "", "", None
@@ -129,21 +137,21 @@ def _queue(message: Any) -> Queue:  # noqa: ANN401
     return Queue(kind, counted.get("drops", 0), counted.get("requeues", 0), counted.get("backlog", 0))
 
 
-def _or_nothing(ask: Any, *what: Any, **how: Any) -> Any:  # noqa: ANN401
-    """Ask what an older kernel or a plain driver does not know; an empty tuple where that is so."""
+def _or_empty(function: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+    """Call what an older kernel or a simple driver may not support; return an empty tuple then."""
     try:
-        return ask(*what, **how)
+        return function(*args, **kwargs)
     except Exception:  # noqa: BLE001 — EOPNOTSUPP comes as a NetlinkError, an OSError or a class of pyroute2.ethtool's own, by version
         return ()
 
 
-def _most(numbers: Any, name: str) -> int:  # noqa: ANN401
+def _number(numbers: Any, name: str) -> int:  # noqa: ANN401
     return int(getattr(numbers, name, None) or 0)
 
 
 def main() -> int:
     """Answer one question."""
-    question = msgspec.json.decode(sys.stdin.buffer.read(LARGEST_QUESTION), type=Question)
+    question = msgspec.json.decode(sys.stdin.buffer.read(MAX_QUESTION), type=Question)
     sys.stdout.buffer.write(msgspec.json.encode(answer(question)))
     return 0
 

@@ -1,4 +1,4 @@
-"""How this host would send to an address: one question to rtnetlink(7), and the neighbour table (linux/rtnetlink.h, neighbour.h)."""
+"""Routes and neighbour states from rtnetlink(7) (include/uapi/linux/rtnetlink.h, neighbour.h). Needs no capability."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PREFSRC, _RTA_METRICS, _RTA_CACHEINFO, _R
 _RTAX_MTU, _NDA_DST = 2, 1
 _RTN_LOCAL = 2
 _SIOCGIFMTU = 0x8921  # netdevice(7)
-_STATES = (
+_NUD_STATES = (
     (1, "INCOMPLETE"),
     (2, "REACHABLE"),
     (4, "STALE"),
@@ -30,32 +30,32 @@ _STATES = (
     (64, "NOARP"),
     (128, "PERMANENT"),
 )
-_TIMEOUT = struct.pack("ll", 1, 0)  # struct timeval: the kernel answers at once, but nothing here may hang
+_TIMEOUT = struct.pack("ll", 1, 0)  # struct timeval: the kernel answers at once, but a read must not block
 
 
 class Route(NamedTuple):
-    """The way a packet takes out of this host.
+    """Route to an address.
 
-    `gateway` is empty where the target is on the wire itself. `mtu` is the largest packet in bytes that may leave: the interface's, or
-    less where the route says so. `learnt` is what ICMP has told the kernel of this path, 0 for nothing. `local`: the target is this host.
+    `gateway` is empty where the target is on the link itself. `mtu` is the largest packet in bytes that may leave: the interface's, or
+    less where the route says so. `path_mtu` is what the kernel learned from ICMP, 0 for nothing. `local`: the target is this host.
     """
 
     interface: str
     gateway: str
     source: str
     mtu: int
-    learnt: int
+    path_mtu: int
     local: bool
 
 
 def zoned(sockaddr: tuple[str, int] | tuple[str, int, int, int]) -> str:
-    """Give the host of a socket address as text, with the zone that a link-local one needs (RFC 4007 11); OSError if that has gone."""
+    """Return the host of a socket address, with the zone that a link-local one needs (RFC 4007 11). Raises OSError if that is gone."""
     scope = sockaddr[3] if len(sockaddr) == 4 else 0  # noqa: PLR2004 — AF_INET6: host, port, flow label, scope
     return f"{sockaddr[0]}%{socket.if_indextoname(scope)}" if scope and "%" not in sockaddr[0] else sockaddr[0]
 
 
 def route(address: str) -> Route:
-    """Ask the kernel for the route to an address (`fe80::1%eth0` with its zone); OSError (ENETUNREACH and its like) is its own no."""
+    """Return the kernel's route to an address (`fe80::1%eth0` with its zone). Raises OSError: ENETUNREACH and others of the kernel."""
     host, _, zone = address.partition("%")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     question = pack_attribute(_RTA_DST, socket.inet_pton(family, host))
@@ -66,36 +66,35 @@ def route(address: str) -> Route:
         kind, found = _RTMSG.unpack_from(body)[7], attributes(body, _RTMSG.size)
         interface = socket.if_indextoname(struct.unpack("=i", found[_RTA_OIF])[0])
         gateway = _text(found.get(_RTA_GATEWAY, b"")) or _text(found.get(_RTA_VIA, b"")[2:])
-        own = interface_mtu(interface)
-        said = struct.unpack("=I", attributes(found.get(_RTA_METRICS, b"")).get(_RTAX_MTU, bytes(4)))[0]
-        learnt = bool(found.get(_RTA_CACHEINFO)) and struct.unpack_from("=IIi", found[_RTA_CACHEINFO])[2] != 0  # rta_expires
-        mtu = min(own, said) if said and not learnt else own
-        return Route(interface, gateway, _text(found.get(_RTA_PREFSRC, b"")), mtu, said if learnt else 0, kind == _RTN_LOCAL)
+        device_mtu = interface_mtu(interface)
+        metric_mtu = struct.unpack("=I", attributes(found.get(_RTA_METRICS, b"")).get(_RTAX_MTU, bytes(4)))[0]
+        learned = bool(found.get(_RTA_CACHEINFO)) and struct.unpack_from("=IIi", found[_RTA_CACHEINFO])[2] != 0  # rta_expires
+        mtu = min(device_mtu, metric_mtu) if metric_mtu and not learned else device_mtu
+        return Route(interface, gateway, _text(found.get(_RTA_PREFSRC, b"")), mtu, metric_mtu if learned else 0, kind == _RTN_LOCAL)
     raise OSError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH))
 
 
 def neighbours(family: int) -> dict[tuple[str, str], str]:
-    """Give the state of every neighbour by interface and address: `REACHABLE`, `STALE`, `INCOMPLETE`, `FAILED` and so on."""
+    """Return the NUD state of every neighbour by interface and address: `REACHABLE`, `STALE`, `INCOMPLETE`, `FAILED` and so on."""
     table, names = {}, dict(socket.if_nameindex())
     for body in _ask(_RTM_GETNEIGH, NLM_F_DUMP, _NDMSG.pack(family, 0, 0, 0, 0, 0)):
         _, _, index, state, _, _ = _NDMSG.unpack_from(body)
         address = _text(attributes(body, _NDMSG.size).get(_NDA_DST, b""))
-        word = next((word for bit, word in _STATES if state & bit), "NONE")
-        table[names.get(index, str(index)), address] = word
+        table[names.get(index, str(index)), address] = next((name for bit, name in _NUD_STATES if state & bit), "NONE")
     return table
 
 
-def neighbour(way: Route, target: str) -> str:
-    """Give the state of the next hop towards a target; empty where the kernel knows none, as with tunnels and before the first packet."""
-    hop = way.gateway or target.partition("%")[0]
-    return neighbours(socket.AF_INET6 if ":" in hop else socket.AF_INET).get((way.interface, hop), "")
+def neighbour(chosen: Route, target: str) -> str:
+    """Return the NUD state of the next hop to a target; empty where there is no entry: with tunnels, and before the first packet."""
+    hop = chosen.gateway or target.partition("%")[0]
+    return neighbours(socket.AF_INET6 if ":" in hop else socket.AF_INET).get((chosen.interface, hop), "")
 
 
 def interface_mtu(interface: str) -> int:
-    """Ask for an interface's MTU in bytes; OSError where it has gone."""
+    """Return an interface's MTU in bytes. Raises OSError where it is gone."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
-        said = fcntl.ioctl(sock, _SIOCGIFMTU, struct.pack("16sI20x", interface.encode(), 0))
-    return int(struct.unpack_from("16xI", said)[0])
+        reply = fcntl.ioctl(sock, _SIOCGIFMTU, struct.pack("16sI20x", interface.encode(), 0))
+    return int(struct.unpack_from("16xI", reply)[0])
 
 
 def _ask(nlmsg_type: int, flags: int, payload: bytes) -> Iterator[bytes]:

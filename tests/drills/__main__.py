@@ -1,6 +1,6 @@
-"""Drills: make a fault in a fleet of real parts of its own, wait for the page, repair it, wait for the resolution; a row each. `make drill`.
+"""Drills: make a fault in a fleet of real parts, wait for the page, repair it, wait for the resolution; one row each. `make drill`.
 
-`DRILLS="port closed,agent killed" make drill` runs some of them. To add one: a `Drill` in the table of drill_faults.py.
+`DRILLS="port closed,agent killed" make drill` runs some of them. To add one: a `Drill` in the table of faults.py.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Which modules an initramfs brings, in which version: a short-lived program at the lowest priority, which answers in JSON.
 
-`python -Im collectors.nic.boot.initramfs_helper FILE RELEASE DRIVER…`. A program of its own, since unpacking 100 MB takes seconds of CPU and a
-decompressor's window megabytes, which only a process that ends gives back.
+`python -Im collectors.nic.boot.initramfs_helper FILE RELEASE DRIVER…`. A program of its own, since unpacking 100 MB takes seconds of CPU
+and a decompressor's window megabytes, which only a process that ends gives back.
 """
 
 from __future__ import annotations

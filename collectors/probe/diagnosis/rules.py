@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from collectors.netlink.link_details_messages import LinkDetails, RouteInfo
     from collectors.netlink.route import Route
-    from collectors.packets.traceroute import SynTrace
     from collectors.packets.protocol import Answer
+    from collectors.packets.traceroute import SynTrace
 
 MOSTLY = 0.8  # of the others are fine: it is the target; or bad: it is this host
 NO_NEIGHBOUR = {"FAILED", "INCOMPLETE"}

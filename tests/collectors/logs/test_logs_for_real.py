@@ -70,7 +70,8 @@ from collectors.logs.settings import LogSettings
 from collectors.model import CollectorContext
 folder = Path(sys.argv[1])
 files = (str(folder / "secret"), str(folder / "open"))
-logs = Logs(LogSettings(kmsg=str(folder / "kmsg"), journal="off", files=files, signature_dirs=()), CollectorContext(cache=Path(sys.argv[2])))
+settings = LogSettings(kmsg=str(folder / "kmsg"), journal="off", files=files, signature_dirs=())
+logs = Logs(settings, CollectorContext(cache=Path(sys.argv[2])))
 logs.read()
 reading = logs.read()
 print(json.dumps({
