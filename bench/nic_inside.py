@@ -1,4 +1,4 @@
-"""What `bench.nic` runs inside a network namespace of its own: `python -m bench.nic_inside ticks | faults FOLDER`. Prints JSON."""
+"""Part of `bench.nic` that runs in a network namespace: `python -m bench.nic_inside ticks | faults FOLDER`. Prints JSON."""
 
 from __future__ import annotations
 
@@ -7,50 +7,44 @@ import statistics
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from collectors.cardinality import Caps
 from collectors.model import CollectorContext
 from collectors.nic.collector import NicCollector, NicSettings
+from daemon.job import CollectorJob
 from tests.kit import peers
 from tests.kit.netns import run, wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-INTERVAL = 5.0  # of full looks, the shortest there is
+INTERVAL = 5.0  # of full scans, the shortest allowed
 ROUNDS = 5
 
 
 def ticks() -> dict[str, float]:
-    """Take full looks at every interface of this namespace but `lo`: CPU seconds of each, series before and after the cap."""
-    collector, caps, costs, before = NicCollector(NicSettings(ignore=("lo",)), CollectorContext()), Caps(), [], 0
-    folded: list[Any] = []
+    """Run full scans of every interface of this namespace but `lo`: CPU seconds of each, series before and after the cap."""
+    settings, costs = NicSettings(ignore=("lo",)), []
+    collector = NicCollector(settings, CollectorContext())
+    job, folded = CollectorJob(collector, settings), 0
     for _ in range(ROUNDS):
         began = time.thread_time()
-        collector.look_again()
-        reading = collector.read()
-        caps.fold_verdicts(collector.judge([reading]))
-        metrics = list(collector.measure(reading))
-        before, folded = len(metrics), caps.fold(metrics)
+        collector.request_full_scan()
+        folded = len(job.run_once().metrics)
         costs.append(time.thread_time() - began)
     began = time.thread_time()
     for _ in range(100):
-        collector.judge([collector.read()])
+        job.run_once()
+    between = (time.thread_time() - began) / 100
+    before = len(list(collector.measure(job.history[-1], settings)))
     collector.close()
-    return {
-        "first": costs[0],
-        "tick": statistics.median(costs[1:]),
-        "between": (time.thread_time() - began) / 100,
-        "all": before,
-        "series": len(folded),
-    }
+    return {"first": costs[0], "tick": statistics.median(costs[1:]), "between": between, "all": before, "series": folded}
 
 
 def faults(folder: Path) -> dict[str, list[float]]:
-    """Make faults beside a running daemon, and time each until its metrics say so: seconds."""
+    """Inject faults beside a running daemon; seconds until its metrics show each."""
     run("ip link set lo up", "ip link add data0 type veth peer name other0", "ip link set data0 up", "ip link set other0 up")
-    settings = f'[nic]\nlook_every = "{INTERVAL:.0f}s"\nignore = ["lo"]\n'
+    settings = f'[nic]\nfull_scan_interval = "{INTERVAL:.0f}s"\nignore = ["lo"]\n'
     with peers.vitald(folder, settings, "--collector.disable-defaults", "--collector.nic") as daemon:
 
         def shows(*words: str) -> Callable[[], bool]:

@@ -17,9 +17,9 @@ from collectors.dhcp.lease_files import OnFile, read_leasefiles
 from collectors.dhcp.leases import Leases, dump, follow, restore
 from collectors.dhcp.panels import panel
 from collectors.files import read_text
+from collectors.interfaces import matches_any
 from collectors.model import Family, Kind, Metric, Unavailable
 from collectors.netlink.rtnetlink import GROUP_IPV4_IFADDR, GROUP_IPV6_IFADDR, Multicast
-from collectors.nic.policy import matches
 from collectors.settings import Duration, Settings
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class DhcpCollector(Collector[Reading]):
         if self._events is not None:
             self._events.close()
 
-    def look_again(self) -> None:
+    def request_full_scan(self) -> None:
         """Make the next `read()` a full look."""
         self._due = 0.0
 
@@ -132,7 +132,7 @@ class DhcpCollector(Collector[Reading]):
         return taken is None or any(concerns(message, indexes) for _, message in taken)
 
     def _look(self, known: Leases, now: float) -> None:
-        names = {index: name for index, name in socket.if_nameindex() if not matches(name, self._settings.ignore)}
+        names = {index: name for index, name in socket.if_nameindex() if not matches_any(name, self._settings.ignore)}
         links = {name: index for index, name in names.items()}
         self._known = follow(known, read_addresses(names, now), links, now)
         self._files = read_leasefiles(self._host.root) if self._known.leases else {}

@@ -128,7 +128,7 @@ class NicCollector(Collector[Reading]):
         if self._events is not None:
             self._events.close()
 
-    def look_again(self) -> None:
+    def request_full_scan(self) -> None:
         """Make the next `read()` a full look."""
         self._due = 0.0
 

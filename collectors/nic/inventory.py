@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from collectors.interfaces import matches_any
 from collectors.model import Unavailable
 from collectors.nic import change_history as memory
 from collectors.nic.checks.next_boot import module_of
-from collectors.nic.policy import matches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -35,7 +35,7 @@ class Inventory:
     def look_at_all(self, wall: float) -> None:
         """Look at every interface. Unavailable where they cannot be listed."""
         try:
-            names = [name for name in self._looker.interfaces() if not matches(name, self._ignore)]
+            names = [name for name in self._looker.interfaces() if not matches_any(name, self._ignore)]
         except FileNotFoundError as error:
             raise Unavailable("missing", f"no interfaces under {error.filename}") from error
         except PermissionError as error:
@@ -50,7 +50,7 @@ class Inventory:
             self._memory = memory.restore(self._slot.load())
         for name in names:
             before = self.nics.get(name)
-            if matches(name, self._ignore):
+            if matches_any(name, self._ignore):
                 continue
             nic = self._looker.look(name, before)
             if nic is None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
-from fnmatch import translate
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from collectors.interfaces import matches_any
 from collectors.nic.checks.version import is_number
 from collectors.nic.readers.features import SHORT_NAMES
 from collectors.settings import refuse_unless
@@ -54,21 +52,11 @@ class Wanted:
 NOTHING = Wanted()
 
 
-@lru_cache(maxsize=512)
-def _pattern(glob: str) -> re.Pattern[str]:
-    return re.compile(translate(glob))
-
-
-def matches(name: str, globs: Sequence[str]) -> bool:
-    """Say whether one of the shell patterns is this name's; case counts, as it does for the kernel."""
-    return any(_pattern(glob).match(name) for glob in globs)
-
-
 def wanted(policies: Sequence[Policy], interface: str, driver: str) -> Wanted:
     """Give what the first line that matches asks for."""
     for line in policies:
         if line.interface is not None:
-            if matches(interface, (line.interface,)):
+            if matches_any(interface, (line.interface,)):
                 return Wanted(line.driver, line.min_version, line.offloads, line.mtu)
         elif line.driver == driver:
             return Wanted(None, line.min_version, line.offloads, line.mtu)

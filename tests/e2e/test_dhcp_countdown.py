@@ -17,17 +17,17 @@ def test_the_warning_comes_before_the_address_goes_and_its_loss_is_critical_at_o
         with dhcp_server(lab) as server:
             ask_for_a_lease(lab)
             collector = lab.collector("dhcp", {"ignore": ["lo"]})
-            (subject,) = [subject for check, subject in collector.look().verdicts if check == "dhcp_lease"]
+            (subject,) = [subject for check, subject in collector.run_once().verdicts if check == "dhcp_lease"]
             server.terminate()
             server.wait(10)
 
-            seen = collector.until(lambda look: look.level("dhcp_lease", subject) == 1, 120)
+            seen = collector.until(lambda result: result.level("dhcp_lease", subject) == 1, 120)
             left = seen.metrics["dhcp_lease_remaining_seconds", "one", subject]
             assert 20 < left < 55
             assert seen.message("dhcp_lease", subject).startswith(f"renewal missed; address {subject} on one is lost in ")
             assert subject in lab.run("ip -4 addr show dev one")  # it is still there: this is the warning
 
-            seen = collector.until(lambda look: look.level("dhcp_lease", subject) == 2, 120)
+            seen = collector.until(lambda result: result.level("dhcp_lease", subject) == 2, 120)
             assert "renewal and rebinding missed" in seen.message("dhcp_lease", subject)
-            seen = collector.until(lambda look: "vanished" in look.message("dhcp_lease", subject), 120)
+            seen = collector.until(lambda result: "vanished" in result.message("dhcp_lease", subject), 120)
             assert subject not in lab.run("ip -4 addr show dev one")

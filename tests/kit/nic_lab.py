@@ -1,4 +1,4 @@
-"""Namespaces of our own, and a collector that runs inside one: sockets and /sys belong to the process that opened them."""
+"""Network namespaces for tests, and a collector run inside one as a process: sockets and /sys belong to the process that opened them."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 REPOSITORY = Path(__file__).parents[2]
-ALL = {"ignore": ["lo"]}  # settings that look at every interface but this
+ALL = {"ignore": ["lo"]}  # settings that read every interface but this
 ENVIRONMENT = {**os.environ, "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin"}
 
-LOOK = """
+PROGRAM = """
 import json, sys, time
 from pathlib import Path
 import msgspec
@@ -32,18 +32,16 @@ class Slot:
     def load(self): return json.loads(self.path.read_text()) if self.path.exists() else None
     def save(self, value): self.path.write_text(json.dumps(value)); return True
 
-kind = {"nic": NicCollector, "dhcp": DhcpCollector}[sys.argv[1]]
-settings = msgspec.convert(json.loads(sys.argv[2]), kind.Settings, dec_hook=decode_hook)
-collector = kind(settings, CollectorContext(slot=Slot(sys.argv[3])) if sys.argv[3:] else CollectorContext())
+collector_class = {"nic": NicCollector, "dhcp": DhcpCollector}[sys.argv[1]]
+settings = msgspec.convert(json.loads(sys.argv[2]), collector_class.Settings, dec_hook=decode_hook)
+collector = collector_class(settings, CollectorContext(slot=Slot(sys.argv[3])) if sys.argv[3:] else CollectorContext())
 for line in sys.stdin:
-    if line.strip() == "now" and hasattr(collector, "look_again"):
-        collector.look_again()
-    elif line.strip() == "now" and hasattr(collector, "_due"):
-        collector._due = 0.0
+    if line.strip() == "full":
+        collector.request_full_scan()
     began = time.thread_time()
     reading = collector.read()
-    verdicts = list(collector.judge([reading]))
-    metrics = list(collector.measure(reading))
+    verdicts = list(collector.judge([reading], settings))
+    metrics = list(collector.measure(reading, settings))
     cpu = time.thread_time() - began
     print(json.dumps({
         "cpu": cpu,
@@ -53,8 +51,8 @@ for line in sys.stdin:
 """
 
 
-class Look:
-    """What one look said."""
+class RunResult:
+    """Verdicts and metrics of one run, and its CPU seconds."""
 
     def __init__(self, raw: dict[str, Any]) -> None:
         self.cpu: float = raw["cpu"]
@@ -72,34 +70,34 @@ class Look:
         return str(self.verdicts[check, subject][3])
 
 
-class Inside:
-    """A collector in a namespace, in a process of its own; `look()` is one tick, `look(now=True)` a full look."""
+class CollectorProcess:
+    """A collector in a namespace, in a process of its own, run on request."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
 
-    def look(self, *, now: bool = False) -> Look:
+    def run_once(self, *, full_scan: bool = False) -> RunResult:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        self.process.stdin.write("now\n" if now else "tick\n")
+        self.process.stdin.write("full\n" if full_scan else "tick\n")
         self.process.stdin.flush()
         line = self.process.stdout.readline()
-        assert line, "the collector died"
-        return Look(json.loads(line))
+        assert line, "the collector process ended"
+        return RunResult(json.loads(line))
 
-    def until(self, right: Callable[[Look], bool], seconds: float = 20.0, *, now: bool = False) -> Look:
-        """Look every 50 ms until it says what is waited for."""
+    def until(self, condition: Callable[[RunResult], bool], seconds: float = 20.0, *, full_scan: bool = False) -> RunResult:
+        """Run it every 50 ms until the condition holds."""
         deadline = time.monotonic() + seconds
         while True:
-            seen = self.look(now=now)
-            if right(seen):
-                return seen
-            assert time.monotonic() < deadline, f"not seen within {seconds} s: {seen.verdicts}"
+            result = self.run_once(full_scan=full_scan)
+            if condition(result):
+                return result
+            assert time.monotonic() < deadline, f"condition not met within {seconds} s: {result.verdicts}"
             time.sleep(0.05)
 
 
 class Namespace:
-    """A network namespace; everything in it goes with it."""
+    """A network namespace; its interfaces are deleted with it."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -117,9 +115,9 @@ class Namespace:
         self.stack.callback(_end, process)
         return process
 
-    def collector(self, kind: str, settings: dict[str, Any] | None = None, slot: Path | None = None) -> Inside:
-        arguments = [sys.executable, "-c", LOOK, kind, json.dumps(settings or {}), *([str(slot)] if slot else [])]
-        return Inside(self.start(*arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=REPOSITORY))
+    def collector(self, name: str, settings: dict[str, Any] | None = None, slot: Path | None = None) -> CollectorProcess:
+        arguments = [sys.executable, "-c", PROGRAM, name, json.dumps(settings or {}), *([str(slot)] if slot else [])]
+        return CollectorProcess(self.start(*arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=REPOSITORY))
 
 
 def _end(process: subprocess.Popen[str]) -> None:
@@ -136,7 +134,7 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 @contextmanager
 def namespace(prefix: str = "vnic") -> Iterator[Namespace]:
-    """Make one with a name of its own, `lo` up; its processes end before it does."""
+    """Create a namespace with a unique name and `lo` up; its processes end before it is deleted."""
     made = Namespace(f"{prefix}{os.getpid()}x{time.monotonic_ns() % 1_000_000}")
     subprocess.run(["ip", "netns", "add", made.name], env=ENVIRONMENT, check=True)
     try:

@@ -21,7 +21,7 @@ def test_the_real_dhclients_lease_is_counted(lab: Namespace) -> None:
     """The server goes away in the end-to-end test, which has the two minutes that takes."""
     with dhcp_server(lab):
         ask_for_a_lease(lab)
-        seen = lab.collector("dhcp", ALL).look()
+        seen = lab.collector("dhcp", ALL).run_once()
         (subject,) = [subject for check, subject in seen.verdicts if check == "dhcp_lease"]
         assert subject.startswith("10.97.0.5")
         assert 110 < seen.metrics["dhcp_lease_duration_seconds", "one", subject] < 125
@@ -31,7 +31,7 @@ def test_the_real_dhclients_lease_is_counted(lab: Namespace) -> None:
 def test_the_real_dhclients_ipv6_lease_is_counted(lab: Namespace) -> None:
     with dhcp_server(lab):
         ask_for_a_lease(lab, 6)
-        seen = lab.collector("dhcp", ALL).look()
+        seen = lab.collector("dhcp", ALL).run_once()
         ((_, subject),) = seen.verdicts
         assert subject.startswith("fd97::5")
         assert 110 < seen.metrics["dhcp_lease_duration_seconds", "one", subject] < 125

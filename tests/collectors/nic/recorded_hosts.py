@@ -1,4 +1,4 @@
-"""Recorded hosts, looked at."""
+"""Recorded hosts, and the collector run over them."""
 
 from __future__ import annotations
 
@@ -19,15 +19,19 @@ if TYPE_CHECKING:
 HOSTS = Path(__file__).parent / "hosts"
 
 
+def nic_settings(raw: dict[str, Any] | None = None) -> NicSettings:
+    return msgspec.convert(raw or {}, NicSettings, dec_hook=decode_hook)
+
+
 def collector(host: Path | str, settings: dict[str, Any] | None = None, slot: Kept | None = None) -> NicCollector:
     root = HOSTS / host
-    read = msgspec.convert(settings or {}, NicSettings, dec_hook=decode_hook)
-    return NicCollector(read, CollectorContext(proc=root / "proc", sys=root / "sys", root=root, slot=slot or Kept()))
+    return NicCollector(nic_settings(settings), CollectorContext(proc=root / "proc", sys=root / "sys", root=root, slot=slot or Kept()))
 
 
-def look(host: Path | str, settings: dict[str, Any] | None = None, slot: Kept | None = None) -> dict[str, Verdict]:
+def verdicts(host: Path | str, settings: dict[str, Any] | None = None, slot: Kept | None = None) -> dict[str, Verdict]:
+    """Run the collector once over a recorded host; its verdicts by check."""
     made = collector(host, settings, slot)
     try:
-        return {verdict.check: verdict for verdict in made.judge([made.read()])}
+        return {verdict.check: verdict for verdict in made.judge([made.read()], nic_settings(settings))}
     finally:
         made.close()

@@ -15,25 +15,26 @@ from collectors.model import CollectorContext, Level, Report, Unavailable
 from collectors.nic.collector import NicCollector, NicSettings
 from exporters.prometheus.exposition.exposition import Exposition
 from exporters.prometheus.exposition.negotiation import exposition
-from tests.collectors.nic.recorded_hosts import HOSTS, collector, look
+from tests.collectors.nic.recorded_hosts import HOSTS, collector, nic_settings, verdicts
 from tests.kit.slots import Kept
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from collectors.panel import Panel
+SETTINGS = nic_settings()
 
 
 def metrics(host: str) -> dict[tuple[str, ...], Any]:
     made = collector(host)
     try:
-        return {(metric.family.name, *metric.labels): metric.value for metric in made.measure(made.read())}
+        return {(metric.family.name, *metric.labels): metric.value for metric in made.measure(made.read(), SETTINGS)}
     finally:
         made.close()
 
 
 def test_a_current_ena_is_healthy_throughout() -> None:
-    found = look("ena-github")
+    found = verdicts("ena-github")
     assert {check: verdict.level for check, verdict in found.items()} == dict.fromkeys(found, Level.HEALTHY)
     assert set(found) == {"nic_driver", "nic_offload", "nic_mtu", "nic_link", "nic_allowance", "nic_stall"}
     assert found["nic_driver"].evidence["shape"] == "github"
@@ -55,11 +56,11 @@ def test_two_looks_a_second_apart_tell_that_the_instance_is_shaped(tmp_path: Pat
     shutil.copytree(HOSTS / "ena-github", host, symlinks=True)
     made = collector(host)
     try:
-        first = {verdict.check: verdict.level for verdict in made.judge([made.read()])}
+        first = {verdict.check: verdict.level for verdict in made.judge([made.read()], SETTINGS)}
         counted = host / "ethtool/ens5/S"
         counted.write_text(counted.read_text().replace("bw_in_allowance_exceeded: 11072", "bw_in_allowance_exceeded: 11572"))
         time.sleep(1)  # what `vitald check` waits between its two looks
-        second = {verdict.check: verdict for verdict in made.judge([made.read()])}
+        second = {verdict.check: verdict for verdict in made.judge([made.read()], SETTINGS)}
     finally:
         made.close()
     assert first["nic_allowance"] == Level.HEALTHY
@@ -72,22 +73,22 @@ def test_ixgbevf_counts_its_tx_timeouts_under_the_same_reason() -> None:
 
 
 def test_a_kernels_release_is_never_compared_as_a_drivers_version() -> None:
-    found = look("ena-in-tree", {"policy": [{"driver": "ena", "min_version": "2.2.9"}]})["nic_driver"]
+    found = verdicts("ena-in-tree", {"policy": [{"driver": "ena", "min_version": "2.2.9"}]})["nic_driver"]
     assert found.level == Level.HEALTHY  # its counters prove 2.2.10
     assert found.evidence["shape"] == "kernel"
-    found = look("ena-in-tree", {"policy": [{"driver": "ena", "min_version": "2.8.1"}]})["nic_driver"]
+    found = verdicts("ena-in-tree", {"policy": [{"driver": "ena", "min_version": "2.8.1"}]})["nic_driver"]
     assert found.level == Level.WARNING  # 6.8.0 > 2.8.1 means nothing, and no counter proves it
     assert "nothing here proves it" in found.message
 
 
 def test_what_is_fixed_off_is_no_drift() -> None:
-    found = look("ena-in-tree", {"policy": [{"interface": "ens*", "offloads": {"tso": True}}]})["nic_offload"]
+    found = verdicts("ena-in-tree", {"policy": [{"interface": "ens*", "offloads": {"tso": True}}]})["nic_offload"]
     assert found.level == Level.HEALTHY
     assert found.evidence["tso"] == "off [fixed]"
 
 
 def test_an_old_ena_with_the_rocket_workaround_left_on() -> None:
-    found = look("ena-old")
+    found = verdicts("ena-old")
     assert found["nic_driver"].level == Level.WARNING
     assert "1.5.0g is older than 2.2.9" in found["nic_driver"].message
     assert any(line.startswith("2.9.0") for line in found["nic_driver"].evidence["advice"])
@@ -115,7 +116,7 @@ def test_xens_two_faults_on_an_old_kernel_are_stated_together(
     (host / "sys/class/net/eth0/mtu").write_text(f"{mtu}\n")
     features = host / "ethtool/eth0/k"
     features.write_text(features.read_text().replace("tx-scatter-gather: on", f"tx-scatter-gather: {sg}"))
-    found = look(host)["nic_offload"]
+    found = verdicts(host)["nic_offload"]
     assert found.level == level
     assert words in found.message
     assert found.remediation.endswith(remediation)
@@ -125,7 +126,7 @@ def test_xens_two_faults_on_an_old_kernel_are_stated_together(
 
 
 def test_xens_workaround_on_a_current_kernel_is_needless_and_costs_the_mtu() -> None:
-    found = look("xen-new")["nic_offload"]
+    found = verdicts("xen-new")["nic_offload"]
     assert found.level == Level.WARNING
     assert "needs no rocket workaround" in found.message
     assert found.remediation == "ethtool -K eth0 sg on && ip link set eth0 mtu 9001"
@@ -140,7 +141,7 @@ def test_files_that_are_empty_or_nonsense_cost_their_fact_and_no_more(tmp_path: 
         (nic / name).write_text(text)
     (host / "proc/net/snmp").write_text("Tcp: OutSegs Future RetransSegs\nTcp: 5 7\n")
     (host / "ethtool/ens5/S").write_text("NIC statistics:\n  : \n  a: b\n     pps_allowance_exceeded: 99999999999999999999999\n\0")
-    found = look(host)
+    found = verdicts(host)
     assert found["nic_link"].level == Level.HEALTHY
     assert found["nic_allowance"].level == Level.WARNING
 
@@ -159,13 +160,13 @@ def test_a_host_without_interfaces_to_show_is_unavailable_and_no_failure(tmp_pat
     "saved", [[], "x", {"ens5": 3}, {"ens5": {"mtu": [1]}}, {"ens5": {"mtu": ["a", "b", "c"]}}, {"ens5": {"mtu": [None, 1, 2]}}]
 )
 def test_a_state_of_another_making_is_forgotten(saved: Any) -> None:
-    assert look("ena-github", slot=Kept(json.dumps(saved)))["nic_mtu"].level == Level.HEALTHY
+    assert verdicts("ena-github", slot=Kept(json.dumps(saved)))["nic_mtu"].level == Level.HEALTHY
 
 
 def shown(host: Path | str) -> dict[str, Panel]:
     made = collector(host)
     try:
-        return {panel.title: panel for panel in made.show([made.read()])}
+        return {panel.title: panel for panel in made.show([made.read()], SETTINGS)}
     finally:
         made.close()
 
@@ -191,7 +192,7 @@ def test_every_recorded_host_makes_a_valid_page(host: str) -> None:
     made = collector(host)
     try:
         reading = made.read()
-        report = Report("nic", 0.0, tuple(made.judge([reading])), tuple(made.measure(reading)))
+        report = Report("nic", 0.0, tuple(made.judge([reading], SETTINGS)), tuple(made.measure(reading, SETTINGS)))
     finally:
         made.close()
     page = Exposition(Dropped()).render([report], exposition("text/plain"))

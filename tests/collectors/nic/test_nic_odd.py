@@ -23,14 +23,14 @@ def test_a_thousand_veths_are_looked_at_and_series_stay_at_their_cap(lab: Namesp
     batch = "\n".join(f"link add v{n} type veth peer name w{n}" for n in range(600)) + "\n"
     lab.start("ip", "-batch", "-", stdin=-1).communicate(batch)
     collector = lab.collector("nic", ALL)
-    collector.look()
-    seen = collector.look(now=True)
+    collector.run_once()
+    seen = collector.run_once(full_scan=True)
     assert seen.metrics["nic_interfaces_skipped",] == 200
     assert len([1 for key in seen.metrics if key[0] == "nic_mtu_bytes"]) == 1000
     folded = Caps().fold([Metric(families.MTU, 1500, (key[1],)) for key in seen.metrics if key[0] == "nic_mtu_bytes"])
     assert len({metric.labels for metric in folded}) <= families.MOST + 1
     quiet = lab.collector("nic", {})
-    assert not [1 for key in quiet.look().metrics if key[0] == "nic_mtu_bytes" and key[1].startswith("veth")]
+    assert not [1 for key in quiet.run_once().metrics if key[0] == "nic_mtu_bytes" and key[1].startswith("veth")]
 
 
 @pytest.mark.fault(6)
@@ -57,7 +57,7 @@ def test_an_interface_whose_name_is_no_utf8_is_looked_at(lab: Namespace) -> None
 
 
 def collector_names(lab: Namespace) -> set[str]:
-    return {str(key[1]) for key in lab.collector("nic", ALL).look(now=True).metrics if key[0] == "nic_mtu_bytes"}
+    return {str(key[1]) for key in lab.collector("nic", ALL).run_once(full_scan=True).metrics if key[0] == "nic_mtu_bytes"}
 
 
 @pytest.mark.fault(14)
@@ -118,7 +118,7 @@ def test_a_name_that_a_shell_would_run_is_quoted_in_the_mend(lab: Namespace) -> 
     name = "a;reboot$(id)"
     subprocess.run(["ip", "netns", "exec", lab.name, "ip", "link", "add", name, "type", "veth"], env=ENVIRONMENT, check=True)
     collector = lab.collector("nic", {**ALL, "policy": [{"interface": "a*", "mtu": 9000, "offloads": {"sg": False}}]})
-    seen = collector.look()
+    seen = collector.run_once()
     assert seen.remediation("nic_mtu", name) == "ip link set 'a;reboot$(id)' mtu 9000"
     assert seen.remediation("nic_offload", name) == "ethtool -K 'a;reboot$(id)' sg off"
 

@@ -11,7 +11,7 @@ import pytest
 from collectors.model import Level
 from collectors.nic.collector import NicSettings
 from collectors.settings import decode_hook
-from tests.collectors.nic.recorded_hosts import HOSTS, look
+from tests.collectors.nic.recorded_hosts import HOSTS, verdicts
 from tests.kit.slots import Kept
 
 if TYPE_CHECKING:
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 
 def test_users_own_word_on_sg_ends_the_matter() -> None:
-    assert look("xen-new", {"policy": [{"driver": "vif", "offloads": {"sg": False}}]})["nic_offload"].level == Level.HEALTHY
+    assert verdicts("xen-new", {"policy": [{"driver": "vif", "offloads": {"sg": False}}]})["nic_offload"].level == Level.HEALTHY
 
 
 def test_falling_back_to_xen_netfront_is_critical_until_it_is_mended(tmp_path: Path) -> None:
     slot, host = Kept(), tmp_path / "host"
     shutil.copytree(HOSTS / "ixgbevf", host, symlinks=True)
-    assert look(host, slot=slot)["nic_driver"].level == Level.HEALTHY
+    assert verdicts(host, slot=slot)["nic_driver"].level == Level.HEALTHY
     shutil.rmtree(host)
     shutil.copytree(HOSTS / "xen-new", host, symlinks=True)
     for _ in range(2):
-        found = look(host, slot=slot)["nic_driver"]
+        found = verdicts(host, slot=slot)["nic_driver"]
         assert found.level == Level.CRITICAL
         assert "fell back from ixgbevf to vif, without enhanced networking, since 20" in found.message
 
@@ -53,13 +53,13 @@ def test_ena_versions(tmp_path: Path, version: str, level: Level, words: str) ->
     driver.write_text(driver.read_text().replace("2.13.0g", version))
     if version in {"2.1.0K", "1.1.2"}:  # what those did not count yet
         (host / "ethtool/ens5/S").write_text("NIC statistics:\n     tx_timeout: 0\n")
-    found = look(host)["nic_driver"]
+    found = verdicts(host)["nic_driver"]
     assert found.level == level
     assert words in found.message
 
 
 def test_a_required_driver_and_mtu_that_are_not_there() -> None:
-    found = look("xen-new", {"policy": [{"interface": "eth0", "driver": "ena", "mtu": 9001}, {"interface": "*", "mtu": 1500}]})
+    found = verdicts("xen-new", {"policy": [{"interface": "eth0", "driver": "ena", "mtu": 9001}, {"interface": "*", "mtu": 1500}]})
     assert found["nic_driver"].level == Level.CRITICAL
     assert found["nic_driver"].message.startswith("driver is vif, should be ena")
     assert found["nic_mtu"].level == Level.WARNING
@@ -67,13 +67,13 @@ def test_a_required_driver_and_mtu_that_are_not_there() -> None:
 
 
 def test_xen_netfronts_two_names_are_the_same_driver() -> None:
-    assert look("xen-new", {"policy": [{"interface": "eth0", "driver": "xen_netfront"}]})["nic_driver"].level == Level.HEALTHY
+    assert verdicts("xen-new", {"policy": [{"interface": "eth0", "driver": "xen_netfront"}]})["nic_driver"].level == Level.HEALTHY
 
 
 def test_the_first_policy_that_matches_wins() -> None:
     policy = [{"interface": "ens*", "mtu": 9001}, {"interface": "*", "mtu": 1500}]
-    assert look("ena-github", {"policy": policy})["nic_mtu"].level == Level.HEALTHY
-    assert look("ena-github", {"policy": policy[::-1]})["nic_mtu"].level == Level.WARNING
+    assert verdicts("ena-github", {"policy": policy})["nic_mtu"].level == Level.HEALTHY
+    assert verdicts("ena-github", {"policy": policy[::-1]})["nic_mtu"].level == Level.WARNING
 
 
 @pytest.mark.fault(30)
