@@ -8,7 +8,7 @@ F = 'job=~"$job"'
 
 FLEET = (
     number("hosts up", f"count(up{{{F}}} == 1) or vector(0)"),
-    number("agents gone", f"count(up{{{F}}} == 0) or vector(0)", about="AgentGone, or HostDown"),
+    number("agents gone", f"count(up{{{F}}} == 0) or vector(0)", about="AgentDown, or HostDown"),
     number("critical", f"count(vitald_health{{{F}}} == 2) or vector(0)"),
     number("warning", f"count(vitald_health{{{F}}} == 1) or vector(0)"),
     number("hosts down", f"count(min by (job, host) (vitald:host_down:bool{{{F}}}) == 1) or vector(0)", about="by most of their probers"),

@@ -88,7 +88,7 @@ DRILLS = (
     ),
     Drill(
         "DHCP server gone",
-        "DhcpLeaseEnding",
+        "DhcpLeaseExpiring",
         lambda lab: lab.leased.stop_server(),
         lambda lab: lab.leased.start_server(),
         "b2",
@@ -115,10 +115,10 @@ DRILLS = (
         r'vitald_health{check="nic_offload",subject="eth0"} 1',
         needs="nic",
     ),
-    Drill("agent killed", "AgentGone", lambda lab: lab.hosts["b3"].kill(), lambda lab: lab.hosts["b3"].start()),
+    Drill("agent killed", "AgentDown", lambda lab: lab.hosts["b3"].kill(), lambda lab: lab.hosts["b3"].start()),
     Drill(
         "agent frozen",
-        "AgentGone",
+        "AgentDown",
         lambda lab: lab.hosts["a1"].signal(signal.SIGSTOP),
         lambda lab: lab.hosts["a1"].signal(signal.SIGCONT),
         waits=5,
@@ -159,7 +159,7 @@ DRILLS = (
     ),
     Drill(
         "next kernel without its module",
-        "NicNextBootLosesDriver",
+        "NicNextBootDriverMissing",
         lambda lab: acts.boot(lab).install_without_module(),
         lambda lab: acts.boot(lab).reinstall(),
         RECORDED,

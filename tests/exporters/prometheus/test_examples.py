@@ -106,16 +106,16 @@ HOST = {"host": "10.0.0.5", "zone": "a"}
 @pytest.mark.parametrize(
     ("loud", "silenced", "heard"),
     [
-        (alert("HostDown", **HOST, target_host="10.0.0.5"), [alert("AgentGone", **HOST), alert("NicOffloadDrift", **HOST)], []),
+        (alert("HostDown", **HOST, target_host="10.0.0.5"), [alert("AgentDown", **HOST), alert("NicOffloadDrift", **HOST)], []),
         (
             alert("HostDown", **HOST, target_host="10.0.0.5"),
             [alert("TargetUnreachable", host="10.0.0.6", target_host="10.0.0.5")],
-            [alert("AgentGone", host="10.0.0.6", zone="a")],
+            [alert("AgentDown", host="10.0.0.6", zone="a")],
         ),
         (
             alert("ZoneDown", zone="b"),
-            [alert("HostDown", host="10.0.1.5", zone="b"), alert("AgentGone", host="10.0.1.6", zone="b")],
-            [alert("DhcpLeaseEnding", host="10.0.2.7", zone="c")],
+            [alert("HostDown", host="10.0.1.5", zone="b"), alert("AgentDown", host="10.0.1.6", zone="b")],
+            [alert("DhcpLeaseExpiring", host="10.0.2.7", zone="c")],
         ),
         (
             alert("TargetLossy", target="10.0.3.5:22", host="10.0.3.5", target_host="10.0.3.5"),
@@ -128,7 +128,7 @@ HOST = {"host": "10.0.0.5", "zone": "a"}
             [alert("MemoryFailing", host="10.0.4.5")],
         ),
         (
-            alert("DhcpLeaseEnding", host="10.0.5.5"),
+            alert("DhcpLeaseExpiring", host="10.0.5.5"),
             [alert("DhcpClientFailing", host="10.0.5.5")],
             [alert("DhcpRenewalMissed", host="10.0.5.6")],
         ),
