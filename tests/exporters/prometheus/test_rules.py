@@ -97,10 +97,10 @@ def test_a_runbook_has_all_its_parts(name: str) -> None:
     parts = re.split(r"^## ", text, flags=re.MULTILINE)[1:]
     assert [part.partition("\n")[0] for part in parts] == [
         "Symptom",
-        "What it means",
-        "How to be sure",
-        "Mend",
-        "How it was found in tests",
+        "Meaning",
+        "How to confirm",
+        "Remediation",
+        "Test coverage",
     ]
     assert all(part.partition("\n")[2].strip() for part in parts)
 
