@@ -25,7 +25,7 @@ from collectors.nic.boot.disk_watch import look
 from collectors.nic.checks.next_boot import next_boot_verdicts
 from collectors.nic.reading import Reading
 from tests.kit.kernel_packages import MACHINE
-from tests.collectors.nic.test_nic_next_boot import nic
+from tests.collectors.nic.checks.test_next_boot import nic
 import encodings.idna, lzma, zlib
 os.setgroups([]); os.setresgid(54321, 54321, 54321); os.setresuid(54321, 54321, 54321)
 disk = look(Path(sys.argv[1]), ("ixgbevf",), MACHINE)

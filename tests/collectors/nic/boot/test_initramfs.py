@@ -20,7 +20,7 @@ from collectors.nic.boot.initramfs_inspector import Contents
 from collectors.nic.boot.kernels import Disk, Inside, releases
 from collectors.nic.checks.next_boot import network_root, next_boot_verdicts
 from collectors.nic.reading import Reading
-from tests.collectors.nic.test_nic_next_boot import nic
+from tests.collectors.nic.checks.test_next_boot import nic
 from tests.kit.kernel_packages import MACHINE, MODULES
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from collectors.nic.readers.counters import Counters
 from collectors.nic.readers.snmp import Tcp, parse_tcp, read_tcp
 from collectors.nic.readers.sysfs import Traffic
 from collectors.nic.reading import Nic, Sample
-from tests.collectors.nic.shapes import KINDS, LINK, follow
+from tests.collectors.nic.checks.synthetic_traffic import KINDS, LINK, follow
 
 RECORDED = Path(__file__).with_name("traffic")
 

@@ -1,6 +1,6 @@
 """Record what the kernel counted while real TCP traffic went well, ended, or died.
 
-`python -m tests.collectors.nic.record_traffic [NAME…]`, as root.
+`python -m tests.collectors.nic.checks.record_traffic [NAME…]`, as root.
 
 Each course runs in two namespaces of its own, five minutes long, and is kept as `traffic/NAME.json`: every 10 s the same counters that
 the collector reads, by the collector's own readers.

@@ -1,4 +1,4 @@
-"""Traffic as hosts have it, made up: `python -m tests.collectors.nic.shapes DAYS` prints how often each shape raises `nic_stall`.
+"""Traffic as hosts have it, made up: `python -m tests.collectors.nic.checks.synthetic_traffic DAYS` prints how often each shape raises `nic_stall`.
 
 A sample every 10 s, as the collector takes them. Beside the traffic there is what a healthy fleet has anyway: some loss always, more of it
 in episodes, stray bursts of retransmissions, and a peer that is down for a while and answers none of the probes.
