@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What is said of a shot, and how."""
+"""Answers as JSON lines, and the parsing of ICMP errors."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from scapy.layers.inet import ICMP
 from scapy.layers.inet6 import ICMPv6DestUnreach, ICMPv6PacketTooBig, ICMPv6TimeExceeded
 
 
-def meaning(packet: Any) -> dict[str, Any]:  # noqa: ANN401
-    """Name an ICMP error: RFC 792, RFC 1191 section 4, RFC 4443."""
+def parse_icmp(packet: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Return kind and details of an ICMP error: RFC 792, RFC 1191 section 4, RFC 4443."""
     if ICMP in packet:
         icmp = packet[ICMP]
         if icmp.type == 11:  # noqa: PLR2004
@@ -24,13 +24,13 @@ def meaning(packet: Any) -> dict[str, Any]:  # noqa: ANN401
     return {"kind": "expired"} if ICMPv6TimeExceeded in packet else {"kind": "unreachable", "code": packet[ICMPv6DestUnreach].code}
 
 
-def answer(order: dict[str, Any], kind: str, **facts: Any) -> None:  # noqa: ANN401
-    """Answer an order."""
+def write_answer(order: dict[str, Any], kind: str, **facts: Any) -> None:  # noqa: ANN401
+    """Write the answer to an order."""
     blank = {"sender": "", "rtt": 0, "mss": 0, "mtu": 0, "hops": 0, "code": 0, "tries": 0, "error": 0}
-    say({"id": order["id"], "kind": kind, **blank, **facts})
+    write({"id": order["id"], "kind": kind, **blank, **facts})
 
 
-def say(words: dict[str, Any]) -> None:
-    """Write one line."""
-    sys.stdout.write(json.dumps(words) + "\n")
+def write(message: dict[str, Any]) -> None:
+    """Write one message as a line."""
+    sys.stdout.write(json.dumps(message) + "\n")
     sys.stdout.flush()

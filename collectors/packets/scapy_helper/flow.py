@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A way to a target that is ours alone, and the SYNs that go by it."""
+"""A flow: one source port to one target port, and the SYNs sent on it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MIN_TTL = {4: (socket.IPPROTO_IP, 21), 6: (socket.IPPROTO_IPV6, 73)}  # IP_MINTT
 
 
 class Flow:
-    """A source port of our own towards one port of the target, and the sequence number of all its SYNs."""
+    """One source port, held by a listener, one port of the target, and the sequence number of all its SYNs."""
 
     def __init__(self, order: dict[str, Any]) -> None:
         self.source, self.target, self.port = order["source"], order["target"], order["port"]
@@ -24,7 +24,7 @@ class Flow:
         zone = self.target.partition("%")[2]
         self.scope = socket.if_nametoindex(zone) if zone else 0
         self.sequence = random.getrandbits(32)
-        self.current: Shot | None = None
+        self.probe: SynProbe | None = None
         family = socket.AF_INET if self.version == 4 else socket.AF_INET6  # noqa: PLR2004
         self.holder = socket.socket(family, socket.SOCK_STREAM)
         try:
@@ -38,14 +38,14 @@ class Flow:
         self.key = (self.target.partition("%")[0], self.port, self.source.partition("%")[0], self.sport)
 
     def packet(self, ttl: int, tag: int, **tcp: Any) -> Any:  # noqa: ANN401 — scapy's
-        """Craft the headers; the tag tells the flow's SYNs apart in what routers quote."""
+        """Build the headers; `tag` identifies the SYN in the packet that an ICMP error quotes."""
         host, source = self.key[0], self.key[2]
         ip = IP(src=source, dst=host, ttl=ttl, id=tag, flags="DF") if self.version == 4 else IPv6(src=source, dst=host, hlim=ttl)  # noqa: PLR2004
         return ip / TCP(sport=self.sport, dport=self.port, window=tag, **tcp)
 
 
-class Shot:
-    """One order on its way."""
+class SynProbe:
+    """One SYN of an order, and its tries so far."""
 
     def __init__(self, order: dict[str, Any], flow: Flow) -> None:
         self.order, self.flow, self.tag = order, flow, 0x4000 | order["id"] & 0x3FFF

@@ -21,7 +21,7 @@ AS_THE_UNIT_DOES = (
 
 PROGRAM = """
 import json, subprocess, sys, threading
-from collectors.probe import capability
+from collectors.packets import capability
 from collectors.packets.client import PacketClient
 from collectors.path_mtu.search import search
 from collectors.packets.protocol import Endpoint
