@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from collectors.dhcp.collector import DhcpCollector
 from collectors.host.collector import HostInfo
-from collectors.logs.collector import Logs
+from collectors.logs.collector import LogsCollector
 from collectors.memory.collector import KernelMemory
 from collectors.nic.collector import NicCollector
 from collectors.path_mtu.collector import PathMtu
@@ -15,6 +15,6 @@ from collectors.probe.collector import Probe
 if TYPE_CHECKING:
     from collectors.collector import Collector
 
-_ALL: tuple[type[Collector[Any]], ...] = (HostInfo, Probe, PathMtu, NicCollector, DhcpCollector, Logs, KernelMemory)
+_ALL: tuple[type[Collector[Any]], ...] = (HostInfo, Probe, PathMtu, NicCollector, DhcpCollector, LogsCollector, KernelMemory)
 
 COLLECTORS: dict[str, type[Collector[Any]]] = {collector.name: collector for collector in _ALL}

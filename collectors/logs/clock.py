@@ -6,17 +6,17 @@ import time
 from typing import NamedTuple
 
 
-class Moment(NamedTuple):
-    """`wall` is Unix time. `up` is seconds since boot, sleep included (CLOCK_BOOTTIME): steps of the wall clock do not move it."""
+class Timestamp(NamedTuple):
+    """`wall` is Unix time. `boottime` is seconds since boot, sleep included (CLOCK_BOOTTIME): steps of the wall clock do not move it."""
 
     wall: float
-    up: float
+    boottime: float
 
     def age(self, at: float) -> float:
         """Give the seconds since a Unix time, never fewer than none: clocks are set, and lines are dated by other people's clocks."""
         return max(0.0, self.wall - at)
 
 
-def now() -> Moment:
+def now() -> Timestamp:
     """Look at both clocks."""
-    return Moment(time.time(), time.clock_gettime(time.CLOCK_BOOTTIME))
+    return Timestamp(time.time(), time.clock_gettime(time.CLOCK_BOOTTIME))

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from collectors.collector import Collector
-from collectors.logs import clock as moment
-from collectors.logs import metrics
+from collectors.logs import clock, metrics
 from collectors.logs.judge import judge
 from collectors.logs.matching import samples
 from collectors.logs.matching.pack_reloader import PacksInUse
 from collectors.logs.panels import panels
-from collectors.logs.reading import Reading
+from collectors.logs.reading import LogsReading
 from collectors.logs.recorder import Recorder
 from collectors.logs.settings import LogSettings
 from collectors.logs.tailing.poller import Poller
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from collectors.settings import Settings
 
 
-class Logs(Collector[Reading]):
+class LogsCollector(Collector[LogsReading]):
     """Follows the kernel's log, the journal and files."""
 
     name = "logs"
@@ -43,7 +42,7 @@ class Logs(Collector[Reading]):
         self._closing = False
         self._error: Exception | None = None
 
-    def read(self) -> Reading:
+    def read(self) -> LogsReading:
         """Read what is new everywhere; what was counted is on disk before anybody hears of it."""
         with self._lock:
             if self._closing:
@@ -81,14 +80,14 @@ class Logs(Collector[Reading]):
         if recorder.sources.files and recorder.sources.files.behind:
             self._poller.again()
 
-    def _reading(self, recorder: Recorder) -> Reading:
-        now = moment.now()
+    def _reading(self, recorder: Recorder) -> LogsReading:
+        now = clock.now()
         sources = recorder.sources
         zeros = {(source, reason): 0 for source, reasons in sources.reasons() for reason in reasons}
-        return Reading(
-            up=now.up,
+        return LogsReading(
+            boottime=now.boottime,
             events=dict(recorder.tally.events),
-            seen=dict(recorder.tally.seen),
+            last_seen=dict(recorder.tally.last_seen),
             faults=recorder.tally.faults(now),
             traffic=tuple(sources.traffic()),
             lost={**zeros, **recorder.lost},
@@ -100,24 +99,24 @@ class Logs(Collector[Reading]):
         )
 
     @staticmethod
-    def judge(readings: Sequence[Reading], _settings: LogSettings) -> Iterator[Verdict]:
+    def judge(readings: Sequence[LogsReading], _settings: LogSettings) -> Iterator[Verdict]:
         """Give one verdict a family."""
         reading = readings[-1]
-        yield from judge(reading.faults, reading.signatures, reading.up)
+        yield from judge(reading.faults, reading.signatures, reading.boottime)
 
     @staticmethod
-    def show(readings: Sequence[Reading], _settings: LogSettings) -> Iterator[Panel]:
+    def show(readings: Sequence[LogsReading], _settings: LogSettings) -> Iterator[Panel]:
         """Show where is read, how much, and what was lost."""
         yield from panels(readings[-1])
 
     @staticmethod
-    def measure(reading: Reading, _settings: LogSettings) -> Iterator[Metric]:
+    def measure(reading: LogsReading, _settings: LogSettings) -> Iterator[Metric]:
         """Give every signature's count, and what became of every source."""
         series = metrics.Series()
         metric = series.metric
         for name, count in reading.events.items():
             yield metric(metrics.EVENTS, count, name)
-        for name, at in reading.seen.items():
+        for name, at in reading.last_seen.items():
             yield metric(metrics.LAST, at, name)
         for traffic in reading.traffic:
             yield from series.traffic(traffic)

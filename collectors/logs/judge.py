@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 CHECKS = {"dhcp": "dhcp_log", "nic": "nic_log", "storage": "storage_log", "memory": "memory_log", "kernel": "kernel_log"}
 
 
-def judge(faults: Sequence[Fault], signatures: Mapping[str, Signature], up: float) -> Iterator[Verdict]:
-    """Give each family's verdict at `up`, in seconds since boot. A family's subject is its name."""
+def judge(faults: Sequence[Fault], signatures: Mapping[str, Signature], boottime: float) -> Iterator[Verdict]:
+    """Give each family's verdict at `boottime`, in seconds since boot. A family's subject is its name."""
     active: dict[str, list[Fault]] = {family: [] for family in CHECKS}
     for fault in faults:
         signature = signatures[fault.signature]
-        if signature.family in active and up - fault.up < signature.window:
+        if signature.family in active and boottime - fault.boottime < signature.window:
             active[signature.family].append(fault)
     for family, check in CHECKS.items():
-        found = sorted(active[family], key=lambda fault: (-fault.level, -fault.up))
+        found = sorted(active[family], key=lambda fault: (-fault.level, -fault.boottime))
         yield _verdict(check, family, found, signatures) if found else Verdict(check, family, Level.HEALTHY)
 
 
@@ -32,7 +32,7 @@ def _verdict(check: str, family: str, faults: Sequence[Fault], signatures: Mappi
     """Speak of the worst and newest fault; name the others."""
     worst = faults[0]
     signature = signatures[worst.signature]
-    where = f" ({worst.thing})" if worst.thing else ""
+    where = f" ({worst.instance})" if worst.instance else ""
     times = "once" if worst.count == 1 else f"{worst.count} times since {_clock(worst.first)}, last"
     others = sorted({fault.signature for fault in faults[1:]} - {worst.signature})
     more = f"; also {', '.join(others)}" if others else ""
@@ -42,7 +42,7 @@ def _verdict(check: str, family: str, faults: Sequence[Fault], signatures: Mappi
         "first": _clock(worst.first),
         "last": _clock(worst.last),
         "line": worst.line,
-        **({"thing": worst.thing} if worst.thing else {}),
+        **({"instance": worst.instance} if worst.instance else {}),
         **({"others": others} if others else {}),
     }
     message = f"{signature.meaning or worst.signature}{where}: {times} at {_clock(worst.last)}: {worst.line}{more}"

@@ -36,7 +36,7 @@ PACKS_VALID = Family(
 )
 
 
-class Traffic(NamedTuple):
+class SourceStats(NamedTuple):
     """What one source has read since the start. `lag` is None where nobody can know."""
 
     source: str
@@ -60,7 +60,7 @@ class Series:
             kept = self._kept[key] = Metric(family, value, labels)
         return kept
 
-    def traffic(self, traffic: Traffic) -> Iterator[Metric]:
+    def traffic(self, traffic: SourceStats) -> Iterator[Metric]:
         """Give one source's series."""
         yield self.metric(LINES, traffic.lines, traffic.source)
         yield self.metric(BYTES, traffic.bytes, traffic.source)

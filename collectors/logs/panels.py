@@ -9,12 +9,12 @@ from collectors.panel import Panel
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from collectors.logs.reading import Reading
+    from collectors.logs.reading import LogsReading
 
 _MOST = 20
 
 
-def panels(reading: Reading) -> Iterator[Panel]:
+def panels(reading: LogsReading) -> Iterator[Panel]:
     """Show each source, what has been read of it since the start, and what could not be; and why others are not read."""
     rows = []
     for traffic in reading.traffic:

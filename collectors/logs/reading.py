@@ -9,23 +9,23 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from collectors.logs.matching.packs import Signature
-    from collectors.logs.metrics import Traffic
-    from collectors.logs.sources.selection import Choice, Trouble
+    from collectors.logs.metrics import SourceStats
+    from collectors.logs.sources.selection import SourceSelection, SourceUnavailable
     from collectors.logs.state import Fault
 
 
 @dataclass(frozen=True)
-class Reading:
-    """What has been counted, and what is read where. `up` is seconds since boot; `lost` has a 0 for all that may be lost."""
+class LogsReading:
+    """What has been counted, and what is read where. `boottime` is seconds since boot; `lost` has a 0 for all that may be lost."""
 
-    up: float
+    boottime: float
     events: Mapping[str, int]
-    seen: Mapping[str, float]
+    last_seen: Mapping[str, float]
     faults: Sequence[Fault]
-    traffic: Sequence[Traffic]
+    traffic: Sequence[SourceStats]
     lost: Mapping[tuple[str, str], int]
-    choice: Choice
-    troubles: Mapping[str, Trouble]
+    choice: SourceSelection
+    troubles: Mapping[str, SourceUnavailable]
     restarts: int | None = None  # of journalctl; None where it is not used
     packs_valid: bool = True
     signatures: Mapping[str, Signature] = field(default_factory=dict)  # of the packs in force

@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from collectors.logs import clock as moment
+from collectors.logs import clock
 from collectors.logs.fault_tracker import Tally
 from collectors.logs.matching.matcher import by_kernel
 from collectors.logs.sources import previous_boot
 from collectors.logs.sources.event import event, hits_in
 from collectors.logs.sources.lease_renewals import renewed
 from collectors.logs.sources.sources import Sources, boot_id, journal_command
-from collectors.logs.state import State, read_state
+from collectors.logs.state import LogsState, read_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from collectors.logs.clock import Moment
+    from collectors.logs.clock import Timestamp
     from collectors.logs.matching.matcher import Matcher
     from collectors.logs.matching.packs import Signature
     from collectors.logs.settings import LogSettings
-    from collectors.logs.sources.event import Event
+    from collectors.logs.sources.event import LogEvent
     from collectors.logs.state import KmsgPosition
     from collectors.model import CollectorContext
 
@@ -41,7 +41,7 @@ class Recorder:
 
     def __init__(self, settings: LogSettings, host: CollectorContext, signatures: Sequence[Signature], matcher: Matcher) -> None:
         """Open everything."""
-        now = moment.now()
+        now = clock.now()
         self._slot = host.slot
         self._journalctl = journal_command(host.root)
         self._boot = boot_id(host.proc)
@@ -56,14 +56,14 @@ class Recorder:
         self._next_save = self._next_leases = 0.0
         self._live = str(host.proc) == "/proc"  # the address table is this machine's
 
-    def _load(self) -> State:
+    def _load(self) -> LogsState:
         try:
             return read_state(self._slot.load())
         except ValueError as error:
             log.warning("the saved state of the logs is of no use (%s): starting fresh", error)
-            return State()
+            return LogsState()
 
-    def _rebooted(self, state: State) -> bool:
+    def _rebooted(self, state: LogsState) -> bool:
         return (
             self.sources.kernel is not None
             and state.kmsg is not None
@@ -79,7 +79,7 @@ class Recorder:
         """Read what is there already, the journal's part too, as far as that can be had in a few seconds."""
         end = time.monotonic() + FIRST_SECONDS
         if self._before is not None:
-            self._count(self._last_words(self._before, moment.now()), moment.now())
+            self._count(self._last_words(self._before, clock.now()), clock.now())
             self._before = None
         self.look()
         while not (self.sources.caught_up or closing() or time.monotonic() > end):
@@ -96,44 +96,44 @@ class Recorder:
 
     def look(self) -> None:
         """Read what is new everywhere, and count it."""
-        now = moment.now()
+        now = clock.now()
         self._count(self.sources.read(self._matcher, now), now)
-        if self._live and self.tally.dhcp_fails and now.up >= self._next_leases:
-            self._next_leases = now.up + LEASES_SECONDS
-            self._dirty |= self.tally.renewed(renewed(now.up))
+        if self._live and self.tally.dhcp_fails and now.boottime >= self._next_leases:
+            self._next_leases = now.boottime + LEASES_SECONDS
+            self._dirty |= self.tally.renewed(renewed(now.boottime))
 
-    def _count(self, events: Iterator[Event], now: Moment) -> None:
+    def _count(self, events: Iterator[LogEvent], now: Timestamp) -> None:
         for one in events:
             self.tally.add(one, now)
             self._dirty = True
 
-    def _last_words(self, position: KmsgPosition, now: Moment) -> Iterator[Event]:
+    def _last_words(self, position: KmsgPosition, now: Timestamp) -> Iterator[LogEvent]:
         entries = list(previous_boot.last_words(position, command=self._journalctl))
         for index, hit in hits_in(self._matcher, [entry.message for entry in entries], lambda _: by_kernel):
             yield event(hit, min(entries[index].at, now.wall))
 
     def keep(self, *, at_once: bool = False) -> None:
         """Save, if something was counted, or if reading has moved on and it is time."""
-        now = moment.now()
-        if not (self._dirty or at_once or now.up >= self._next_save):
+        now = clock.now()
+        if not (self._dirty or at_once or now.boottime >= self._next_save):
             return
         state = self._state(now)
         if self._dirty or _places(state) != _places(self._saved):
             self._dirty = not self._slot.save(msgspec.to_builtins(state))
             self._saved = state
-        self._next_save = now.up + SAVE_SECONDS
+        self._next_save = now.boottime + SAVE_SECONDS
 
-    def _state(self, now: Moment) -> State:
+    def _state(self, now: Timestamp) -> LogsState:
         sources = self.sources
         lost: dict[str, dict[str, int]] = {}
         for (source, reason), count in self.lost.items():
             lost.setdefault(source, {})[reason] = count
-        return State(
+        return LogsState(
             boot=self._boot,
             wall=now.wall,
-            up=now.up,
+            boottime=now.boottime,
             events={name: count for name, count in self.tally.events.items() if count},
-            seen=dict(self.tally.seen),
+            last_seen=dict(self.tally.last_seen),
             faults=self.tally.faults(now),
             recent={name: dict(things) for name, things in self.tally.recent(now).items()},
             lost=lost,
@@ -150,5 +150,5 @@ class Recorder:
         self.sources.close()
 
 
-def _places(state: State) -> tuple[object, ...]:
+def _places(state: LogsState) -> tuple[object, ...]:
     return state.kmsg, state.cursor, state.files

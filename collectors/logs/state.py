@@ -9,7 +9,7 @@ import msgspec
 from collectors.logs.tailing.tail import Position  # noqa: TC001 — msgspec reads the annotation
 
 
-class Saved(NamedTuple):
+class FollowerState(NamedTuple):
     """What a follower remembers over a restart, oldest file first; the last of `reading` is the path itself, or was before it went away.
 
     `last` is where the file ended that the path was, while nothing is read.
@@ -21,16 +21,18 @@ class Saved(NamedTuple):
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
-    """A fault that is going on: seen, and neither cleared nor older than its window. `first`, `last` are Unix times; `up` dates the last
-    by the clock since boot."""  # noqa: D205, D209 — one sentence each
+    """An active fault: neither cleared nor older than its window.
+
+    `first` and `last` are Unix times; `boottime` is the time of the last event on CLOCK_BOOTTIME.
+    """
 
     signature: str
-    thing: str
+    instance: str
     level: int
     count: int
     first: float
     last: float
-    up: float
+    boottime: float
     line: str
 
 
@@ -42,20 +44,20 @@ class KmsgPosition(msgspec.Struct, frozen=True):
     microseconds: int
 
 
-class State(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything. `wall` and `up` date it; `boot` says which boot `up` belongs to."""
+class LogsState(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything. `wall` and `boottime` date it; `boot` says which boot `boottime` belongs to."""
 
     boot: str = ""
     wall: float = 0.0
-    up: float = 0.0
+    boottime: float = 0.0
     events: dict[str, int] = {}
-    seen: dict[str, float] = {}
+    last_seen: dict[str, float] = {}
     faults: tuple[Fault, ...] = ()
     recent: dict[str, dict[str, tuple[float, ...]]] = {}
     lost: dict[str, dict[str, int]] = {}
     kmsg: KmsgPosition | None = None
     cursor: str = ""
-    files: dict[str, Saved] = {}
+    files: dict[str, FollowerState] = {}
     programs_from: float = 0.0  # Unix time: what programs said in the journal before it was counted from files
     patterns: tuple[str, ...] = ()  # the paths and globs that were followed
 
@@ -65,6 +67,6 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
         return self.wall == 0
 
 
-def read_state(value: Any) -> State:  # noqa: ANN401 — whatever stands in the slot
+def read_state(value: Any) -> LogsState:  # noqa: ANN401 — whatever stands in the slot
     """Take what a slot gave. Raises ValueError where it is not what we write; None is no past."""
-    return State() if value is None else msgspec.convert(value, State, strict=True)
+    return LogsState() if value is None else msgspec.convert(value, LogsState, strict=True)

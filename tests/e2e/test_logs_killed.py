@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from collectors.logs.collector import Logs
+from collectors.logs.collector import LogsCollector
 from collectors.logs.settings import LogSettings
 from collectors.model import CollectorContext
 from daemon.state import StateDirectory
@@ -21,7 +21,7 @@ from daemon.state import StateDirectory
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from collectors.logs.reading import Reading
+    from collectors.logs.reading import LogsReading
 
 KILLS = 200
 PACK = '[[signature]]\nid = "numbered"\npattern = "numbered line [0-9]+$"\n'
@@ -47,7 +47,7 @@ def settings(folder: Path, **more: str) -> LogSettings:
 def follow(folder: Path, ready: int) -> None:
     """Be the daemon until killed: open the state, follow, save. A byte goes to `ready` after the first look."""
     state = StateDirectory(folder / "state")
-    logs = Logs(settings(folder), CollectorContext(slot=state.slot("logs"), cache=state.path))
+    logs = LogsCollector(settings(folder), CollectorContext(slot=state.slot("logs"), cache=state.path))
     while True:
         logs.read()
         os.write(ready, b".")
@@ -57,7 +57,7 @@ def follow(folder: Path, ready: int) -> None:
 def count(folder: Path) -> tuple[int, int]:
     """Give what was counted and what was lost in the end."""
     state = StateDirectory(folder / "state")
-    logs = Logs(settings(folder), CollectorContext(slot=state.slot("logs"), cache=state.path))
+    logs = LogsCollector(settings(folder), CollectorContext(slot=state.slot("logs"), cache=state.path))
     for _ in range(3):
         reading = logs.read()
     logs.close()
@@ -108,7 +108,7 @@ def test_killed_two_hundred_times_while_a_log_grows_and_rotates_every_line_is_co
 def test_a_flood_beyond_the_kernels_ring_is_counted_as_an_overrun_and_reading_goes_on(folder: Path) -> None:
     if not os.access("/dev/kmsg", os.R_OK | os.W_OK):
         pytest.skip("no /dev/kmsg here")
-    logs = Logs(settings(folder, kmsg="auto"), CollectorContext())
+    logs = LogsCollector(settings(folder, kmsg="auto"), CollectorContext())
     before = logs.read()
     seen = last_sequence()
     wrote = 0
@@ -158,6 +158,6 @@ def last_sequence() -> int:
         os.close(descriptor)
 
 
-def lines(reading: Reading) -> int:
+def lines(reading: LogsReading) -> int:
     """Give how many records have been read."""
     return sum(traffic.lines for traffic in reading.traffic if traffic.source == "kmsg")

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
-from collectors.logs.state import Saved
+from collectors.logs.state import FollowerState
 from collectors.logs.tailing.follower import GRACE, Follower
 
 KEPT = 4  # rotated files, as logrotate's `rotate 4`
@@ -38,7 +38,7 @@ class FollowMachine(RuleBasedStateMachine):
         self.renamed_at = -100.0
         self.read: list[bytes] = []
         self.lost = 0
-        self.kept: tuple[Saved | None, tuple[bytes, ...], int] = (None, (), 0)
+        self.kept: tuple[FollowerState | None, tuple[bytes, ...], int] = (None, (), 0)
         self.now = 0.0
         self.follower = Follower(str(self.path), self._lose)
         self.look()
@@ -158,7 +158,7 @@ class FollowMachine(RuleBasedStateMachine):
 
     @rule()
     def keep(self) -> None:
-        saved = msgspec.json.decode(msgspec.json.encode(self.follower.save()), type=Saved)
+        saved = msgspec.json.decode(msgspec.json.encode(self.follower.save()), type=FollowerState)
         self.kept = (saved, tuple(self.read), self.lost)
         self.since_keep = list(self.since_look)  # not seen yet, so not in what was kept
 

@@ -17,24 +17,24 @@ if TYPE_CHECKING:
 
 _TOGETHER = 256  # messages scanned as one block
 _SHOWN = 300  # characters of a line that people get to see
-_THINGS = ("interface", "device", "pci")  # fields that name what a line speaks of
+_INSTANCE_FIELDS = ("interface", "device", "pci")  # fields that name what a line speaks of
 
 
-class Event(NamedTuple):
+class LogEvent(NamedTuple):
     """One occurrence (or `times`, where syslog says that a message was repeated). `at` is Unix time."""
 
     signature: Signature
     at: float
     line: str
-    thing: str = ""
+    instance: str = ""
     times: int = 1
 
 
-def event(hit: Hit, at: float) -> Event:
+def event(hit: Hit, at: float) -> LogEvent:
     """Make an event of a matched line."""
-    thing = next((value for name in _THINGS if (value := hit.fields.get(name))), "")
+    instance = next((value for name in _INSTANCE_FIELDS if (value := hit.fields.get(name))), "")
     text = hit.header.message.decode("utf-8", "backslashreplace").strip()
-    return Event(hit.signature, at, printable(text[:_SHOWN]), thing[:64], hit.times)
+    return LogEvent(hit.signature, at, printable(text[:_SHOWN]), instance[:64], hit.times)
 
 
 def hits_in(matcher: Matcher, messages: Sequence[bytes], allow: Callable[[int], Allow]) -> Iterator[tuple[int, Hit]]:

@@ -6,20 +6,20 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from collectors.logs.matching.timestamps import parse
-from collectors.logs.metrics import Traffic
+from collectors.logs.metrics import SourceStats
 from collectors.logs.sources.event import event
 from collectors.logs.tailing.follower import Follower
-from collectors.logs.tailing.line_deduplicator import Copies
+from collectors.logs.tailing.line_deduplicator import LineDeduplicator
 from collectors.logs.tailing.paths import expand, matches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from collectors.logs.clock import Moment
+    from collectors.logs.clock import Timestamp
     from collectors.logs.matching.matcher import Hit, Matcher
-    from collectors.logs.sources.event import Allow, Event
+    from collectors.logs.sources.event import Allow, LogEvent
     from collectors.logs.sources.kernel_source import Lose
-    from collectors.logs.state import Saved
+    from collectors.logs.state import FollowerState
 
 NAME = "files"
 REASONS = ("truncated", "rotated", "oversize", "unreadable")
@@ -58,14 +58,14 @@ class _File:
 class FileSource:
     """Follows files. Losses are told as (path, reason, how many)."""
 
-    def __init__(self, wanted: Wanted, saved: Mapping[str, Saved], lose: Lose, *, history: bool) -> None:
+    def __init__(self, wanted: Wanted, saved: Mapping[str, FollowerState], lose: Lose, *, history: bool) -> None:
         """`history`: there is no past at all; the end of each file is read."""
         self._wanted = wanted
         self._saved = dict(saved)
         self._lose = lose
         self._history = history
         self._files: dict[str, _File] = {}
-        self._copies = Copies()
+        self._copies = LineDeduplicator()
         self._next_scan = 0.0
         self._refused: set[str] = set()  # beyond MOST
         self.patterns = tuple(wanted.patterns)
@@ -91,18 +91,18 @@ class FileSource:
             if file.follower.trouble:
                 yield path, file.follower.trouble
 
-    def save(self) -> dict[str, Saved]:
+    def save(self) -> dict[str, FollowerState]:
         """Give each file's place; of those that have one and are not followed now, too."""
         return {**self._saved, **{path: file.follower.save() for path, file in self._files.items()}}
 
-    def read(self, matcher: Matcher, now: Moment) -> Iterator[Event]:
+    def read(self, matcher: Matcher, now: Timestamp) -> Iterator[LogEvent]:
         """Read on in turns, and give what the signatures know."""
-        if now.up >= self._next_scan:
+        if now.boottime >= self._next_scan:
             self._scan()
-            self._next_scan = now.up + RESCAN
+            self._next_scan = now.boottime + RESCAN
         end = time.monotonic() + _BUDGET
         for file in self._files.values():
-            file.follower.look(now.up)
+            file.follower.look(now.boottime)
         hungry = list(self._files.items())
         while hungry:
             still = []
@@ -146,7 +146,7 @@ class FileSource:
         new = saved is not None or matches(path, self._wanted.known)
         self._files[path] = _File(follower, self._wanted.rule(path), 0.0 if new else self._wanted.not_before)
 
-    def _events(self, path: str, file: _File, block: bytes, matcher: Matcher, now: Moment) -> Iterator[Event]:
+    def _events(self, path: str, file: _File, block: bytes, matcher: Matcher, now: Timestamp) -> Iterator[LogEvent]:
         file.lines += block.count(b"\n")
         file.bytes += len(block)
         for hit in matcher.hits(block, file.allow):
@@ -154,10 +154,10 @@ class FileSource:
             if at >= file.not_before and not (len(self._files) > 1 and self._copies.is_copy(hit.line + hit.signature.id.encode(), path)):
                 yield event(hit, at)
 
-    def traffic(self) -> Iterator[Traffic]:
+    def traffic(self) -> Iterator[SourceStats]:
         """Say how much of each file has been read."""
         for path, file in self._files.items():
-            yield Traffic(path, file.lines, file.bytes, file.follower.lag, {})
+            yield SourceStats(path, file.lines, file.bytes, file.follower.lag, {})
 
     def close(self) -> None:
         """Let all files go."""
@@ -165,7 +165,7 @@ class FileSource:
             file.follower.close()
 
 
-def _time_of(hit: Hit, now: Moment) -> float:
+def _time_of(hit: Hit, now: Timestamp) -> float:
     """Believe the time of a line that was there before us; a line from the future was written now."""
     at = parse(hit.header.time, now.wall) if hit.header.time else None
     return now.wall if at is None else min(at, now.wall)

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from collectors.logs.sources.journal_entry import Entry, parse
+from collectors.logs.sources.journal_entry import JournalEntry, parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -80,13 +80,13 @@ class Journal:
         self.alive_at = since or time.time()  # Unix time: until then a child has told everything
         self.why = ""
 
-    def read(self, now: float, chunks: int = 64) -> list[Entry]:
+    def read(self, now: float, chunks: int = 64) -> list[JournalEntry]:
         """Give the entries that are there; `now` is monotonic, in seconds."""
         if self._child is None:
             if now < self.not_before:
                 return []
             self._start(now)
-        entries: list[Entry] = []
+        entries: list[JournalEntry] = []
         while self._child is not None and chunks > 0:
             chunks -= 1
             try:
@@ -139,7 +139,7 @@ class Journal:
     def _without_cursor(self) -> list[str]:
         return [f"--since=@{self._since:.6f}"] if self._since else [f"--lines={_FIRST}"]
 
-    def _take(self, chunk: bytes) -> list[Entry]:
+    def _take(self, chunk: bytes) -> list[JournalEntry]:
         *lines, self._rest = (self._rest + chunk).split(b"\n")
         if len(self._rest) > _MAX_ENTRY:
             self.oversize += 1

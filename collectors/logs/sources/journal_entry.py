@@ -17,7 +17,7 @@ _DYNAMIC = range(61_184, 65_520)
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class JournalEntry:
     """One entry. `at` is Unix time; `unit`, `comm` and `uid` are journald's own findings."""
 
     cursor: str
@@ -40,7 +40,7 @@ class Entry:
         return self.comm in source.comms and self.uid is not None and (self.uid < _SYSTEM_USERS or self.uid in _DYNAMIC)
 
 
-def parse(line: bytes) -> Entry | None:
+def parse(line: bytes) -> JournalEntry | None:
     """Read one line of `-o json`; None where it is no entry, or one without a message."""
     try:
         fields = json.loads(line)
@@ -51,7 +51,7 @@ def parse(line: bytes) -> Entry | None:
         return None
     if message is None:
         return None
-    return Entry(
+    return JournalEntry(
         field_text(fields.get("__CURSOR")),
         at,
         message.replace(b"\n", b" "),

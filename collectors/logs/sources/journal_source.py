@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from collectors.logs.metrics import Traffic
+from collectors.logs.metrics import SourceStats
 from collectors.logs.sources.event import event, hits_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from collectors.logs.clock import Moment
+    from collectors.logs.clock import Timestamp
     from collectors.logs.matching.header import Header
     from collectors.logs.matching.matcher import Matcher
     from collectors.logs.matching.packs import Signature
-    from collectors.logs.sources.event import Allow, Event
+    from collectors.logs.sources.event import Allow, LogEvent
     from collectors.logs.sources.journal import Journal
-    from collectors.logs.sources.journal_entry import Entry
+    from collectors.logs.sources.journal_entry import JournalEntry
     from collectors.logs.sources.kernel_source import Lose
 
 NAME = "journal"
@@ -69,9 +69,9 @@ class JournalSource:
         """Say whether what was there at the start has been read."""
         return self._journal.following
 
-    def read(self, matcher: Matcher, now: Moment) -> Iterator[Event]:
+    def read(self, matcher: Matcher, now: Timestamp) -> Iterator[LogEvent]:
         """Read on, and give what the signatures know."""
-        entries = self._journal.read(now.up)
+        entries = self._journal.read(now.boottime)
         self._lines += len(entries)
         self._bytes += sum(len(entry.message) for entry in entries)
         for reason, total in (("vacuumed", self._journal.vacuumed), ("oversize", self._journal.oversize)):
@@ -83,9 +83,9 @@ class JournalSource:
         for index, hit in hits_in(matcher, [entry.message for entry in entries], lambda index: self._rule(entries[index])):
             yield event(hit, min(entries[index].at, now.wall))
 
-    def traffic(self) -> Iterator[Traffic]:
+    def traffic(self) -> Iterator[SourceStats]:
         """Say how much has been read."""
-        yield Traffic(NAME, self._lines, self._bytes, None, {})
+        yield SourceStats(NAME, self._lines, self._bytes, None, {})
 
     def wake_fds(self) -> Iterator[int]:
         """Give the child's pipe."""
@@ -97,7 +97,7 @@ class JournalSource:
         """End the child."""
         self._journal.close()
 
-    def _rule(self, entry: Entry) -> Allow:
+    def _rule(self, entry: JournalEntry) -> Allow:
         ours = entry.kernel or entry.at >= self.programs_from
 
         def allow(signature: Signature, _header: Header) -> bool:

@@ -6,17 +6,17 @@ import time
 from typing import TYPE_CHECKING
 
 from collectors.logs.matching.matcher import by_kernel
-from collectors.logs.metrics import Traffic
+from collectors.logs.metrics import SourceStats
 from collectors.logs.sources.event import event, hits_in
 from collectors.logs.state import KmsgPosition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from collectors.logs.clock import Moment
+    from collectors.logs.clock import Timestamp
     from collectors.logs.matching.matcher import Matcher
-    from collectors.logs.sources.event import Event
-    from collectors.logs.sources.kmsg import Kmsg, Record
+    from collectors.logs.sources.event import LogEvent
+    from collectors.logs.sources.kmsg import Kmsg, KmsgRecord
 
     Lose = Callable[[str, str, int], None]
 
@@ -45,7 +45,7 @@ class KernelSource:
         """Give the last record read."""
         return self._last
 
-    def read(self, matcher: Matcher, now: Moment) -> Iterator[Event]:
+    def read(self, matcher: Matcher, now: Timestamp) -> Iterator[LogEvent]:
         """Read on, and give what the signatures know."""
         records = [record for record in self._new(self._kmsg.read(_ENOUGH)) if record.from_kernel]
         clock = time.monotonic() * 1e6  # what the kernel stamps its records with
@@ -54,7 +54,7 @@ class KernelSource:
             if now.wall - age >= self._not_before:
                 yield event(hit, now.wall - age)
 
-    def _new(self, records: Iterable[Record]) -> Iterator[Record]:
+    def _new(self, records: Iterable[KmsgRecord]) -> Iterator[KmsgRecord]:
         """Pass over what was read before a restart, and count what the ring lost between two records."""
         for record in records:
             last = self._last.sequence if self._last else None
@@ -67,9 +67,9 @@ class KernelSource:
             self._bytes += len(record.text)
             yield record
 
-    def traffic(self) -> Iterator[Traffic]:
+    def traffic(self) -> Iterator[SourceStats]:
         """Say how much has been read."""
-        yield Traffic(NAME, self._lines, self._bytes, None, {})
+        yield SourceStats(NAME, self._lines, self._bytes, None, {})
 
     def wake_fds(self) -> Iterator[int]:
         """Give the device: a stream that has ended would be readable for ever."""

@@ -20,7 +20,7 @@ _CHUNK = 65_536
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class KmsgRecord:
     """One message. `microseconds` count from boot on the clock that stands still while the host sleeps."""
 
     priority: int
@@ -34,13 +34,13 @@ class Record:
         return self.priority >> 3 == 0
 
 
-def parse(raw: bytes) -> Record | None:
+def parse(raw: bytes) -> KmsgRecord | None:
     """Read a record, its escapes undone; None where it is none. A newline within the text becomes a space: a record is one line."""
     match = _RECORD.match(raw.split(b"\n", 1)[0])
     if match is None:
         return None
     text = _ESCAPE.sub(lambda escape: bytes([int(escape[1], 16)]), match[4]) if b"\\x" in match[4] else match[4]
-    return Record(int(match[1]), int(match[2]), int(match[3]), text.replace(b"\n", b" ").replace(b"\0", b" "))
+    return KmsgRecord(int(match[1]), int(match[2]), int(match[3]), text.replace(b"\n", b" ").replace(b"\0", b" "))
 
 
 class Kmsg:
@@ -63,12 +63,12 @@ class Kmsg:
         """Give the open file, for those who wait for it."""
         return self._descriptor
 
-    def read(self, limit: int = 10_000) -> list[Record]:
+    def read(self, limit: int = 10_000) -> list[KmsgRecord]:
         """Give the records that are there, at most about `limit`. A gap in their sequence numbers is what was overwritten."""
         return self._read_device(limit) if self.is_device else self._read_stream(limit)
 
-    def _read_device(self, limit: int) -> list[Record]:
-        records: list[Record] = []
+    def _read_device(self, limit: int) -> list[KmsgRecord]:
+        records: list[KmsgRecord] = []
         while len(records) < limit:
             try:
                 raw = os.read(self._descriptor, _RECORD_BYTES)
@@ -84,8 +84,8 @@ class Kmsg:
                 records.append(record)
         return records
 
-    def _read_stream(self, limit: int) -> list[Record]:
-        records: list[Record] = []
+    def _read_stream(self, limit: int) -> list[KmsgRecord]:
+        records: list[KmsgRecord] = []
         while len(records) < limit:
             try:
                 chunk = os.read(self._descriptor, _CHUNK)

@@ -13,14 +13,14 @@ from collectors.logs.sources.journal_entry import parse
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from collectors.logs.sources.journal_entry import Entry
+    from collectors.logs.sources.journal_entry import JournalEntry
     from collectors.logs.state import KmsgPosition
 
 _PATIENCE = 10.0  # seconds: a journal on a slow disk must not hold up what happens now
 _MOST = 100_000  # entries: many times what a kernel's ring holds
 
 
-def last_words(position: KmsgPosition, *, command: Sequence[str] = ("journalctl",)) -> Iterator[Entry]:
+def last_words(position: KmsgPosition, *, command: Sequence[str] = ("journalctl",)) -> Iterator[JournalEntry]:
     """Give what the kernel said behind a position of an earlier boot, as far as the journal has it and gives it in time."""
     matches = [f"_BOOT_ID={position.log.replace('-', '')}", "_TRANSPORT=kernel"]
     try:

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from collectors.logs.matching.packs import Signature
     from collectors.logs.sources.event import Allow
 
-NOWHERE = "nowhere"
+NONE = "none"
 
 
-class Trouble(NamedTuple):
+class SourceUnavailable(NamedTuple):
     """Why a source is not read: a word of a closed set (`missing permission off failing`), and a sentence."""
 
     reason: str
@@ -26,7 +26,7 @@ class Trouble(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class SourceSelection:
     """`kernel` is kmsg, journal or nowhere; `programs` is journal, files or nowhere; `files` are the configured paths and globs."""
 
     kernel: str
@@ -34,21 +34,21 @@ class Choice:
     files: tuple[str, ...]
 
 
-def choose(*, kmsg: bool, journal: bool, files: Sequence[str]) -> Choice:
+def choose(*, kmsg: bool, journal: bool, files: Sequence[str]) -> SourceSelection:
     """Choose by what there is. Files are never asked for the kernel's words: any local user can write a line that begins with `kernel:`."""
-    kernel = "kmsg" if kmsg else "journal" if journal else NOWHERE
-    programs = "journal" if journal else "files" if files else NOWHERE
-    return Choice(kernel, programs, tuple(files))
+    kernel = "kmsg" if kmsg else "journal" if journal else NONE
+    programs = "journal" if journal else "files" if files else NONE
+    return SourceSelection(kernel, programs, tuple(files))
 
 
-def turned(choice: Choice, *, journal: bool) -> Choice:
+def turned(choice: SourceSelection, *, journal: bool) -> SourceSelection:
     """Choose anew when the journal came or went. The kernel's words wait for a journal that is away: no file is believed for them."""
     if journal:
-        return replace(choice, programs="journal", kernel="journal" if choice.kernel == NOWHERE else choice.kernel)
+        return replace(choice, programs="journal", kernel="journal" if choice.kernel == NONE else choice.kernel)
     return replace(choice, programs="files" if choice.files else choice.programs)
 
 
-def patterns(choice: Choice, signatures: Sequence[Signature]) -> list[str]:
+def patterns(choice: SourceSelection, signatures: Sequence[Signature]) -> list[str]:
     """Give the paths and globs that must be followed for somebody's words: those of users' signatures, and the common ones where needed."""
     wanted: dict[str, None] = {}
     for signature in signatures:
@@ -59,7 +59,7 @@ def patterns(choice: Choice, signatures: Sequence[Signature]) -> list[str]:
     return list(wanted)
 
 
-def rule(choice: Choice, signatures: Sequence[Signature], path: str) -> Allow:
+def rule(choice: SourceSelection, signatures: Sequence[Signature], path: str) -> Allow:
     """Give what may be counted in a file: signatures that name it, and in the common files those of anybody and of programs."""
     common = matches(path, choice.files)
     allowed = {

@@ -11,28 +11,28 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from collectors.logs import clock as moment
+from collectors.logs import clock
 from collectors.logs.sources import file_source, journal, journal_source, kernel_source
 from collectors.logs.sources.file_source import FileSource, Wanted
-from collectors.logs.sources.journal_availability import Standby
+from collectors.logs.sources.journal_availability import JournalAvailability
 from collectors.logs.sources.journal_source import JournalSource
 from collectors.logs.sources.kernel_source import KernelSource
 from collectors.logs.sources.kmsg import open_kmsg
-from collectors.logs.sources.selection import Choice, Trouble, choose, patterns, rule, turned
+from collectors.logs.sources.selection import SourceSelection, SourceUnavailable, choose, patterns, rule, turned
 from collectors.logs.tailing.paths import expand
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from collectors.logs.clock import Moment
+    from collectors.logs.clock import Timestamp
     from collectors.logs.matching.matcher import Matcher
     from collectors.logs.matching.packs import Signature
-    from collectors.logs.metrics import Traffic
+    from collectors.logs.metrics import SourceStats
     from collectors.logs.settings import LogSettings
-    from collectors.logs.sources.event import Event
+    from collectors.logs.sources.event import LogEvent
     from collectors.logs.sources.kernel_source import Lose
     from collectors.logs.sources.kmsg import Kmsg
-    from collectors.logs.state import Saved, State
+    from collectors.logs.state import FollowerState, LogsState
     from collectors.model import CollectorContext
 
 
@@ -43,19 +43,19 @@ class Sources:
     """What is open. `read` goes through all of it."""
 
     def __init__(
-        self, settings: LogSettings, host: CollectorContext, signatures: Sequence[Signature], state: State, lose: Lose, boot: str
+        self, settings: LogSettings, host: CollectorContext, signatures: Sequence[Signature], state: LogsState, lose: Lose, boot: str
     ) -> None:
-        self.troubles: dict[str, Trouble] = {}
+        self.troubles: dict[str, SourceUnavailable] = {}
         self.kernel: KernelSource | None = None
         self.journal: JournalSource | None = None
         self.files: FileSource | None = None
         not_before = state.wall
         self._root, self._lose = host.root, lose
-        self._standby = Standby(settings.journal, host.root)
+        self._standby = JournalAvailability(settings.journal, host.root)
         kmsg = self._open_kmsg(settings, host)
-        has_journal = self._has_journal(moment.now())
+        has_journal = self._has_journal(clock.now())
         under = _under(host.root)
-        self.choice: Choice = choose(kmsg=kmsg is not None, journal=has_journal, files=[under(path) for path in settings.files])
+        self.choice: SourceSelection = choose(kmsg=kmsg is not None, journal=has_journal, files=[under(path) for path in settings.files])
         if kmsg is not None:
             log = settings.kmsg if settings.kmsg.startswith("/") else boot
             self.kernel = KernelSource(kmsg, log, state.kmsg, lose, not_before)
@@ -66,16 +66,16 @@ class Sources:
 
     def _open_kmsg(self, settings: LogSettings, host: CollectorContext) -> Kmsg | None:
         if settings.kmsg == "off":
-            self.troubles[kernel_source.NAME] = Trouble("off", "[logs] kmsg is off")
+            self.troubles[kernel_source.NAME] = SourceUnavailable("off", "[logs] kmsg is off")
             return None
         try:
             return open_kmsg(settings.kmsg, str(host.root / "dev/kmsg"))
         except (OSError, ValueError) as error:
             what = "permission" if isinstance(error, PermissionError) else "missing"
-            self.troubles[kernel_source.NAME] = Trouble(what, getattr(error, "strerror", None) or str(error))
+            self.troubles[kernel_source.NAME] = SourceUnavailable(what, getattr(error, "strerror", None) or str(error))
             return None
 
-    def _has_journal(self, now: Moment) -> bool:
+    def _has_journal(self, now: Timestamp) -> bool:
         trouble = self._standby.trouble(self.journal, now)
         if trouble is None:
             self.troubles.pop(journal_source.NAME, None)
@@ -88,21 +88,21 @@ class Sources:
         command = journal_command(self._root)
         return JournalSource(journal.Journal(terms, cursor, since=since, command=command), self._lose, programs_from)
 
-    def _follow(self, saved: Mapping[str, Saved], not_before: float, known: Sequence[str], *, history: bool) -> None:
+    def _follow(self, saved: Mapping[str, FollowerState], not_before: float, known: Sequence[str], *, history: bool) -> None:
         """Follow the files that the choice asks for; none where it asks for none."""
         choice = self.choice
         wanted = patterns(choice, self._signatures)
         follow = Wanted(wanted, lambda path: rule(choice, self._signatures, path), not_before, known)
         self.files = FileSource(follow, saved, self._lose, history=history) if wanted else None
 
-    def read(self, matcher: Matcher, now: Moment) -> Iterator[Event]:
+    def read(self, matcher: Matcher, now: Timestamp) -> Iterator[LogEvent]:
         """Read on everywhere."""
         for source in self._all():
             yield from source.read(matcher, now)
         if (there := self._has_journal(now)) != (self.choice.programs == "journal"):
             self._turn(now, journal=there)
 
-    def _turn(self, now: Moment, *, journal: bool) -> None:
+    def _turn(self, now: Timestamp, *, journal: bool) -> None:
         """Let files speak for programs while the journal cannot be read, and the journal again when it can."""
         choice = turned(self.choice, journal=journal)
         if choice == self.choice or not (journal or any(os.access(path, os.R_OK) for path in expand(choice.files))):
@@ -119,14 +119,14 @@ class Sources:
             self.journal.programs_from = time.time() if journal else inf
         self._follow(saved, since, known, history=True)
 
-    def programs_from(self, now: Moment) -> float:
+    def programs_from(self, now: Timestamp) -> float:
         """Give the Unix time from which on the journal speaks for programs; what is older was counted from files."""
         return min(self.journal.programs_from, now.wall) if self.journal else 0.0
 
     def _all(self) -> Iterator[KernelSource | JournalSource | FileSource]:
         yield from (source for source in (self.kernel, self.journal, self.files) if source is not None)
 
-    def traffic(self) -> Iterator[Traffic]:
+    def traffic(self) -> Iterator[SourceStats]:
         """Say how much each source has read."""
         for source in self._all():
             yield from source.traffic()
@@ -163,7 +163,7 @@ class Sources:
             source.close()
 
 
-def _why(trouble: Trouble | None) -> str:
+def _why(trouble: SourceUnavailable | None) -> str:
     return f"since the journal cannot be read: {trouble.detail}" if trouble else "since it can be read"
 
 

@@ -6,7 +6,7 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from collectors.logs.state import Saved
+from collectors.logs.state import FollowerState
 from collectors.logs.tailing import compressed_copy as packed
 from collectors.logs.tailing.siblings import Identity, ended, find, middles
 from collectors.logs.tailing.tail import Position, Tail, matches, open_regular
@@ -22,7 +22,7 @@ _REMEMBERED = 8  # finished files whose end is remembered, so that they are not 
 class Follower:
     """One path. `lose` is told a reason for everything that cannot be read any more: truncated, rotated, oversize, unreadable."""
 
-    def __init__(self, path: str, lose: Callable[[str], None], saved: Saved | None = None, *, history: bool = False) -> None:
+    def __init__(self, path: str, lose: Callable[[str], None], saved: FollowerState | None = None, *, history: bool = False) -> None:
         """Follow `path`, from where `saved` says; without it from the start, or (`history`) from the last MiB of it."""
         self.path = path
         self.trouble = ""  # why the path cannot be read now, for people
@@ -50,9 +50,9 @@ class Follower:
         """Say whether there is nothing to follow: the path is missing, and what it was has been read to its end."""
         return self._tail is None and not self._old
 
-    def save(self) -> Saved:
+    def save(self) -> FollowerState:
         """Give what has been read, so that a later follower goes on there."""
-        return Saved((*(tail.position() for tail in self._tails()),) or self._saved, tuple(self._done), self._last)
+        return FollowerState((*(tail.position() for tail in self._tails()),) or self._saved, tuple(self._done), self._last)
 
     def close(self) -> None:
         """Let all files go."""

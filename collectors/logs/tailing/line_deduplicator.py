@@ -7,7 +7,7 @@ from collections import OrderedDict
 _REMEMBERED = 4096
 
 
-class Copies:
+class LineDeduplicator:
     """Remembers how often each recent line was seen in each file. The same line twice in one file is two events."""
 
     def __init__(self) -> None:

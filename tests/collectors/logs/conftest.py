@@ -5,19 +5,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from collectors.logs.collector import Logs
+from collectors.logs.collector import LogsCollector
 from collectors.logs.matching.database import open_database
 from collectors.logs.matching.matcher import Matcher
 from collectors.logs.matching.packs import Packs, load
 from collectors.logs.settings import LogSettings
 from collectors.model import CollectorContext
-from tests.collectors.logs.watching import Watch
+from tests.collectors.logs.tailing.followed_file import Watch
 from tests.kit.slots import Kept
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from collectors.logs.reading import Reading
+    from collectors.logs.reading import LogsReading
     from collectors.model import Verdict
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "logs"
@@ -58,11 +58,11 @@ class Lab:
         self.slot = Kept()
         self.cache = cache
         self.settings: dict[str, Any] = {"kmsg": "off", "journal": "off", "files": (str(self.syslog),), "signature_dirs": ()}
-        self.logs: Logs | None = None
+        self.logs: LogsCollector | None = None
 
-    def open(self, **settings: Any) -> Logs:
+    def open(self, **settings: Any) -> LogsCollector:
         self.settings |= settings
-        self.logs = Logs(LogSettings(**self.settings), CollectorContext(slot=self.slot, cache=self.cache))
+        self.logs = LogsCollector(LogSettings(**self.settings), CollectorContext(slot=self.slot, cache=self.cache))
         return self.logs
 
     def restart(self, *, killed: bool = False) -> None:
@@ -78,7 +78,7 @@ class Lab:
         with (self.folder / to).open("a") as file:
             file.write("".join(f"{line}\n" for line in lines))
 
-    def read(self) -> Reading:
+    def read(self) -> LogsReading:
         return (self.logs or self.open()).read()
 
     def counts(self) -> dict[str, int]:
@@ -91,7 +91,7 @@ class Lab:
     def verdicts(self) -> dict[str, Verdict]:
         assert self.logs is not None or self.open()
         assert self.logs is not None
-        return {verdict.check: verdict for verdict in self.logs.judge([self.logs.read()])}
+        return {verdict.check: verdict for verdict in self.logs.judge([self.logs.read()], LogSettings())}
 
     def lost(self) -> dict[tuple[str, str], int]:
         return {(Path(source).name, reason): count for (source, reason), count in self.read().lost.items() if count}

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[3]
 FULL_DISK = """
 import ctypes, json, os, sys
 from pathlib import Path
-from collectors.logs.collector import Logs
+from collectors.logs.collector import LogsCollector
 from collectors.logs.settings import LogSettings
 from collectors.model import CollectorContext
 from daemon.state import StateDirectory
@@ -36,7 +36,7 @@ settings = LogSettings(kmsg="off", journal="off", files=(str(syslog),), signatur
 logs = None
 def begin():
     global logs
-    logs = Logs(settings, CollectorContext(slot=state.slot("logs"), cache=cache))
+    logs = LogsCollector(settings, CollectorContext(slot=state.slot("logs"), cache=cache))
 def say():
     with syslog.open("a") as file:
         file.write("Nov 21 10:00:00 ip-10-0-0-56 dhclient[694]: No DHCPOFFERS received.\\n")
@@ -65,20 +65,20 @@ print(json.dumps(told))
 NOT_OURS = """
 import json, sys
 from pathlib import Path
-from collectors.logs.collector import Logs
+from collectors.logs.collector import LogsCollector
 from collectors.logs.settings import LogSettings
 from collectors.model import CollectorContext
 folder = Path(sys.argv[1])
 files = (str(folder / "secret"), str(folder / "open"))
 settings = LogSettings(kmsg=str(folder / "kmsg"), journal="off", files=files, signature_dirs=())
-logs = Logs(settings, CollectorContext(cache=Path(sys.argv[2])))
+logs = LogsCollector(settings, CollectorContext(cache=Path(sys.argv[2])))
 logs.read()
 reading = logs.read()
 print(json.dumps({
     "events": reading.events["dhclient-no-offers"],
     "lost": {f"{Path(source).name} {reason}": count for (source, reason), count in reading.lost.items() if count},
     "kmsg": reading.troubles["kmsg"],
-    "metrics": [(m.family.name, m.labels, m.value) for m in logs.measure(reading) if m.family.name == "log_source_available"],
+    "metrics": [(m.family.name, m.labels, m.value) for m in logs.measure(reading, settings) if m.family.name == "log_source_available"],
 }))
 """
 

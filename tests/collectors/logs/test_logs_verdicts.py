@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collectors.logs.clock import Moment
+from collectors.logs.clock import Timestamp
 from collectors.logs.fault_tracker import Tally
 from collectors.logs.judge import judge
 from collectors.logs.sources import journal_entry, kmsg
-from collectors.logs.sources.event import Event
-from collectors.logs.state import State, read_state
+from collectors.logs.sources.event import LogEvent
+from collectors.logs.state import LogsState, read_state
 from collectors.model import Level
 from tests.kit.network import Network
 
@@ -21,25 +21,25 @@ if TYPE_CHECKING:
     from collectors.logs.matching.packs import Packs
     from tests.collectors.logs.conftest import Lab
 
-NOW = Moment(1_000_000.0, 5_000.0)
+NOW = Timestamp(1_000_000.0, 5_000.0)
 
 
-def later(seconds: float, *, wall: float | None = None) -> Moment:
-    return Moment(NOW.wall + (seconds if wall is None else wall), NOW.up + seconds)
+def later(seconds: float, *, wall: float | None = None) -> Timestamp:
+    return Timestamp(NOW.wall + (seconds if wall is None else wall), NOW.boottime + seconds)
 
 
 @pytest.fixture
 def tally(packs: Packs) -> Tally:
-    return Tally(packs.signatures, State(), NOW, same_boot=True)
+    return Tally(packs.signatures, LogsState(), NOW, same_boot=True)
 
 
-def levels(tally: Tally, packs: Packs, now: Moment) -> dict[str, Level]:
-    return {verdict.check: verdict.level for verdict in judge(tally.faults(now), packs.by_id, now.up)}
+def levels(tally: Tally, packs: Packs, now: Timestamp) -> dict[str, Level]:
+    return {verdict.check: verdict.level for verdict in judge(tally.faults(now), packs.by_id, now.boottime)}
 
 
 def test_a_fault_is_as_old_as_its_window(tally: Tally, packs: Packs) -> None:
     signature = packs.by_id["netdev-watchdog"]
-    tally.add(Event(signature, NOW.wall, "line", "eth0"), NOW)
+    tally.add(LogEvent(signature, NOW.wall, "line", "eth0"), NOW)
     assert levels(tally, packs, later(signature.window - 1))["nic_log"]
     assert not levels(tally, packs, later(signature.window))["nic_log"]
     assert tally.events["netdev-watchdog"] == 1
@@ -47,11 +47,11 @@ def test_a_fault_is_as_old_as_its_window(tally: Tally, packs: Packs) -> None:
 
 @pytest.mark.fault(40)
 def test_a_wall_clock_that_is_set_neither_ends_nor_makes_a_fault(tally: Tally, packs: Packs) -> None:
-    tally.add(Event(packs.by_id["netdev-watchdog"], NOW.wall, "line", "eth0"), NOW)
+    tally.add(LogEvent(packs.by_id["netdev-watchdog"], NOW.wall, "line", "eth0"), NOW)
     for jump in (-3600.0, 3600.0, 3e8, -3e8):
         assert levels(tally, packs, later(1, wall=jump))["nic_log"] is Level.CRITICAL
-    tally.add(Event(packs.by_id["netdev-watchdog"], NOW.wall + 3e8, "line", "eth0"), later(2))
-    assert tally.seen["netdev-watchdog"] <= later(2).wall, "no event of the future"
+    tally.add(LogEvent(packs.by_id["netdev-watchdog"], NOW.wall + 3e8, "line", "eth0"), later(2))
+    assert tally.last_seen["netdev-watchdog"] <= later(2).wall, "no event of the future"
 
 
 def test_a_recovery_of_one_interface_is_not_the_others(tally: Tally, packs: Packs) -> None:
@@ -59,10 +59,10 @@ def test_a_recovery_of_one_interface_is_not_the_others(tally: Tally, packs: Pack
     recovery = packs.by_id[signature.cleared_by[0]]
     check = f"{signature.family}_log"
     for name in ("eth0", "eth1"):
-        tally.add(Event(signature, NOW.wall, "line", name), NOW)
-    tally.add(Event(recovery, NOW.wall, "line", "eth0"), later(1, wall=0))
-    assert [fault.thing for fault in tally.faults(NOW)] == ["eth1"]
-    tally.add(Event(recovery, NOW.wall, "line"), later(2, wall=0))
+        tally.add(LogEvent(signature, NOW.wall, "line", name), NOW)
+    tally.add(LogEvent(recovery, NOW.wall, "line", "eth0"), later(1, wall=0))
+    assert [fault.instance for fault in tally.faults(NOW)] == ["eth1"]
+    tally.add(LogEvent(recovery, NOW.wall, "line"), later(2, wall=0))
     assert levels(tally, packs, later(2))[check] is Level.HEALTHY, "a line that names none speaks of all"
 
 
@@ -71,28 +71,28 @@ def test_what_is_harmless_once_is_a_fault_when_it_repeats(tally: Tally, packs: P
     assert signature.escalate is not None
     for number in range(signature.escalate.count):
         assert levels(tally, packs, later(number))["dhcp_log"] is Level.HEALTHY
-        tally.add(Event(signature, later(number).wall, "line", "eth0"), later(number))
+        tally.add(LogEvent(signature, later(number).wall, "line", "eth0"), later(number))
     assert levels(tally, packs, later(3))["dhcp_log"] is Level.CRITICAL
 
 
 @pytest.mark.parametrize("same_boot", [True, False])
 def test_a_fault_keeps_its_age_over_a_restart(tally: Tally, packs: Packs, same_boot: bool) -> None:  # noqa: FBT001 — a parameter
     signature = packs.by_id["netdev-watchdog"]
-    tally.add(Event(signature, NOW.wall, "line", "eth0"), NOW)
-    state = State(boot="one", wall=NOW.wall, up=NOW.up, events=dict(tally.events), faults=tally.faults(NOW))
+    tally.add(LogEvent(signature, NOW.wall, "line", "eth0"), NOW)
+    state = LogsState(boot="one", wall=NOW.wall, boottime=NOW.boottime, events=dict(tally.events), faults=tally.faults(NOW))
     state = read_state(msgspec.json.decode(msgspec.json.encode(state)))
     wait = signature.window - 1
-    after = later(wait) if same_boot else Moment(NOW.wall + wait, 30.0)
+    after = later(wait) if same_boot else Timestamp(NOW.wall + wait, 30.0)
     again = Tally(packs.signatures, state, after, same_boot=same_boot)
     assert levels(again, packs, after)["nic_log"] is Level.CRITICAL
-    assert not levels(again, packs, Moment(after.wall + 2, after.up + 2))["nic_log"]
+    assert not levels(again, packs, Timestamp(after.wall + 2, after.boottime + 2))["nic_log"]
 
 
 @pytest.mark.fault(14)
 def test_a_hundred_thousand_things_are_bounded(tally: Tally, packs: Packs) -> None:
     signature = packs.by_id["netdev-watchdog"]
     for number in range(100_000):
-        tally.add(Event(signature, NOW.wall, "line", f"eth{number}"), NOW)
+        tally.add(LogEvent(signature, NOW.wall, "line", f"eth{number}"), NOW)
     faults = tally.faults(NOW)
     assert len(faults) <= 65
     assert sum(fault.count for fault in faults) == 100_000
@@ -157,7 +157,7 @@ def test_any_bytes_are_an_entry_or_none(raw: bytes) -> None:
 @pytest.mark.fault(55)
 @given(
     st.dictionaries(
-        st.sampled_from(["files", "events", "faults", "kmsg", "lost", "recent", "up"]),
+        st.sampled_from(["files", "events", "faults", "kmsg", "lost", "recent", "boottime"]),
         st.none() | st.integers() | st.text() | st.lists(st.integers()),
     )
 )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from collectors.logs.reading import Reading
+    from collectors.logs.reading import LogsReading
     from tests.collectors.logs.conftest import Lab
 
 JOURNALCTL = """#!{python}
@@ -55,7 +55,7 @@ def test_a_journal_that_breaks_is_replaced_by_files_and_files_by_a_journal_that_
     def syslog(count: int) -> None:
         lab.say(*[f"{datetime.now(UTC).isoformat()} h dhclient[7]: No DHCPOFFERS received."] * count)
 
-    def until(what: Callable[[Reading], bool]) -> Reading:
+    def until(what: Callable[[LogsReading], bool]) -> LogsReading:
         for _ in range(400):
             if what(reading := lab.read()):
                 return reading

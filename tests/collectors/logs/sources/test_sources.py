@@ -15,7 +15,7 @@ import pytest
 from collectors.cardinality import Dropped
 from collectors.logs.settings import LogSettings
 from collectors.logs.sources import file_source
-from collectors.logs.state import KmsgPosition, State
+from collectors.logs.state import KmsgPosition, LogsState
 from collectors.model import Report
 from exporters.prometheus.exposition.exposition import Exposition
 from exporters.prometheus.exposition.negotiation import exposition
@@ -58,14 +58,14 @@ def test_a_kernel_log_that_may_not_be_read_is_off_and_says_why(lab: Lab) -> None
     assert lab.counts() == {"dhclient-no-offers": 1}
     reading = lab.read()
     assert reading.troubles["kmsg"].reason == "missing"
-    assert reading.choice.kernel == "nowhere"
+    assert reading.choice.kernel == "none"
     assert lab.logs is not None
-    (panel,) = lab.logs.show([reading])
+    (panel,) = lab.logs.show([reading], LogSettings())
     assert any("kmsg is not read: No such file" in note for note in panel.notes)
     assert panel.rows[0][0] == str(lab.syslog)
-    text = [(metric.family.name, metric.labels, metric.value) for metric in lab.logs.measure(reading)]
+    text = [(metric.family.name, metric.labels, metric.value) for metric in lab.logs.measure(reading, LogSettings())]
     assert ("log_source_available", ("kmsg", "missing"), 0) in text
-    assert ("log_source_reads", ("nowhere", "kernel"), 1) in text
+    assert ("log_source_reads", ("none", "kernel"), 1) in text
 
 
 @pytest.mark.root
@@ -155,7 +155,7 @@ def test_hostile_bytes_in_a_line_leave_the_scrape_valid(lab: Lab) -> None:
     assert lab.counts()["hostile"] >= 6
     assert lab.logs is not None
     reading = lab.logs.read()
-    verdicts, found = tuple(lab.logs.judge([reading])), tuple(lab.logs.measure(reading))
+    verdicts, found = tuple(lab.logs.judge([reading], LogSettings())), tuple(lab.logs.measure(reading, LogSettings()))
     text = Exposition(Dropped()).render([Report("logs", 0.0, verdicts, found)], exposition("text/plain"))
     done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
@@ -176,7 +176,7 @@ def test_the_kernels_last_words_before_a_reboot_come_from_the_journal(lab: Lab, 
     program.write_text(f"#!/bin/sh\ncase \"$*\" in *_BOOT_ID=0b00t*) cat <<'E'\n{answer}\nE\nesac\n")
     program.chmod(0o755)
     monkeypatch.setattr("collectors.logs.recorder.journal_command", lambda _root: (str(program),))
-    state = State(boot="0b-00-t", wall=1.0, up=1.0, kmsg=KmsgPosition("0b-00-t", 7, 5_000), events={"netdev-watchdog": 2})
+    state = LogsState(boot="0b-00-t", wall=1.0, boottime=1.0, kmsg=KmsgPosition("0b-00-t", 7, 5_000), events={"netdev-watchdog": 2})
     lab.slot.save(msgspec.to_builtins(state))
     stream = lab.folder / "kmsg"
     stream.touch()

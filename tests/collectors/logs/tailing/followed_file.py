@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from collectors.logs.state import Saved
+from collectors.logs.state import FollowerState
 from collectors.logs.tailing.follower import GRACE, Follower
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Watch:
 
     def restart(self) -> None:
         """Stop, and start again from what was saved, through JSON as the state file does it."""
-        saved = msgspec.json.decode(msgspec.json.encode(self.follower.save()), type=Saved)
+        saved = msgspec.json.decode(msgspec.json.encode(self.follower.save()), type=FollowerState)
         self.follower.close()
         self.follower = Follower(str(self.path), self._lose, saved)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from collectors.logs.tailing.decompressor import DAMAGE, Unpacked
-from tests.collectors.logs.watching import Watch, append, numbered, while_stopped, written
+from tests.collectors.logs.tailing.followed_file import Watch, append, numbered, while_stopped, written
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.collectors.logs.watching import Watch, append, numbered, while_stopped, written
+from tests.collectors.logs.tailing.followed_file import Watch, append, numbered, while_stopped, written
 
 
 @pytest.mark.fault(8)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.collectors.logs.watching import Watch, append, numbered, written
+from tests.collectors.logs.tailing.followed_file import Watch, append, numbered, written
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

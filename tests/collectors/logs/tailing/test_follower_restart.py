@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from tests.collectors.logs.watching import Watch, append, numbered, while_stopped, written
+from tests.collectors.logs.tailing.followed_file import Watch, append, numbered, while_stopped, written
 
 
 @pytest.mark.fault(22)
