@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from collectors.netlink.link_details import COMMAND, LinkDetailsClient
-from collectors.netlink.link_details_messages import Question
+from collectors.netlink.link_details_messages import LinkQuestion
 from tests.kit.results import Row
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def measure(folder: Path) -> list[Row]:  # noqa: ARG001 — it needs no files
 
 
 def _questions() -> Row:
-    child, question = LinkDetailsClient(), Question(("127.0.0.1",), every_link=True)
+    child, question = LinkDetailsClient(), LinkQuestion(("127.0.0.1",), every_link=True)
     child.ask(question, 60)
     before, used = _resident(), resource.getrusage(resource.RUSAGE_CHILDREN)
     for _ in range(QUESTIONS):

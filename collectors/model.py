@@ -98,12 +98,12 @@ class Report:
 class Inputs:
     """What the runner hands from other collectors to one that names them in `Collector.inputs`.
 
-    `readings` holds the newest reading by collector name; a collector without one is left out. `turned_bad` names the subjects that
+    `readings` holds the newest reading by collector name; a collector without one is left out. `newly_unhealthy` holds the subjects that
     left `Level.HEALTHY` since the receiving collector's last run, oldest first, each once.
     """
 
     readings: Mapping[str, Any] = field(default_factory=dict)
-    turned_bad: tuple[str, ...] = ()
+    newly_unhealthy: tuple[str, ...] = ()
 
 
 class Unavailable(Exception):  # noqa: N818 — not an error: the host has no such thing, or we may not read it

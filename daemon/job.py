@@ -73,7 +73,7 @@ class CollectorJob:
         self.duration: float | None = None  # seconds
         self.last_success: float | None = None  # Unix time
         self._report: Report | None = None
-        self._turned_bad: dict[str, None] = {}
+        self._unhealthy: dict[str, None] = {}
 
     @property
     def name(self) -> str:
@@ -98,11 +98,11 @@ class CollectorJob:
         readings = self.readings()
         return list(self.collector.show(readings, self.settings)) if readings else []
 
-    def mark_turned_bad(self, subjects: Iterable[str]) -> None:
+    def mark_unhealthy(self, subjects: Iterable[str]) -> None:
         """Hold subjects of an input that turned bad for the next run; called from that input's thread."""
         for subject in subjects:
-            if len(self._turned_bad) < MAX_EVENTS:
-                self._turned_bad[subject] = None
+            if len(self._unhealthy) < MAX_EVENTS:
+                self._unhealthy[subject] = None
 
     def run_once(self, jobs: Callable[[str], CollectorJob | None] = lambda _: None) -> Report:
         """Read, judge, follow up and report. `jobs` finds the job of a collector that this one names in `inputs`."""
@@ -150,5 +150,5 @@ class CollectorJob:
             job = jobs(name)
             if job is not None and job.has_read.wait(max(0.0, end - time.monotonic())) and (known := job.readings()):
                 readings[name] = known[-1]
-        turned_bad, self._turned_bad = tuple(self._turned_bad), {}
-        return Inputs(readings, turned_bad)
+        newly_unhealthy, self._unhealthy = tuple(self._unhealthy), {}
+        return Inputs(readings, newly_unhealthy)

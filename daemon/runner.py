@@ -143,11 +143,11 @@ class Runner:
         except OSError as error:  # closed under us: the next tick asks again
             log.debug("collector %s cannot be woken: %s", job.name, error)
 
-    def _notify(self, name: str, turned_bad: Sequence[str]) -> None:
+    def _notify(self, name: str, newly_unhealthy: Sequence[str]) -> None:
         """Hand subjects that turned bad to the collectors that read this one's readings, and run those at once."""
-        for job in self.jobs() if turned_bad else ():
+        for job in self.jobs() if newly_unhealthy else ():
             if name in job.collector.inputs:
-                job.mark_turned_bad(turned_bad)
+                job.mark_unhealthy(newly_unhealthy)
                 self._hasten(job.name)
 
     def _hasten(self, name: str) -> None:

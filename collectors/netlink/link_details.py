@@ -5,12 +5,12 @@ from __future__ import annotations
 import msgspec
 
 from collectors.helper_process import HelperFailed, HelperProcess, module_command
-from collectors.netlink.link_details_messages import Answer, Question
+from collectors.netlink.link_details_messages import LinkAnswer, LinkQuestion
 
 SECONDS = 10.0  # pyroute2's import takes 0.2 s of CPU; under CPUQuota=50% and on a busy host a good deal longer
 COMMAND = module_command("collectors.netlink.link_details_helper")
 
-_decoder = msgspec.json.Decoder(Answer)
+_decoder = msgspec.json.Decoder(LinkAnswer)
 
 
 class LinkDetailsClient:
@@ -20,7 +20,7 @@ class LinkDetailsClient:
         self._helper = HelperProcess(command)
         self.stop = self._helper.stop
 
-    def ask(self, question: Question, seconds: float = SECONDS) -> Answer:
+    def ask(self, question: LinkQuestion, seconds: float = SECONDS) -> LinkAnswer:
         """Return the helper's answer within `seconds`. Raises HelperFailed."""
         try:
             return _decoder.decode(self._helper.ask(question=msgspec.json.encode(question), seconds=seconds))

@@ -20,7 +20,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 from pyroute2.netlink.rtnl import rt_proto, rt_type
 from pyroute2.netlink.rtnl.ndmsg import NUD_VALUES
 
-from collectors.netlink.link_details_messages import Answer, LinkDetails, Question, Queue, RouteInfo
+from collectors.netlink.link_details_messages import LinkAnswer, LinkDetails, LinkQuestion, Queue, RouteInfo
 
 MAX_LINKS = 256
 MAX_QUEUES = 64  # per link: mq has one per hardware queue
@@ -93,8 +93,8 @@ def link_details(netlink: Any, ethtool: Any, message: Any, names: dict[int, str]
     )
 
 
-def answer(question: Question) -> Answer:
-    """Answer the question; a link that is removed meanwhile is left out."""
+def answer(question: LinkQuestion) -> LinkAnswer:
+    """LinkAnswer the question; a link that is removed meanwhile is left out."""
     routes: dict[str, RouteInfo] = {}
     links: dict[str, LinkDetails] = {}
     more = 0
@@ -111,7 +111,7 @@ def answer(question: Question) -> Answer:
         for message in wanted[:MAX_LINKS]:
             with contextlib.suppress(NetlinkError):
                 links[names[message["index"]]] = link_details(netlink, ethtool, message, names)
-    return Answer(routes, links, more, round(time.process_time(), 3))
+    return LinkAnswer(routes, links, more, round(time.process_time(), 3))
 
 
 def _neighbour(netlink: Any, index: int, address: str) -> tuple[str, str, float | None]:  # noqa: ANN401
@@ -150,8 +150,8 @@ def _number(numbers: Any, name: str) -> int:  # noqa: ANN401
 
 
 def main() -> int:
-    """Answer one question."""
-    question = msgspec.json.decode(sys.stdin.buffer.read(MAX_QUESTION), type=Question)
+    """LinkAnswer one question."""
+    question = msgspec.json.decode(sys.stdin.buffer.read(MAX_QUESTION), type=LinkQuestion)
     sys.stdout.buffer.write(msgspec.json.encode(answer(question)))
     return 0
 

@@ -15,7 +15,7 @@ import msgspec
 from collectors.helper_process import HelperFailed, HelperProcess, HelperStopped, exit_reason, module_command, read_some
 from collectors.model import Unavailable
 from collectors.packets import capability
-from collectors.packets.protocol import MAX_PACKETS_PER_SECOND, Answer, Hello
+from collectors.packets.protocol import MAX_PACKETS_PER_SECOND, Hello, ProbeAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -28,7 +28,7 @@ MAX_LINE = 4096  # bytes
 START_SECONDS = 15.0  # scapy's import takes 0.2 s of CPU; under CPUQuota=50% and on a busy host a good deal longer
 COMMAND = module_command("collectors.packets.scapy_helper")
 
-_answer_decoder = msgspec.json.Decoder(Answer)
+_answer_decoder = msgspec.json.Decoder(ProbeAnswer)
 _hello_decoder = msgspec.json.Decoder(Hello)
 
 
@@ -113,7 +113,7 @@ class _Round(Generic[T]):
             self._scripts += 1
             self._advance(key, endpoint, script, self._scripts, None)
 
-    def _advance(self, key: str, endpoint: Endpoint, script: ProbeScript[T], number: int, answer: Answer | None) -> None:
+    def _advance(self, key: str, endpoint: Endpoint, script: ProbeScript[T], number: int, answer: ProbeAnswer | None) -> None:
         try:
             spec = next(script) if answer is None else script.send(answer)
         except StopIteration as end:

@@ -45,7 +45,7 @@ class ProbeSpec(NamedTuple):
     keep: bool = False
 
 
-class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ProbeAnswer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Result of one probe; scapy_helper/__init__.py documents the fields."""
 
     id: int
@@ -74,5 +74,5 @@ class Hello(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 T = TypeVar("T")
-ProbeScript: TypeAlias = Generator[ProbeSpec, Answer, T]
+ProbeScript: TypeAlias = Generator[ProbeSpec, ProbeAnswer, T]
 """Sequence of probes, each chosen by the answers before it. Pure: tests feed it literals, the client the helper's answers."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from collectors.packets.protocol import Answer, ProbeSpec
+from collectors.packets.protocol import ProbeAnswer, ProbeSpec
 
 if TYPE_CHECKING:
     from collectors.packets.protocol import ProbeScript
@@ -16,7 +16,7 @@ SYN_TRIES, SYN_WAIT = 3, 0.5
 
 
 class Hop(NamedTuple):
-    """Answer at one TTL: the router's address (empty for none) and the round trip in µs."""
+    """ProbeAnswer at one TTL: the router's address (empty for none) and the round trip in µs."""
 
     ttl: int
     address: str
@@ -39,11 +39,11 @@ class Trace(NamedTuple):
 class SynTrace(NamedTuple):
     """Result of the half-open SYN, and the path to the target."""
 
-    syn: Answer
+    syn: ProbeAnswer
     trace: Trace
 
 
-def half_open(tries: int = SYN_TRIES, wait: float = SYN_WAIT) -> ProbeScript[Answer]:
+def half_open(tries: int = SYN_TRIES, wait: float = SYN_WAIT) -> ProbeScript[ProbeAnswer]:
     """Send a bare SYN, and a RST whatever the answer."""
     return (yield ProbeSpec(0, tries, wait))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING, NamedTuple
 
-from collectors.packets.protocol import IP_TCP_HEADERS, Answer, Endpoint, ProbeSpec
+from collectors.packets.protocol import IP_TCP_HEADERS, Endpoint, ProbeAnswer, ProbeSpec
 
 if TYPE_CHECKING:
     from collectors.packets.protocol import ProbeScript
@@ -65,7 +65,7 @@ def search(place: Endpoint) -> ProbeScript[Found]:
     return known._replace(mtu=low, black_hole=last.kind not in {"too_big", "local"}, hop=last.sender)
 
 
-def _between(low: int, high: int, failed: Answer, wait: float) -> ProbeScript[tuple[int, Answer]]:
+def _between(low: int, high: int, failed: ProbeAnswer, wait: float) -> ProbeScript[tuple[int, ProbeAnswer]]:
     """Close in on the limit; `low` was answered, `high` was not. Gives the limit and what came of the packet that was too large for it.
 
     A router's own word is tried first, and believed where it holds: routers say it only so many times a second (RFC 1812 4.3.2.8).

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from collectors.helper_process import HelperFailed
 from collectors.netlink.link_details import LinkDetailsClient
-from collectors.netlink.link_details_messages import Question
+from collectors.netlink.link_details_messages import LinkQuestion
 from collectors.panel import Panel
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Depth:
         child, self._child = self._child, None
         if child is not None:
             try:
-                self._known = child.ask(Question(links=tuple(names))).links
+                self._known = child.ask(LinkQuestion(links=tuple(names))).links
             except HelperFailed as why:
                 log.warning("queues and rings are not shown: %s", why)
         return self._known

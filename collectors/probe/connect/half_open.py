@@ -19,7 +19,7 @@ from collectors.probe.targets.target import Address
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from collectors.packets.protocol import Answer, ProbeScript
+    from collectors.packets.protocol import ProbeAnswer, ProbeScript
     from collectors.probe.connect.sweep import Planned
 
 TRY_WAIT = 1.0  # seconds until a SYN is sent again, as the kernel waits (RFC 6298 2.1)
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 def probe(child: PacketClient, places: Mapping[str, Address], timeout: float, rate: float = MAX_PACKETS_PER_SECOND) -> dict[str, Outcome]:
     """Send each address its SYN, and another every second within the timeout; gives how each ended, as a connect would have."""
     outcomes: dict[str, Outcome] = {}
-    plays: dict[str, tuple[Endpoint, ProbeScript[Answer]]] = {}
+    plays: dict[str, tuple[Endpoint, ProbeScript[ProbeAnswer]]] = {}
     tries = max(1, int(timeout / TRY_WAIT))
     for key, address in places.items():
         try:
@@ -53,7 +53,7 @@ def probe(child: PacketClient, places: Mapping[str, Address], timeout: float, ra
     return outcomes | found
 
 
-def outcome(answer: Answer, timeout: float) -> Outcome:
+def outcome(answer: ProbeAnswer, timeout: float) -> Outcome:
     """Say of an answer what a connect would have said."""
     again, seconds = max(0, answer.tries - 1), answer.rtt * 1e-6
     if answer.kind == "syn_ack":

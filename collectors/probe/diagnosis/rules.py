@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from collectors.netlink.link_details_messages import LinkDetails, RouteInfo
     from collectors.netlink.route import Route
-    from collectors.packets.protocol import Answer
+    from collectors.packets.protocol import ProbeAnswer
     from collectors.packets.traceroute import SynTrace
 
 MOSTLY = 0.8  # of the others are fine: it is the target; or bad: it is this host
@@ -82,7 +82,7 @@ def _no_neighbour(way: Route, state: str) -> tuple[str, Reason | None]:
     return f"nobody on {way.interface} answers for its address ({state})", None
 
 
-def _heard(facts: Facts, syn: Answer) -> tuple[str, Reason | None]:
+def _heard(facts: Facts, syn: ProbeAnswer) -> tuple[str, Reason | None]:
     """Say what came of the half-open SYN."""
     if syn.kind == "local":
         reason = Reason.PERMISSION if syn.error in {errno.EPERM, errno.EACCES} else Reason.LOCAL_RESOURCES

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from collectors.helper_process import HelperFailed
 from collectors.model import Unavailable
 from collectors.netlink.link_details import LinkDetailsClient
-from collectors.netlink.link_details_messages import Answer, Question
+from collectors.netlink.link_details_messages import LinkAnswer, LinkQuestion
 from collectors.netlink.route import neighbour, route, zoned
 from collectors.packets.client import PacketClient
 from collectors.packets.protocol import Endpoint
@@ -141,15 +141,15 @@ class Diagnoser:
             return {}, f"no half-open SYN and no trace: {why}"
         return results.found, f"no half-open SYN and no trace: {results.failure}" if results.failure else ""
 
-    def _ground(self, hosts: Mapping[str, str], interfaces: Iterable[str]) -> Answer:
+    def _ground(self, hosts: Mapping[str, str], interfaces: Iterable[str]) -> LinkAnswer:
         """Ask pyroute2's child for route, next hop and link, after the packets: they have made the kernel look for its neighbour."""
         if not hosts:
-            return Answer()
+            return LinkAnswer()
         try:
-            return self._links.ask(Question(tuple(hosts.values()), tuple(interfaces)))
+            return self._links.ask(LinkQuestion(tuple(hosts.values()), tuple(interfaces)))
         except HelperFailed as why:  # on a host without memory, say: what the main process can ask by itself has to do
             log.info("the diagnosis knows less of routes and links: %s", why)
-            return Answer()
+            return LinkAnswer()
 
     def _local(self, facts: Facts, address: Address) -> Facts:
         try:

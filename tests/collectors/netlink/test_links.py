@@ -14,7 +14,7 @@ import pytest
 
 from collectors.helper_process import HelperFailed
 from collectors.netlink.link_details import COMMAND, LinkDetailsClient
-from collectors.netlink.link_details_messages import Answer, LinkDetails, Question, Queue
+from collectors.netlink.link_details_messages import LinkAnswer, LinkDetails, LinkQuestion, Queue
 from collectors.netlink.route import neighbour, route
 from collectors.nic.readers import link_details as depth
 
@@ -36,9 +36,9 @@ def namespace() -> Iterator[str]:
     run("ip", "netns", "del", name)
 
 
-def ask(namespace: str, *addresses: str, links: tuple[str, ...] = (), every: bool = False) -> Answer:
+def ask(namespace: str, *addresses: str, links: tuple[str, ...] = (), every: bool = False) -> LinkAnswer:
     child = LinkDetailsClient(("ip", "netns", "exec", namespace, *COMMAND))
-    return child.ask(Question(addresses, links, every), 60)
+    return child.ask(LinkQuestion(addresses, links, every), 60)
 
 
 @pytest.mark.root
@@ -94,7 +94,7 @@ def test_it_says_what_a_queue_dropped_and_what_else_a_link_is_called(namespace: 
 
 
 def test_it_agrees_with_the_main_process_own_question() -> None:
-    way = LinkDetailsClient().ask(Question(("127.0.0.1",)), 60).routes["127.0.0.1"]
+    way = LinkDetailsClient().ask(LinkQuestion(("127.0.0.1",)), 60).routes["127.0.0.1"]
     own = route("127.0.0.1")
     assert (way.interface, way.source, way.kind == "local") == (own.interface, own.source, own.local)
     assert way.neighbour == neighbour(own, "127.0.0.1")
@@ -114,14 +114,14 @@ def test_it_agrees_with_the_main_process_own_question() -> None:
 )
 def test_a_child_that_is_no_good_is_an_answer_that_is_missing(command: tuple[str, ...], why: str) -> None:
     with pytest.raises(HelperFailed, match=why):
-        LinkDetailsClient(command).ask(Question(), 1)
+        LinkDetailsClient(command).ask(LinkQuestion(), 1)
 
 
 def test_after_stop_no_question_is_asked() -> None:
     child = LinkDetailsClient()
     child.stop()
     with pytest.raises(HelperFailed, match="stopped"):
-        child.ask(Question())
+        child.ask(LinkQuestion())
 
 
 def test_the_table_names_rings_channels_and_what_was_lost() -> None:
@@ -149,4 +149,4 @@ def test_a_socket_of_ours_is_not_handed_to_the_child() -> None:
         os.set_inheritable(server.fileno(), True)  # noqa: FBT003
         child = LinkDetailsClient(("sh", "-c", f"test -e /proc/self/fd/{server.fileno()} && echo '{{}}'"))
         with pytest.raises(HelperFailed, match="ended with status 1"):
-            child.ask(Question(), 10)
+            child.ask(LinkQuestion(), 10)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from collectors.packets.protocol import Answer
+from collectors.packets.protocol import ProbeAnswer
 from collectors.probe.connect.half_open import outcome
 from collectors.probe.connect.outcome import Reason
 
@@ -52,15 +52,15 @@ def test_without_the_capability_it_is_this_hosts_own_fault(lab: Lab) -> None:
 @pytest.mark.parametrize(
     ("answer", "reason", "own"),
     [
-        (Answer(1, "syn_ack", rtt=99, tries=2), Reason.ANSWERED, False),
-        (Answer(1, "unreachable", "10.0.0.1", code=0), Reason.NET_UNREACHABLE, False),
-        (Answer(1, "unreachable", "10.0.0.1", code=1), Reason.HOST_UNREACHABLE, False),
-        (Answer(1, "unreachable", "fd00::1", code=1), Reason.PERMISSION, False),
-        (Answer(1, "local", error=errno.EPERM), Reason.PERMISSION, True),
-        (Answer(1, "silent", tries=2), Reason.TIMEOUT, False),
+        (ProbeAnswer(1, "syn_ack", rtt=99, tries=2), Reason.ANSWERED, False),
+        (ProbeAnswer(1, "unreachable", "10.0.0.1", code=0), Reason.NET_UNREACHABLE, False),
+        (ProbeAnswer(1, "unreachable", "10.0.0.1", code=1), Reason.HOST_UNREACHABLE, False),
+        (ProbeAnswer(1, "unreachable", "fd00::1", code=1), Reason.PERMISSION, False),
+        (ProbeAnswer(1, "local", error=errno.EPERM), Reason.PERMISSION, True),
+        (ProbeAnswer(1, "silent", tries=2), Reason.TIMEOUT, False),
     ],
 )
-def test_an_answer_means_what_a_connect_would_have_said(answer: Answer, reason: Reason, own: bool) -> None:  # noqa: FBT001
+def test_an_answer_means_what_a_connect_would_have_said(answer: ProbeAnswer, reason: Reason, own: bool) -> None:  # noqa: FBT001
     said = outcome(answer, 2.0)
     assert (said.reason, said.own_fault) == (reason, own)
     assert said.retransmits == (1 if answer.tries == 2 else 0)
