@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 
-class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class LinkQuestion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Routes to these addresses (`fe80::1%eth0` with its zone), and these links or, with `every_link`, all, up to the helper's limit."""
 
     addresses: tuple[str, ...] = ()
@@ -60,7 +60,7 @@ class LinkDetails(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     statistics: dict[str, int] = {}
 
 
-class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class LinkAnswer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What was found of the question. `more` counts links beyond the limit."""
 
     routes: dict[str, RouteInfo] = {}
