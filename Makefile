@@ -67,6 +67,10 @@ lock: $(VENV)/.dev ## resolve the pinned dependencies again (UPGRADE=--upgrade f
 bench: $(VENV)/.dev ## measure vitald beside its peers, into bench/RESULTS.md (ONLY=probe_cpu for one)
 	@$(BIN)/python -m bench $(ONLY)
 
+.PHONY: soak
+soak: $(VENV)/.dev ## run the daemon under constant change for half an hour, as root, into bench/RESULTS.md
+	@$(BIN)/python -m tests.soak
+
 .PHONY: drill
 drill: $(VENV)/.dev ## make faults in a fleet of real parts and wait for the pages, as root, two hours (DRILLS="agent killed" for one)
 	@DRILLS='$(DRILLS)' $(BIN)/python -m tests.drills

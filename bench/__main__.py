@@ -14,9 +14,7 @@ import tempfile
 from pathlib import Path
 
 from tests.kit.program import BenchError
-from tests.kit.results import Line, Results, Row, lines, machine, now
-
-RESULTS = Path(__file__).with_name("RESULTS.md")
+from tests.kit.results import RESULTS, Results, Row, lines, machine, now, show
 
 
 def benches() -> dict[str, int]:
@@ -32,13 +30,6 @@ def run(name: str, folder: Path) -> list[Row]:
     except BenchError as error:
         found = [Row(name, "runs", "-", "-", "-", met=False, reason=" ".join(str(error).replace("|", "/").split()))]
     return found
-
-
-def show(line: Line) -> None:
-    """Print a row as it is written."""
-    print(
-        f"{line.bench}: {line.measure}\n    bar {line.bar} · vitald {line.vitald} · peer {line.peer} · ratio {line.ratio} · {line.verdict}"
-    )
 
 
 def main() -> int:

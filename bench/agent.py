@@ -7,11 +7,10 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from bench import mtail, syslog
-from bench.memory import per_minute, second_half
+from bench import mtail
 from collectors.logs.matching.packs import load
-from tests.kit import peers
-from tests.kit.figures import ratio, theil_sen
+from tests.kit import peers, syslog
+from tests.kit.figures import per_minute, ratio, second_half, theil_sen
 from tests.kit.program import Program, free_port
 from tests.kit.results import Row
 

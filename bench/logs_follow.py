@@ -6,9 +6,9 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from bench import mtail, syslog
+from bench import mtail
 from collectors.logs.matching.packs import load
-from tests.kit import peers
+from tests.kit import peers, syslog
 from tests.kit.figures import ratio
 from tests.kit.program import Program, free_port
 from tests.kit.results import Row

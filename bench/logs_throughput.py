@@ -11,9 +11,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import mtail, syslog
+from bench import mtail
 from collectors.logs.matching.packs import load
 from daemon.cli.scan.workers import processes
+from tests.kit import syslog
 from tests.kit.program import BenchError, free_port
 from tests.kit.results import Row
 

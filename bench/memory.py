@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from tests.kit import peers
-from tests.kit.figures import Slope, ratio, theil_sen, thinned
+from tests.kit.figures import Points, per_minute, ratio, second_half, theil_sen
 from tests.kit.results import Row
 
 if TYPE_CHECKING:
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 ISSUE = 2
 BAR = 45e6  # bytes
 _MINUTES = float(os.environ.get("VITALD_BENCH_MINUTES", "10"))
-_WINDOW = 15.0  # seconds; one point of the slope each
-
-Points = list[tuple[float, float]]
 
 
 def measure(folder: Path) -> list[Row]:
@@ -81,14 +78,3 @@ def watch(served: list[Served]) -> tuple[Points, Points, Points, Points]:
 def peak(points: Points) -> float:
     """Give the most bytes that were seen."""
     return max(size for _, size in points)
-
-
-def per_minute(slope: Slope) -> str:
-    """Spell bytes per second as KB per minute."""
-    median, low, high = (value * 60 / 1e3 for value in (slope.median, slope.low, slope.high))
-    return f"{median:+.2f} KB/min ({low:+.2f} … {high:+.2f})"
-
-
-def second_half(points: Points) -> Points:
-    """Thin the second half, in which nothing is used for the first time any more."""
-    return thinned([point for point in points if point[0] >= points[-1][0] / 2], _WINDOW)

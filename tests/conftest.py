@@ -47,7 +47,7 @@ PACKAGES = {  # program → Debian package, so that a skip says what to install
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip, with the reason, what this user or this machine cannot run. Under `VITALD_TESTS_SKIP_NOTHING` (CI) it runs, and fails."""
     for item in items:
-        if Path(item.fspath).is_relative_to(Path(__file__).parent / "e2e"):
+        if any(Path(item.fspath).is_relative_to(Path(__file__).parent / folder) for folder in ("e2e", "soak")):
             item.add_marker("e2e")
         if os.environ.get("VITALD_TESTS_SKIP_NOTHING"):
             continue

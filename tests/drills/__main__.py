@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from bench.__main__ import RESULTS, show
 from tests.drills.dashboard import dashboard
 from tests.drills.faults import DRILLS
 from tests.drills.lab import Lab
@@ -25,7 +24,7 @@ from tests.drills.quiet import quiet
 from tests.drills.watch import Watch
 from tests.kit.leaks import alone
 from tests.kit.program import BenchError
-from tests.kit.results import Results, Row, lines, machine, now
+from tests.kit.results import RESULTS, Results, Row, lines, machine, now, show
 
 if TYPE_CHECKING:
     from collections.abc import Callable

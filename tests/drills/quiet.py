@@ -15,7 +15,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
-from bench import syslog
+from tests.kit import syslog
 from tests.kit.results import Row
 
 if TYPE_CHECKING:

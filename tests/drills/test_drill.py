@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.drills import QUIET
+from tests.drills.__main__ import QUIET
 from tests.drills.faults import DRILLS, Drill
 from tests.kit.rulebook import RUNBOOKS, alerts
 

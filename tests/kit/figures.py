@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+Points = list[tuple[float, float]]
+_WINDOW = 15.0  # seconds; one point of the slope each
+
 
 def quantile(values: Sequence[float], q: float) -> float:
     """Give the smallest value that at least the share `q` of all values does not exceed (nearest rank)."""
@@ -62,3 +65,14 @@ def seconds(value: float) -> str:
         if value * scale >= 1:
             return f"{value * scale:.3g} {unit}"
     return f"{value * 1e6:.2g} µs"
+
+
+def per_minute(slope: Slope) -> str:
+    """Spell bytes per second as KB per minute."""
+    median, low, high = (value * 60 / 1e3 for value in (slope.median, slope.low, slope.high))
+    return f"{median:+.2f} KB/min ({low:+.2f} … {high:+.2f})"
+
+
+def second_half(points: Points) -> Points:
+    """Thin the second half, in which nothing is used for the first time any more."""
+    return thinned([point for point in points if point[0] >= points[-1][0] / 2], _WINDOW)

@@ -21,6 +21,9 @@ are shared and noisy, so the ratio says more than the number. `make bench ONLY=n
 """
 
 
+RESULTS = Path(__file__).parents[2] / "bench/RESULTS.md"
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One measure. `met` is None for a figure without a bar; `reason` says why a bar was missed, or what else to know."""
@@ -130,3 +133,10 @@ def _said(*argv: str) -> str:
         return subprocess.run(argv, capture_output=True, text=True, check=True, timeout=30).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return ""
+
+
+def show(line: Line) -> None:
+    """Print a row as it is written."""
+    print(
+        f"{line.bench}: {line.measure}\n    bar {line.bar} · vitald {line.vitald} · peer {line.peer} · ratio {line.ratio} · {line.verdict}"
+    )

@@ -1,14 +1,12 @@
-"""A soak: the real daemon while logs rotate, targets and links come and go, settings are read again and somebody scrapes all the time.
+"""Soak: the daemon under constant scrapes, reloads, log rotation, and targets and links that are added and removed.
 
-Memory, descriptors, threads and series must stay as they are. `VITALD_BENCH_MINUTES=30 python -m bench soak`; tests/e2e/test_soak.py
-runs the same code for a minute, with everything as often as it can be.
+Memory, descriptors, threads and series must stay constant. `make soak` runs it for half an hour, test_soak.py for a minute at the highest
+pace.
 """
 
 from __future__ import annotations
 
 import http.client
-import itertools
-import json
 import os
 import re
 import signal
@@ -17,14 +15,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from bench.memory import per_minute
-from tests.kit.figures import theil_sen, thinned
 from tests.kit.network import Network
 from tests.kit.peers import SCRAPE_HEADERS
 from tests.kit.program import BenchError
-from tests.kit.results import Row
 from tests.soak.life import Life
-from tests.soak.pace import QUICK, Look, Pace
+from tests.soak.pace import Look, Pace
 
 if TYPE_CHECKING:
     import subprocess
@@ -149,42 +144,3 @@ def grown(looks: Sequence[Look], name: str) -> float:
     values = [getattr(look, name) for look in looks]
     quarter = max(1, len(values) // 4)
     return float(sorted(values[-quarter:])[quarter // 2] - sorted(values[:quarter])[quarter // 2])
-
-
-def measure(folder: Path) -> list[Row]:
-    """Soak for the minutes that are wanted; a row for each thing that must stay as it is."""
-    with Soak(folder, Pace()) as soak:
-        looks = soak.run(_MINUTES * 60)
-    half = looks[len(looks) // 2 :]
-    slope = theil_sen(thinned([(look.at, float(look.rss)) for look in half], 15.0))
-    more = grown(half, "rss")
-    what = f"{_MINUTES:g} min, {soak.scrapes} scrapes, {soak.life.rotations} rotations, {soak.life.changes} changes of targets and links"
-    rows = [
-        Row(
-            f"resident memory in the second half; {what}",
-            f"no slope, or ≤ {MOST_GROWTH >> 10} KiB",
-            f"{per_minute(slope)}; {more / 1e3:+.0f} KB, {half[-1].rss / 1e6:.1f} MB at the end",
-            "-",
-            "-",
-            slope.flat or more <= MOST_GROWTH,
-        )
-    ]
-    for name, bound in (("descriptors", MOST_DESCRIPTORS), ("threads", MOST_THREADS), ("series", MOST_SERIES * half[0].series)):
-        more = grown(half, name)
-        values = [getattr(look, name) for look in half]
-        rows.append(Row(name, f"≤ +{bound:.0f}", f"{more:+.0f} ({min(values)} to {max(values)})", "-", "-", more <= bound))
-    return rows
-
-
-def main() -> None:
-    """Print the course of a quick soak: `python -m tests.soak.soak FOLDER SECONDS`."""
-    with Soak(Path(sys.argv[1]), QUICK) as soak:
-        for part in itertools.count(1):
-            looks = soak.run(10.0)
-            print(json.dumps([part, soak.scrapes, looks[-1].__dict__]), flush=True)
-            if part * 10 >= float(sys.argv[2]):
-                return
-
-
-if __name__ == "__main__":
-    main()
