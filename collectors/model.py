@@ -81,7 +81,7 @@ class Verdict:
     remediation: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Report:
     """One run's result; the daemon describes itself in one too. `at` is Unix time in seconds, for people to read.
 

@@ -13,7 +13,7 @@ from collectors.cardinality import Caps
 from collectors.model import Inputs, Report, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from collectors.cardinality import Dropped
     from collectors.collector import Collector
@@ -48,6 +48,9 @@ class OnDemand(Sequence["Metric"]):
     def __getitem__(self, index: slice) -> Sequence[Metric]: ...
     def __getitem__(self, index: int | slice) -> Metric | Sequence[Metric]:
         return self._computed()[index]
+
+    def __iter__(self) -> Iterator[Metric]:
+        return iter(self._computed())
 
     def __len__(self) -> int:
         return len(self._computed())

@@ -1,4 +1,4 @@
-"""What the status page shows: findings from the Board, courses and panels from the jobs. Made when somebody looks, and only then."""
+"""What the status page shows: findings from the Board, collectors and panels from the jobs. Made when somebody looks, and only then."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from daemon.self_metrics import VERSION
-from exporters.prometheus.status_page.page import Course, Finding, Status
+from exporters.prometheus.status_page.page import CollectorStatus, Finding, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,10 +30,10 @@ def status(board: Board, jobs: Iterable[CollectorJob]) -> Status:
         for metric in report.metrics:
             if metric.family.name == "host":
                 host = dict(zip(metric.family.labels, metric.labels, strict=True))
-    return Status(host, VERSION, findings, [_course(job) for job in jobs])
+    return Status(host, VERSION, findings, [_collector_status(job) for job in jobs])
 
 
-def _course(job: CollectorJob) -> Course:
+def _collector_status(job: CollectorJob) -> CollectorStatus:
     state, detail = "ok", ""
     if job.unavailable is not None:
         state, detail = "absent", f"{job.unavailable} ({job.unavailable.reason})"
@@ -42,7 +42,7 @@ def _course(job: CollectorJob) -> Course:
     elif job.failures and not job.success:
         state, detail = "failed", "its last run failed; vitald's log says why"
     age = None if job.last_success is None else max(0.0, time.time() - job.last_success)
-    return Course(job.name, state, detail, age, job.duration, _panels(job))
+    return CollectorStatus(job.name, state, detail, age, job.duration, _panels(job))
 
 
 def _panels(job: CollectorJob) -> list[Panel]:

@@ -1,1 +1,1 @@
-"""Reports in other systems' words. Imports collectors.model, never a collector."""
+"""Exporters: reports in the formats of other systems. Imports collectors.model, never a collector."""

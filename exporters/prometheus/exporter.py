@@ -1,4 +1,4 @@
-"""Reports on HTTP, in Prometheus' words: what the daemon starts and stops."""
+"""Prometheus exporter: serves reports on HTTP. The daemon starts and stops it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from collectors.cardinality import SERIES_DROPPED, Dropped
 from collectors.model import BadInput, Family, Kind, Metric, Report
 from exporters.prometheus.exposition.exposition import Exposition
-from exporters.prometheus.exposition.names import exported_name
-from exporters.prometheus.http.listen import listen, written
-from exporters.prometheus.http.server import Server
-from exporters.prometheus.routes import Pages, Request, Response
-from exporters.prometheus.web_config.reloader import Door
+from exporters.prometheus.exposition.families import exported_name
+from exporters.prometheus.http.listen import bound_address, listen
+from exporters.prometheus.http.server import HttpServer
+from exporters.prometheus.routes import Request, Response, Routes
+from exporters.prometheus.web_config.reloader import WebConfigReloader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from exporters.prometheus.status_page.page import Status
 
 _STOP_SECONDS = 1.0
-_RELOADED = Family(
-    "web_config_last_reload_successful", Kind.GAUGE, "Whether the web config file, as it is now, is in force: 1, or 0 where it was refused."
+_RELOAD_SUCCESSFUL = Family(
+    "web_config_last_reload_successful", Kind.GAUGE, "Success of the last web config reload: 1, or 0 if it was rejected or failed."
 )
 _RELOADED_AT = Family(
-    "web_config_last_reload_success_timestamp_seconds", Kind.GAUGE, "When the web config file in force was read, in Unix time."
+    "web_config_last_reload_success_timestamp_seconds", Kind.GAUGE, "Unix time of the last successful web config reload, or of the start."
 )
 _RESERVED = ("/-/healthy", "/-/ready")
 
@@ -34,9 +34,9 @@ _RESERVED = ("/-/healthy", "/-/ready")
 class Exporter:
     """Serves the latest reports on HTTP, from one thread of its own.
 
-    `reports` gives what the Board holds, and `status` what the page at `/` shows: neither may block. `dropped` is the daemon's one
+    `reports` returns what the Board holds, `status` what the page at `/` shows: neither may block. `dropped` is the daemon's one
     counter of folded series, which the exporter adds to and exports as `vitald_series_dropped_total`. The constructor reads the web
-    config file and binds: BadInput says what is wrong with either.
+    config file and binds, and raises BadInput if either is wrong.
     """
 
     def __init__(  # noqa: PLR0913 — each is a flag of the daemon's
@@ -54,45 +54,45 @@ class Exporter:
         self._reports = reports
         self._dropped = Dropped() if dropped is None else dropped
         self._exposition = Exposition(self._dropped)
-        self._pages = Pages(telemetry_path=telemetry_path, status=status, ready=ready, exposition=self._exposition)
+        self._routes = Routes(telemetry_path=telemetry_path, status=status, ready=ready, exposition=self._exposition)
         self._has_web_config = web_config is not None
-        self._door = Door(web_config)
+        self._reloader = WebConfigReloader(web_config)
         listeners = listen(addresses)
-        self.addresses = tuple(map(written, listeners))
-        scheme = "https" if self._door.access.context else "http"
+        self.addresses = tuple(map(bound_address, listeners))
+        scheme = "https" if self._reloader.policy.context else "http"
         self.urls = tuple(f"{scheme}://{address}{telemetry_path}" for address in self.addresses)
-        self._server = Server(listeners, self._door, self._answer)
+        self._server = HttpServer(listeners, self._reloader, self._respond)
         self._thread = threading.Thread(target=self._server.run, name="vitald-http", daemon=True)
 
     def start(self) -> None:
-        """Begin to serve."""
+        """Start serving."""
         self._thread.start()
 
     def close(self) -> None:
-        """Stop serving within a second, whatever clients do; more than once does no harm."""
+        """Stop serving within a second, whatever clients do; may be called more than once."""
         self._server.stop()
         if self._thread.is_alive():
             self._thread.join(_STOP_SECONDS)
-        if not self._thread.is_alive():  # else it is in the midst of an answer; it ends after that, or with the process
+        if not self._thread.is_alive():  # else it is computing a response; it ends after that, or with the process
             self._server.close()
 
-    def _answer(self, request: Request) -> Response:
-        return self._pages.answer(request, self._all_reports)
+    def _respond(self, request: Request) -> Response:
+        return self._routes.respond(request, self._all_reports)
 
     def _all_reports(self) -> list[Report]:
         return [*self._reports(), Report("exporter", time.time(), metrics=tuple(self._measure()))]
 
     def _measure(self) -> Iterator[Metric]:
-        yield from self._server.traffic.measure()
+        yield from self._server.stats.measure()
         for family, series in self._dropped.totals().items():
             yield Metric(SERIES_DROPPED, series, (exported_name(family),))
         if self._has_web_config:
-            yield Metric(_RELOADED, float(self._door.in_force))
-            yield Metric(_RELOADED_AT, self._door.reloaded_at)
+            yield Metric(_RELOAD_SUCCESSFUL, float(self._reloader.last_reload_successful))
+            yield Metric(_RELOADED_AT, self._reloader.reloaded_at)
 
 
 def _check_telemetry_path(path: str) -> None:
     plain = path.isascii() and path.isprintable() and not set(path) & set(" ?#")
     if not path.startswith("/") or not plain or path in _RESERVED:
         msg = f"telemetry path {path!r:.80}"
-        raise BadInput(msg + ": must begin with a slash, have no blank, ? or #, and be neither /-/healthy nor /-/ready; /metrics is right")
+        raise BadInput(msg + ": not usable; expected a leading slash, no blank, ? or #, and not /-/healthy or /-/ready, as in /metrics")

@@ -1,4 +1,4 @@
-"""What each path answers. A page reads the callables it was given and nothing else: no client can start work."""
+"""Routes: what each path returns. A page reads the callables it was given and nothing else: no client can start work."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from prometheus_client import PROCESS_COLLECTOR
 
-from exporters.prometheus.exposition.negotiation import exposition, gzip_accepted
+from exporters.prometheus.exposition.negotiation import accepts_gzip, negotiate_format
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -24,19 +24,19 @@ METHODS = ("GET", "HEAD")
 
 
 class Request(NamedTuple):
-    """What a client asks for; header names are in lower case, and the last one of a name counts."""
+    """A client's request; header names are in lower case, and the last one of a name counts."""
 
     method: str
     path: str
     headers: Mapping[bytes, bytes]
 
     def header(self, name: bytes) -> str:
-        """Give a header's value as text, empty where there is none."""
+        """Return a header's value as text, empty if there is none."""
         return self.headers.get(name, b"").decode("latin-1")
 
 
 class Response(NamedTuple):
-    """What it gets; the connection adds the framing."""
+    """The response to a request; the connection adds the framing."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
@@ -44,11 +44,11 @@ class Response(NamedTuple):
 
 
 def plain(status: int, text: str, *headers: tuple[str, str]) -> Response:
-    """Make a response of one line of text."""
+    """Return a response of one line of text."""
     return Response(status, (_TEXT, *headers), text.encode() + b"\n")
 
 
-class Pages:
+class Routes:
     """The paths of this server. Used by one thread."""
 
     def __init__(self, *, telemetry_path: str, status: Callable[[], Status], ready: Callable[[], bool], exposition: Exposition) -> None:
@@ -57,17 +57,17 @@ class Pages:
         self._status = status
         self._telemetry_path = telemetry_path
 
-    def answer(self, request: Request, reports: Callable[[], Sequence[Report]]) -> Response:
-        """Answer one request. What goes wrong is logged and becomes a 500."""
+    def respond(self, request: Request, reports: Callable[[], Sequence[Report]]) -> Response:
+        """Return the response to one request. A failure is logged and becomes a 500."""
         if request.method not in METHODS:
-            return plain(405, "Only GET and HEAD are answered here.", ("Allow", ", ".join(METHODS)))
+            return plain(405, "Method not allowed; expected GET or HEAD.", ("Allow", ", ".join(METHODS)))
         try:
-            return self._page(request, reports)
+            return self._route(request, reports)
         except Exception:  # noqa: BLE001 — whatever it was, the next request is answered
-            _log.exception("could not answer %s", request.path)
-            return plain(500, "vitald could not answer; its log says why.")
+            _log.exception("request failed path=%s", request.path)
+            return plain(500, "Internal error; see the log of vitald.")
 
-    def _page(self, request: Request, reports: Callable[[], Sequence[Report]]) -> Response:
+    def _route(self, request: Request, reports: Callable[[], Sequence[Report]]) -> Response:
         if request.path == self._telemetry_path:
             return self._metrics(request, reports())
         if request.path == "/":
@@ -76,20 +76,20 @@ class Pages:
             return plain(200, "Ready.") if self._ready() else plain(503, "Not ready: not every collector has been started.")
         if request.path == "/-/healthy":
             return plain(200, "Healthy.")
-        return plain(404, "Not found; / links to what there is.")
+        return plain(404, "Not found; / has links to all pages.")
 
     def _metrics(self, request: Request, reports: Sequence[Report]) -> Response:
-        form = exposition(request.header(b"accept"))
+        form = negotiate_format(request.header(b"accept"))
         body = self._exposition.render(reports, form, (PROCESS_COLLECTOR,))  # it reads /proc/self, which cannot block
-        return _packed(request, (("Content-Type", form.content_type), ("Vary", "Accept, Accept-Encoding")), body)
+        return _compressed(request, (("Content-Type", form.content_type), ("Vary", "Accept, Accept-Encoding")), body)
 
     def _status_page(self, request: Request) -> Response:
-        from exporters.prometheus.status_page import page as status  # noqa: PLC0415 — costs nothing where nobody looks
+        from exporters.prometheus.status_page import page  # noqa: PLC0415 — not imported before the first request for it
 
-        return _packed(request, (*status.HEADERS, ("Vary", "Accept-Encoding")), status.page(self._status(), self._telemetry_path))
+        return _compressed(request, (*page.HEADERS, ("Vary", "Accept-Encoding")), page.render(self._status(), self._telemetry_path))
 
 
-def _packed(request: Request, headers: tuple[tuple[str, str], ...], body: bytes) -> Response:
-    if not gzip_accepted(request.header(b"accept-encoding")):
+def _compressed(request: Request, headers: tuple[tuple[str, str], ...], body: bytes) -> Response:
+    if not accepts_gzip(request.header(b"accept-encoding")):
         return Response(200, headers, body)
     return Response(200, (*headers, ("Content-Encoding", "gzip")), gzip.compress(body, _GZIP_LEVEL, mtime=0))

@@ -1,7 +1,8 @@
-"""A scrape's body. prometheus_client renders; what a report said last time is kept, since reports never change."""
+"""Body of a scrape. prometheus_client renders; the text of a report is kept until there is a newer report, since reports never change."""
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from collectors.cardinality import Dropped
@@ -24,26 +25,29 @@ class _Chunk(NamedTuple):
 
     name: str
     source: Family
-    report: Report
     header: bytes
     lines: bytes
     keys: set[tuple[str, ...]]
 
 
-class _Rendered(NamedTuple):
-    report: Report  # held, so that its id cannot become another's
+class _RenderedReport(NamedTuple):
+    """The text of a report. The report itself is not kept: once it is replaced, its metrics are freed before the next scrape."""
+
+    report: weakref.ref[Report]
     content_type: str
     chunks: list[_Chunk]
 
 
 class Collects(Protocol):
-    """What prometheus_client's encoders want."""
+    """What prometheus_client's encoders take."""
 
     def collect(self) -> Iterable[Metric]:
-        """Give families."""
+        """Return metric families."""
 
 
-class _Registry:
+class _SingleMetric:
+    """A registry of one metric family."""
+
     def __init__(self, metric: Metric) -> None:
         self._metric = metric
 
@@ -56,54 +60,59 @@ class Exposition:
 
     def __init__(self, dropped: Dropped) -> None:
         self._dropped = dropped
-        self._rendered: dict[int, _Rendered] = {}
+        self._rendered: dict[int, _RenderedReport] = {}
 
-    def render(self, reports: Sequence[Report], form: Format, also: Iterable[Collects] = ()) -> bytes:
-        """Give the whole body, and after it what `also` collects. Only reports that are new since the last call cost more than a copy."""
-        rendered = {id(report): self._render(report, form) for report in reports}
-        self._rendered = rendered
-        families: dict[str, list[_Chunk]] = {}
-        for one in rendered.values():
-            for chunk in one.chunks:
-                families.setdefault(chunk.name, []).append(chunk)
+    def render(self, reports: Sequence[Report], form: Format, extra: Iterable[Collects] = ()) -> bytes:
+        """Return the whole body, what `extra` collects at its end. Only reports that are new since the last call are rendered."""
+        current = {id(report): report for report in reports}
+        self._rendered = {
+            key: known
+            for key, known in self._rendered.items()
+            if key in current and known.report() is current[key] and known.content_type == form.content_type
+        }
+        families: dict[str, list[tuple[Report, _Chunk]]] = {}
+        for key, report in current.items():
+            if key not in self._rendered:
+                self._rendered[key] = self._render(report, form)
+            for chunk in self._rendered[key].chunks:
+                families.setdefault(chunk.name, []).append((report, chunk))
         parts = [part for chunks in families.values() for part in self._joined(chunks, form)]
-        parts += [form.encode(one).removesuffix(_END) for one in also]
-        body = b"".join(parts)
-        return body + _END if form.content_type.startswith("application/openmetrics-text") else body
+        parts += [form.encode(collector).removesuffix(_END) for collector in extra]
+        if form.content_type.startswith("application/openmetrics-text"):
+            parts.append(_END)
+        return b"".join(parts)
 
-    def _render(self, report: Report, form: Format) -> _Rendered:
-        known = self._rendered.get(id(report))
-        if known is not None and known.content_type == form.content_type:
-            return known
+    def _render(self, report: Report, form: Format) -> _RenderedReport:
         chunks = []
-        for name, exported in export(report, self._dropped).items():
+        for exported in export(report, self._dropped):
             if exported.keys:
-                header, lines = _split(form.encode(_Registry(exported.metric)))
-                chunks.append(_Chunk(name, exported.source, report, header, lines, exported.keys))
-        return _Rendered(report, form.content_type, chunks)
+                header, lines = _split(form.encode(_SingleMetric(exported.metric)))
+                chunks.append(_Chunk(exported.metric.name, exported.source, header, lines, exported.keys))
+        return _RenderedReport(weakref.ref(report), form.content_type, chunks)
 
-    def _joined(self, chunks: list[_Chunk], form: Format) -> Iterator[bytes]:
+    def _joined(self, chunks: list[tuple[Report, _Chunk]], form: Format) -> Iterator[bytes]:
         """Join one family's chunks under one header. A series that an earlier report has too is left out."""
-        first, *others = chunks
+        (_, first), *others = chunks
         yield first.header
         yield first.lines
         if not others:
             return
         seen = set(first.keys)
-        for chunk in others:
-            twice = seen & chunk.keys if chunk.header == first.header else chunk.keys
-            seen |= chunk.keys - twice
-            yield chunk.lines if not twice else self._without(twice, chunk, form)
+        for report, chunk in others:
+            duplicates = seen & chunk.keys if chunk.header == first.header else chunk.keys
+            seen |= chunk.keys - duplicates
+            yield chunk.lines if not duplicates else self._without(duplicates, report, chunk, form)
 
-    def _without(self, twice: set[tuple[str, ...]], chunk: _Chunk, form: Format) -> bytes:
-        self._dropped.add(chunk.source, len(twice))
-        metric = export(chunk.report, Dropped())[chunk.name].metric  # what this one drops was counted the first time
+    def _without(self, duplicates: set[tuple[str, ...]], report: Report, chunk: _Chunk, form: Format) -> bytes:
+        self._dropped.add(chunk.source, len(duplicates))
+        uncounted = Dropped()  # what this report drops was counted when it was rendered
+        metric = next(exported.metric for exported in export(report, uncounted) if exported.source is chunk.source)
         names = chunk.source.labels
-        metric.samples = [sample for sample in metric.samples if tuple(sample.labels[name] for name in names) not in twice]
-        return _split(form.encode(_Registry(metric)))[1]
+        metric.samples = [sample for sample in metric.samples if tuple(sample.labels[name] for name in names) not in duplicates]
+        return _split(form.encode(_SingleMetric(metric)))[1]
 
 
 def _split(text: bytes) -> tuple[bytes, bytes]:
-    """Part a rendered family into its HELP and TYPE lines and its series."""
+    """Split a rendered family into its HELP and TYPE lines and its series."""
     parts = text.removesuffix(_END).split(b"\n", _HEADER_LINES)
     return b"\n".join(parts[:_HEADER_LINES]) + b"\n", parts[_HEADER_LINES]

@@ -1,8 +1,9 @@
-"""Reports in prometheus_client's words. What cannot be exported is left out and counted: it never spoils a scrape."""
+"""Reports as prometheus_client metric families. A series that cannot be exported is left out and counted."""
 
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
@@ -15,7 +16,6 @@ from collectors.cardinality import HEALTH
 from collectors.model import Family, Histogram, Kind
 from collectors.model import Metric as Measured
 from exporters.prometheus.exposition.labels import clean
-from exporters.prometheus.exposition.names import base_name, exported_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,69 +23,81 @@ if TYPE_CHECKING:
     from collectors.cardinality import Dropped
     from collectors.model import Report
 
+PREFIX = "vitald_"
+SUFFIX = {Kind.COUNTER: "_total", Kind.INFO: "_info", Kind.GAUGE: "", Kind.HISTOGRAM: ""}
+
+
+def base_name(family: Family) -> str:
+    """Return the name of the OpenMetrics metric family, without the suffix of its kind: `vitald_probe_attempts`."""
+    return PREFIX + family.name.removesuffix(SUFFIX[family.kind])
+
+
+def exported_name(family: Family) -> str:
+    """Return the name as written in queries: `vitald_probe_attempts_total`."""
+    return base_name(family) + SUFFIX[family.kind]
+
 
 @dataclass(slots=True)
-class Exported:
-    """One family of one report: what prometheus_client renders, and the label sets in it."""
+class ExportedFamily:
+    """One family of one report: the metric that prometheus_client renders, and the label sets in it."""
 
     source: Family
     metric: Metric
+    name: str
     keys: set[tuple[str, ...]] = field(default_factory=set)
 
     def add(self, measured: Measured) -> bool:
-        """Take one series; False where its labels are taken, or where it could not be rendered."""
+        """Add one series; return False if its label set is present already or if it cannot be rendered."""
         try:
             labels = tuple(map(clean, measured.labels))
             if labels == measured.labels:
-                labels = measured.labels  # the usual case: the report's own tuple is the one that is kept
+                labels = measured.labels  # the usual case: keep the report's own tuple, not a copy
             if labels in self.keys or len(labels) != len(self.source.labels):
                 return False
             if isinstance(self.metric, HistogramMetricFamily):
                 self._add_histogram(labels, measured.value)
             else:
                 value = float(measured.value)  # type: ignore[arg-type]  # a histogram here is refused like any other non-number
-                name = exported_name(self.source)
-                self.metric.samples.append(Sample(name, dict(zip(self.source.labels, labels, strict=True)), value))
+                self.metric.samples.append(Sample(self.name, dict(zip(self.source.labels, labels, strict=True)), value))
         except (TypeError, ValueError, OverflowError):
             return False
         self.keys.add(labels)
         return True
 
     def _add_histogram(self, labels: tuple[str, ...], value: object) -> None:
-        """OpenMetrics 1.0, 5.3.5: buckets are cumulative, ascending, and end with +Inf, which is the count."""
+        """Add cumulative buckets in ascending order; the last one is +Inf and equals the count (OpenMetrics 1.0, 5.3.5)."""
         bounds = _bounds(self.source.buckets)
         if not isinstance(value, Histogram) or len(value.counts) != len(bounds):
-            msg = f"{self.source.name} wants {len(bounds)} buckets"
+            msg = f"{self.source.name} needs {len(bounds)} buckets"
             raise TypeError(msg)
-        so_far, buckets = 0, []
+        total, buckets = 0, []
         for bound, count in zip(bounds, value.counts, strict=True):
-            so_far += count
-            buckets.append((bound, float(so_far)))
-        self.metric.add_metric(labels, buckets, float(value.sum))  # type: ignore[attr-defined]  # the caller looked
+            total += count
+            buckets.append((bound, float(total)))
+        self.metric.add_metric(labels, buckets, float(value.sum))  # type: ignore[attr-defined]  # the caller checked the type
 
 
-def export(report: Report, dropped: Dropped) -> dict[str, Exported]:
-    """Give a report's families by OpenMetrics name, verdicts as `vitald_health`; duplicates and broken series are counted in `dropped`."""
-    families: dict[str, Exported] = {}
-    for measured in _measured(report):
-        family = measured.family
-        exported = families.get(family.name)  # as declared: cheaper than the spelling, which is made once a family
-        if exported is None:
-            exported = families[family.name] = Exported(family, _empty(family))
-        if not exported.add(measured):
-            dropped.add(family)
-    return {exported.metric.name: exported for exported in families.values()}
+def export(report: Report, dropped: Dropped) -> Iterator[ExportedFamily]:
+    """Yield a report's families, verdicts as `vitald_health`; duplicates and series that cannot be rendered are counted in `dropped`.
 
-
-def _measured(report: Report) -> Iterator[Measured]:
-    for verdict in report.verdicts:
-        yield Measured(HEALTH, verdict.level, (verdict.check, verdict.subject))
-    yield from report.metrics
+    The report's metrics are read once. One family at a time is converted, so that the samples of all never exist together.
+    """
+    series: defaultdict[str, list[Measured]] = defaultdict(list)  # by declared name: cheaper than the spelling and than hashing a family
+    series[HEALTH.name] += (Measured(HEALTH, verdict.level, (verdict.check, verdict.subject)) for verdict in report.verdicts)
+    for measured in report.metrics:
+        series[measured.family.name].append(measured)
+    for measurements in filter(None, series.values()):
+        family = measurements[0].family
+        exported = ExportedFamily(family, _empty(family), exported_name(family))
+        rejected = sum(not exported.add(measured) for measured in measurements)
+        if rejected:
+            dropped.add(family, rejected)
+        yield exported
 
 
 @cache
 def _bounds(buckets: tuple[float, ...]) -> tuple[str, ...]:
-    """Write upper bounds as the library does; a family's buckets never change."""
+    """Format upper bounds as prometheus_client does; a family's buckets never change."""
     return tuple(floatToGoString(bound) for bound in (*buckets, math.inf))  # type: ignore[no-untyped-call]
 
 

@@ -1,4 +1,4 @@
-"""One cleaning function that every label value passes: a single lone surrogate makes a whole scrape fail."""
+"""Label values. Every one is cleaned here: a single lone surrogate would make a whole scrape fail."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _KEPT = LIMIT - 14
 
 
 def clean(value: str) -> str:
-    r"""Give a value that is valid UTF-8, printable and at most `LIMIT` characters long; a usual one comes back as it is.
+    r"""Return the value as printable UTF-8 of at most `LIMIT` characters; the same object if it is so already.
 
-    What does not print is written as Python would (`\n` as `\x0a`, U+2028 as `\u2028`, a byte that was no UTF-8 as `\xff`); what is
-    too long is cut, with a digest of the whole in its place, so that different values stay different. Quotes and backslashes are
-    printable: the exposition format has its own escapes for them.
+    Characters that do not print are escaped as in Python (U+2028 as `\u2028`, a byte that was no UTF-8 as `\xff`). A
+    value that is too long is cut and ends with a digest of the whole, so that different values stay different. Quotes and backslashes
+    are printable: the exposition format has its own escapes for them.
     """
     if len(value) <= LIMIT and value.isprintable():
         return value

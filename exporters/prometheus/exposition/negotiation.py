@@ -1,4 +1,4 @@
-"""What a client would rather have: the exposition format by `Accept`, gzip by `Accept-Encoding` (RFC 9110, 12.5)."""
+"""Content negotiation: the exposition format by `Accept`, gzip by `Accept-Encoding` (RFC 9110, 12.5)."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 OPENMETRICS = "application/openmetrics-text"
 _TEXT = ("text/plain", "text/*", "*/*")
-_LIMIT = 1024  # characters of a header that are looked at; Prometheus sends 250
+_MAX_HEADER = 1024  # characters that are parsed; Prometheus sends 250
 
 
 class Format(NamedTuple):
-    """An exposition format: the library's encoder and the Content-Type that goes with it."""
+    """An exposition format: prometheus_client's encoder and the Content-Type that goes with it."""
 
     content_type: str
     encode: Encoder
 
 
-def exposition(accept: str) -> Format:
-    """Choose what the client likes best among text 0.0.4, text 1.0.0 and OpenMetrics 1.0.0; text 0.0.4 where it likes none of them."""
+def negotiate_format(accept: str) -> Format:
+    """Choose the client's preferred format among text 0.0.4, text 1.0.0 and OpenMetrics 1.0.0; text 0.0.4 if it accepts none of them."""
     for media, parameters in _by_preference(accept):
         version, escaping = parameters.get("version", ""), parameters.get("escaping", "")
         if media in _TEXT and version != "1.0.0":
@@ -37,25 +37,25 @@ def exposition(accept: str) -> Format:
     return _format("")
 
 
-def gzip_accepted(accept_encoding: str) -> bool:
-    """Whether the client takes gzip; `gzip;q=0` means that it does not."""
+def accepts_gzip(accept_encoding: str) -> bool:
+    """Return whether the client accepts gzip; `gzip;q=0` means that it does not."""
     accepted = dict(_by_preference(accept_encoding, with_refused=True))
     parameters = accepted.get("gzip", accepted.get("*"))
     return parameters is not None and _quality(parameters) > 0
 
 
-@cache  # of the few headers that `exposition` may write
+@cache  # of the few headers that `negotiate_format` may write
 def _format(accept: str) -> Format:
     encoder, content_type = choose_encoder(accept)
     function: Any = getattr(encoder, "func", encoder)
-    # All our names are plain, so no escaping changes them; this one is the only one that does not walk them letter by letter.
+    # All our names are plain, so no escaping changes them; this one is the only one that does not check them letter by letter.
     return Format(content_type, lambda registry: function(registry, escaping=ALLOWUTF8))
 
 
 def _by_preference(header: str, *, with_refused: bool = False) -> list[tuple[str, dict[str, str]]]:
-    """Split a header into its elements with their parameters, the best liked first; among equals the order is the client's."""
+    """Split a header into its elements with their parameters, the preferred first; equal ones in the client's order."""
     elements = []
-    for element in header[:_LIMIT].lower().split(","):
+    for element in header[:_MAX_HEADER].lower().split(","):
         name, *rest = (part.strip() for part in element.split(";"))
         parameters = {key.strip(): value.strip().strip('"') for key, _, value in (part.partition("=") for part in rest)}
         if with_refused or _quality(parameters) > 0:
@@ -64,6 +64,6 @@ def _by_preference(header: str, *, with_refused: bool = False) -> list[tuple[str
 
 
 def _quality(parameters: dict[str, str]) -> float:
-    """Read `q`; what is no number counts as 1, as it does where it is missing."""
+    """Parse `q`; 1 if it is missing or no number."""
     text = parameters.get("q", "1")
     return float(text) if text.replace(".", "", 1).isdecimal() and text.isascii() else 1.0

@@ -1,4 +1,4 @@
-"""Taking newcomers in: what accept(2) may say, and how not to spin when there is no descriptor left for them."""
+"""Listening sockets: accept(2), its errors, and a pause while there are no descriptors left."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterator, Sequence
 
-    from exporters.prometheus.http.stats import Traffic
+    from exporters.prometheus.http.stats import HttpStats
 
-_ACCEPTS = 32  # a turn: those already here are served between
+_MAX_ACCEPTS = 32  # per poll, so that open connections are served in between
 _PAUSE = 0.5  # seconds
-_NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-_LOST = (  # accept(2): what became of a client that was waiting; the next one may be well
+_OUT_OF_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_PENDING_ERRORS = (  # accept(2): errors of the client that was waiting; the next one may be well
     errno.ECONNABORTED,
     errno.EPERM,
     errno.EPROTO,
@@ -30,13 +30,13 @@ _LOST = (  # accept(2): what became of a client that was waiting; the next one m
 )
 
 
-class Intake:
-    """The listening sockets. `resume_at` is when they listen again (monotonic seconds), None while they do."""
+class Acceptor:
+    """The listening sockets. `resume_at` is the end of the pause (monotonic seconds), None while they are polled."""
 
-    def __init__(self, listeners: Sequence[socket.socket], epoll: select.epoll, traffic: Traffic) -> None:
+    def __init__(self, listeners: Sequence[socket.socket], epoll: select.epoll, stats: HttpStats) -> None:
         self._listeners = {listener.fileno(): listener for listener in listeners}
         self._epoll = epoll
-        self._traffic = traffic
+        self._stats = stats
         self.resume_at: float | None = None
         for descriptor in self._listeners:
             epoll.register(descriptor, select.EPOLLIN)
@@ -44,40 +44,43 @@ class Intake:
     def __contains__(self, descriptor: int) -> bool:
         return descriptor in self._listeners
 
-    def newcomers(self, descriptor: int, make_room: Callable[[], bool]) -> Iterator[tuple[socket.socket, str]]:
-        """Accept those who wait, with their addresses. Without a descriptor one is made room for; where that does not help, pause."""
-        made_room = False
-        for _ in range(_ACCEPTS):
+    def accept(self, descriptor: int, free_descriptor: Callable[[], bool]) -> Iterator[tuple[socket.socket, str]]:
+        """Accept pending connections, with their addresses.
+
+        Where no descriptor is left, `free_descriptor` is called once; pause if it returns False or did not help.
+        """
+        freed = False
+        for _ in range(_MAX_ACCEPTS):
             try:
                 sock, address = self._listeners[descriptor].accept()
             except BlockingIOError:
                 return
             except OSError as error:
-                if error.errno in _LOST:
+                if error.errno in _PENDING_ERRORS:
                     continue
-                self._traffic.accept_errors += 1
-                if error.errno not in _NO_ROOM or made_room or not make_room():  # made room, and others in this process took it
+                self._stats.accept_errors += 1
+                if error.errno not in _OUT_OF_RESOURCES or freed or not free_descriptor():  # freed, and another thread took it
                     self._pause()
                     return
-                made_room = True
+                freed = True
                 continue
-            made_room = False
+            freed = False
             yield sock, address[0]
 
     def _pause(self) -> None:
-        """Stop listening for a moment: epoll would report the same waiting client again and again."""
+        """Stop polling the listeners for a moment: epoll would report the same pending client again and again."""
         self.resume_at = time.monotonic() + _PAUSE
         for descriptor in self._listeners:
             self._epoll.modify(descriptor, 0)
 
     def resume(self, now: float) -> None:
-        """Listen again when the pause is over."""
+        """Poll the listeners again when the pause is over."""
         if self.resume_at is not None and self.resume_at <= now:
             self.resume_at = None
             for descriptor in self._listeners:
                 self._epoll.modify(descriptor, select.EPOLLIN)
 
     def close(self) -> None:
-        """Stop listening for good."""
+        """Close the listening sockets."""
         for listener in self._listeners.values():
             listener.close()

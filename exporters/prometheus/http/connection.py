@@ -1,4 +1,4 @@
-"""One client's socket: TLS handshake, what comes in, what goes out. Never blocks; each call does what can be done now."""
+"""Connection of one client: TLS handshake, requests in, responses out. Never blocks; each call does what the socket allows now."""
 
 from __future__ import annotations
 
@@ -9,55 +9,57 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from exporters.prometheus.http.framing import Framing
-from exporters.prometheus.http.state import REQUEST_SECONDS, SECONDS, Gone, State
+from exporters.prometheus.http.state import REQUEST_SECONDS, SECONDS, ConnectionClosed, ConnectionState
 from exporters.prometheus.routes import Request, Response
-from exporters.prometheus.web_config.tls import admitted
+from exporters.prometheus.web_config.tls import is_san_allowed
 
 if TYPE_CHECKING:
     from exporters.prometheus.web_config.auth import Credentials
-    from exporters.prometheus.web_config.reloader import Access
+    from exporters.prometheus.web_config.reloader import ServerPolicy
 
 _CHUNK = 16 << 10
-_PLAIN_TO_TLS = b"HTTP/1.0 400 Bad Request\r\n\r\nThis port speaks TLS: write https://.\n"
+_HTTP_ON_TLS_PORT = b"HTTP/1.0 400 Bad Request\r\n\r\nHTTP request to an HTTPS port; expected https://.\n"
 
 
 class Connection:
-    """A client's connection. `events` is what epoll must wait for, `deadline` when it is thrown out (monotonic seconds)."""
+    """A client's connection. `events` is the epoll mask, `deadline` the time of its eviction (monotonic seconds)."""
 
-    def __init__(self, sock: socket.socket, address: str, access: Access, now: float) -> None:
+    def __init__(self, sock: socket.socket, address: str, policy: ServerPolicy, now: float) -> None:
         self.address = address
-        self.access = access
+        self.policy = policy
         self.credentials: Credentials | None = None
         self.request = Request("", "", {})
-        self.out = memoryview(b"")
+        self.unsent = memoryview(b"")
         self._http: Framing | None = None  # made with the first byte: an idle flood costs no parsers
         self.fd = sock.fileno()
         self.since = now
         self.deadline = now + REQUEST_SECONDS
-        if access.context is None:
+        if policy.context is None:
             self._sock = sock
-            self.state = State.READING
+            self.state = ConnectionState.READING
         else:
-            self._sock = access.context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
-            self.state = State.HANDSHAKE
+            self._sock = policy.context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+            self.state = ConnectionState.HANDSHAKE
         self.events = select.EPOLLIN
 
     @property
-    def buffered(self) -> bool:
-        """Whether there is more to read that epoll knows nothing of."""
-        if self.state is State.IDLE and self._http is not None and self._http.ahead:
+    def has_buffered_input(self) -> bool:
+        """True if there is input that epoll does not report, in h11 or in OpenSSL."""
+        if self.state is ConnectionState.IDLE and self._http is not None and self._http.has_pipelined_data:
             return True
-        return self.state in (State.IDLE, State.READING) and isinstance(self._sock, ssl.SSLSocket) and self._sock.pending() > 0
+        is_reading = self.state in (ConnectionState.IDLE, ConnectionState.READING)
+        return is_reading and isinstance(self._sock, ssl.SSLSocket) and self._sock.pending() > 0
 
-    def enter(self, state: State, now: float) -> None:
-        """Change state; the time for it runs from now."""
+    def enter(self, state: ConnectionState, now: float) -> None:
+        """Change state, and start the time limit of the new one."""
         self.state = state
         self.since = now
-        self.events = select.EPOLLOUT if state is State.WRITING else 0 if state is State.ASKING else select.EPOLLIN
+        waits_for_auth = state is ConnectionState.AUTHENTICATING
+        self.events = select.EPOLLOUT if state is ConnectionState.WRITING else 0 if waits_for_auth else select.EPOLLIN
         self.deadline = now + SECONDS.get(state, REQUEST_SECONDS)
 
-    def shake_hands(self, now: float) -> bool:
-        """Go on with the handshake; True when it is done. The time for the request goes on."""
+    def handshake(self, now: float) -> bool:
+        """Continue the TLS handshake; return True when it is done. The time limit of the request goes on."""
         sock = self._sock
         assert isinstance(sock, ssl.SSLSocket)  # noqa: S101 — only such a one is in this state
         try:
@@ -71,40 +73,40 @@ class Connection:
         except (OSError, ValueError) as error:
             if getattr(error, "reason", "") == "HTTP_REQUEST":
                 with suppress(OSError):
-                    socket.socket.send(sock, _PLAIN_TO_TLS)
-            raise Gone(handshake=True) from None
-        if not admitted(sock, self.access.allowed_sans):
-            raise Gone(handshake=True)
+                    socket.socket.send(sock, _HTTP_ON_TLS_PORT)
+            raise ConnectionClosed(in_handshake=True) from None
+        if not is_san_allowed(sock, self.policy.allowed_sans):
+            raise ConnectionClosed(in_handshake=True)
         deadline = self.deadline
-        self.enter(State.READING, now)
+        self.enter(ConnectionState.READING, now)
         self.deadline = deadline
         return True
 
     def receive(self, now: float) -> Request | Response | None:
-        """Read on; a request once it is whole, the response to one that cannot be, None where more must come."""
-        if (data := self._recv()) is None and not self.buffered:
+        """Read and parse: return a request once it is whole, the response to an invalid one, None if more must come."""
+        if (data := self._recv()) is None and not self.has_buffered_input:
             return None
         if self._http is None:
             self._http = Framing()
-        if self.state is State.IDLE:
-            self.enter(State.READING, now)
-        asked = self._http.receive(data)
-        if isinstance(asked, Request):
-            self.request = asked
-        return asked
+        if self.state is ConnectionState.IDLE:
+            self.enter(ConnectionState.READING, now)
+        received = self._http.receive(data)
+        if isinstance(received, Request):
+            self.request = received
+        return received
 
     def respond(self, response: Response, now: float) -> None:
-        """Begin to send a response."""
+        """Start to send a response."""
         assert self._http is not None  # noqa: S101 — there was a request
-        self.out = memoryview(self._http.frame(response, self.access.headers))
+        self.unsent = memoryview(self._http.frame(response, self.policy.headers))
         self.request = Request("", "", {})
-        self.enter(State.WRITING, now)
+        self.enter(ConnectionState.WRITING, now)
 
     def send(self, now: float) -> bool:
-        """Send on; True when the client has it all and may ask again."""
-        while self.out:
+        """Continue to send; return True when all is sent and the client may send its next request."""
+        while self.unsent:
             try:
-                sent = self._sock.send(self.out)
+                sent = self._sock.send(self.unsent)
             except (BlockingIOError, ssl.SSLWantWriteError):
                 self.events = select.EPOLLOUT
                 return False
@@ -112,20 +114,20 @@ class Connection:
                 self.events = select.EPOLLIN
                 return False
             except OSError:
-                raise Gone from None
-            self.out = self.out[sent:]
-        self.out = memoryview(b"")
+                raise ConnectionClosed from None
+            self.unsent = self.unsent[sent:]
+        self.unsent = memoryview(b"")
         if self._http is None:
-            raise Gone
+            raise ConnectionClosed
         if self._http.linger:
             self._half_close(now)
             return False
         self._http.next_cycle()
-        self.enter(State.IDLE, now)
+        self.enter(ConnectionState.IDLE, now)
         return True
 
     def drain(self) -> None:
-        """Throw away what still comes in: closing with bytes unread would tear the response away from the client."""
+        """Discard input: closing with bytes unread would reset the connection before the client has the response."""
         try:
             if self._sock.recv(_CHUNK):
                 return
@@ -133,11 +135,11 @@ class Connection:
             return
         except OSError:
             pass
-        raise Gone
+        raise ConnectionClosed
 
     def close(self) -> None:
-        """Let go, with a TLS farewell where that is possible at once."""
-        if isinstance(self._sock, ssl.SSLSocket) and self.state not in (State.HANDSHAKE, State.LINGERING):
+        """Close the socket, with a TLS close_notify if that does not block."""
+        if isinstance(self._sock, ssl.SSLSocket) and self.state not in (ConnectionState.HANDSHAKE, ConnectionState.LINGERING):
             with suppress(OSError, ValueError):
                 self._sock.unwrap()
         self._sock.close()
@@ -146,8 +148,8 @@ class Connection:
         try:
             self._sock.shutdown(socket.SHUT_WR)  # a TLS socket is a plain one from here on
         except OSError:
-            raise Gone from None
-        self.enter(State.LINGERING, now)
+            raise ConnectionClosed from None
+        self.enter(ConnectionState.LINGERING, now)
 
     def _recv(self) -> bytes | None:
         try:
@@ -155,4 +157,4 @@ class Connection:
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return None
         except OSError:
-            raise Gone from None
+            raise ConnectionClosed from None

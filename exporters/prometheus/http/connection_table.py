@@ -1,88 +1,91 @@
-"""The connections that are open: how many there may be, how long, and who is thrown out for the others' sake."""
+"""Connection table: limits on the number of connections, their age and their unsent bytes, and eviction."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from exporters.prometheus.http.state import State
+from exporters.prometheus.http.state import ConnectionState
 
 if TYPE_CHECKING:
     import select
     from collections.abc import Callable, Iterator
 
     from exporters.prometheus.http.connection import Connection
-    from exporters.prometheus.http.stats import Traffic
+    from exporters.prometheus.http.stats import HttpStats
 
-CONNECTIONS = 128
-UNSENT = 8 << 20  # bytes of responses that slow readers may hold together
+MAX_CONNECTIONS = 128
+MAX_UNSENT = 8 << 20  # bytes of responses that slow readers may hold together
 
 
-class Crowd:
-    """Everybody who is connected. `farewell` is called with each who goes, before the socket is closed."""
+class ConnectionTable:
+    """The open connections. `on_close` is called with each connection before its socket is closed."""
 
-    def __init__(self, epoll: select.epoll, traffic: Traffic, farewell: Callable[[Connection], None]) -> None:
+    def __init__(self, epoll: select.epoll, stats: HttpStats, on_close: Callable[[Connection], None]) -> None:
         self._epoll = epoll
-        self._traffic = traffic
-        self._farewell = farewell
-        self._here: dict[int, Connection] = {}
+        self._stats = stats
+        self._on_close = on_close
+        self._connections: dict[int, Connection] = {}
 
     def __iter__(self) -> Iterator[Connection]:
-        return iter(list(self._here.values()))
+        return iter(list(self._connections.values()))
 
     def __contains__(self, connection: Connection) -> bool:
-        return self._here.get(connection.fd) is connection
+        return self._connections.get(connection.fd) is connection
 
-    def at(self, descriptor: int) -> Connection | None:
-        """Give the connection of a descriptor."""
-        return self._here.get(descriptor)
+    def get(self, descriptor: int) -> Connection | None:
+        """Return the connection of a descriptor."""
+        return self._connections.get(descriptor)
 
     def add(self, connection: Connection) -> None:
-        """Take one in."""
-        self._here[connection.fd] = connection
+        """Add a connection and poll its descriptor."""
+        self._connections[connection.fd] = connection
         self._epoll.register(connection.fd, connection.events)
-        self._traffic.connections = len(self._here)
+        self._stats.connections = len(self._connections)
 
     def close(self, connection: Connection) -> None:
-        """Let one go."""
-        if self._here.pop(connection.fd, None) is connection:
+        """Remove a connection and close it."""
+        if self._connections.pop(connection.fd, None) is connection:
             self._epoll.unregister(connection.fd)
-        self._farewell(connection)
+        self._on_close(connection)
         connection.close()
-        self._traffic.connections = len(self._here)
+        self._stats.connections = len(self._connections)
 
-    def bound(self) -> None:
-        """Make a place for one more."""
-        if len(self._here) >= CONNECTIONS:
-            self._throw_out(self._oldest(), "bound")
+    def enforce_limit(self) -> None:
+        """Evict a connection if another one would exceed the limit."""
+        if len(self._connections) >= MAX_CONNECTIONS:
+            self._evict(self._oldest(), "limit")
 
-    def make_room(self) -> bool:
-        """Give up one connection for its descriptor; False where there is none."""
-        if self._here:
-            self._throw_out(self._oldest(), "descriptors")
+    def free_descriptor(self) -> bool:
+        """Evict one connection for its descriptor; return False if there is none."""
+        if self._connections:
+            self._evict(self._oldest(), "descriptors")
             return True
         return False
 
-    def bound_unsent(self, newest: Connection) -> None:
-        """Throw out the slowest readers when all together hold too much; never the one that was just answered."""
-        writing = sorted((one for one in self._here.values() if one.state is State.WRITING), key=lambda one: one.since)
-        unsent = sum(len(one.out) for one in writing)
+    def limit_unsent(self, newest: Connection) -> None:
+        """Evict the slowest readers while all together hold too many bytes; never `newest`, which was just answered."""
+        is_writing = (each for each in self._connections.values() if each.state is ConnectionState.WRITING)
+        writing = sorted(is_writing, key=lambda connection: connection.since)
+        unsent = sum(len(connection.unsent) for connection in writing)
         for connection in writing:
-            if unsent <= UNSENT:
+            if unsent <= MAX_UNSENT:
                 return
             if connection is not newest:
-                unsent -= len(connection.out)
-                self._throw_out(connection, "memory")
+                unsent -= len(connection.unsent)
+                self._evict(connection, "memory")
 
     def expire(self, now: float) -> None:
-        """Throw out those whose time is over."""
-        for connection in [one for one in self._here.values() if one.deadline <= now]:
-            self._throw_out(connection, "deadline")
+        """Evict the connections whose deadline has passed."""
+        for connection in self:
+            if connection.deadline <= now:
+                self._evict(connection, "deadline")
 
     def _oldest(self) -> Connection:
-        """Whom to throw out: those that wait for nothing, then those that have not even asked, the oldest first."""
-        return min(self._here.values(), key=lambda one: (one.state, one.since))
+        """Return the next connection to evict: idle ones first, then those without a whole request, the oldest first."""
+        return min(self._connections.values(), key=lambda connection: (connection.state, connection.since))
 
-    def _throw_out(self, connection: Connection, reason: str) -> None:
-        if connection.state is not State.LINGERING and not (connection.state is State.IDLE and reason == "deadline"):
-            self._traffic.evicted[reason] += 1
+    def _evict(self, connection: Connection, reason: str) -> None:
+        state = connection.state
+        if state is not ConnectionState.LINGERING and not (state is ConnectionState.IDLE and reason == "deadline"):
+            self._stats.evicted[reason] += 1
         self.close(connection)

@@ -1,4 +1,4 @@
-"""HTTP/1.1 on one connection, by h11: bytes in, requests out, and responses as bytes. Knows no socket."""
+"""HTTP/1.1 framing of one connection by h11: bytes to requests, responses to bytes. Holds no socket."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from urllib.parse import urlsplit
 
 import h11
 
-from exporters.prometheus.http.state import Gone
+from exporters.prometheus.http.state import ConnectionClosed
 from exporters.prometheus.routes import Request, Response, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _HEAD_LIMIT = 16 << 10  # bytes of a request's head
-_BODY_LIMIT = 64 << 10  # bytes of a body that nobody wants, read to keep the connection
+_BODY_LIMIT = 64 << 10  # bytes of a body that no method here uses, read to keep the connection
 
 
 class Framing:
-    """One connection's requests and responses. `linger`: after this response there may be more that nobody will read."""
+    """One connection's requests and responses. `linger`: after this response the client may still send bytes that will not be parsed."""
 
     def __init__(self) -> None:
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=_HEAD_LIMIT)
@@ -30,19 +30,19 @@ class Framing:
         self.linger = False
 
     @property
-    def ahead(self) -> bool:
-        """Whether the next request came with the last one."""
+    def has_pipelined_data(self) -> bool:
+        """True if the next request came with the last one."""
         return bool(self._http.trailing_data[0])
 
     def receive(self, data: bytes | None) -> Request | Response | None:
-        """Take what came, if anything; gives a request once it is whole, the response to one that cannot be, None where more must come."""
+        """Parse received bytes: return a request once it is whole, the response to an invalid one, None if more must come."""
         try:
             if data is not None:
                 self._http.receive_data(data)
             return self._next_request()
         except h11.RemoteProtocolError as error:
             if data == b"":
-                raise Gone from None
+                raise ConnectionClosed from None
             return plain(error.error_status_hint, HTTPStatus(error.error_status_hint).phrase)
 
     def _next_request(self) -> Request | Response | None:
@@ -52,7 +52,7 @@ class Framing:
                 self._body = 0
                 self._request = _request(event)
                 if not event.http_version.startswith(b"1."):
-                    return plain(505, "Only HTTP/1.0 and HTTP/1.1 are spoken here.")
+                    return plain(505, "HTTP version not supported; expected HTTP/1.0 or HTTP/1.1.")
                 if event.http_version > b"1.1" and b"host" not in self._request.headers:  # to be taken as 1.1 (RFC 9110, 2.5)
                     return plain(400, HTTPStatus.BAD_REQUEST.phrase)
                 if http.they_are_waiting_for_100_continue:
@@ -60,17 +60,17 @@ class Framing:
             elif isinstance(event, h11.Data):
                 self._body += len(event.data)
                 if self._body > _BODY_LIMIT:
-                    return plain(413, "No body is wanted here.")
+                    return plain(413, "Request body too large; expected none.")
             elif isinstance(event, h11.EndOfMessage):
                 return self._request
             else:
-                raise Gone
+                raise ConnectionClosed
         return None
 
-    def frame(self, response: Response, more: Iterable[tuple[str, str]]) -> bytes:
-        """Write a response, with more headers than its own."""
+    def frame(self, response: Response, extra_headers: Iterable[tuple[str, str]]) -> bytes:
+        """Return a response as bytes, with `extra_headers` beside its own."""
         http = self._http
-        headers = [("Date", formatdate(usegmt=True)), *response.headers, *more, ("Content-Length", str(len(response.body)))]
+        headers = [("Date", formatdate(usegmt=True)), *response.headers, *extra_headers, ("Content-Length", str(len(response.body)))]
         self.linger = http.their_state not in (h11.DONE, h11.MUST_CLOSE)
         if self.linger:
             headers.append(("Connection", "close"))
@@ -81,14 +81,14 @@ class Framing:
         return (head or b"") + end
 
     def next_cycle(self) -> None:
-        """Begin anew after a response; Gone where they or we said `Connection: close`."""
+        """Prepare for the next request; ConnectionClosed if either side sent `Connection: close`."""
         if self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
-            raise Gone
+            raise ConnectionClosed
         self._http.start_next_cycle()
 
 
 def _request(event: h11.Request) -> Request:
-    """Take method, path without query, and headers; a target may be a whole URL (RFC 9112, 3.2.2)."""
+    """Return method, path without query, and headers; a target may be a whole URL (RFC 9112, 3.2.2)."""
     target = event.target.decode("latin-1")
     if not target.startswith("/"):
         with suppress(ValueError):

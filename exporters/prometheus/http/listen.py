@@ -1,4 +1,4 @@
-"""Listen addresses as exporters take them: `127.0.0.1:19100`, `[::1]:19100`, `localhost:19100`, and `:19100` for all."""
+"""Listening sockets. Addresses: `127.0.0.1:19100`, `[::1]:19100`, `localhost:19100`, and `:19100` for all interfaces."""
 
 from __future__ import annotations
 
@@ -18,40 +18,40 @@ _BACKLOG = 1024  # connections that the kernel holds for us; it cuts this down t
 
 
 def listen(addresses: Sequence[str]) -> list[socket.socket]:
-    """Bind all of these; BadInput says which one cannot be, and why. Nothing stays bound then."""
+    """Bind all addresses; BadInput, with nothing left bound, if one cannot be."""
     sockets: list[socket.socket] = []
     try:
         for address in dict.fromkeys(addresses):
-            sockets.append(_bound(address))  # noqa: PERF401 — what was bound must be closed when the next one fails
+            sockets.append(_bind(address))  # noqa: PERF401 — what was bound must be closed when the next one fails
     except BadInput:
         for listener in sockets:
             listener.close()
         raise
     if not sockets:
-        msg = "no listen address; write at least one, such as 127.0.0.1:19100"
+        msg = "listen address: none given; expected at least one, as in 127.0.0.1:19100"
         raise BadInput(msg)
     return sockets
 
 
-def written(listener: socket.socket) -> str:
-    """Write where a socket is bound: `127.0.0.1:19100`, `[::1]:19100`."""
+def bound_address(listener: socket.socket) -> str:
+    """Return the address of a bound socket: `127.0.0.1:19100`, `[::1]:19100`."""
     host, port = listener.getsockname()[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _bound(address: str) -> socket.socket:
+def _bind(address: str) -> socket.socket:
     match = _ADDRESS.fullmatch(address)
     if match is None or int(match[3]) not in _PORTS:
         msg = f"listen address {address!r:.80}"
-        raise BadInput(msg + ": not HOST:PORT; 127.0.0.1:19100, [::1]:19100 and :19100 are right")
+        raise BadInput(msg + ": not HOST:PORT; expected an address as in 127.0.0.1:19100, [::1]:19100 or :19100")
     host, port = match[1] or match[2], int(match[3])
-    family, where = _resolved(address, host, port)
+    family, where = _resolve(address, host, port)
     try:
         listener = socket.socket(family, socket.SOCK_STREAM)
     except OSError as error:
         if family == socket.AF_INET6 and not host:  # a kernel without IPv6
-            return _bound(f"0.0.0.0:{port}")
-        raise _refused(address, port, error) from None
+            return _bind(f"0.0.0.0:{port}")
+        raise _bind_error(address, port, error) from None
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # connections inherit it: an answer's last segment waits for no ACK
@@ -62,30 +62,30 @@ def _bound(address: str) -> socket.socket:
     except OSError as error:
         listener.close()
         if error.errno == errno.EADDRNOTAVAIL and not host:
-            return _bound(f"0.0.0.0:{port}")
-        raise _refused(address, port, error) from None
+            return _bind(f"0.0.0.0:{port}")
+        raise _bind_error(address, port, error) from None
     listener.setblocking(False)  # noqa: FBT003
     return listener
 
 
-def _resolved(address: str, host: str, port: int) -> tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int]]:
-    """Give the first address of a name, an IPv4 one if there is one, as Go does."""
+def _resolve(address: str, host: str, port: int) -> tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int]]:
+    """Return the first address of a name, an IPv4 one if there is one, as in Go."""
     if not host:
         return socket.AF_INET6, ("::", port)
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or "no host name"
-        raise BadInput("listen address " + f"{address!r:.80}: {host!r:.80}: {reason}; an address of this host is right") from None
-    family, _, _, _, where = min(found, key=lambda entry: entry[0] != socket.AF_INET)
+        raise BadInput("listen address " + f"{address!r:.80}: {host!r:.80}: {reason}; expected an address of this host") from None
+    family, _, _, _, where = min(addresses, key=lambda entry: entry[0] != socket.AF_INET)
     return family, where  # type: ignore[return-value]  # the other shapes are of other families
 
 
-def _refused(address: str, port: int, error: OSError) -> BadInput:
+def _bind_error(address: str, port: int, error: OSError) -> BadInput:
     reasons = {
-        errno.EADDRINUSE: f"in use by another program (`ss -ltnp 'sport = :{port}'` names it); stop that one or choose another port",
-        errno.EACCES: "not permitted; ports below 1024 need CAP_NET_BIND_SERVICE, choose a higher one",
-        errno.EADDRNOTAVAIL: "not an address of this host; `ip address` lists them",
+        errno.EADDRINUSE: f"in use by another program; expected a free port (`ss -ltnp 'sport = :{port}'` shows the program)",
+        errno.EACCES: "not permitted; expected a port from 1024 up, or CAP_NET_BIND_SERVICE",
+        errno.EADDRNOTAVAIL: "not an address of this host; expected one of `ip address`",
     }
     kind = InUse if error.errno == errno.EADDRINUSE else BadInput
     return kind(f"listen address {address!r:.80}: {reasons.get(error.errno or 0, error.strerror)}")

@@ -1,11 +1,11 @@
-"""Passwords that are looked at, and by whom they were given: between the server's loop and the doorkeeper's thread."""
+"""Connections whose password is being verified: between the server's loop and the verifier's thread."""
 
 from __future__ import annotations
 
 from collections import deque
 from typing import TYPE_CHECKING
 
-from exporters.prometheus.web_config.auth import Doorkeeper
+from exporters.prometheus.web_config.auth import PasswordVerifier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -14,39 +14,39 @@ if TYPE_CHECKING:
     from exporters.prometheus.web_config.auth import Credentials, Users
 
 
-class Questions:
-    """Who waits for the doorkeeper's word. `wake` is called from the doorkeeper's thread when there is one; all else is the loop's."""
+class PendingAuth:
+    """Connections that wait for the verifier. `on_result` is called from its thread when there is a result; the rest is the loop's."""
 
-    def __init__(self, wake: Callable[[], None]) -> None:
-        self._wake = wake
-        self._doorkeeper = Doorkeeper(self._answered)
-        self._waiting: dict[int, Connection] = {}
-        self._asked = 0
-        self._answers: deque[tuple[int, bool]] = deque()
+    def __init__(self, on_result: Callable[[], None]) -> None:
+        self._on_result = on_result
+        self._verifier = PasswordVerifier(self._add_result)
+        self._connections: dict[int, Connection] = {}
+        self._last_id = 0
+        self._results: deque[tuple[int, bool]] = deque()
 
-    def ask(self, connection: Connection, users: Users, who: Credentials) -> None:
-        """Have a connection's password looked at."""
-        self._asked += 1
-        self._waiting[self._asked] = connection
-        self._doorkeeper.ask(self._asked, connection.address, users, who)
+    def submit(self, connection: Connection, users: Users, credentials: Credentials) -> None:
+        """Queue a connection's password for verification."""
+        self._last_id += 1
+        self._connections[self._last_id] = connection
+        self._verifier.submit(self._last_id, connection.address, users, credentials)
 
-    def answers(self) -> Iterator[tuple[Connection, bool]]:
-        """Give the answers that have come since, for those who are still there."""
-        while self._answers:
-            question, right = self._answers.popleft()
-            if connection := self._waiting.pop(question, None):
-                yield connection, right
+    def results(self) -> Iterator[tuple[Connection, bool]]:
+        """Yield the new results of connections that are still open."""
+        while self._results:
+            request_id, is_valid = self._results.popleft()
+            if connection := self._connections.pop(request_id, None):
+                yield connection, is_valid
 
-    def withdraw(self, connection: Connection) -> None:
-        """Spare the doorkeeper what nobody waits for any more."""
-        for question in [number for number, one in self._waiting.items() if one is connection]:
-            del self._waiting[question]
-            self._doorkeeper.withdraw(question, connection.address)
+    def cancel(self, connection: Connection) -> None:
+        """Drop the verifications of a connection that is closed."""
+        for request_id in [key for key, pending in self._connections.items() if pending is connection]:
+            del self._connections[request_id]
+            self._verifier.cancel(request_id, connection.address)
 
     def close(self) -> None:
-        """Ask no more; from any thread."""
-        self._doorkeeper.close()
+        """Stop the verifier; from any thread."""
+        self._verifier.close()
 
-    def _answered(self, question: int, right: bool) -> None:  # noqa: FBT001 — the doorkeeper's thread calls this
-        self._answers.append((question, right))
-        self._wake()
+    def _add_result(self, request_id: int, is_valid: bool) -> None:  # noqa: FBT001 — the verifier's thread calls this
+        self._results.append((request_id, is_valid))
+        self._on_result()

@@ -1,4 +1,4 @@
-"""The HTTP server: one thread, one epoll. It serves who is there, and throws out the oldest rather than refuse the newest."""
+"""HTTP server: one thread, one epoll instance. When a limit is reached it evicts the oldest connection and accepts the newest."""
 
 from __future__ import annotations
 
@@ -8,193 +8,190 @@ import select
 import time
 from typing import TYPE_CHECKING
 
-from exporters.prometheus.http.acceptor import Intake
+from exporters.prometheus.http.acceptor import Acceptor
 from exporters.prometheus.http.connection import Connection
-from exporters.prometheus.http.connection_table import Crowd
-from exporters.prometheus.http.state import Gone, State
-from exporters.prometheus.http.stats import Traffic
+from exporters.prometheus.http.connection_table import ConnectionTable
+from exporters.prometheus.http.pending_auth import PendingAuth
+from exporters.prometheus.http.state import ConnectionClosed, ConnectionState
+from exporters.prometheus.http.stats import HttpStats
 from exporters.prometheus.routes import Request, Response, plain
-from exporters.prometheus.web_config.auth import credentials
-from exporters.prometheus.web_config.pending_auth import Questions
+from exporters.prometheus.web_config.auth import parse_authorization
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Sequence
 
-    from exporters.prometheus.web_config.reloader import Door
+    from exporters.prometheus.web_config.reloader import WebConfigReloader
 
 _log = logging.getLogger(__name__)
-_UNAUTHORIZED = plain(401, "A user and a password are needed.", ("WWW-Authenticate", 'Basic realm="vitald", charset="UTF-8"'))
+_UNAUTHORIZED = plain(401, "Unauthorized; expected a user and a password.", ("WWW-Authenticate", 'Basic realm="vitald", charset="UTF-8"'))
 
 
-class Server:
-    """Serves until `stop()`. `run()` is one thread's; the others may only call `stop()`."""
+class HttpServer:
+    """Serves until `stop()`. `run()` is one thread's; other threads may only call `stop()`."""
 
-    def __init__(self, listeners: Sequence[socket.socket], door: Door, answer: Callable[[Request], Response]) -> None:
-        self.traffic = Traffic()
-        self._door = door
-        self._answer = answer
+    def __init__(self, listeners: Sequence[socket.socket], reloader: WebConfigReloader, on_request: Callable[[Request], Response]) -> None:
+        self.stats = HttpStats()
+        self._reloader = reloader
+        self._on_request = on_request
         self._epoll = select.epoll()
-        self._intake = Intake(listeners, self._epoll, self.traffic)
-        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._crowd = Crowd(self._epoll, self.traffic, self._forget)
-        self._again: set[Connection] = set()
-        self._questions = Questions(self._rouse)
+        self._acceptor = Acceptor(listeners, self._epoll, self.stats)
+        self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._connections = ConnectionTable(self._epoll, self.stats, self._on_close)
+        self._with_buffered_input: set[Connection] = set()
+        self._pending_auth = PendingAuth(self._wake)
         self._stopping = False
-        self._epoll.register(self._wake, select.EPOLLIN)
+        self._epoll.register(self._wake_fd, select.EPOLLIN)
 
     def run(self) -> None:
-        """Serve. No client and no page ends this: what goes wrong is logged, and the connection it happened on is closed."""
+        """Serve. Nothing that a client or a page does ends this: a failure is logged, and its connection is closed."""
         while not self._stopping:
             try:
-                self._turn()
-            except Exception:  # noqa: BLE001 — a server that is gone helps nobody
-                _log.exception("the HTTP server stumbled")
-                time.sleep(0.1)  # whatever it is, it does not take a whole core
-        for connection in self._crowd:
-            self._crowd.close(connection)
+                self._run_once()
+            except Exception:  # noqa: BLE001 — a server that ends is of no use
+                _log.exception("HTTP server loop failed, continuing")
+                time.sleep(0.1)  # a failure that repeats does not take a whole core
+        for connection in self._connections:
+            self._connections.close(connection)
 
     def stop(self) -> None:
         """Make `run()` return; from any thread, more than once."""
         self._stopping = True
-        self._questions.close()
-        self._rouse()
+        self._pending_auth.close()
+        self._wake()
 
     def close(self) -> None:
-        """Close the listening sockets; after `run()` has returned, or where it was never called.
+        """Close the listening sockets; after `run()` has returned, or if it was never called.
 
-        The eventfd stays: a thread that still asks bcrypt will write to it, and its number must not become another file's.
+        The eventfd stays open: a thread that is still in bcrypt will write to it, and its number must not become another file's.
         """
-        self._intake.close()
+        self._acceptor.close()
         self._epoll.close()
 
-    def _rouse(self) -> None:
-        os.eventfd_write(self._wake, 1)
+    def _wake(self) -> None:
+        os.eventfd_write(self._wake_fd, 1)
 
-    def _turn(self) -> None:
-        events = self._epoll.poll(self._patience())
-        accept = []
+    def _run_once(self) -> None:
+        events = self._epoll.poll(self._timeout())
+        listeners = []
         for descriptor, _ in events:
-            if descriptor in self._intake:
-                accept.append(descriptor)  # after the others: a newcomer may have one of them thrown out
-            elif descriptor == self._wake:
-                os.eventfd_read(self._wake)
-            elif (connection := self._crowd.at(descriptor)) is not None:
-                self._serve(connection, self._advance)
-        again, self._again = self._again, set()
-        for connection in again:
-            if connection in self._crowd:
-                self._serve(connection, self._advance)
-        for connection, right in self._questions.answers():
-            self._serve(connection, self._let_in if right else self._turn_away)
-        for descriptor in accept:
-            for sock, address in self._intake.newcomers(descriptor, self._crowd.make_room):
-                self._welcome(sock, address)
-        self._expire()
+            if descriptor in self._acceptor:
+                listeners.append(descriptor)  # after the others: a new connection may evict one of them
+            elif descriptor == self._wake_fd:
+                os.eventfd_read(self._wake_fd)
+            elif (connection := self._connections.get(descriptor)) is not None:
+                self._step(connection, self._advance)
+        buffered, self._with_buffered_input = self._with_buffered_input, set()
+        for connection in buffered:
+            if connection in self._connections:
+                self._step(connection, self._advance)
+        for connection, is_valid in self._pending_auth.results():
+            self._step(connection, self._authenticated if is_valid else self._unauthorized)
+        for descriptor in listeners:
+            for sock, address in self._acceptor.accept(descriptor, self._connections.free_descriptor):
+                self._add(sock, address)
+        now = time.monotonic()
+        self._connections.expire(now)
+        self._acceptor.resume(now)
 
-    def _patience(self) -> float | None:
-        """Seconds until something must be done unasked; None, for ever, without clients."""
-        if self._again:
+    def _timeout(self) -> float | None:
+        """Return the seconds until the next deadline; None, for ever, without clients."""
+        if self._with_buffered_input:
             return 0
-        deadlines = [connection.deadline for connection in self._crowd]
-        if self._intake.resume_at is not None:
-            deadlines.append(self._intake.resume_at)
+        deadlines = [connection.deadline for connection in self._connections]
+        if self._acceptor.resume_at is not None:
+            deadlines.append(self._acceptor.resume_at)
         return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
 
-    def _expire(self) -> None:
-        now = time.monotonic()
-        self._crowd.expire(now)
-        self._intake.resume(now)
-
-    def _welcome(self, sock: socket.socket, address: str) -> None:
+    def _add(self, sock: socket.socket, address: str) -> None:
         sock.setblocking(False)  # noqa: FBT003
-        self._look_at_door()
-        self._crowd.bound()
+        self._reload_web_config()
+        self._connections.enforce_limit()
         try:
-            connection = Connection(sock, address, self._door.access, time.monotonic())
-        except (OSError, ValueError):  # gone before TLS could begin
+            connection = Connection(sock, address, self._reloader.policy, time.monotonic())
+        except (OSError, ValueError):  # closed before TLS could begin
             sock.close()
             return
-        self._crowd.add(connection)
+        self._connections.add(connection)
 
-    def _forget(self, connection: Connection) -> None:
-        """Do nothing more for one who goes."""
-        self._again.discard(connection)
-        if connection.state is State.ASKING:
-            self._questions.withdraw(connection)
+    def _on_close(self, connection: Connection) -> None:
+        self._with_buffered_input.discard(connection)
+        if connection.state is ConnectionState.AUTHENTICATING:
+            self._pending_auth.cancel(connection)
 
-    def _serve(self, connection: Connection, step: Callable[[Connection], None]) -> None:
-        """Take one step with a connection, whatever becomes of it."""
+    def _step(self, connection: Connection, step: Callable[[Connection], None]) -> None:
+        """Call `step`; close the connection if it fails, else poll for what it waits for."""
         events = connection.events
         try:
             step(connection)
-        except Gone as gone:
-            self.traffic.handshake_failures += gone.handshake
-            self._crowd.close(connection)
-        except Exception:  # noqa: BLE001 — one client's trouble is not the others'
-            _log.exception("closing a connection from %s", connection.address)
-            self._crowd.close(connection)
+        except ConnectionClosed as closed:
+            self.stats.handshake_failures += closed.in_handshake
+            self._connections.close(connection)
+        except Exception:  # noqa: BLE001 — the failure of one client's connection is not the others'
+            _log.exception("HTTP connection failed, closing it client=%s", connection.address)
+            self._connections.close(connection)
         else:
             if connection.events != events:
                 self._epoll.modify(connection.fd, connection.events)
-            if connection.buffered:
-                self._again.add(connection)
+            if connection.has_buffered_input:
+                self._with_buffered_input.add(connection)
 
     def _advance(self, connection: Connection) -> None:
         now = time.monotonic()
-        if connection.state is State.HANDSHAKE and not connection.shake_hands(now):
+        if connection.state is ConnectionState.HANDSHAKE and not connection.handshake(now):
             return
-        if connection.state in (State.IDLE, State.READING):
-            asked = connection.receive(now)
-            if isinstance(asked, Response):
-                self._respond(connection, asked)
-            elif asked is not None:
-                self._admit(connection, asked)
-        elif connection.state is State.WRITING:
+        if connection.state in (ConnectionState.IDLE, ConnectionState.READING):
+            received = connection.receive(now)
+            if isinstance(received, Response):
+                self._respond(connection, received)
+            elif received is not None:
+                self._authorize(connection, received)
+        elif connection.state is ConnectionState.WRITING:
             connection.send(now)
-        elif connection.state is State.LINGERING:
+        elif connection.state is ConnectionState.LINGERING:
             connection.drain()
         else:
-            raise Gone  # hung up while its password was looked at
+            raise ConnectionClosed  # by the client, while its password was verified
 
-    def _admit(self, connection: Connection, request: Request) -> None:
-        """Answer, or say who is missing, or ask the doorkeeper."""
-        self._look_at_door()
-        if connection.access is not self._door.access:
-            raise Gone  # it came in by an older door; clients ask again on a new connection
-        users = connection.access.users
+    def _authorize(self, connection: Connection, request: Request) -> None:
+        """Answer the request, or a 401, or have the password verified first."""
+        self._reload_web_config()
+        if connection.policy is not self._reloader.policy:
+            raise ConnectionClosed  # it was accepted under an older policy; clients ask again on a new connection
+        users = connection.policy.users
         if users is None:
-            self._respond(connection, self._answer(request))
+            self._respond(connection, self._on_request(request))
             return
-        who = credentials(request.headers.get(b"authorization", b""))
-        if who is None:
-            self._respond(connection, _UNAUTHORIZED)
-        elif users.known(who):
-            self._respond(connection, self._answer(request))
+        credentials = parse_authorization(request.headers.get(b"authorization", b""))
+        if credentials is None:
+            self._unauthorized(connection)
+        elif users.is_cached(credentials):
+            self._respond(connection, self._on_request(request))
         else:
-            connection.credentials = who
-            connection.enter(State.ASKING, time.monotonic())
-            self._questions.ask(connection, users, who)
+            connection.credentials = credentials
+            connection.enter(ConnectionState.AUTHENTICATING, time.monotonic())
+            self._pending_auth.submit(connection, users, credentials)
 
-    def _let_in(self, connection: Connection) -> None:
-        users, who = connection.access.users, connection.credentials
-        if connection.access is not self._door.access or users is None or who is None:
-            raise Gone  # the users changed meanwhile
-        users.remember(who)
-        self._respond(connection, self._answer(connection.request))
+    def _authenticated(self, connection: Connection) -> None:
+        users, credentials = connection.policy.users, connection.credentials
+        if connection.policy is not self._reloader.policy or users is None or credentials is None:
+            raise ConnectionClosed  # the users changed meanwhile
+        users.cache(credentials)
+        self._respond(connection, self._on_request(connection.request))
 
-    def _turn_away(self, connection: Connection) -> None:
+    def _unauthorized(self, connection: Connection) -> None:
         self._respond(connection, _UNAUTHORIZED)
 
     def _respond(self, connection: Connection, response: Response) -> None:
-        self.traffic.requests[response.status] += 1
+        self.stats.requests[response.status] += 1
         now = time.monotonic()
         connection.respond(response, now)
         if not connection.send(now):
-            self._crowd.bound_unsent(connection)
+            self._connections.limit_unsent(connection)
 
-    def _look_at_door(self) -> None:
-        """Follow the web configuration; those who wait for nothing must come in by the new door."""
-        if self._door.look():
-            for connection in [one for one in self._crowd if one.state is State.IDLE]:
-                self._crowd.close(connection)
+    def _reload_web_config(self) -> None:
+        """Follow the web config's files; idle connections of an older policy are closed."""
+        if self._reloader.reload_if_changed():
+            for connection in self._connections:
+                if connection.state is ConnectionState.IDLE:
+                    self._connections.close(connection)

@@ -1,4 +1,4 @@
-"""What the server counts about itself, in the house's words."""
+"""Counters of the HTTP server, and their metrics."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from collectors.model import Family, Kind, Metric
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-REQUESTS = Family("http_requests", Kind.COUNTER, "HTTP requests answered, by status code.", ("code",))
-CONNECTIONS = Family("http_connections", Kind.GAUGE, "HTTP connections that are open.")
-EVICTED = Family("http_connections_evicted", Kind.COUNTER, "HTTP connections thrown out before they were done, by reason.", ("reason",))
-ACCEPT_ERRORS = Family("http_accept_errors", Kind.COUNTER, "Times that a new HTTP connection could not be accepted.")
-HANDSHAKE_FAILURES = Family("http_tls_handshake_failures", Kind.COUNTER, "TLS handshakes that failed.")
+REQUESTS = Family("http_requests", Kind.COUNTER, "HTTP requests answered since the start of vitald, by status code.", ("code",))
+CONNECTIONS = Family("http_connections", Kind.GAUGE, "Open HTTP connections.")
+EVICTED = Family("http_connections_evicted", Kind.COUNTER, "HTTP connections evicted since the start of vitald, by reason.", ("reason",))
+ACCEPT_ERRORS = Family("http_accept_errors", Kind.COUNTER, "HTTP connections that could not be accepted since the start of vitald.")
+HANDSHAKE_FAILURES = Family("http_tls_handshake_failures", Kind.COUNTER, "Failed TLS handshakes since the start of vitald.")
 
-CODES = (200, 400, 401, 404, 405, 413, 431, 500, 501, 503)
-REASONS = ("bound", "deadline", "descriptors", "memory")
+CODES = (200, 400, 401, 404, 405, 413, 431, 500, 501, 503, 505)
+REASONS = ("deadline", "descriptors", "limit", "memory")
 
 
-class Traffic:
+class HttpStats:
     """Running totals; written by the server's thread, which also reads them."""
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class Traffic:
         self.connections = 0
 
     def measure(self) -> Iterator[Metric]:
-        """Say it as metrics."""
+        """Yield the totals as metrics."""
         for code, count in self.requests.items():
             yield Metric(REQUESTS, count, (str(code),))
         for reason, count in self.evicted.items():

@@ -1,1 +1,1 @@
-"""Status page: the HTML document at `/`."""
+"""Status page. In: a `Status` (host facts, findings, the collectors' panels). Out: the HTML document at `/`."""

@@ -1,4 +1,4 @@
-"""The page at `/`: one host, for the person who has it in front of them. One document, no script, nothing from elsewhere."""
+"""Status page of one host at `/`: one HTML document without scripts or external resources."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from collectors.model import Level
 from collectors.text import printable, span, utc
-from exporters.prometheus.status_page.drawing import bar, trace
+from exporters.prometheus.status_page.drawing import draw_bar, draw_sparkline
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collectors.model import Verdict
     from collectors.panel import Cell, Panel
 
-MOST_ROWS = 50  # of a table: the worst come first, and a phone must load it
-MOST_FINDINGS = 100
-MOST_CHARACTERS = 4000  # of one text
+MAX_ROWS = 50  # of a table: the worst come first, and a phone must load it
+MAX_FINDINGS = 100
+MAX_CHARACTERS = 4000  # of one text
 REFRESH_SECONDS = 15
 HEADERS = (
     ("Content-Type", "text/html; charset=utf-8"),
@@ -36,15 +36,19 @@ HEADERS = (
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A verdict, and since when (Unix time, seconds) its subject has been what it is."""
+    """A verdict, and since when (Unix time, seconds) its subject has had this level."""
 
     verdict: Verdict
     since: float
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
-    """How a collector's runs go: `state` is `ok`, `failed`, `stuck` or `absent`, `detail` says why, `age` is the reading's, in seconds."""
+class CollectorStatus:
+    """State of a collector's runs.
+
+    `state` is `ok`, `failed`, `stuck` or `absent`, and `detail` its reason. `age` of the newest reading and `duration` of the last
+    run are in seconds, None before the first.
+    """
 
     name: str
     state: str
@@ -56,16 +60,16 @@ class Course:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Everything the page shows. `host` are facts by name; `findings` hold every subject, the healthy ones too."""
+    """Content of the page. `host` holds facts by name, `findings` every subject, the healthy ones too."""
 
     host: Mapping[str, str]
     version: str
     findings: Sequence[Finding]
-    courses: Sequence[Course]
+    collectors: Sequence[CollectorStatus]
 
 
-def page(status: Status, telemetry_path: str) -> bytes:
-    """Write the page: findings first, then what the collectors show, then the collectors themselves."""
+def render(status: Status, telemetry_path: str) -> bytes:
+    """Return the page: findings, then the collectors' panels, then the collectors themselves."""
     now = time.time()
     bad = sorted((f for f in status.findings if f.verdict.level), key=lambda f: (-f.verdict.level, f.verdict.check, f.verdict.subject))
     level = bad[0].verdict.level if bad else Level.HEALTHY
@@ -77,16 +81,16 @@ def page(status: Status, telemetry_path: str) -> bytes:
     )
     style = resources.files(__package__).joinpath("status.css").read_text()
     parts = [
-        f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{_WORD[level]}: {name}</title>',
+        f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{_LABEL[level]}: {name}</title>',
         f'<meta name="viewport" content="width=device-width,initial-scale=1"><meta http-equiv="refresh" content="{REFRESH_SECONDS}">',
-        f'<style>{style}</style></head><body><header class="{_CLASS[level]}"><p class="state">{_WORD[level]}</p><h1>{name}</h1>',
-        f'<p class="sum">{_sum(status.findings)}</p><p class="facts">{facts}</p></header><main>',
+        f'<style>{style}</style></head><body><header class="{_CLASS[level]}"><p class="state">{_LABEL[level]}</p><h1>{name}</h1>',
+        f'<p class="sum">{_summary(status.findings)}</p><p class="facts">{facts}</p></header><main>',
         *_findings(bad, now),
-        *(_panel(panel, course.age) for course in status.courses for panel in course.panels),
+        *(_panel(panel, collector.age) for collector in status.collectors for panel in collector.panels),
         *_healthy([f for f in status.findings if not f.verdict.level]),
-        *_courses(status.courses),
+        *_collectors(status.collectors),
         f'</main><footer>vitald {_text(status.version)} · <a href="{escape(telemetry_path)}">metrics</a> · ',
-        f'<a href="/-/healthy">healthy</a> · <a href="/-/ready">ready</a> · {utc(now)} · read again every {REFRESH_SECONDS} s</footer>',
+        f'<a href="/-/healthy">healthy</a> · <a href="/-/ready">ready</a> · {utc(now)} · refreshed every {REFRESH_SECONDS} s</footer>',
         "</body></html>\n",
     ]
     return "\n".join(parts).encode("utf-8", "replace")
@@ -94,37 +98,37 @@ def page(status: Status, telemetry_path: str) -> bytes:
 
 def _findings(bad: Sequence[Finding], now: float) -> Iterator[str]:
     if not bad:
-        yield '<section class="calm"><h2>Findings</h2><p>Nothing is wrong here that vitald can see.</p></section>'
+        yield "<section><h2>Findings</h2><p>No findings.</p></section>"
         return
     yield f"<section><h2>Findings <small>{len(bad)}</small></h2>"
-    for finding in bad[:MOST_FINDINGS]:
+    for finding in bad[:MAX_FINDINGS]:
         verdict = finding.verdict
-        word = _WORD[verdict.level].lower()
-        yield f'<article class="{_CLASS[verdict.level]}"><h3><span class="badge">{word}</span> {_text(verdict.check)} '
+        label = _LABEL[verdict.level].lower()
+        yield f'<article class="{_CLASS[verdict.level]}"><h3><span class="badge">{label}</span> {_text(verdict.check)} '
         yield f"<b>{_text(verdict.subject)}</b></h3><p>{_text(verdict.message)}</p>"
         if verdict.remediation:
-            yield f'<p class="remediation"><b>Do:</b> {_text(verdict.remediation)}</p>'
+            yield f'<p class="remediation"><b>Remediation:</b> {_text(verdict.remediation)}</p>'
         yield f'<p class="since">for {span(now - finding.since)}, since {utc(finding.since)}</p>'
         if verdict.evidence:
             facts = "".join(f"<dt>{_text(k.replace('_', ' '))}</dt><dd>{_text(_value(v))}</dd>" for k, v in verdict.evidence.items())
             yield f"<details><summary>evidence</summary><dl>{facts}</dl></details>"
         yield "</article>"
-    if len(bad) > MOST_FINDINGS:
-        yield f"<p>and {len(bad) - MOST_FINDINGS} more: <code>vitald check</code> lists them all.</p>"
+    if len(bad) > MAX_FINDINGS:
+        yield f"<p>and {len(bad) - MAX_FINDINGS} more; <code>vitald check</code> lists all.</p>"
     yield "</section>"
 
 
 def _panel(panel: Panel, age: float | None) -> str:
-    old = "" if age is None else f" <small>{span(age)} ago</small>"
-    parts = [f"<section><h2>{_text(panel.title)}{old}</h2>"]
+    age_text = "" if age is None else f" <small>{span(age)} ago</small>"
+    parts = [f"<section><h2>{_text(panel.title)}{age_text}</h2>"]
     if panel.shares:
-        parts.append(bar(panel.shares))
+        parts.append(draw_bar(panel.shares))
     if panel.rows:
         head = "".join(f"<th>{_text(column)}</th>" for column in panel.columns)
-        body = "".join(_row(panel.columns, row) for row in panel.rows[:MOST_ROWS])
+        body = "".join(_row(panel.columns, row) for row in panel.rows[:MAX_ROWS])
         parts.append(f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>')
-        if len(panel.rows) > MOST_ROWS:
-            parts.append(f"<p>and {len(panel.rows) - MOST_ROWS} more.</p>")
+        if len(panel.rows) > MAX_ROWS:
+            parts.append(f"<p>and {len(panel.rows) - MAX_ROWS} more.</p>")
     parts += [f"<p>{_text(note)}</p>" for note in panel.notes]
     return "".join(parts) + "</section>"
 
@@ -135,48 +139,48 @@ def _row(columns: Sequence[str], row: Sequence[Cell]) -> str:
 
 
 def _cell(cell: Cell) -> str:
-    return _text(cell) if isinstance(cell, str) else trace(cell)
+    return _text(cell) if isinstance(cell, str) else draw_sparkline(cell)
 
 
-def _healthy(well: Sequence[Finding]) -> Iterator[str]:
+def _healthy(healthy: Sequence[Finding]) -> Iterator[str]:
     checks: dict[str, list[str]] = {}
-    for finding in well:
+    for finding in healthy:
         checks.setdefault(finding.verdict.check, []).append(finding.verdict.subject)
     if checks:
-        yield '<section><h2>Healthy</h2><dl class="well">'
+        yield '<section><h2>Healthy</h2><dl class="healthy">'
         for check, subjects in sorted(checks.items()):
-            more = f" and {len(subjects) - MOST_ROWS} more" if len(subjects) > MOST_ROWS else ""
-            yield f"<dt>{_text(check)}</dt><dd>{_text(', '.join(sorted(subjects)[:MOST_ROWS]))}{more}</dd>"
+            more = f" and {len(subjects) - MAX_ROWS} more" if len(subjects) > MAX_ROWS else ""
+            yield f"<dt>{_text(check)}</dt><dd>{_text(', '.join(sorted(subjects)[:MAX_ROWS]))}{more}</dd>"
         yield "</dl></section>"
 
 
-def _courses(courses: Iterable[Course]) -> Iterator[str]:
-    head = "".join(f"<th>{name}</th>" for name in ("collector", "state", "read", "took"))
+def _collectors(collectors: Iterable[CollectorStatus]) -> Iterator[str]:
+    head = "".join(f"<th>{name}</th>" for name in ("collector", "state", "last read", "duration"))
     yield f'<section><h2>Collectors</h2><div class="wide"><table><thead><tr>{head}</tr></thead><tbody>'
-    for course in courses:
-        read = "never" if course.age is None else f"{span(course.age)} ago"
-        took = "" if course.duration is None else f"{course.duration * 1000:.1f} ms"
-        detail = f": {_text(course.detail)}" if course.detail else ""
+    for collector in collectors:
+        last_read = "never" if collector.age is None else f"{span(collector.age)} ago"
+        duration = "" if collector.duration is None else f"{collector.duration * 1000:.1f} ms"
+        detail = f": {_text(collector.detail)}" if collector.detail else ""
         yield (
-            f'<tr><td data-name="collector">{_text(course.name)}</td>'
-            f'<td data-name="state"><div><span class="{course.state}">{course.state}</span>{detail}</div></td>'
-            f'<td data-name="read">{read}</td><td data-name="took">{took}</td></tr>'
+            f'<tr><td data-name="collector">{_text(collector.name)}</td>'
+            f'<td data-name="state"><div><span class="{collector.state}">{collector.state}</span>{detail}</div></td>'
+            f'<td data-name="last read">{last_read}</td><td data-name="duration">{duration}</td></tr>'
         )
     yield "</tbody></table></div></section>"
 
 
-_WORD = {Level.HEALTHY: "Healthy", Level.WARNING: "Warning", Level.CRITICAL: "Critical"}
+_LABEL = {Level.HEALTHY: "Healthy", Level.WARNING: "Warning", Level.CRITICAL: "Critical"}
 _CLASS = {Level.HEALTHY: "ok", Level.WARNING: "warning", Level.CRITICAL: "critical"}
 
 
-def _sum(findings: Sequence[Finding]) -> str:
+def _summary(findings: Sequence[Finding]) -> str:
     counts = {level: sum(f.verdict.level is level for f in findings) for level in reversed(Level)}
-    return " · ".join(f"{count} {_WORD[level].lower()}" for level, count in counts.items() if count) or "nothing looked at yet"
+    return " · ".join(f"{count} {_LABEL[level].lower()}" for level, count in counts.items() if count) or "no readings yet"
 
 
-def _text(words: str) -> str:
-    return escape(printable(words[:MOST_CHARACTERS]))
+def _text(text: str) -> str:
+    return escape(printable(text[:MAX_CHARACTERS]))
 
 
-def _value(value: Any) -> str:  # noqa: ANN401 — evidence holds whatever explains it
+def _value(value: Any) -> str:  # noqa: ANN401 — evidence holds values of any type
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

@@ -1,4 +1,4 @@
-"""Basic authentication (RFC 7617) against bcrypt hashes, which take 60 ms each: off the server's loop, and once per right password."""
+"""Basic authentication (RFC 7617) against bcrypt hashes, which take 60 ms each: outside the server's loop, and once per valid password."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-_BCRYPT_BYTES = 72  # all that bcrypt looks at
+_BCRYPT_BYTES = 72  # bcrypt ignores the rest
 
 
 class Credentials(NamedTuple):
-    """What a client says it is."""
+    """User and password as sent by a client."""
 
     user: bytes
     password: bytes
 
 
-def credentials(authorization: bytes) -> Credentials | None:
-    """Read an `Authorization` header; None where it is none of ours."""
-    scheme, _, encoded = authorization.strip().partition(b" ")
+def parse_authorization(header: bytes) -> Credentials | None:
+    """Parse an `Authorization` header; None if it is not a valid one of the scheme Basic."""
+    scheme, _, encoded = header.strip().partition(b" ")
     if scheme.lower() != b"basic":
         return None
     try:
@@ -36,7 +36,7 @@ def credentials(authorization: bytes) -> Credentials | None:
 
 
 class Users:
-    """The users of one web configuration. Only right passwords are remembered, one for each user, as a keyed digest."""
+    """The users of one web config. Only valid passwords are cached, one per user, as a keyed digest."""
 
     def __init__(self, hashes: Mapping[bytes, bytes]) -> None:
         import bcrypt  # noqa: PLC0415 — paid only where there are users
@@ -44,88 +44,88 @@ class Users:
         self._bcrypt = bcrypt
         self._hashes = dict(hashes)
         self._key = os.urandom(32)
-        self._right: dict[bytes, bytes] = {}
+        self._cached: dict[bytes, bytes] = {}
         cost = max(int(hashed.split(b"$")[2]) for hashed in hashes.values())
-        self._nobody = bcrypt.gensalt(cost) + b"." * 31  # no password's hash, and as dear as the dearest
+        self._dummy_hash = bcrypt.gensalt(cost) + b"." * 31  # no password's hash, and of the highest cost in use
 
-    def known(self, who: Credentials) -> bool:
-        """Whether this user was here with this password; takes microseconds, and the same time for any password."""
-        return hmac.compare_digest(self._right.get(who.user, b"\0" * 32), self._digest(who))
+    def is_cached(self, credentials: Credentials) -> bool:
+        """Return whether this password was verified before; takes microseconds, and the same time for any password."""
+        return hmac.compare_digest(self._cached.get(credentials.user, b"\0" * 32), self._digest(credentials))
 
-    def verify(self, who: Credentials) -> bool:
-        """Ask bcrypt; an unknown user costs what a known one does. From the worker's thread."""
-        hashed = self._hashes.get(who.user)
+    def verify(self, credentials: Credentials) -> bool:
+        """Verify with bcrypt; an unknown user takes as long as a known one. Called from the verifier's thread."""
+        hashed = self._hashes.get(credentials.user)
         try:
-            right = self._bcrypt.checkpw(who.password, hashed or self._nobody)
-        except ValueError:  # a password that bcrypt does not take
+            is_valid = self._bcrypt.checkpw(credentials.password, hashed or self._dummy_hash)
+        except ValueError:  # a password that bcrypt does not accept
             return False
-        return right and hashed is not None
+        return is_valid and hashed is not None
 
-    def remember(self, who: Credentials) -> None:
-        """Let in at once, from now on, who was verified."""
-        self._right[who.user] = self._digest(who)
+    def cache(self, credentials: Credentials) -> None:
+        """Cache a password that was verified."""
+        self._cached[credentials.user] = self._digest(credentials)
 
-    def _digest(self, who: Credentials) -> bytes:
+    def _digest(self, credentials: Credentials) -> bytes:
         """Digest user and password; the length in front keeps `a` + `bc` and `ab` + `c` apart."""
-        message = len(who.user).to_bytes(8, "big") + who.user + who.password
+        message = len(credentials.user).to_bytes(8, "big") + credentials.user + credentials.password
         return hmac.digest(self._key, message, "sha256")
 
 
-class Doorkeeper:
-    """One thread that asks bcrypt, a client's address at a time: a flood from one delays the others by one turn each.
+class PasswordVerifier:
+    """One thread that calls bcrypt, in turn for each client address: a flood from one delays the others by one hash per turn.
 
-    Made and started by the first question. `answered` is called from its thread, once for each question that was not withdrawn.
+    The thread is started by the first request. `on_result` is called from it, once for each request that was not cancelled.
     """
 
-    def __init__(self, answered: Callable[[int, bool], None]) -> None:
-        self._answered = answered
-        self._waiting: OrderedDict[str, deque[tuple[int, Users, Credentials]]] = OrderedDict()
+    def __init__(self, on_result: Callable[[int, bool], None]) -> None:
+        self._on_result = on_result
+        self._queues: OrderedDict[str, deque[tuple[int, Users, Credentials]]] = OrderedDict()
         self._change = threading.Condition()
         self._thread: threading.Thread | None = None
         self._closed = False
 
-    def ask(self, question: int, address: str, users: Users, who: Credentials) -> None:
-        """Queue a question; the caller bounds how many are out, since each belongs to a connection."""
+    def submit(self, request_id: int, address: str, users: Users, credentials: Credentials) -> None:
+        """Queue a request; the caller limits their number, since each belongs to a connection."""
         with self._change:
-            self._waiting.setdefault(address, deque()).append((question, users, who))
+            self._queues.setdefault(address, deque()).append((request_id, users, credentials))
             if self._thread is None:
                 thread = threading.Thread(target=self._run, name="vitald-auth", daemon=True)
-                thread.start()  # may raise where there are no threads left: then the next question tries again
+                thread.start()  # may raise where there are no threads left: then the next request tries again
                 self._thread = thread
             self._change.notify()
 
-    def withdraw(self, question: int, address: str) -> None:
-        """Forget a question whose client is gone."""
+    def cancel(self, request_id: int, address: str) -> None:
+        """Remove a request from its queue."""
         with self._change:
-            queue = self._waiting.get(address)
+            queue = self._queues.get(address)
             if queue is None:
                 return
-            kept = deque(entry for entry in queue if entry[0] != question)
+            kept = deque(entry for entry in queue if entry[0] != request_id)
             if kept:
-                self._waiting[address] = kept
+                self._queues[address] = kept
             else:
-                del self._waiting[address]
+                del self._queues[address]
 
     def close(self) -> None:
-        """Stop after the hash that is being made; nobody waits for it."""
+        """Stop after the hash in progress; nothing waits for it."""
         with self._change:
             self._closed = True
-            self._waiting.clear()
+            self._queues.clear()
             self._change.notify()
 
     def _run(self) -> None:
         while (entry := self._next()) is not None:
-            question, users, who = entry
-            self._answered(question, users.verify(who))
+            request_id, users, credentials = entry
+            self._on_result(request_id, users.verify(credentials))
 
     def _next(self) -> tuple[int, Users, Credentials] | None:
         with self._change:
-            while not self._waiting and not self._closed:
+            while not self._queues and not self._closed:
                 self._change.wait()
             if self._closed:
                 return None
-            address, queue = self._waiting.popitem(last=False)
+            address, queue = self._queues.popitem(last=False)
             entry = queue.popleft()
             if queue:
-                self._waiting[address] = queue  # to the end of the line
+                self._queues[address] = queue  # behind the other addresses
             return entry

@@ -1,4 +1,4 @@
-"""The exporter-toolkit's web configuration (its docs/web-configuration.md): TLS, client certificates, basic auth, headers."""
+"""Web config file in the exporter-toolkit's format (its docs/web-configuration.md): TLS, client certificates, basic auth, headers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from exporters.prometheus.web_config.file import Reader
+from exporters.prometheus.web_config.file import WebConfigReader
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from collectors.files import Stamp
 
 _UNSUPPORTED = {
-    "curve_preferences": "not supported, Python's ssl cannot order curves; leave it out",
-    "rate_limit": "not supported; leave it out (a flood keeps nobody else out)",
+    "curve_preferences": "not supported, Python's ssl cannot order curves; expected no such key",
+    "rate_limit": "not supported, connections are limited anyway; expected no such key",
 }
 _BCRYPT = re.compile(r"\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}", re.ASCII)
-_COSTS = range(4, 18)  # 4 is bcrypt's least; a cost of 17 takes 8 s, and Prometheus gives up after 10
+_COSTS = range(4, 18)  # 4 is bcrypt's minimum; a cost of 17 takes 8 s, and Prometheus' scrape_timeout is 10 s
 _HEADERS: dict[str, tuple[str, ...]] = {  # the toolkit's allow-list, web/handler.go
     "Strict-Transport-Security": (),
     "X-Content-Type-Options": ("nosniff",),
@@ -32,7 +32,7 @@ CLIENT_AUTH = ("NoClientCert", "RequestClientCert", "VerifyClientCertIfGiven", "
 
 
 class TlsServerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The section `tls_server_config`, as written."""
+    """Section `tls_server_config`, as written."""
 
     cert_file: str = ""
     key_file: str = ""
@@ -49,13 +49,13 @@ class TlsServerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class HttpServerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The section `http_server_config`. `http2` is accepted, since many files have it, and does nothing here."""
+    """Section `http_server_config`. `http2` is accepted, since many files have it, and has no effect."""
 
     http2: bool = True
     headers: dict[str, str] = {}
 
 
-class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _WebConfigFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tls_server_config: TlsServerConfig = TlsServerConfig()
     http_server_config: HttpServerConfig = HttpServerConfig()
     basic_auth_users: dict[str, str] = {}
@@ -63,7 +63,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class Tls:
-    """How to speak TLS. PEM bytes, already read: what was checked is what is used."""
+    """TLS settings with the content of their files as PEM: what was checked is what is used."""
 
     certificate: bytes
     key: bytes
@@ -73,7 +73,7 @@ class Tls:
 
 @dataclass(frozen=True)
 class WebConfig:
-    """A web configuration, checked as far as that needs no OpenSSL. `stamps` has path and stamp of each file it came from."""
+    """A web config, validated as far as that needs no OpenSSL. `stamps` has path and stamp of each file it was read from."""
 
     path: Path
     tls: Tls | None
@@ -82,19 +82,19 @@ class WebConfig:
     stamps: tuple[tuple[str, Stamp], ...]
 
 
-def read(path: Path) -> WebConfig:
-    """Read and check a web config file with all that it names; BadInput says which file and key, and what would be right."""
-    reader = Reader(path)
+def read_web_config(path: Path) -> WebConfig:
+    """Read and validate a web config file with all files that it refers to; BadInput with file, key and the expected value."""
+    reader = WebConfigReader(path)
     try:
-        file = msgspec.convert(_pruned(reader.tree(), reader), _File, strict=False)
-        return _checked(file, reader)
+        file = msgspec.convert(_without_empty_values(reader.tree(), reader), _WebConfigFile, strict=False)
+        return _validated(file, reader)
     except msgspec.ValidationError as error:
-        raise reader.refused("", str(error)) from None
+        raise reader.invalid("", str(error)) from None
     except UnicodeEncodeError:
-        raise reader.refused("", "holds a lone surrogate, which is no character; write it as UTF-8") from None
+        raise reader.invalid("", "holds a lone surrogate, which is no character; expected UTF-8") from None
 
 
-def _checked(file: _File, reader: Reader) -> WebConfig:
+def _validated(file: _WebConfigFile, reader: WebConfigReader) -> WebConfig:
     for user, hashed in file.basic_auth_users.items():
         _check_user(user, hashed, reader)
     for header, value in file.http_server_config.headers.items():
@@ -106,12 +106,12 @@ def _checked(file: _File, reader: Reader) -> WebConfig:
     return WebConfig(reader.path, tls, users, headers, tuple(reader.stamps))
 
 
-def _pruned(tree: dict[Any, Any], reader: Reader) -> dict[Any, Any]:
-    """Leave out keys without a value, as the toolkit does, but no users: an empty hash is a mistake."""
+def _without_empty_values(tree: dict[Any, Any], reader: WebConfigReader) -> dict[Any, Any]:
+    """Remove keys without a value, as the toolkit does, but no users: an empty hash is an error."""
     sections = [tree, *(section for section in tree.values() if isinstance(section, dict))]
     for key, reason in _UNSUPPORTED.items():
         if any(key in section for section in sections):
-            raise reader.refused(key, reason)
+            raise reader.invalid(key, reason)
     return {
         name: {key: value for key, value in section.items() if value != ""}
         if isinstance(section, dict) and name != "basic_auth_users"
@@ -121,63 +121,65 @@ def _pruned(tree: dict[Any, Any], reader: Reader) -> dict[Any, Any]:
     }
 
 
-def _tls(settings: TlsServerConfig, reader: Reader) -> Tls:
+def _tls(settings: TlsServerConfig, reader: WebConfigReader) -> Tls:
     certificate = _pem("cert", settings, reader)
     key = _pem("key", settings, reader)
     client_ca = _pem("client_ca", settings, reader)
     for name, content in (("cert", certificate), ("key", key)):
         if not content and not getattr(settings, f"{name}_file"):
-            raise reader.refused("tls_server_config", f"{name}_file (or {name}) is missing; TLS needs a certificate and its key")
+            raise reader.invalid("tls_server_config", f"{name}_file (or {name}) is missing; expected a certificate and its key")
         if b"-----BEGIN" not in content:
-            raise reader.refused("tls_server_config." + name, "no PEM in it; it must hold a -----BEGIN …----- block")
+            raise reader.invalid("tls_server_config." + name, "no PEM in it; expected a -----BEGIN …----- block")
     for name in ("min_version", "max_version"):
         version = getattr(settings, name)
         if version not in ("TLS12", "TLS13"):
-            raise reader.refused("tls_server_config." + name, f"{version!r:.80}: TLS 1.2 is the least that is spoken; write TLS12 or TLS13")
+            raise reader.invalid("tls_server_config." + name, f"{version!r:.80}: not supported; expected TLS12 or TLS13")
     if settings.min_version > settings.max_version:
-        raise reader.refused("tls_server_config.min_version", "TLS13 is above max_version TLS12; nobody could connect")
+        raise reader.invalid("tls_server_config.min_version", "TLS13 is above max_version TLS12; expected at most max_version")
     _check_client_auth(settings, reader, has_ca=bool(client_ca))
     return Tls(certificate, key, client_ca, settings)
 
 
-def _pem(key: str, settings: TlsServerConfig, reader: Reader) -> bytes:
-    """Give what stands beside the key, or in the file named beside `<key>_file`, relative to the web config file."""
+def _pem(key: str, settings: TlsServerConfig, reader: WebConfigReader) -> bytes:
+    """Return the value of the key, or the content of the file `<key>_file`, relative to the web config file."""
     inline, file = getattr(settings, key), getattr(settings, f"{key}_file")
     if inline and file:
-        raise reader.refused("tls_server_config." + key, f"given twice, inline and as {key}_file; keep one")
+        raise reader.invalid("tls_server_config." + key, f"given twice, inline and as {key}_file; expected one of them")
     return reader.content(reader.path.parent / file, f"tls_server_config.{key}_file") if file else inline.encode()
 
 
-def _check_client_auth(settings: TlsServerConfig, reader: Reader, *, has_ca: bool) -> None:
+def _check_client_auth(settings: TlsServerConfig, reader: WebConfigReader, *, has_ca: bool) -> None:
     kind = settings.client_auth_type
     key = "tls_server_config.client_auth_type"
     if kind in ("RequireAnyClientCert", "RequireClientCert"):
-        reason = f"{kind}: Python's ssl cannot require a certificate without verifying it; write RequireAndVerifyClientCert"
-        raise reader.refused(key, reason)
+        reason = f"{kind}: Python's ssl cannot require a certificate without verifying it; expected RequireAndVerifyClientCert"
+        raise reader.invalid(key, reason)
     if kind not in CLIENT_AUTH:
-        raise reader.refused(key, f"{kind!r:.80}: one of {', '.join(CLIENT_AUTH)} is right")
+        raise reader.invalid(key, f"{kind!r:.80}: unknown; expected one of {', '.join(CLIENT_AUTH)}")
     if has_ca and kind == "NoClientCert":
-        raise reader.refused(key, "NoClientCert, but there is a client_ca; write RequireAndVerifyClientCert, or leave client_ca out")
+        raise reader.invalid(key, "NoClientCert, but there is a client_ca; expected RequireAndVerifyClientCert, or no client_ca")
     if settings.client_allowed_sans and kind != "RequireAndVerifyClientCert":
-        raise reader.refused("tls_server_config.client_allowed_sans", f"needs {key} RequireAndVerifyClientCert, not {kind}")
+        raise reader.invalid(
+            "tls_server_config.client_allowed_sans", f"not verified; expected {key} RequireAndVerifyClientCert, not {kind}"
+        )
 
 
-def _check_user(user: str, hashed: str, reader: Reader) -> None:
+def _check_user(user: str, hashed: str, reader: WebConfigReader) -> None:
     if not user or ":" in user:
-        raise reader.refused("basic_auth_users", f"{user!r:.80}: a user's name has at least one character and no colon (RFC 7617)")
+        raise reader.invalid("basic_auth_users", f"{user!r:.80}: not a user name; expected at least one character and no colon (RFC 7617)")
     match = _BCRYPT.fullmatch(hashed)
     key = f"basic_auth_users.{user!r:.80}"
-    if match is None:  # a mistyped hash is still a secret: it is not repeated
-        raise reader.refused(key, "not a bcrypt hash ($2y$10$…); `htpasswd -nB USER` makes one")
+    if match is None:  # a mistyped hash is still a secret: it is not printed
+        raise reader.invalid(key, "not a bcrypt hash; expected $2y$10$… as printed by `htpasswd -nB USER`")
     if int(match[1]) not in _COSTS:
-        raise reader.refused(key, f"a bcrypt cost of {match[1]}; {_COSTS[0]} to {_COSTS[-1]} is right")
+        raise reader.invalid(key, f"a bcrypt cost of {match[1]}; expected {_COSTS[0]} to {_COSTS[-1]}")
 
 
-def _check_header(header: str, value: str, reader: Reader) -> None:
+def _check_header(header: str, value: str, reader: WebConfigReader) -> None:
     key = f"http_server_config.headers.{header!r:.80}"
     if header not in _HEADERS:
-        raise reader.refused(key, f"cannot be set; {', '.join(_HEADERS)} can")
+        raise reader.invalid(key, f"cannot be set; expected one of {', '.join(_HEADERS)}")
     if value and _HEADERS[header] and value not in _HEADERS[header]:
-        raise reader.refused(key, f"{value!r:.80}: {' or '.join(_HEADERS[header])} is right")
+        raise reader.invalid(key, f"{value!r:.80}: not allowed; expected {' or '.join(_HEADERS[header])}")
     if not (value.isascii() and value.isprintable()) or value != value.strip():
-        raise reader.refused(key, "has characters that a header cannot carry; printable ASCII is right")
+        raise reader.invalid(key, "has characters that a header cannot carry; expected printable ASCII")

@@ -1,4 +1,4 @@
-"""Reading the files of a web configuration: bounded, never a device, and remembered, so that a change is seen."""
+"""Files of a web config: read within bounds, never from a device, with their stamps, so that a change is detected."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ if TYPE_CHECKING:
 _LIMIT = 1 << 20  # bytes; a file of certificates is a few kilobytes
 
 
-def refused(path: Path, key: str, reason: str) -> BadInput:
-    """Name file, key and what would be right, in one line."""
+def invalid(path: Path, key: str, reason: str) -> BadInput:
+    """Return the error of one line: file, key, what is wrong and what was expected."""
     return BadInput(": ".join(part for part in (str(path), key, reason) if part))
 
 
-def changed(stamps: Iterable[tuple[str, Stamp]]) -> bool:
-    """Whether any of these files, each with the stamp it had, is not what it was."""
+def has_changed(stamps: Iterable[tuple[str, Stamp]]) -> bool:
+    """Return whether any of these files has another stamp now."""
     return any(stamp(path) != was for path, was in stamps)
 
 
-class Reader:
-    """Reads the files of one web configuration; `stamps` has the path and the stamp of each that was read."""
+class WebConfigReader:
+    """Reads the files of one web config; `stamps` has the path and the stamp of each that was read."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.stamps: list[tuple[str, Stamp]] = []
 
-    def refused(self, key: str, reason: str) -> BadInput:
-        """Name this file, the key and what would be right."""
-        return refused(self.path, key, reason)
+    def invalid(self, key: str, reason: str) -> BadInput:
+        """Return the error of a key of this file."""
+        return invalid(self.path, key, reason)
 
     def content(self, path: Path, key: str = "") -> bytes:
-        """Give a file's bytes; BadInput for what is no regular file, cannot be read, or is too large to be meant."""
+        """Return a file's bytes; BadInput if it is no regular file, cannot be read, or is larger than 1 MiB."""
         name = str(path) if key else ""
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -49,21 +49,21 @@ class Reader:
                 regular = stat.S_ISREG(status.st_mode)
                 content = opened.read(_LIMIT + 1) if regular else b""
         except OSError as error:
-            raise self._refused(key, name, f"{error.strerror}; it must be a file that vitald's user may read") from None
+            raise self._unreadable(key, name, f"{error.strerror}; expected a file that vitald's user may read") from None
         except ValueError:
-            raise self._refused(key, repr(name), "not a file name") from None
+            raise self._unreadable(key, repr(name), "not a file name; expected a path") from None
         if not regular:
-            raise self._refused(key, name, "not a regular file")
+            raise self._unreadable(key, name, "not a regular file; expected one")
         if len(content) > _LIMIT:
-            raise self._refused(key, name, "larger than 1 MiB")
+            raise self._unreadable(key, name, "too large; expected at most 1 MiB")
         self.stamps.append((str(path), stamp_of(status)))
         return content
 
-    def _refused(self, key: str, name: str, reason: str) -> BadInput:
-        return self.refused(key, f"{name}: {reason}" if name else reason)
+    def _unreadable(self, key: str, name: str, reason: str) -> BadInput:
+        return self.invalid(key, f"{name}: {reason}" if name else reason)
 
     def tree(self) -> dict[Any, Any]:
-        """Parse the file as YAML into strings, lists and dicts. A key given twice is refused: the last one would win unseen."""
+        """Parse the file as YAML into strings, lists and dicts. A duplicate key is an error: the last one would win silently."""
         import yaml  # noqa: PLC0415 — 2.8 MB, paid only where there is such a file
 
         class Loader(yaml.BaseLoader):  # every scalar a string: a user named `no` is no boolean, and no number overflows
@@ -71,7 +71,7 @@ class Reader:
                 keys = [self.construct_object(key, deep=True) for key, _ in node.value]
                 for key in keys:
                     if keys.count(key) > 1:
-                        problem = f"{str(key)[:80]!r} is given twice"
+                        problem = f"{str(key)[:80]!r} is given twice; expected one of them"
                         raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
                 return super().construct_mapping(node, deep=deep)
 
@@ -80,9 +80,9 @@ class Reader:
             tree = yaml.load(content, Loader) or {}  # noqa: S506 — a BaseLoader makes nothing but strings, lists and dicts
         except yaml.MarkedYAMLError as error:
             line = f"line {error.problem_mark.line + 1}" if error.problem_mark else ""
-            raise self.refused(line, str(error.problem)) from None
+            raise self.invalid(line, str(error.problem)) from None
         except (yaml.YAMLError, UnicodeError, RecursionError) as error:
-            raise self.refused("not YAML", " ".join(str(error).split())[:200]) from None
+            raise self.invalid("not YAML", " ".join(str(error).split())[:200]) from None
         if not isinstance(tree, dict):
-            raise self.refused("", "not a mapping; write sections such as tls_server_config:")
+            raise self.invalid("", "not a mapping; expected sections such as tls_server_config:")
         return tree

@@ -1,4 +1,4 @@
-"""Who may come in, and how: the web configuration in force. It follows its files, and no edit ever opens the door."""
+"""Web config reload. Rejects a reload that would weaken authentication."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from collectors.model import BadInput
-from exporters.prometheus.web_config import config as webconfig
-from exporters.prometheus.web_config import tls
 from exporters.prometheus.web_config.auth import Users
-from exporters.prometheus.web_config.file import changed, refused
+from exporters.prometheus.web_config.config import CLIENT_AUTH, read_web_config
+from exporters.prometheus.web_config.file import has_changed, invalid
+from exporters.prometheus.web_config.tls import make_context
 
 if TYPE_CHECKING:
     import ssl
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from exporters.prometheus.web_config.config import WebConfig
 
 _log = logging.getLogger(__name__)
-_LOOK_EVERY = 1.0  # seconds
-_RACY = 2.0  # seconds; a file written that recently may be written again without a new timestamp (git's racy entries)
+_CHECK_SECONDS = 1.0
+_RACY_SECONDS = 2.0  # a file written that recently may be written again without a new timestamp (git's racy entries)
 
 
 @dataclass(frozen=True)
-class Access:
-    """One state of the door: TLS context, users and extra response headers; all empty for plain HTTP."""
+class ServerPolicy:
+    """TLS context, users and extra response headers of one web config; all empty for plain HTTP."""
 
     context: ssl.SSLContext | None = None
     users: Users | None = None
@@ -35,94 +35,97 @@ class Access:
     allowed_sans: tuple[str, ...] = ()
 
 
-def access(config: WebConfig) -> Access:
-    """Make what the server needs of a configuration; BadInput for what OpenSSL refuses."""
-    context = tls.context(config, config.tls) if config.tls else None
+def make_policy(config: WebConfig) -> ServerPolicy:
+    """Return the policy of a web config; BadInput if OpenSSL rejects it."""
+    context = make_context(config.path, config.tls) if config.tls else None
     sans = config.tls.settings.client_allowed_sans if config.tls else ()
-    return Access(context, Users(config.users) if config.users else None, config.headers, sans)
+    return ServerPolicy(context, Users(config.users) if config.users else None, config.headers, sans)
 
 
 def check_web_config(path: Path) -> None:
-    """Read a web config file as `run` would; BadInput for the first thing that is wrong with it."""
-    access(webconfig.read(path))
+    """Read a web config file as `run` would; BadInput for its first error."""
+    make_policy(read_web_config(path))
 
 
-class Door:
-    """The access in force. Without a file it is plain HTTP for ever; used by the server's thread only."""
+class WebConfigReloader:
+    """The policy in force. Without a file it is plain HTTP for ever; used by the server's thread only."""
 
     def __init__(self, path: Path | None, clock: Callable[[], float] = time.monotonic) -> None:
         self._path = path
         self._clock = clock
-        self._looked = clock()
-        self._refused = ""
+        self._checked_at = clock()
+        self._error = ""
         self.reloaded_at = time.time()
-        self.access = Access()
+        self.policy = ServerPolicy()
         if path is not None:
-            self._take(webconfig.read(path))
+            self._apply(read_web_config(path))
 
     @property
-    def in_force(self) -> bool:
-        """Whether what the file says now is what is in force."""
-        return not self._refused
+    def last_reload_successful(self) -> bool:
+        """True if the policy in force is that of the files as they are now."""
+        return not self._error
 
-    def look(self) -> bool:
-        """Look whether a file has changed, at most once a second; True where another access is in force from now on."""
+    def reload_if_changed(self) -> bool:
+        """Check the files for a change, at most once a second; return True if another policy is in force from now on."""
         now = self._clock()
-        if self._path is None or now - self._looked < _LOOK_EVERY:
+        if self._path is None or now - self._checked_at < _CHECK_SECONDS:
             return False
-        self._looked = now
-        if not self._refused and not self._racy and not changed(self._config.stamps):
+        self._checked_at = now
+        if not self._error and not self._racy and not has_changed(self._config.stamps):
             return False
         try:
-            return self._reload(webconfig.read(self._path))
-        except (BadInput, OSError) as error:  # OSError: no descriptors left, say
-            if str(error) != self._refused:
-                _log.error("%s; the web configuration stays as it was", error)
-            self._refused = str(error)
+            return self._reload(read_web_config(self._path))
+        except (BadInput, OSError) as error:  # OSError: such as no descriptors left
+            if str(error) != self._error:
+                _log.error('web config reload failed, keeping the previous web config error="%s"', error)
+            self._error = str(error)
             return False
 
     def _reload(self, config: WebConfig) -> bool:
         same = _content(config) == _content(self._config)
-        if same and not self._refused:
+        if same and not self._error:
             self._keep(config)
             return False
-        _refuse_to_open(self._config, config)
+        _reject_weaker(self._config, config)
         if same:
             self._keep(config)
         else:
-            self._take(config)
-        self._refused = ""
+            self._apply(config)
+        self._error = ""
         self.reloaded_at = time.time()
-        _log.info("web configuration read again from %s", self._path)
+        _log.info("web config reloaded file=%s", self._path)
         return not same
 
-    def _take(self, config: WebConfig) -> None:
-        self.access = access(config)
+    def _apply(self, config: WebConfig) -> None:
+        self.policy = make_policy(config)
         self._keep(config)
 
     def _keep(self, config: WebConfig) -> None:
         self._config = config
         newest = max(stamp.mtime_ns for _, stamp in config.stamps)
-        self._racy = time.time() - newest / 1e9 < _RACY
+        self._racy = time.time() - newest / 1e9 < _RACY_SECONDS
 
 
 def _content(config: WebConfig) -> tuple[object, ...]:
     return config.tls, config.users, config.headers
 
 
-def _refuse_to_open(old: WebConfig, new: WebConfig) -> None:
-    """Raise where the new configuration lets in who the old one kept out, other than by another user, CA or name."""
-    restart = "restart vitald if that is meant"
+def _reject_weaker(old: WebConfig, new: WebConfig) -> None:
+    """Raise BadInput if the new web config admits clients that the old one rejects, other than by another user, CA or name."""
+    restart = "restart vitald if that is intended"
     if old.users and not new.users:
-        raise refused(new.path, "basic_auth_users", f"gone, which would let everyone in; {restart}")
+        raise invalid(new.path, "basic_auth_users", f"removed, which would admit every client; expected at least one user, {restart}")
     if old.tls is None:
         return
     if new.tls is None:
-        raise refused(new.path, "tls_server_config", f"gone, which would send everything in the clear; {restart}")
+        raise invalid(new.path, "tls_server_config", f"removed, which would turn TLS off; expected a certificate and its key, {restart}")
     was, now = old.tls.settings, new.tls.settings
-    if webconfig.CLIENT_AUTH.index(now.client_auth_type) < webconfig.CLIENT_AUTH.index(was.client_auth_type):
-        raise refused(new.path, "tls_server_config.client_auth_type", f"weaker than before; {restart}")
+    if CLIENT_AUTH.index(now.client_auth_type) < CLIENT_AUTH.index(was.client_auth_type):
+        reason = f"{now.client_auth_type}: weaker than before; expected {was.client_auth_type}, {restart}"
+        raise invalid(new.path, "tls_server_config.client_auth_type", reason)
     if was.client_allowed_sans and not now.client_allowed_sans:
-        raise refused(new.path, "tls_server_config.client_allowed_sans", f"gone, which would let in every client of the CA; {restart}")
+        reason = f"removed, which would admit every client of the CA; expected at least one name, {restart}"
+        raise invalid(new.path, "tls_server_config.client_allowed_sans", reason)
     if old.tls.client_ca and not new.tls.client_ca:
-        raise refused(new.path, "tls_server_config.client_ca", f"gone, which would let in the host's own CAs' clients; {restart}")
+        reason = f"removed, which would admit clients of the host's own CAs; expected a CA, {restart}"
+        raise invalid(new.path, "tls_server_config.client_ca", reason)

@@ -1,4 +1,4 @@
-"""TLS as the web config asks for it, in OpenSSL's words."""
+"""TLS context of a web config, by OpenSSL."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import os
 import ssl
 from typing import TYPE_CHECKING, Any
 
-from exporters.prometheus.web_config.file import refused
+from exporters.prometheus.web_config.file import invalid
 
 if TYPE_CHECKING:
-    from exporters.prometheus.web_config.config import Tls, WebConfig
+    from pathlib import Path
+
+    from exporters.prometheus.web_config.config import Tls
 
 _VERSIONS = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
 _CLIENT_AUTH = {
@@ -34,71 +36,73 @@ _CIPHERS = {  # Go's crypto/tls names → OpenSSL's; those of tls.CipherSuites()
 _TLS13_CIPHERS = ("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256")  # always on, as in Go
 
 
-def context(config: WebConfig, tls: Tls) -> ssl.SSLContext:
-    """Make the server's TLS context; BadInput names the key that OpenSSL does not take."""
-    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    made.minimum_version = _VERSIONS[tls.settings.min_version]
-    made.maximum_version = _VERSIONS[tls.settings.max_version]
+def make_context(path: Path, tls: Tls) -> ssl.SSLContext:
+    """Return the server's TLS context; BadInput with the key that OpenSSL rejects."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = _VERSIONS[tls.settings.min_version]
+    context.maximum_version = _VERSIONS[tls.settings.max_version]
     if not tls.settings.prefer_server_cipher_suites:
-        made.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
-    _set_ciphers(made, config, tls)
-    _load_certificate(made, config, tls)
-    made.verify_mode = _CLIENT_AUTH[tls.settings.client_auth_type]
-    if made.verify_mode != ssl.CERT_NONE:
-        _load_client_ca(made, config, tls)
-    return made
+        context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
+    _set_ciphers(context, path, tls)
+    _load_certificate(context, path, tls)
+    context.verify_mode = _CLIENT_AUTH[tls.settings.client_auth_type]
+    if context.verify_mode != ssl.CERT_NONE:
+        _load_client_ca(context, path, tls)
+    return context
 
 
-def _set_ciphers(made: ssl.SSLContext, config: WebConfig, tls: Tls) -> None:
+def _set_ciphers(context: ssl.SSLContext, path: Path, tls: Tls) -> None:
     names = tls.settings.cipher_suites
     for name in names:
         if name not in _CIPHERS and name not in _TLS13_CIPHERS:
             known = ", ".join((*_CIPHERS, *_TLS13_CIPHERS))
-            raise refused(config.path, "tls_server_config.cipher_suites", f"{name!r:.80} is unknown; one of {known} is right")
+            raise invalid(path, "tls_server_config.cipher_suites", f"{name!r:.80} is unknown; expected one of {known}")
     ciphers = [_CIPHERS[name] for name in names if name in _CIPHERS]
     if names and not ciphers:
         if tls.settings.max_version == "TLS12":
-            raise refused(
-                config.path, "tls_server_config.cipher_suites", "only TLS 1.3 suites, but max_version is TLS12; add one of TLS 1.2"
-            )
-        made.minimum_version = ssl.TLSVersion.TLSv1_3
+            raise invalid(path, "tls_server_config.cipher_suites", "only TLS 1.3 suites, but max_version is TLS12; expected one of TLS 1.2")
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
     if ciphers:
         try:
-            made.set_ciphers(":".join(ciphers))
+            context.set_ciphers(":".join(ciphers))
         except ssl.SSLError:
-            raise refused(config.path, "tls_server_config.cipher_suites", "this host's OpenSSL allows none of them") from None
+            raise invalid(
+                path, "tls_server_config.cipher_suites", "none is allowed by this host's OpenSSL; expected one of `openssl ciphers`"
+            ) from None
 
 
-def _load_certificate(made: ssl.SSLContext, config: WebConfig, tls: Tls) -> None:
+def _load_certificate(context: ssl.SSLContext, path: Path, tls: Tls) -> None:
     """Load from memory what was read, so that a file that changes meanwhile cannot mix two pairs."""
     descriptor = os.memfd_create("certificate", os.MFD_CLOEXEC)
     try:
         with open(descriptor, "wb", closefd=False) as memory:
             memory.write(tls.certificate + b"\n" + tls.key + b"\n")
-        made.load_cert_chain(f"/proc/self/fd/{descriptor}", password=lambda: b"")  # without it OpenSSL would ask on the terminal
+        context.load_cert_chain(f"/proc/self/fd/{descriptor}", password=lambda: b"")  # else OpenSSL would prompt on the terminal
     except ssl.SSLError as error:
         if error.reason == "KEY_VALUES_MISMATCH":
-            raise refused(config.path, "tls_server_config", "the key does not belong to the certificate") from None
+            raise invalid(path, "tls_server_config", "the key does not belong to the certificate; expected a pair") from None
         reason = (error.reason or str(error)).replace("_", " ").lower()
-        raise refused(config.path, "tls_server_config", f"no usable certificate and unencrypted key in PEM ({reason:.120})") from None
+        raise invalid(
+            path, "tls_server_config", f"not usable ({reason:.120}); expected a certificate and an unencrypted key in PEM"
+        ) from None
     except ValueError:
-        raise refused(config.path, "tls_server_config.key", "encrypted; an unencrypted key is needed") from None
+        raise invalid(path, "tls_server_config.key", "encrypted; expected an unencrypted key") from None
     finally:
         os.close(descriptor)
 
 
-def _load_client_ca(made: ssl.SSLContext, config: WebConfig, tls: Tls) -> None:
+def _load_client_ca(context: ssl.SSLContext, path: Path, tls: Tls) -> None:
     if not tls.client_ca:
-        made.load_default_certs(ssl.Purpose.CLIENT_AUTH)  # as Go does: the host's own
+        context.load_default_certs(ssl.Purpose.CLIENT_AUTH)  # as Go does: the host's own
         return
     try:
-        made.load_verify_locations(cadata=tls.client_ca.decode("ascii"))
+        context.load_verify_locations(cadata=tls.client_ca.decode("ascii"))
     except (ssl.SSLError, UnicodeDecodeError):
-        raise refused(config.path, "tls_server_config.client_ca", "no usable certificate in PEM") from None
+        raise invalid(path, "tls_server_config.client_ca", "not usable; expected a certificate in PEM") from None
 
 
-def admitted(connection: ssl.SSLSocket, allowed_sans: tuple[str, ...]) -> bool:
-    """Whether the client's certificate carries one of the allowed names (DNS, IP, e-mail or URI), letter by letter."""
+def is_san_allowed(connection: ssl.SSLSocket, allowed_sans: tuple[str, ...]) -> bool:
+    """Return whether the client's certificate has one of the allowed names (DNS, IP, e-mail or URI), compared letter by letter."""
     if not allowed_sans:
         return True
     certificate: dict[str, Any] = dict(connection.getpeercert() or {})
@@ -106,7 +110,7 @@ def admitted(connection: ssl.SSLSocket, allowed_sans: tuple[str, ...]) -> bool:
 
 
 def _san(kind: str, value: str) -> str:
-    """Write a name as Go does: IPv6 addresses are the ones that OpenSSL writes otherwise."""
+    """Return a name as Go writes it: only IPv6 addresses are written differently by OpenSSL."""
     if kind != "IP Address":
         return value
     try:

@@ -14,7 +14,7 @@ from collectors.cardinality import Dropped
 from collectors.model import CollectorContext, Level, Report, Unavailable
 from collectors.nic.collector import NicCollector, NicSettings
 from exporters.prometheus.exposition.exposition import Exposition
-from exporters.prometheus.exposition.negotiation import exposition
+from exporters.prometheus.exposition.negotiation import negotiate_format
 from tests.collectors.nic.recorded_hosts import HOSTS, collector, nic_settings, verdicts
 from tests.kit.slots import Kept
 
@@ -195,6 +195,6 @@ def test_every_recorded_host_makes_a_valid_page(host: str) -> None:
         report = Report("nic", 0.0, tuple(made.judge([reading], SETTINGS)), tuple(made.measure(reading, SETTINGS)))
     finally:
         made.close()
-    page = Exposition(Dropped()).render([report], exposition("text/plain"))
+    page = Exposition(Dropped()).render([report], negotiate_format("text/plain"))
     said = subprocess.run(["promtool", "check", "metrics"], input=page, capture_output=True, check=False)
     assert (said.returncode, said.stdout + said.stderr) == (0, b"")

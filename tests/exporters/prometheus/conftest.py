@@ -12,7 +12,7 @@ import pytest
 from collectors.model import Family, Kind, Level, Metric, Report, Verdict
 from exporters.prometheus.exporter import Exporter
 from exporters.prometheus.status_page.page import Status
-from exporters.prometheus.web_config import reloader as access
+from exporters.prometheus.web_config import reloader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -109,4 +109,4 @@ def web(pki: Pki, tmp_path: Path) -> Callable[[str], Path]:
 @pytest.fixture
 def look_always(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look at the files at each connection, not once a second: tests are not that patient."""
-    monkeypatch.setattr(access, "_LOOK_EVERY", 0.0)
+    monkeypatch.setattr(reloader, "_CHECK_SECONDS", 0.0)

@@ -18,7 +18,7 @@ from collectors.logs.sources import file_source
 from collectors.logs.state import KmsgPosition, LogsState
 from collectors.model import Report
 from exporters.prometheus.exposition.exposition import Exposition
-from exporters.prometheus.exposition.negotiation import exposition
+from exporters.prometheus.exposition.negotiation import negotiate_format
 from tests.collectors.logs.lines import NO_OFFERS, TIMEOUT, record
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def test_hostile_bytes_in_a_line_leave_the_scrape_valid(lab: Lab) -> None:
     assert lab.logs is not None
     reading = lab.logs.read()
     verdicts, found = tuple(lab.logs.judge([reading], LogSettings())), tuple(lab.logs.measure(reading, LogSettings()))
-    text = Exposition(Dropped()).render([Report("logs", 0.0, verdicts, found)], exposition("text/plain"))
+    text = Exposition(Dropped()).render([Report("logs", 0.0, verdicts, found)], negotiate_format("text/plain"))
     done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
     assert all(verdict.message.isprintable() for verdict in verdicts if verdict.message)

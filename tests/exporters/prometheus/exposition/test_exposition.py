@@ -14,12 +14,11 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from collectors.cardinality import HEALTH, Dropped
 from collectors.model import Family, Histogram, Kind, Level, Metric, Report, Verdict
 from exporters.prometheus.exposition.exposition import Exposition
-from exporters.prometheus.exposition.families import export
-from exporters.prometheus.exposition.names import exported_name
-from exporters.prometheus.exposition.negotiation import exposition
+from exporters.prometheus.exposition.families import export, exported_name
+from exporters.prometheus.exposition.negotiation import negotiate_format
 
-TEXT = exposition("text/plain")
-OPENMETRICS = exposition("application/openmetrics-text;version=1.0.0")
+TEXT = negotiate_format("text/plain")
+OPENMETRICS = negotiate_format("application/openmetrics-text;version=1.0.0")
 
 ATTEMPTS = Family("probe_attempts", Kind.COUNTER, "Connects tried.", ("target",))
 CONNECT = Family("probe_connect_seconds", Kind.GAUGE, "Wall time of the last connect.", ("target",))
@@ -131,10 +130,10 @@ def test_hostile_labels_spoil_no_scrape(form: Any) -> None:
 
 @pytest.mark.needs("promtool")
 def test_labels_that_become_equal_are_exported_once_and_counted() -> None:
-    twins = (Metric(ATTEMPTS, 1, ("a\n",)), Metric(ATTEMPTS, 2, ("a\\x0a",)))
+    twins = (Metric(ATTEMPTS, 1, ("a\n",)), Metric(ATTEMPTS, 2, ("a\\n",)))
     dropped = Dropped()
     body = Exposition(dropped).render([Report("x", 1.0, (), twins)], TEXT)
-    assert body.splitlines()[2:] == [b'vitald_probe_attempts_total{target="a\\\\x0a"} 1.0']
+    assert body.splitlines()[2:] == [b'vitald_probe_attempts_total{target="a\\\\n"} 1.0']
     assert dropped.totals() == {ATTEMPTS: 1}
     promtool(body)
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporters.prometheus.exposition.negotiation import exposition, gzip_accepted
+from exporters.prometheus.exposition.negotiation import accepts_gzip, negotiate_format
 
 PROMETHEUS_2 = (
     "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
@@ -39,7 +39,7 @@ OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
     ],
 )
 def test_the_format_is_what_the_client_likes_best(accept: str, content_type: str) -> None:
-    assert exposition(accept).content_type == content_type
+    assert negotiate_format(accept).content_type == content_type
 
 
 @pytest.mark.parametrize(
@@ -47,11 +47,11 @@ def test_the_format_is_what_the_client_likes_best(accept: str, content_type: str
     [("gzip", True), ("deflate, GZIP;q=0.5", True), ("", False), ("identity", False), ("gzip;q=0", False), ("*", True), ("*;q=0.0", False)],
 )
 def test_gzip_is_used_only_where_it_is_accepted(header: str, accepted: bool) -> None:  # noqa: FBT001
-    assert gzip_accepted(header) is accepted
+    assert accepts_gzip(header) is accepted
 
 
 @pytest.mark.fault(55)
 @given(st.text(max_size=2000) | st.lists(st.sampled_from([*PROMETHEUS_3, "q=", "²", "٣", ";", ",", "text/plain"])).map("".join))
 def test_no_header_breaks_the_choice(header: str) -> None:
-    assert exposition(header).content_type
-    gzip_accepted(header)
+    assert negotiate_format(header).content_type
+    accepts_gzip(header)

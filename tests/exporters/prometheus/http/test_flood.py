@@ -124,7 +124,7 @@ def test_a_thousand_idle_clients_keep_nobody_out(attacker: str) -> None:
             started = time.monotonic()
             body = server.scrape(source)
             assert time.monotonic() - started < 5
-        assert value(body, 'vitald_http_connections_evicted_total{reason="bound"}') >= 1000 - 128
+        assert value(body, 'vitald_http_connections_evicted_total{reason="limit"}') >= 1000 - 128
         assert value(body, "vitald_http_connections ") <= 128
         assert server.status("VmRSS") - resident < 10 * 1024
         assert server.status("Threads") == threads

@@ -187,7 +187,7 @@ def test_what_fails_while_rendering_is_a_500_and_not_the_end(serve: Serve, caplo
     exporter = serve(reports)
     with caplog.at_level(logging.ERROR):
         assert ask(exporter, "GET", "/metrics")[0].status == 500
-    assert [record.getMessage() for record in caplog.records] == ["could not answer /metrics"]
+    assert [record.getMessage() for record in caplog.records] == ["request failed path=/metrics"]
     response, body = ask(exporter, "GET", "/metrics")
     assert response.status == 200
     assert value(body, 'vitald_http_requests_total{code="500"}') == 1
@@ -197,7 +197,7 @@ def test_what_the_runner_folded_and_what_could_not_be_exported_is_one_family(ser
     dropped = Dropped()
     lines = Family("log_lines", Kind.COUNTER, "Lines.", ("source",))
     dropped.add(lines, 5)
-    exporter = serve(lambda: [Report("x", 1.0, (), (Metric(lines, 1, ("a\n",)), Metric(lines, 1, ("a\\x0a",))))], dropped=dropped)
+    exporter = serve(lambda: [Report("x", 1.0, (), (Metric(lines, 1, ("a\n",)), Metric(lines, 1, ("a\\n",))))], dropped=dropped)
     ask(exporter, "GET", "/metrics")
     body = ask(exporter, "GET", "/metrics")[1]
     assert value(body, 'vitald_series_dropped_total{metric="vitald_log_lines_total"}') >= 6

@@ -12,9 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from exporters.prometheus import exporter as exporter_module
-from exporters.prometheus.http import connection
-from exporters.prometheus.http import connection_table as crowd
-from exporters.prometheus.http.state import SECONDS, State
+from exporters.prometheus.http import connection, connection_table
+from exporters.prometheus.http.state import SECONDS, ConnectionState
 from tests.exporters.prometheus.http_client import GET, ask, large, port, raw, value
 
 if TYPE_CHECKING:
@@ -44,18 +43,18 @@ def test_a_slow_reader_of_a_large_scrape_gets_all_of_it(serve: Serve) -> None:
 
 
 def test_readers_that_never_read_are_thrown_out(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(SECONDS, State.WRITING, 0.2)
+    monkeypatch.setitem(SECONDS, ConnectionState.WRITING, 0.2)
     report = large(60_000)
     exporter = serve(lambda: [report])
     with socket.create_connection(("127.0.0.1", port(exporter)), timeout=10) as stuck:
         stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         stuck.sendall(GET)
-        while not exporter._server.traffic.evicted["deadline"]:
+        while not exporter._server.stats.evicted["deadline"]:
             time.sleep(0.01)
 
 
 def test_what_slow_readers_hold_together_is_bounded(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(crowd, "UNSENT", 6 << 20)
+    monkeypatch.setattr(connection_table, "MAX_UNSENT", 6 << 20)
     report = large(60_000)
     exporter = serve(lambda: [report])
     clients = []
@@ -128,10 +127,10 @@ def test_without_clients_the_server_sleeps(serve: Serve) -> None:
     ask(exporter, "GET", "/metrics")
     clock = time.pthread_getcpuclockid(exporter._thread.ident or 0)
     deadline = time.monotonic() + 5
-    while list(exporter._server._crowd) and time.monotonic() < deadline:
+    while list(exporter._server._connections) and time.monotonic() < deadline:
         time.sleep(0.01)
     before = time.clock_gettime(clock)
-    assert exporter._server._patience() is None
+    assert exporter._server._timeout() is None
     time.sleep(0.3)
     assert time.clock_gettime(clock) - before < 0.003
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from collectors.model import BadInput
 from exporters.prometheus.exporter import Exporter
-from exporters.prometheus.http.listen import listen, written
+from exporters.prometheus.http.listen import bound_address, listen
 from tests.exporters.prometheus.conftest import nothing
 
 if TYPE_CHECKING:
@@ -50,8 +50,8 @@ def test_a_second_exporter_on_the_same_port_is_refused() -> None:
         ("127.0.0.1:\u0661", "not HOST:PORT"),
         ("192.0.2.1:0", "not an address of this host"),
         ("[2001:db8::1]:0", "address"),
-        ("a\0b:0", "address of this host is right"),
-        ("..:0", "address of this host is right"),
+        ("a\0b:0", "expected an address of this host"),
+        ("..:0", "expected an address of this host"),
     ],
 )
 def test_what_is_no_address_of_ours_is_refused(address: str, reason: str) -> None:
@@ -63,7 +63,7 @@ def test_what_is_no_address_of_ours_is_refused(address: str, reason: str) -> Non
 def test_an_address_given_twice_is_bound_once() -> None:
     sockets = listen(["127.0.0.1:0", "127.0.0.1:0"])
     assert len(sockets) == 1
-    assert written(sockets[0]).startswith("127.0.0.1:")
+    assert bound_address(sockets[0]).startswith("127.0.0.1:")
     sockets[0].close()
 
 
@@ -74,7 +74,7 @@ def test_no_address_at_all_is_refused() -> None:
 
 @pytest.mark.parametrize("path", ["", "metrics", "/a b", "/a?b", "/-/ready", "/é", "/a\n"])
 def test_a_telemetry_path_that_no_client_could_ask_for_is_refused(path: str) -> None:
-    with pytest.raises(BadInput, match="/metrics is right"):
+    with pytest.raises(BadInput, match="as in /metrics"):
         Exporter(list, addresses=["127.0.0.1:0"], telemetry_path=path, status=nothing, ready=lambda: True)
 
 

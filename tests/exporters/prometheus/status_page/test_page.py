@@ -13,8 +13,8 @@ import pytest
 
 from collectors.model import Level, Verdict
 from collectors.panel import Panel, Share, Trace
-from exporters.prometheus.status_page.drawing import bar, trace
-from exporters.prometheus.status_page.page import MOST_FINDINGS, MOST_ROWS, Course, Finding, Status, page
+from exporters.prometheus.status_page.drawing import draw_bar, draw_sparkline
+from exporters.prometheus.status_page.page import MAX_FINDINGS, MAX_ROWS, CollectorStatus, Finding, Status, render
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,7 +56,7 @@ def finding(level: Level, check: str = "tcp_probe", subject: str = "10.0.0.5:22"
 
 
 def text(status: Status) -> str:
-    written = page(status, "/metrics").decode()
+    written = render(status, "/metrics").decode()
     seen = Wellformed()
     seen.feed(written)
     assert (seen.open, seen.wrong, seen.loads) == ([], [], [])
@@ -73,14 +73,14 @@ def test_the_worst_finding_comes_first_with_its_evidence_its_mend_and_since_when
 
 def test_a_healthy_host_says_so_and_names_what_was_looked_at() -> None:
     written = text(Status({}, "1", [finding(Level.HEALTHY)], ()))
-    assert "Nothing is wrong here that vitald can see." in written
+    assert "<h2>Findings</h2><p>No findings.</p>" in written
     assert "<dd>10.0.0.5:22</dd>" in written
 
 
 def test_nothing_that_a_host_says_becomes_markup() -> None:
     verdict = Verdict(EVIL, EVIL, Level.CRITICAL, EVIL, {EVIL: EVIL}, EVIL)
     panel = Panel(EVIL, (EVIL,), ((EVIL,), (Trace((1.0, None), EVIL),)), (Share(EVIL, 1.0, EVIL, (EVIL,)),), (EVIL,))
-    status = Status({EVIL: EVIL}, EVIL, [Finding(verdict, 0.0)], [Course(EVIL, "ok", EVIL, 1.0, 1.0, (panel,))])
+    status = Status({EVIL: EVIL}, EVIL, [Finding(verdict, 0.0)], [CollectorStatus(EVIL, "ok", EVIL, 1.0, 1.0, (panel,))])
     written = text(status)
     assert "<script" not in written
     assert "\u202e" not in written
@@ -89,29 +89,29 @@ def test_nothing_that_a_host_says_becomes_markup() -> None:
 def test_ten_thousand_findings_and_rows_make_a_page_that_a_phone_can_load() -> None:
     findings = [finding(level, subject=f"10.0.{n // 250}.{n % 250}:22") for n in range(10_000) for level in (Level.CRITICAL, Level.HEALTHY)]
     panel = Panel("Targets", ("target",), tuple((str(n),) for n in range(10_000)))
-    written = text(Status({}, "1", findings, [Course("probe", "ok", "", 1.0, 0.1, (panel,))]))
+    written = text(Status({}, "1", findings, [CollectorStatus("probe", "ok", "", 1.0, 0.1, (panel,))]))
     assert len(written) < 200_000
-    assert f"and {10_000 - MOST_FINDINGS} more" in written
-    assert f"and {10_000 - MOST_ROWS} more." in written
+    assert f"and {10_000 - MAX_FINDINGS} more" in written
+    assert f"and {10_000 - MAX_ROWS} more." in written
 
 
 def test_a_trace_is_as_high_as_its_value_and_a_gap_is_drawn_as_one() -> None:
-    drawn = trace(Trace((1.0, 2.0, None), "RTT"))
+    drawn = draw_sparkline(Trace((1.0, 2.0, None), "RTT"))
     heights = [float(height) for height in re.findall(r"v-([0-9.]+)h", drawn)]
     assert heights == [11.0, 22.0, 22.0]
     assert drawn.count('class="x"') == 1
     assert "<title>RTT</title>" in drawn
-    assert trace(Trace((), "RTT")) == ""
-    assert trace(Trace((0.0, 0.0), "RTT")).count("v-1.0h") == 2
+    assert draw_sparkline(Trace((), "RTT")) == ""
+    assert draw_sparkline(Trace((0.0, 0.0), "RTT")).count("v-1.0h") == 2
 
 
 def test_a_bar_is_a_hundred_wide_and_leaves_out_what_is_not_there() -> None:
-    drawn = bar((Share("user", 3.0, "3 GB"), Share("slab", 1.0, "1 GB", ("tcp 1 MB",)), Share("none", 0.0, "0")))
+    drawn = draw_bar((Share("user", 3.0, "3 GB"), Share("slab", 1.0, "1 GB", ("tcp 1 MB",)), Share("none", 0.0, "0")))
     assert sum(float(width) for width in re.findall(r'width="([0-9.]+)"', drawn)) == pytest.approx(100)
     assert "user: 3 GB, 75.0 %" in drawn
     assert "of which tcp 1 MB" in drawn
     assert "none:" not in drawn
-    assert bar((Share("none", 0.0, "0"),)) == ""
+    assert draw_bar((Share("none", 0.0, "0"),)) == ""
 
 
 def test_the_page_comes_with_a_policy_that_loads_and_runs_nothing(serve: Callable[..., Exporter]) -> None:
@@ -135,9 +135,9 @@ def test_a_browser_shows_it_without_scrolling_sideways(tmp_path: Path, width: in
     long = "a-very-long-name-without-any-place-to-break-it-" * 4 + ".example.internal:65535"
     panel = Panel("Targets", ("target", "sweeps", "last"), ((long, Trace((1.0, None) * 60, "RTT"), "12 ms"),) * 5)
     status = Status(
-        {"hostname": long}, "1", [finding(Level.CRITICAL, subject=long, message=long)], [Course("p", "ok", long, 1, 0.1, (panel,))]
+        {"hostname": long}, "1", [finding(Level.CRITICAL, subject=long, message=long)], [CollectorStatus("p", "ok", long, 1, 0.1, (panel,))]
     )
-    (tmp_path / "page.html").write_bytes(page(status, "/metrics") + MEASURE)
+    (tmp_path / "page.html").write_bytes(render(status, "/metrics") + MEASURE)
     command = (
         *CHROMIUM,
         f"--user-data-dir={tmp_path}/profile",

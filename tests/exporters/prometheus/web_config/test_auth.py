@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporters.prometheus.web_config import reloader as access
-from exporters.prometheus.web_config.auth import Credentials, Users, credentials
+from exporters.prometheus.web_config import reloader
+from exporters.prometheus.web_config.auth import Credentials, Users, parse_authorization
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,11 +86,11 @@ def test_a_right_password_is_asked_of_bcrypt_once_and_a_wrong_one_each_time(
 
 def test_the_cache_cannot_be_poisoned() -> None:
     users = Users({b"alice": hashed(b"wonder").encode(), b"al": hashed(b"x").encode()})
-    users.remember(Credentials(b"alice", b"wonder"))
+    users.cache(Credentials(b"alice", b"wonder"))
     for user, password in ((b"al", b"icewonder"), (b"alicew", b"onder"), (b"", b"alicewonder"), (b"alice", b"wonder\0"), (b"nobody", b"")):
-        assert not users.known(Credentials(user, password))
-    assert users.known(Credentials(b"alice", b"wonder"))
-    assert not Users({b"alice": hashed(b"wonder").encode()}).known(Credentials(b"alice", b"wonder"))  # another key, another cache
+        assert not users.is_cached(Credentials(user, password))
+    assert users.is_cached(Credentials(b"alice", b"wonder"))
+    assert not Users({b"alice": hashed(b"wonder").encode()}).is_cached(Credentials(b"alice", b"wonder"))  # another key, another cache
 
 
 def test_an_unknown_user_costs_what_a_known_one_does() -> None:
@@ -111,7 +111,7 @@ def test_passwords_beyond_what_bcrypt_looks_at_are_cut_there(serve: Serve, tmp_p
 
 
 def test_a_removed_user_is_out_at_once_on_kept_connections_too(serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(access, "_LOOK_EVERY", 0.0)
+    monkeypatch.setattr(reloader, "_CHECK_SECONDS", 0.0)
     path = config(tmp_path / "web.yml", alice=b"wonder", bob=b"builder")
     exporter = serve(web_config=path)
     client = http.client.HTTPConnection("127.0.0.1", port(exporter), timeout=10)
@@ -129,7 +129,7 @@ def test_a_removed_user_is_out_at_once_on_kept_connections_too(serve: Serve, tmp
 @pytest.mark.fault(31)
 @pytest.mark.parametrize("edit", ["", "basic_auth_users:\n", "basic_auth_users: {alice: x}\n", "http_server_config:\n", "\0"])
 def test_an_edit_never_opens_the_door(serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, edit: str) -> None:
-    monkeypatch.setattr(access, "_LOOK_EVERY", 0.0)
+    monkeypatch.setattr(reloader, "_CHECK_SECONDS", 0.0)
     path = config(tmp_path / "web.yml", alice=b"wonder")
     exporter = serve(web_config=path)
     path.write_text(edit)
@@ -179,5 +179,5 @@ def test_a_flood_of_wrong_passwords_does_not_keep_the_right_one_out(serve: Serve
 @pytest.mark.fault(55)
 @given(st.binary(max_size=200) | st.binary(max_size=60).map(lambda raw: b"Basic " + base64.b64encode(raw)))
 def test_no_header_breaks_the_reading_of_credentials(header: bytes) -> None:
-    who: Any = credentials(header)
+    who: Any = parse_authorization(header)
     assert who is None or (isinstance(who.user, bytes) and len(who.password) <= 72 and b":" not in who.user)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.exporters.prometheus.tls_client import MUTUAL, TLS, ask, client_context, port, value
+from tests.exporters.prometheus.web_config.tls_client import MUTUAL, TLS, ask, client_context, port, value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,7 +62,7 @@ def test_plain_http_to_the_tls_port_is_told_so(serve: Serve, web: Any) -> None:
     exporter = serve(web_config=web(TLS))
     with socket.create_connection(("127.0.0.1", port(exporter)), timeout=10) as sock:
         sock.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert b"This port speaks TLS" in sock.recv(1000)
+        assert b"HTTP request to an HTTPS port" in sock.recv(1000)
 
 
 def test_a_large_scrape_over_tls_is_whole_and_connections_are_kept(serve: Serve, web: Any, pki: Any) -> None:

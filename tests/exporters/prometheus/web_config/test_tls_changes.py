@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.exporters.prometheus.tls_client import MUTUAL, TLS, ask, client_context, port, value
+from tests.exporters.prometheus.web_config.tls_client import MUTUAL, TLS, ask, client_context, port, value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
