@@ -94,7 +94,7 @@ def measure(folder: Path) -> list[Row]:
 
 
 def watch(four: tuple[Program, ...]) -> tuple[list[float], list[tuple[float, float]]]:
-    """Give the most resident bytes of each, and the first one's course in (seconds, bytes)."""
+    """Return the most resident bytes of each, and the first one's samples as (seconds, bytes)."""
     most, course, start = [0.0] * len(four), [], time.monotonic()
     while (at := time.monotonic() - start) < _MINUTES * 60:
         now = [one.memory().rss for one in four]

@@ -1,4 +1,4 @@
-"""What each library costs on top of the daemon's own imports, and what the child that uses a large one takes and gives back."""
+"""What each library costs on top of the daemon's own imports, and what a helper process that uses a large one takes and releases."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _resident() -> int:
 
 
 def _peak() -> float:
-    """Give the child's largest resident size in bytes."""
+    """Return the child's largest resident size in bytes."""
     code = "import json, resource, subprocess, sys; subprocess.run(json.loads(sys.argv[1]), input=b'{\"every_link\": true}', stdout=-3); "
     code += "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
     done = subprocess.run([sys.executable, "-c", code, json.dumps(COMMAND)], check=True, capture_output=True, text=True)

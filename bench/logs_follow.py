@@ -32,7 +32,7 @@ def measure(folder: Path) -> list[Row]:
 
 
 def follow(folder: Path) -> Row:
-    """Let both follow one growing file for a minute; nothing else runs in vitald."""
+    """Run both on one growing file for a minute; nothing else runs in vitald."""
     source, log = folder / "source.log", folder / "app.log"
     syslog.write(source, 8_000_000)
     log.touch()
@@ -65,7 +65,7 @@ def follow(folder: Path) -> Row:
 
 
 def write(source: Path, log: Path) -> int:
-    """Write lines at the rate, over and over; gives how many."""
+    """Write lines at the rate, over and over; return how many."""
     lines = source.read_bytes().splitlines(keepends=True)
     written, began = 0, time.monotonic()
     with log.open("ab", buffering=0) as file:

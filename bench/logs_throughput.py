@@ -70,7 +70,7 @@ def measure(folder: Path) -> list[Row]:
 
 
 def _slice(file: Path, part: Path) -> int:
-    """Copy the file's first lines; gives how many of the packs' samples are among them."""
+    """Copy the file's first lines; return how many of the packs' samples are among them."""
     with file.open("rb") as source:
         data = source.read(_SLICE)
     data = data[: data.rfind(b"\n") + 1]
@@ -80,7 +80,7 @@ def _slice(file: Path, part: Path) -> int:
 
 
 def _mtail(folder: Path, part: Path) -> tuple[float, int]:
-    """Run mtail over the part; gives its seconds and how many lines it counted."""
+    """Run mtail over the part; return its seconds and how many lines it counted."""
     programs = folder / "programs"
     programs.mkdir()
     (programs / "packs.mtail").write_text(mtail.program(load().signatures))
@@ -91,7 +91,7 @@ def _mtail(folder: Path, part: Path) -> tuple[float, int]:
 
 
 def _run(argv: Sequence[str], environment: dict[str, str]) -> tuple[float, float, str]:
-    """Give wall clock and CPU seconds, the latter of all its processes, and what it printed."""
+    """Return wall clock and CPU seconds, the latter of all its processes, and what it printed."""
     before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     try:
         done = subprocess.run(argv, env={**os.environ, **environment}, capture_output=True, check=False, timeout=900)

@@ -21,7 +21,7 @@ _MINUTES = float(os.environ.get("VITALD_BENCH_MINUTES", "10"))
 
 
 def measure(folder: Path) -> list[Row]:
-    """Look at all three each second; the slope is that of the second half, when everything was used once."""
+    """Sample all three each second; the slope is that of the second half, after warm-up."""
     with (
         peers.vitald(folder) as vitald,
         peers.node_exporter(folder) as node,
@@ -64,7 +64,7 @@ def measure(folder: Path) -> list[Row]:
 
 
 def watch(served: list[Served]) -> tuple[Points, Points, Points, Points]:
-    """Give (seconds, bytes resident) of each, and (seconds, PSS) of the first one's whole family."""
+    """Return (seconds, bytes resident) of each, and (seconds, PSS) of the first one and its children."""
     points: tuple[Points, Points, Points, Points] = ([], [], [], [])
     start = time.monotonic()
     while (at := time.monotonic() - start) < _MINUTES * 60:
@@ -76,5 +76,5 @@ def watch(served: list[Served]) -> tuple[Points, Points, Points, Points]:
 
 
 def peak(points: Points) -> float:
-    """Give the most bytes that were seen."""
+    """Return the most bytes that were seen."""
     return max(size for _, size in points)

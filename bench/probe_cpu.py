@@ -52,7 +52,7 @@ def settings(targets: list[str]) -> str:
 
 
 def row(title: str, seen: tuple[float, float, int], theirs: float, peer: str, bar: tuple[float, str] | None) -> Row:
-    """Spell one comparison of CPU seconds, probes and targets; too few probes are a miss whatever they cost."""
+    """Return the row of one comparison of CPU seconds, probes and targets; too few probes are a miss whatever they cost."""
     cpu, probes, count = seen
     ours, rate = cpu / max(probes, 1), probes / _LENGTH
     kept_up = rate > 0.95 * count

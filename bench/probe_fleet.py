@@ -66,7 +66,7 @@ def measure(folder: Path) -> list[Row]:
 
 
 def _vitald(folder: Path) -> tuple[float, float]:
-    """Give CPU seconds and probes of the daemon, scraped by a Prometheus that is not counted."""
+    """Return CPU seconds and probes of the daemon, scraped by a Prometheus that is not counted."""
     with (
         peers.listeners(folder, TARGETS) as targets,
         peers.vitald(folder, settings(targets)) as vitald,
@@ -79,7 +79,7 @@ def _vitald(folder: Path) -> tuple[float, float]:
 
 
 def _blackbox(folder: Path, interval: str) -> tuple[float, float]:
-    """Give CPU seconds and probes of blackbox_exporter, driven by a Prometheus that is not counted."""
+    """Return CPU seconds and probes of blackbox_exporter, driven by a Prometheus that is not counted."""
     with (
         peers.listeners(folder, TARGETS) as targets,
         peers.blackbox(folder) as blackbox,

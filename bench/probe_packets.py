@@ -1,4 +1,4 @@
-"""Resident memory of the main process while path-MTU rounds run: the child takes it and gives it back."""
+"""Resident memory of the main process while path-MTU rounds run: the helper process takes it and releases it."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def measure(folder: Path) -> list[Row]:
 
 @contextmanager
 def network() -> Iterator[tuple[str, str]]:
-    """Give two network namespaces with a wire of 9001 bytes between them: 10.79.1.1 and 10.79.1.2."""
+    """Return two network namespaces with a wire of 9001 bytes between them: 10.79.1.1 and 10.79.1.2."""
     with namespace() as near, namespace() as far:
         ip("link", "add", "wire", "netns", near, "type", "veth", "peer", "name", "wire", "netns", far)
         for end, where in enumerate((near, far), 1):

@@ -19,12 +19,12 @@ _A_SECOND = 50  # tries of each
 
 
 def measure(folder: Path) -> list[Row]:
-    """Let all run while every core is taken."""
+    """Run all of them while every core is busy."""
     return compare(folder, _beside)
 
 
 def _beside(targets: list[str], length: float) -> list[Row]:
-    """Let nping connect and fping send echo requests, at the same time and to the same host."""
+    """Run nping (connect) and fping (echo request) at the same time against the same host."""
     host, _, port = targets[0].rpartition(":")
     count, delay = str(int(length * _A_SECOND)), 1000 // _A_SECOND
     nping = ["nping", "--tcp-connect", "-p", port, "-c", count, "--delay", f"{delay}ms", host]
@@ -35,7 +35,7 @@ def _beside(targets: list[str], length: float) -> list[Row]:
 
 
 def _nping(said: str) -> list[float]:
-    """Take the time from each SENT line to the RCVD line behind it, in seconds; nping writes tenths of a millisecond."""
+    """Parse the time from each SENT line to the RCVD line after it, in seconds; nping writes tenths of a millisecond."""
     found, sent = [], None
     for kind, at in re.findall(r"^(SENT|RCVD) \(([0-9.]+)s\)", said, re.MULTILINE):
         if kind == "SENT":

@@ -36,7 +36,7 @@ _SETTLE = 5.0  # seconds until every collector has reported once
 
 @dataclass
 class Visitor:
-    """One kept connection to one program, and what came of it."""
+    """One kept connection to one program, and its results."""
 
     served: Served
     times: list[float] = field(default_factory=list)
@@ -48,7 +48,7 @@ class Visitor:
         self._connection = http.client.HTTPConnection("127.0.0.1", self.served.port, timeout=30)
 
     def scrape(self) -> None:
-        """Scrape once, as Prometheus does; notes the seconds until the last byte."""
+        """Scrape once, as Prometheus does; store the seconds until the last byte."""
         start = time.perf_counter()
         self._connection.request("GET", "/metrics", headers=peers.SCRAPE_HEADERS)
         answer = self._connection.getresponse()
@@ -60,13 +60,13 @@ class Visitor:
         self.bodies.append(gzip.decompress(body) if answer.headers["Content-Encoding"] == "gzip" else body)
 
     def fresh(self) -> float:
-        """Give the share of scrapes that saw other probe counts than the one before."""
+        """Return the share of scrapes that saw other probe counts than the one before."""
         attempts = [re.findall(rb"^vitald_probe_attempts_total.*$", body, re.MULTILINE) for body in self.bodies]
         return sum(a != b for a, b in pairwise(attempts)) / max(1, len(attempts) - 1)
 
 
 def measure(folder: Path) -> list[Row]:
-    """Give vitald as many targets as make its series at least those of node_exporter, then ask both in turn."""
+    """Scrape vitald, with enough targets for as many series as node_exporter has, and node_exporter in turn."""
     with peers.node_exporter(folder) as node, peers.listeners(folder, SERIES) as targets:
         wanted = max(SERIES, len(node.series()))
         with peers.vitald(folder, settings(enough(folder, targets, wanted))) as vitald:
@@ -97,7 +97,7 @@ def measure(folder: Path) -> list[Row]:
 
 
 def row(title: str, ours: Visitor, theirs: Visitor, counts: tuple[int, int], reason: str | None) -> Row:
-    """Spell one comparison; `reason` is None where there is no bar, and says what is wrong with the comparison itself, if anything."""
+    """Return the row of one comparison; `reason` is None where there is no bar, else why the comparison itself is invalid."""
     medians = statistics.median(ours.times), statistics.median(theirs.times)
     return Row(
         title,

@@ -1,4 +1,4 @@
-"""The dashboard's host page: `$instance` is the host in front of you. Ratios are of 1, times in seconds."""
+"""The dashboard's host page: `$instance` is the selected host. Ratios are of 1, times in seconds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a panel of the dashboard is: a line of words and its queries. make_dashboard.py turns them into Grafana's JSON."""
+"""Panels of the dashboard: a title and queries. make_dashboard.py turns them into Grafana's JSON."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ LAST = 59
 
 
 def covered() -> dict[int, list[str]]:
-    """Give the tests of each fault, by its number: `file::test`."""
+    """Return the tests of each fault, by its number: `file::test`."""
     tests: dict[int, list[str]] = defaultdict(list)
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
         marks: list[int] = []

@@ -29,7 +29,7 @@ HIDDEN = ("Time", "__name__", "job")
 
 
 def text() -> str:
-    """Give the dashboard as it is committed."""
+    """Return the dashboard as it is committed."""
     return json.dumps(dashboard().build(), cls=JSONEncoder, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 

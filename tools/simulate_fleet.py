@@ -48,7 +48,7 @@ TRIALS = 1000
 
 
 def shape(members: Hosts, found: Fleet) -> list[str]:
-    """Say who watches whom, and what it costs."""
+    """Return the number of watchers per host, and their cost."""
     number = len(members)
     degrees = [len(watchers) for watchers in found.watchers.values()]
     zones = [len({found.zones[peer] for peer in peers}) for peers in found.peers.values()]
@@ -70,7 +70,7 @@ def shape(members: Hosts, found: Fleet) -> list[str]:
 
 
 def seen(members: Hosts, found: Fleet) -> list[str]:
-    """Say how soon and how surely faults are seen by an agent's own verdict."""
+    """Return how soon and how reliably an agent's own verdict shows a fault."""
     luck = random.Random(len(members))
     names = [name for name, _ in members]
     dead = [first(luck, found.watchers[luck.choice(names)], until_dead) for _ in range(TRIALS)]
@@ -93,12 +93,12 @@ def seen(members: Hosts, found: Fleet) -> list[str]:
 
 
 def quantile(times: Sequence[float], part: float) -> float:
-    """Give a quantile by nearest rank."""
+    """Return a quantile by nearest rank."""
     return sorted(times)[math.ceil(len(times) * part) - 1]
 
 
 def share(found: Iterable[bool]) -> str:
-    """Spell how many of all are so."""
+    """Format a share as a percentage."""
     all_of_them = list(found)
     return f"{sum(all_of_them) / len(all_of_them):.2%}".replace("%", " %").replace(".00", "")
 
@@ -121,7 +121,7 @@ def rows(number: int) -> tuple[str, str]:
 
 
 def made_from() -> str:
-    """Name what the largest fleet's rows depend on, so that a test can tell whether they are old without making them."""
+    """Return a digest of what the rows depend on, so that a test detects outdated ones without computing them."""
     source = (HERE.parents[1] / "collectors/probe/targets/rendezvous.py").read_bytes()
     settings = repr((K, EVERY, TIMEOUT, CRITICAL, LOSSY, WINDOW, SPREAD, TRIALS, LOSS))
     return blake2b(source + settings.encode(), digest_size=8).hexdigest()

@@ -1,4 +1,4 @@
-"""A fleet whose agents choose their peers by the agents' own code, and how soon those see a fault. Pure, but for the dice."""
+"""A fleet whose agents choose their peers by the agents' own code, and how soon those see a fault. Pure, except for random numbers."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def hosts(number: int) -> Hosts:
 
 
 def fleet(members: Hosts) -> Fleet:
-    """Let every agent choose, as it does itself."""
+    """Compute every agent's choice with the agent's own code."""
     names = [name for name, _ in members]
     if len(members) < MANY:
         chosen = list(map(peers_of, names, repeat(members)))
@@ -74,12 +74,12 @@ def series() -> int:
 
 
 def first(luck: random.Random, watchers: Sequence[str], until: Callable[[random.Random], float]) -> float:
-    """Say after how many seconds the first of these agents says so; never, where nobody watches."""
+    """Return the seconds until the first of these agents reports it; infinity where none watches."""
     return min((until(luck) for _ in watchers), default=math.inf)
 
 
 def until_dead(luck: random.Random) -> float:
-    """Say when one agent's verdict is critical: CRITICAL sweeps after the death, the last of them over and published."""
+    """Return when one agent's verdict is critical: after CRITICAL failed sweeps, the last of them published."""
     start, offset = luck.random() * EVERY, luck.random() * SPREAD * (EVERY - TIMEOUT)
     if start + offset > EVERY:  # this sweep's probe had left before
         start -= EVERY
@@ -87,7 +87,7 @@ def until_dead(luck: random.Random) -> float:
 
 
 def until_lossy(luck: random.Random) -> float:
-    """Say when LOSSY of one agent's last WINDOW connects needed a second SYN, of a host that loses LOSS of them."""
+    """Return when LOSSY of one agent's last WINDOW connects needed a second SYN, for a host that drops a share of LOSS."""
     lossy = LOSS * (1 - LOSS)  # the first SYN lost and the second not: before the timeout there is no third
     sweep, hits = 0, list[int]()
     while True:

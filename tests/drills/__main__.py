@@ -59,7 +59,7 @@ def main() -> int:
 
 
 def _in_its_own_fleet(name: str) -> Row:
-    """Run one in a fleet that has seen no other fault: what the one before left in the windows of the rules is not this one's."""
+    """Run one in a fleet of its own: an earlier fault would still be in the windows of the rules."""
     drill = next((drill for drill in DRILLS if drill.name == name), None)
     with ExitStack() as stack:
         if drill is not None and drill.needs == "memory":
@@ -77,7 +77,7 @@ def _in_its_own_fleet(name: str) -> Row:
 
 
 def _drill(drill: Drill, lab: Lab, watch: Watch) -> Row:
-    """Run one: the row says how long each step took, and who else was told."""
+    """Run one; the row has the duration of each step and the other notifications."""
     seen = len(watch.pager.notices)
     bar = _for(drill.alert) + drill.waits + MARGIN
     start = time.time()
@@ -86,7 +86,7 @@ def _drill(drill: Drill, lab: Lab, watch: Watch) -> Row:
         shown = _until(lambda: _shows(drill, lab), drill.patience) - start if drill.shows_on else None
         page = _notice(watch, seen, drill.alert, resolved=False, seconds=bar + drill.patience)
     finally:
-        mended = time.time()
+        repaired = time.time()
         drill.repair(lab)
     over = _notice(watch, seen, drill.alert, resolved=True, seconds=drill.patience + 600)
     notices = watch.pager.notices[seen:]
@@ -99,7 +99,7 @@ def _drill(drill: Drill, lab: Lab, watch: Watch) -> Row:
     return Row(
         "from fault to page",
         f"page ≤ {bar:.0f} s, 1 incident",
-        f"{metrics}{drill.alert} ({page.receiver}) {took:.1f} s, resolved {over.at - mended:.1f} s after the repair",
+        f"{metrics}{drill.alert} ({page.receiver}) {took:.1f} s, resolved {over.at - repaired:.1f} s after the repair",
         f"also: {', '.join(others) or 'nothing'}",
         "-",
         took <= bar and len(told) == 1,

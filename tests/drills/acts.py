@@ -1,4 +1,4 @@
-"""What the drills do to the fleet."""
+"""Actions on the drills' fleet."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def flood(lab: Lab) -> None:
 
 
 def boot(lab: Lab) -> Boot:
-    """Give the disk of the recorded host."""
+    """Return the disk of the recorded host."""
     boot = lab.hosts[RECORDED].boot
     assert boot is not None
     return boot

@@ -41,7 +41,7 @@ class Leased:
         return self._server.start(*DNSMASQ.split(), f"--dhcp-leasefile={leases}", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def stop_server(self) -> None:
-        """Let nobody answer any more."""
+        """Stop the server."""
         self._dnsmasq.kill()
         self._dnsmasq.wait()
 

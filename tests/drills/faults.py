@@ -1,4 +1,4 @@
-"""The faults of the drills, as data: how each is made and mended, where it shows first, and which alert must tell people."""
+"""The faults of the drills, as data: how each is made and repaired, where it shows first, and which alert must fire."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Drill:
     """A fault. `shows_as` is a pattern of a line on the metrics page of the host `shows_on`.
 
     `waits` are seconds that are waited by design beside the alert's `for:`, and `why`. `needs` is a collector, `settings` are its own for
-    this drill; `patience` is how long beyond the bar a page may take before the drill gives up, and how long the end.
+    this drill; `patience` is how long beyond the bar a page may take before the drill fails, and how long the end.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The drills' fleet: namespaces as hosts in two zones around a router, each with a service and the real daemon. Nothing leaves them."""
+"""The drills' fleet: namespaces as hosts in two zones around a router, each with a service and the real daemon."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class LabHost:
 
     @property
     def instance(self) -> str:
-        """Name it as Prometheus does."""
+        """Prometheus' `instance` label of this host."""
         return f"{self.address}:{AGENT}"
 
     def start(self) -> None:
@@ -124,14 +124,14 @@ class LabHost:
             self._agent.wait()
 
     def metrics(self) -> list[str]:
-        """Give the lines of its metrics page; none where it does not answer."""
+        """Return the lines of its metrics page; none where it does not answer."""
         try:
             return self._lab.hub.get(f"http://{self.instance}/metrics", 2).splitlines()
         except OSError:
             return []
 
     def close(self) -> None:
-        """Take it down."""
+        """Delete the host."""
         self.kill()
         for listener in (self.service, self.app):
             listener.close()
@@ -140,7 +140,7 @@ class LabHost:
 
 
 class Lab:
-    """The router between the zones, and the hosts. In the router's namespace live those who watch."""
+    """The router between the zones, and the hosts. Prometheus and Alertmanager run in the router's namespace."""
 
     def __init__(self, folder: Path, settings: str = "") -> None:
         self.folder, self._settings = folder, settings

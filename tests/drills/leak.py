@@ -1,4 +1,4 @@
-"""A leak of kernel memory that goes on until it is mended; the real thing, at megabytes a second."""
+"""A leak of kernel memory that goes on until it is stopped, at megabytes per second."""
 
 from __future__ import annotations
 

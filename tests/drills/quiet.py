@@ -1,4 +1,4 @@
-"""Half an hour of normal life, which must page for nothing.
+"""Half an hour of normal operation, which must not page.
 
 Deploys, reloads and reboots; logs that are written, rotated, and whose daemon is restarted; leases that are renewed; traffic up and down.
 """
@@ -111,7 +111,7 @@ def _logrotate(lab: Lab) -> None:
 
 
 def _life(lab: Lab) -> Iterator[Callable[[], None]]:
-    """Give what happens next, for ever; a minute lies between."""
+    """Yield the next event, without end; one a minute."""
     while True:
         for host, rebooted in zip(lab.hosts.values(), REBOOTED * 2, strict=True):
             yield partial(_deploy, host)

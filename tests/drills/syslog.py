@@ -56,7 +56,7 @@ class Syslog:
             self._rsyslogd = self._network.start(*command, stdout=log, stderr=log)
 
     def inside(self, *command: str) -> tuple[str, ...]:
-        """Give the command that runs another one where /dev/log is this rsyslogd's."""
+        """Return the command that runs another one where /dev/log is this rsyslogd's."""
         return ("unshare", "--mount", "sh", "-c", OWN_LOG, str(self._folder), *command)
 
     def say(self, text: str, tag: str = "app") -> None:
@@ -69,11 +69,11 @@ class Syslog:
                 return
 
     def rotate(self) -> None:
-        """Let logrotate do what it does each night."""
+        """Run logrotate as it runs each night."""
         self._logrotate(_ROTATE.format(folder=self._folder, pid=self._rsyslogd.pid))
 
     def forget(self) -> None:
-        """Let logrotate empty the file and keep nothing, as under a `rotate 0`."""
+        """Run logrotate with `rotate 0`: the file is emptied and nothing kept."""
         self._logrotate(_FORGET.format(folder=self._folder))
 
     def _logrotate(self, text: str) -> None:

@@ -1,4 +1,4 @@
-"""Those who watch the drills' fleet: one Prometheus with the shipped rules, one Alertmanager with the shipped example, and a pager."""
+"""Monitoring of the drills' fleet: one Prometheus with the shipped rules, one Alertmanager with the shipped example, and a pager."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ class Watch:
         self._stack.callback(process.kill)
 
     def ask(self, expression: str) -> list[Any]:
-        """Give the series of an instant query; none while Prometheus is not up."""
+        """Return the series of an instant query; none while Prometheus is not up."""
         try:
             answer = self._lab.hub.get(f"http://127.0.0.1:{PROMETHEUS}/api/v1/query?{urllib.parse.urlencode({'query': expression})}")
         except OSError:
@@ -125,7 +125,7 @@ class Watch:
         return found
 
     def firing(self) -> list[str]:
-        """Name the alerts that fire now, and on what."""
+        """Return the firing alerts with their labels."""
         return sorted(f"{s['metric']['alertname']} {s['metric'].get('host', '')}" for s in self.ask('ALERTS{alertstate="firing"}'))
 
     def wait_for(self, expression: str, seconds: float, every: float = 1.0) -> None:

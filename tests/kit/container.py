@@ -1,6 +1,6 @@
-"""A real systemd to break things on: a Debian root (roots.py), booted under an overlay that is gone when it ends.
+"""A real systemd for tests that break things: a Debian root (roots.py), booted under an overlay that is gone when it ends.
 
-`python -m tests.kit.container [COMMAND…]` (or `make lab`) gives a shell in a booted container with vitald installed.
+`python -m tests.kit.container [COMMAND…]` (or `make lab`) opens a shell in a booted container with vitald installed.
 
 The container has a network of its own with nothing in it but loopback. All it has of this machine is the checkout and a folder of
 wheels, both read-only. It runs in a mount namespace and in a cgroup of its own, and is killed with the process that started it.
@@ -123,7 +123,7 @@ class Container:
         return [*inside, "env", "-i", f"PATH={PATH}", "HOME=/root", "LANG=C.UTF-8", f"TERM={os.environ.get('TERM', 'dumb')}", *wheels]
 
     def file(self, path: str) -> Path:
-        """Give the container's file of that path as this machine sees it."""
+        """Return the container's file of that path as this machine sees it."""
         return Path(f"/proc/{self.pid}/root") / path.lstrip("/")
 
     def write(self, path: str, text: str) -> None:
@@ -132,7 +132,7 @@ class Container:
         self.file(path).write_text(text)
 
     def install(self) -> str:
-        """Install this checkout as its README says; gives what that printed."""
+        """Install this checkout as its README says; return what that printed."""
         return self.run("make", "-C", "/src/vitald", "install").stdout
 
 
@@ -163,7 +163,7 @@ def _end(manager: subprocess.Popen[bytes]) -> None:
 
 
 def main(command: list[str]) -> int:
-    """Boot, install, start, and give a shell; the result is its exit status."""
+    """Boot, install, start and open a shell; return its exit status."""
     if os.geteuid() != 0:
         sys.stderr.write("the lab boots a container, which takes root: sudo make lab\n")
         return 2

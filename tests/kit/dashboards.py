@@ -33,7 +33,7 @@ QUIET = {  # panels that are empty on a host where nothing is wrong, although th
 
 
 def queries(instance: str) -> Iterator[tuple[str, str]]:
-    """Give the title and the PromQL of every query, as Grafana would send it for one host."""
+    """Return the title and the PromQL of every query, as Grafana would send it for one host."""
     filled = {"$job": "vitald.*", "$instance": instance, "$__rate_interval": "1m"}
     for panel in json.loads(DASHBOARD.read_text())["panels"]:
         for target in panel.get("targets", ()):
@@ -83,12 +83,12 @@ class Server:
         self._log.close()
 
     def ask(self, expression: str) -> list[Any]:
-        """Give the series of an instant query; a query it refuses is an AssertionError with its words."""
+        """Return the series of an instant query; AssertionError with the error message of a rejected query."""
         found: list[Any] = self._get(f"query?{urllib.parse.urlencode({'query': expression})}")["result"]
         return found
 
     def rules(self) -> list[Any]:
-        """Give every rule with its health and its last error."""
+        """Return every rule with its health and its last error."""
         return [rule for group in self._get("rules")["groups"] for rule in group["rules"]]
 
     def _get(self, path: str) -> Any:

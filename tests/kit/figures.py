@@ -16,7 +16,7 @@ _WINDOW = 15.0  # seconds; one point of the slope each
 
 
 def quantile(values: Sequence[float], q: float) -> float:
-    """Give the smallest value that at least the share `q` of all values does not exceed (nearest rank)."""
+    """Return the smallest value that at least the share `q` of all values does not exceed (nearest rank)."""
     ordered = sorted(values)
     return ordered[max(0, math.ceil(q * len(ordered)) - 1)]
 
@@ -31,12 +31,12 @@ class Slope:
 
     @property
     def flat(self) -> bool:
-        """Whether the data do not say that it grows."""
+        """True if the confidence interval includes no growth."""
         return self.low <= 0
 
 
 def theil_sen(points: Sequence[tuple[float, float]]) -> Slope:
-    """Fit a line that a few outliers do not move; at least three points with different x."""
+    """Fit a line that is robust against outliers; at least three points with different x."""
     slopes = sorted((y2 - y1) / (x2 - x1) for (x1, y1), (x2, y2) in combinations(points, 2) if x1 != x2)
     n = len(points)
     spread = 1.96 * math.sqrt(n * (n - 1) * (2 * n + 5) / 18)
@@ -45,7 +45,7 @@ def theil_sen(points: Sequence[tuple[float, float]]) -> Slope:
 
 
 def thinned(points: Sequence[tuple[float, float]], every: float) -> list[tuple[float, float]]:
-    """Give one median point for each stretch of x: neighbours in time are too alike to count as independent."""
+    """Return one median point for each stretch of x: adjacent points are too correlated to count as independent."""
     groups: dict[int, list[tuple[float, float]]] = {}
     for x, y in points:
         groups.setdefault(int(x // every), []).append((x, y))
@@ -53,7 +53,7 @@ def thinned(points: Sequence[tuple[float, float]], every: float) -> list[tuple[f
 
 
 def ratio(ours: float, theirs: float) -> str:
-    """Write ours : theirs as people say it: `1/14.2` or `1.31`."""
+    """Write ours : theirs as a fraction: `1/14.2` or `1.31`."""
     if ours <= 0 or theirs <= 0:
         return "-"
     return f"{ours / theirs:.2f}" if ours >= theirs else f"1/{theirs / ours:.1f}"
@@ -68,11 +68,11 @@ def seconds(value: float) -> str:
 
 
 def per_minute(slope: Slope) -> str:
-    """Spell bytes per second as KB per minute."""
+    """Format bytes per second as KB per minute."""
     median, low, high = (value * 60 / 1e3 for value in (slope.median, slope.low, slope.high))
     return f"{median:+.2f} KB/min ({low:+.2f} … {high:+.2f})"
 
 
 def second_half(points: Points) -> Points:
-    """Thin the second half, in which nothing is used for the first time any more."""
+    """Thin out the second half, after warm-up."""
     return thinned([point for point in points if point[0] >= points[-1][0] / 2], _WINDOW)

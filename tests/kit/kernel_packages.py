@@ -19,7 +19,7 @@ CACHE = Path(os.environ.get("VITALD_LAB_CACHE", "/var/cache/vitald-lab"))
 
 
 def kernels_root() -> Path:
-    """Give a root with two installed kernels: images, modules, modules.dep; read-only by agreement."""
+    """Return a root with two installed kernels: images, modules, modules.dep; read-only by agreement."""
     root = CACHE / "nic-kernels"
     if not (root / "ready").exists():
         if not all(shutil.which(program) for program in ("apt-get", "dpkg", "depmod")):

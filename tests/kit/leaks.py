@@ -44,7 +44,7 @@ def leaking(kind: str, megabytes: int, *words: str) -> Iterator[subprocess.Popen
 
 
 def unreclaimable() -> int:
-    """Give the bytes of slab that the kernel cannot give back by itself."""
+    """Return the bytes of slab that the kernel cannot reclaim."""
     return next(int(line.split()[1]) << 10 for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("SUnreclaim:"))
 
 

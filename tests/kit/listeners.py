@@ -9,7 +9,7 @@ import sys
 
 
 def addresses(count: int) -> list[str]:
-    """Give `count` addresses of loopback, 127.0.1.1 and on; Linux has them all without configuration."""
+    """Return `count` addresses of loopback, 127.0.1.1 and on; Linux has them all without configuration."""
     return [f"127.0.{1 + index // 250}.{1 + index % 250}" for index in range(count)]
 
 

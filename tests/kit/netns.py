@@ -23,7 +23,7 @@ _NUMBERS = itertools.count()
 
 @contextmanager
 def namespace() -> Iterator[str]:
-    """Make one, and give its name; everything in it goes with it."""
+    """Create a namespace and return its name; it is deleted with everything in it."""
     if os.geteuid():
         raise BenchError("namespaces need root")
     name = f"vdbench{os.getpid()}-{next(_NUMBERS)}"
@@ -42,7 +42,7 @@ def ip(*words: str, text: str = "") -> None:
 
 
 def inside(name: str, *words: str) -> list[str]:
-    """Spell the command that runs a program in a namespace; `ip` becomes that program, so its process id is the program's."""
+    """Return the command that runs a program in a namespace; `ip` executes the program, so the process id is the program's."""
     return ["ip", "netns", "exec", name, *words]
 
 
@@ -56,7 +56,7 @@ def said(name: str, module: str, *words: str) -> Any:
 
 
 def run(*commands: str) -> str:
-    """Run commands where we are, one after the other; gives what the last one printed."""
+    """Run commands where we are, one after the other; return what the last one printed."""
     printed = ""
     for command in commands:
         printed = subprocess.run(command.split(), check=True, capture_output=True, text=True, env=ENVIRONMENT).stdout
@@ -64,7 +64,7 @@ def run(*commands: str) -> str:
 
 
 def wait(right: Callable[[], bool], most: float = 30.0) -> float:
-    """Look every 10 ms until it is so, or the most has gone by; gives the seconds that took."""
+    """Poll every 10 ms until the condition holds or the time is over; return the seconds that took."""
     began = time.monotonic()
     while not right():
         if time.monotonic() - began > most:

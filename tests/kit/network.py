@@ -58,7 +58,7 @@ class Network:
         return self.call(lambda: subprocess.Popen(bound, stdin=subprocess.DEVNULL, **options))
 
     def wire(self, other: Network, ours: str, theirs: str) -> None:
-        """Lay a wire to another namespace, with an address (`10.0.0.1/24`) at each end."""
+        """Create a veth pair to another namespace, with an address (`10.0.0.1/24`) at each end."""
         self.run("ip", "link", "add", "wire", "type", "veth", "peer", "name", "wire", "netns", str(other.tid))
         for network, address in ((self, ours), (other, theirs)):
             network.run("ip", "link", "set", "lo", "up")
@@ -70,7 +70,7 @@ class Network:
         return self.call(_fetch, url, seconds)
 
     def close(self) -> None:
-        """Leave it."""
+        """Leave the namespace."""
         self._thread.shutdown()
 
 

@@ -51,7 +51,7 @@ class Served:
         return body
 
     def series(self) -> list[str]:
-        """Give the sample lines of its metrics page."""
+        """Return the sample lines of its metrics page."""
         return [line for line in self.get("/metrics").splitlines() if line and not line.startswith("#")]
 
     def total(self, metric: str) -> float:
@@ -62,7 +62,7 @@ class Served:
 
 @contextmanager
 def listeners(folder: Path, count: int) -> Iterator[list[str]]:
-    """Open `count` targets; gives them as `address:port`."""
+    """Open `count` targets; return them as `address:port`."""
     from tests.kit.listeners import addresses  # noqa: PLC0415 — a program of its own, otherwise
 
     port = free_port()
@@ -108,13 +108,13 @@ class Prometheus:
     served: Served
 
     def query(self, expression: str, at: float | None = None) -> list[dict[str, Any]]:
-        """Give the result of an instant query: vectors and ranges as the API has them."""
+        """Return the result of an instant query: vectors and ranges as the API has them."""
         words = urllib.parse.urlencode({"query": expression, "time": at if at is not None else time.time()})
         found: list[dict[str, Any]] = json.loads(self.served.get(f"/api/v1/query?{words}"))["data"]["result"]
         return found
 
     def number(self, expression: str, at: float | None = None) -> float:
-        """Give the one number of an instant query."""
+        """Return the one number of an instant query."""
         found = self.query(expression, at)
         if len(found) != 1:
             msg = f"prometheus: {expression} has {len(found)} results, one was expected"

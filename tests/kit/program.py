@@ -92,7 +92,7 @@ class Program:
             raise BenchError(msg)
 
     def last_words(self) -> str:
-        """Give the end of what it wrote."""
+        """Return the end of what it wrote."""
         return self._log.read_text(errors="replace")[-500:].strip() or "it wrote nothing"
 
     def cpu_seconds(self) -> float:
@@ -134,6 +134,6 @@ class Program:
 
 
 def free_port() -> int:
-    """Give a TCP port of loopback that nobody holds now."""
+    """Return a TCP port of loopback that nobody holds now."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])

@@ -36,7 +36,7 @@ class Prometheus:
         self._process = network.start(*command(folder, listen), stdout=self._log, stderr=subprocess.STDOUT)
 
     def query(self, expression: str) -> dict[tuple[str, ...], float]:
-        """Give the present value of each series, by its label values in the order of their names; `instance` and `job` left out."""
+        """Return the present value of each series, by its label values in the order of their names; `instance` and `job` left out."""
         query = urllib.parse.urlencode({"query": expression})
         found = {}
         for series in self._get(f"/api/v1/query?{query}")["data"]["result"]:
@@ -45,7 +45,7 @@ class Prometheus:
         return found
 
     def wait_for(self, expression: str, seconds: float = 30) -> dict[tuple[str, ...], float]:
-        """Wait until an expression with a comparison, like `up == 1`, holds for some series in a scrape yet to come; give those."""
+        """Wait until an expression with a comparison, like `up == 1`, holds for some series in a later scrape; return those."""
         deadline = time.monotonic() + seconds
         scraped_since = f"({expression}) and on() (timestamp(up) > {time.time()})"
         while True:

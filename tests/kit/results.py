@@ -52,7 +52,7 @@ class Line:
 
 
 def lines(bench: str, rows: Iterable[Row], run: str) -> list[Line]:
-    """Spell a bench's rows."""
+    """Format a bench's rows."""
     word = {True: "met", False: "**MISSED**", None: "for the record"}
     return [
         Line(bench, row.measure, row.bar, row.vitald, row.peer, row.ratio, word[row.met] + (f": {row.reason}" if row.reason else ""), run)
@@ -94,7 +94,7 @@ class Results:
         return Results(issues, {date: words for date, words in {**self.runs, run: about}.items() if date in named})
 
     def text(self) -> str:
-        """Spell the whole file."""
+        """Format the whole file."""
         parts = [_HEAD]
         titles = [field.name for field in fields(Line)]
         for issue, table in sorted(self.issues.items()):
@@ -105,12 +105,12 @@ class Results:
 
 
 def now() -> str:
-    """Name a run: its start, in UTC."""
+    """Return the name of a run: its start, in UTC."""
     return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def machine(command: str) -> str:
-    """Say on what was measured, with which versions, by which command."""
+    """Return the line that describes a run: machine, versions and command."""
     cpus = re.findall(r"^(?:model name|Model)\s*:\s*(.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     peers = ("prometheus", "prometheus-node-exporter", "prometheus-blackbox-exporter", "mtail", "stress-ng")
     versions = [f"{name} {version}" for name in peers if (version := debian_version(name))]
@@ -120,7 +120,7 @@ def machine(command: str) -> str:
 
 
 def debian_version(package: str) -> str:
-    """Give an installed package's version; empty where it is not installed."""
+    """Return an installed package's version; empty where it is not installed."""
     return _said("dpkg-query", "--showformat=${Version}", "--show", package)
 
 

@@ -1,4 +1,4 @@
-"""What the lab boots and installs from, made once on a machine and kept: a Debian root, and wheels for its Python.
+"""What containers boot and install from, created once per machine and cached: a Debian root, and wheels for its Python.
 
 VITALD_LAB_CACHE    where both are kept (/var/cache/vitald-lab)
 VITALD_LAB_SUITE    which Debian (bookworm)
@@ -30,13 +30,13 @@ class LabError(Exception):
 
 
 def root() -> Path:
-    """Give a Debian root of `SUITE` with `PACKAGES`; the first call on a machine makes it, in about a minute."""
+    """Return a Debian root of `SUITE` with `PACKAGES`; the first call on a machine makes it, in about a minute."""
     name = f"{SUITE}-{hashlib.sha256(PACKAGES.encode()).hexdigest()[:8]}"
     return _cached(name, _debootstrap)
 
 
 def wheels() -> Path:
-    """Give a folder with every wheel of requirements.lock for the root's Python, so that pip needs no network inside."""
+    """Return a folder with every wheel of requirements.lock for the root's Python, so that pip needs no network inside."""
     python = next((root() / "usr/bin").glob("python3.[0-9]*")).name.removeprefix("python")
     lock = CHECKOUT / "requirements.lock"
     name = f"wheels-{python}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:8]}"
@@ -49,7 +49,7 @@ def wheels() -> Path:
 
 
 def _cached(name: str, make: Callable[[Path], None]) -> Path:
-    """Give the folder of that name from the cache; made by one process only, under another name, and then renamed."""
+    """Return the folder of that name from the cache; made by one process only, under another name, and then renamed."""
     done = CACHE / name
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / f"{name}.lock").open("w") as lock:

@@ -27,13 +27,13 @@ def load(file: Path) -> Any:
 
 
 def rules(file: Path) -> Iterator[dict[str, Any]]:
-    """Give every rule of a file, recording ones too."""
+    """Return every rule of a file, recording ones too."""
     for group in load(file)["groups"]:
         yield from group["rules"]
 
 
 def alerts() -> dict[str, dict[str, Any]]:
-    """Give every alert by its name; a name used twice is an error."""
+    """Return every alert by its name; a name used twice is an error."""
     found: dict[str, dict[str, Any]] = {}
     for file in RULES:
         for rule in rules(file):
@@ -77,6 +77,6 @@ def promtool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def names(expression: str) -> set[str]:
-    """Name the metrics of ours that a PromQL expression reads: families and recorded series."""
+    """Return vitald's metrics that a PromQL expression reads: families and recorded series."""
     bare = re.sub(r'"(?:[^"\\]|\\.)*"', "", expression)
     return set(re.findall(r"\bvitald[_:][a-zA-Z0-9_:]+", bare))

@@ -23,7 +23,7 @@ PATIENCE = 30.0  # seconds; the machine is shared
 
 
 class Vitald:
-    """The daemon, its port, what it said, and the systemd it speaks to."""
+    """The daemon, its port, its log, and a notify socket in place of systemd's."""
 
     def __init__(self, folder: Path, *flags: str, **popen: Any) -> None:
         self.folder = folder
@@ -52,7 +52,7 @@ class Vitald:
         self.manager.close()
 
     def hears(self, word: str) -> str:
-        """Wait until systemd is told something that starts with `word`."""
+        """Wait for an sd_notify message that starts with `word`."""
         while True:
             said = self.manager.recv(4096).decode()
             if said.startswith(word):
@@ -82,14 +82,14 @@ class Vitald:
             return text
 
     def metric(self, series: str) -> float | None:
-        """Give the value of one series, as the exposition writes it."""
+        """Return the value of one series, as the exposition writes it."""
         for line in self.get().splitlines():
             if line.startswith(series + " "):
                 return float(line.split()[-1])
         return None
 
     def until(self, condition: Callable[[], bool]) -> None:
-        """Wait for something to come true."""
+        """Wait until a condition holds."""
         deadline = time.monotonic() + PATIENCE
         while not condition():
             assert time.monotonic() < deadline, f"waited in vain; the daemon said:\n{self.log}"
@@ -101,7 +101,7 @@ class Vitald:
         self.process.send_signal(number)
 
     def stop(self) -> tuple[int, float]:
-        """Send SIGTERM; gives the exit status and the seconds it took."""
+        """Send SIGTERM; return the exit status and the seconds it took."""
         began = time.monotonic()
         self.signal(signal.SIGTERM)
         return self.process.wait(PATIENCE), time.monotonic() - began

@@ -41,7 +41,7 @@ kubelet[1203]: I0305 10:{m}:{s}.{port} 1203 reconciler_common.go:{c}] "VerifyCon
 
 
 def write(file: Path, size: int, *, seed: int = 5) -> tuple[int, int]:
-    """Write about `size` bytes of RFC 3164 lines; gives (lines, faults among them). The same seed gives the same file."""
+    """Write about `size` bytes of RFC 3164 lines; return (lines, faults among them). The same seed gives the same file."""
     rng = random.Random(seed)  # noqa: S311 — a seed, not a secret
     samples = [line.encode() for signature in load(samples=True).signatures for line in signature.match]
     usual = [_line(rng) for _ in range(_BLOCK * 25)]

@@ -1,4 +1,4 @@
-"""What happens around a soaked daemon: a log that is written and rotated, targets and links that come and go."""
+"""Changes around the daemon during a soak: a log that is written and rotated, targets and links that are added and removed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FEW = 3  # targets, links
 
 
 class Life:
-    """The files and links the daemon is told of."""
+    """The files and links that the daemon watches."""
 
     def __init__(self, network: Network, folder: Path) -> None:
         self._network, self._folder = network, folder
@@ -66,7 +66,7 @@ class Life:
         self.rotations += 1
 
     def change_targets(self) -> None:
-        """Name other targets: addresses of loopback that were never named before, one of which nobody listens on."""
+        """Replace the targets by loopback addresses that were never used before, one of them closed."""
         self.changes += 1
         named = [f"127.{1 + self.changes // 250 % 250}.{1 + self.changes % 250}.{last}:{self._port}" for last in range(1, _FEW)]
         new = self._folder / "targets.new"
@@ -74,7 +74,7 @@ class Life:
         new.replace(self.targets)
 
     def change_links(self) -> None:
-        """Take the oldest interface away, and make one with a name that was never there."""
+        """Delete the oldest interface and create one with a new name."""
         self.changes += 1
         self._network.run("ip", "link", "add", f"soak{self.changes}", "type", "bridge")
         self._network.run("ip", "link", "set", f"soak{self.changes}", "up")

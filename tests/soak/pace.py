@@ -1,4 +1,4 @@
-"""How often things happen in a soak, and what is looked at."""
+"""Pace of the changes in a soak, and the samples taken."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ QUICK = Pace(
 
 @dataclass(frozen=True)
 class Look:
-    """What the daemon has at a moment: resident bytes, open descriptors, threads, series on its page."""
+    """Sample of the daemon: resident bytes, open descriptors, threads, series on its page."""
 
     at: float
     rss: int

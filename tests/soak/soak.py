@@ -68,7 +68,7 @@ class Soak:
         return int(found[1])
 
     def run(self, seconds: float) -> list[Look]:
-        """Let it all happen for so long; what the daemon had, look by look."""
+        """Run for that long; return the samples of the daemon."""
         pace, begin, looks = self._pace, time.monotonic(), list[Look]()
         work: list[tuple[float, Callable[[], object]]] = [
             (pace.scrape, self._scrape),
@@ -89,7 +89,7 @@ class Soak:
         return looks
 
     def _scrape(self) -> None:
-        """As Prometheus does; now and then over a new connection, and the page for people too."""
+        """Scrape as Prometheus does; at times over a new connection, and the status page too."""
         if self._connection is None or self.scrapes % 50 == 0:
             self.close_connection()
             self._connection = self.network.call(self._connect)
@@ -123,7 +123,7 @@ class Soak:
         return Look(at, int(fields["VmRSS"].split()[0]) << 10, len(os.listdir(own / "fd")), int(fields["Threads"]), self._series)  # noqa: PTH208 — names only
 
     def close_connection(self) -> None:
-        """Hang up, if somebody is on the line."""
+        """Close the connection, if there is one."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -140,7 +140,7 @@ class Soak:
 
 
 def grown(looks: Sequence[Look], name: str) -> float:
-    """Say how much more of something there is in the last quarter than in the first one, median against median."""
+    """Return the growth from the first to the last quarter, median against median."""
     values = [getattr(look, name) for look in looks]
     quarter = max(1, len(values) // 4)
     return float(sorted(values[-quarter:])[quarter // 2] - sorted(values[:quarter])[quarter // 2])
