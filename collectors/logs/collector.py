@@ -85,10 +85,9 @@ class LogsCollector(Collector[LogsReading]):
         sources = recorder.sources
         zeros = {(source, reason): 0 for source, reasons in sources.reasons() for reason in reasons}
         return LogsReading(
-            boottime=now.boottime,
-            events=dict(recorder.tally.events),
-            last_seen=dict(recorder.tally.last_seen),
-            faults=recorder.tally.faults(now),
+            events=dict(recorder.fault_tracker.events),
+            last_seen=dict(recorder.fault_tracker.last_seen),
+            faults=recorder.fault_tracker.faults(now),
             traffic=tuple(sources.traffic()),
             lost={**zeros, **recorder.lost},
             choice=sources.choice,
@@ -102,7 +101,7 @@ class LogsCollector(Collector[LogsReading]):
     def judge(readings: Sequence[LogsReading], _settings: LogSettings) -> Iterator[Verdict]:
         """Give one verdict a family."""
         reading = readings[-1]
-        yield from judge(reading.faults, reading.signatures, reading.boottime)
+        yield from judge(reading.faults, reading.signatures)
 
     @staticmethod
     def show(readings: Sequence[LogsReading], _settings: LogSettings) -> Iterator[Panel]:

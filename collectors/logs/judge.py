@@ -1,4 +1,4 @@
-"""What faults in the logs mean: one verdict a family, the healthy ones too. Pure."""
+"""One verdict per family of log signatures, healthy families included. Pure."""
 
 from __future__ import annotations
 
@@ -10,29 +10,27 @@ from collectors.text import ISO, utc
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from collectors.logs.fault_lifetime import Fault
     from collectors.logs.matching.packs import Signature
-    from collectors.logs.state import Fault
 
 CHECKS = {"dhcp": "dhcp_log", "nic": "nic_log", "storage": "storage_log", "memory": "memory_log", "kernel": "kernel_log"}
 
 
-def judge(faults: Sequence[Fault], signatures: Mapping[str, Signature], boottime: float) -> Iterator[Verdict]:
-    """Give each family's verdict at `boottime`, in seconds since boot. A family's subject is its name."""
-    active: dict[str, list[Fault]] = {family: [] for family in CHECKS}
+def judge(faults: Sequence[Fault], signatures: Mapping[str, Signature]) -> Iterator[Verdict]:
+    """Yield each family's verdict from the open faults; the verdict's subject is the family."""
+    by_family: dict[str, list[Fault]] = {family: [] for family in CHECKS}
     for fault in faults:
-        signature = signatures[fault.signature]
-        if signature.family in active and boottime - fault.boottime < signature.window:
-            active[signature.family].append(fault)
+        by_family.setdefault(signatures[fault.signature].family, []).append(fault)
     for family, check in CHECKS.items():
-        found = sorted(active[family], key=lambda fault: (-fault.level, -fault.boottime))
-        yield _verdict(check, family, found, signatures) if found else Verdict(check, family, Level.HEALTHY)
+        worst_first = sorted(by_family[family], key=lambda fault: (-fault.level, -fault.updated))
+        yield _verdict(check, family, worst_first, signatures) if worst_first else Verdict(check, family, Level.HEALTHY)
 
 
 def _verdict(check: str, family: str, faults: Sequence[Fault], signatures: Mapping[str, Signature]) -> Verdict:
-    """Speak of the worst and newest fault; name the others."""
+    """Describe the worst and newest fault, and list the other signatures."""
     worst = faults[0]
     signature = signatures[worst.signature]
-    where = f" ({worst.instance})" if worst.instance else ""
+    instance = f" ({worst.instance})" if worst.instance else ""
     times = "once" if worst.count == 1 else f"{worst.count} times since {_clock(worst.first)}, last"
     others = sorted({fault.signature for fault in faults[1:]} - {worst.signature})
     more = f"; also {', '.join(others)}" if others else ""
@@ -45,7 +43,7 @@ def _verdict(check: str, family: str, faults: Sequence[Fault], signatures: Mappi
         **({"instance": worst.instance} if worst.instance else {}),
         **({"others": others} if others else {}),
     }
-    message = f"{signature.meaning or worst.signature}{where}: {times} at {_clock(worst.last)}: {worst.line}{more}"
+    message = f"{signature.meaning or worst.signature}{instance}: {times} at {_clock(worst.last)}: {worst.line}{more}"
     return Verdict(check, family, Level(worst.level), message, evidence, signature.remediation)
 
 

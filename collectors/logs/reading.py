@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from collectors.logs.fault_lifetime import Fault
     from collectors.logs.matching.packs import Signature
     from collectors.logs.metrics import SourceStats
     from collectors.logs.sources.selection import SourceSelection, SourceUnavailable
-    from collectors.logs.state import Fault
 
 
 @dataclass(frozen=True)
 class LogsReading:
-    """What has been counted, and what is read where. `boottime` is seconds since boot; `lost` has a 0 for all that may be lost."""
+    """What has been counted, and what is read where. `lost` has a 0 for all that may be lost."""
 
-    boottime: float
     events: Mapping[str, int]
     last_seen: Mapping[str, float]
     faults: Sequence[Fault]

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from collectors.logs import clock
-from collectors.logs.fault_tracker import Tally
-from collectors.logs.matching.matcher import by_kernel
+from collectors.logs.fault_tracker import FaultTracker
+from collectors.logs.matching.matcher import allow_kernel
 from collectors.logs.sources import previous_boot
-from collectors.logs.sources.event import event, hits_in
+from collectors.logs.sources.event import event, match_messages
 from collectors.logs.sources.lease_renewals import renewed
 from collectors.logs.sources.sources import Sources, boot_id, journal_command
 from collectors.logs.state import LogsState, read_state
@@ -48,7 +48,7 @@ class Recorder:
         self._matcher = matcher
         state = self._load()
         self.lost = {(source, reason): count for source, reasons in state.lost.items() for reason, count in reasons.items()}
-        self.tally = Tally(signatures, state, now, same_boot=state.boot == self._boot)
+        self.fault_tracker = FaultTracker(signatures, state, now, same_boot=state.boot == self._boot)
         self.sources = Sources(settings, host, signatures, state, self._lose, self._boot)
         self._before = state.kmsg if self._rebooted(state) and settings.journal != "off" else None
         self._dirty = state.fresh
@@ -98,19 +98,19 @@ class Recorder:
         """Read what is new everywhere, and count it."""
         now = clock.now()
         self._count(self.sources.read(self._matcher, now), now)
-        if self._live and self.tally.dhcp_fails and now.boottime >= self._next_leases:
+        if self._live and self.fault_tracker.has_dhcp_faults and now.boottime >= self._next_leases:
             self._next_leases = now.boottime + LEASES_SECONDS
-            self._dirty |= self.tally.renewed(renewed(now.boottime))
+            self._dirty |= self.fault_tracker.end_renewed(renewed(now.boottime))
 
     def _count(self, events: Iterator[LogEvent], now: Timestamp) -> None:
         for one in events:
-            self.tally.add(one, now)
+            self.fault_tracker.add(one, now)
             self._dirty = True
 
     def _last_words(self, position: KmsgPosition, now: Timestamp) -> Iterator[LogEvent]:
         entries = list(previous_boot.last_words(position, command=self._journalctl))
-        for index, hit in hits_in(self._matcher, [entry.message for entry in entries], lambda _: by_kernel):
-            yield event(hit, min(entries[index].at, now.wall))
+        for index, match in match_messages(self._matcher, [entry.message for entry in entries], lambda _: allow_kernel):
+            yield event(match, min(entries[index].at, now.wall))
 
     def keep(self, *, at_once: bool = False) -> None:
         """Save, if something was counted, or if reading has moved on and it is time."""
@@ -132,10 +132,10 @@ class Recorder:
             boot=self._boot,
             wall=now.wall,
             boottime=now.boottime,
-            events={name: count for name, count in self.tally.events.items() if count},
-            last_seen=dict(self.tally.last_seen),
-            faults=self.tally.faults(now),
-            recent={name: dict(things) for name, things in self.tally.recent(now).items()},
+            events={name: count for name, count in self.fault_tracker.events.items() if count},
+            last_seen=dict(self.fault_tracker.last_seen),
+            faults=self.fault_tracker.faults(now),
+            recent={name: dict(instances) for name, instances in self.fault_tracker.recent(now).items()},
             lost=lost,
             kmsg=sources.kernel.position if sources.kernel else None,
             cursor=sources.journal.cursor if sources.journal else "",

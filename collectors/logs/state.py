@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from collectors.logs.fault_lifetime import Fault  # noqa: TC001 — msgspec reads the annotation
 from collectors.logs.tailing.tail import Position  # noqa: TC001 — msgspec reads the annotation
 
 
@@ -18,22 +19,6 @@ class FollowerState(NamedTuple):
     reading: tuple[Position, ...]
     done: tuple[Position, ...]
     last: Position | None = None
-
-
-class Fault(msgspec.Struct, frozen=True, kw_only=True):
-    """An active fault: neither cleared nor older than its window.
-
-    `first` and `last` are Unix times; `boottime` is the time of the last event on CLOCK_BOOTTIME.
-    """
-
-    signature: str
-    instance: str
-    level: int
-    count: int
-    first: float
-    last: float
-    boottime: float
-    line: str
 
 
 class KmsgPosition(msgspec.Struct, frozen=True):

@@ -40,21 +40,21 @@ _REPEATED = re.compile(rb"message repeated (?P<times>\d{1,9}) times: \[ ?(?P<mes
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What stands before the message. `program` is None where nobody is named; `sure` says that the line's form named it."""
+    """What stands before the message. `program` is None where nobody is named; `is_conclusive` says that the line's form named it."""
 
     message: bytes
     program: str | None = None
-    sure: bool = False
+    is_conclusive: bool = False
     time: bytes = b""
     host: str = ""
     times: int = 1  # how often syslog says this message came: its own compression
 
 
-def split(line: bytes, known: frozenset[str] = frozenset()) -> Header:
+def split_header(line: bytes, known: frozenset[str] = frozenset()) -> Header:
     """Take a line apart. `known` are programs that are recognised by their bare tag where a line has no time before it."""
     if line[:1].isdigit() and (record := _KMSG.match(line)):
         kernel = int(record["priority"]) >> 3 == 0
-        return Header(line[record.end() :], "kernel" if kernel else "userspace", sure=True)
+        return Header(line[record.end() :], "kernel" if kernel else "userspace", is_conclusive=True)
     if line.startswith(b"<") and (start := _RFC5424.match(line)):
         return _finish(line[start.end() :], _text(start["tag"]), start["time"], _text(start["host"]))
     rest, time, kernel = line, b"", False
@@ -73,7 +73,7 @@ def split(line: bytes, known: frozenset[str] = frozenset()) -> Header:
         return _without_time(rest, known)
     tag = _SYSLOG.match(rest)
     if tag is None:
-        return Header(rest, sure=True, time=time)
+        return Header(rest, is_conclusive=True, time=time)
     return _finish(rest[tag.end() :], _text(tag["tag"]), time, _text(tag["host"] or b""))
 
 
@@ -90,8 +90,8 @@ def _without_time(line: bytes, known: frozenset[str]) -> Header:
 def _kernel(rest: bytes, time: bytes = b"") -> Header:
     """Read what follows a kernel stamp: the kernel's own words, or a program's that were echoed to the console."""
     if echo := _ECHO.match(rest):
-        return Header(rest[echo.end() :], _text(echo["tag"]), sure=True, time=time)
-    return Header(rest, "kernel", sure=True, time=time)
+        return Header(rest[echo.end() :], _text(echo["tag"]), is_conclusive=True, time=time)
+    return Header(rest, "kernel", is_conclusive=True, time=time)
 
 
 def _finish(message: bytes, program: str, time: bytes = b"", host: str = "") -> Header:
@@ -101,7 +101,7 @@ def _finish(message: bytes, program: str, time: bytes = b"", host: str = "") -> 
     times = 1
     if message.startswith(b"message repeated ") and (repeated := _REPEATED.match(message)):
         times, message = int(repeated["times"]), repeated["message"]
-    return Header(message, program, sure=True, time=time, host=host, times=times)
+    return Header(message, program, is_conclusive=True, time=time, host=host, times=times)
 
 
 def _without(head: re.Pattern[bytes], text: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""Blocks of text in, hits out: hyperscan names the lines, `re` decides and reads the fields."""
+"""Matcher of log lines. Blocks of text in, matches out: hyperscan finds candidate lines, `re` decides and extracts the fields."""
 
 from __future__ import annotations
 
@@ -6,29 +6,30 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
-from collectors.logs.matching.header import Header, split
+from collectors.logs.matching.header import Header, split_header
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from collectors.logs.matching.packs import Signature
 
-MAX_LINE = 8192  # what lies beyond is not looked at: no known message is longer, and a hostile one costs time
+MAX_LINE = 8192  # bytes; the rest of a line is ignored: no known message is longer, and a crafted one costs time
+_INSTANCE_FIELDS = ("interface", "device", "pci")
 _LAST_REPEATED = re.compile(rb"last message repeated (\d{1,9}) times?")
 
 
 class Scanner(Protocol):
-    """What finds candidates; `database.Database`, or a slow and simple one in tests."""
+    """Finds candidates: `database.Database`, or a naive one in tests."""
 
     def scan(self, block: bytes) -> Iterable[tuple[int, int]]:
-        """Give (end offset, number of the signature) of each candidate."""
+        """Return (end offset, number of the signature) of each candidate."""
 
 
 @dataclass(frozen=True, slots=True)
-class Hit:
-    """One line that a signature matches. `times` is above 1 where syslog says that the message was repeated.
+class Match:
+    """A line that a signature matches. `times` is above 1 where syslog reports that the message was repeated.
 
-    `start` is where the line begins in its block.
+    `start` is the line's offset in its block.
     """
 
     signature: Signature
@@ -40,74 +41,82 @@ class Hit:
 
     @property
     def instance(self) -> str:
-        """Name the thing the line speaks of: an interface, a device, a bus address; empty where it names none."""
-        return next((value for name in ("interface", "device", "pci", "server") if (value := self.fields.get(name))), "")
+        """The interface, device or bus address that the line is about, at most 64 characters; empty where it has none."""
+        return next((value for name in _INSTANCE_FIELDS if (value := self.fields.get(name))), "")[:64]
 
 
-def believed(signature: Signature, header: Header) -> bool:
-    """Say whether a line of a file may be this signature's, for people who look at old logs: an unknown program gets the benefit."""
-    source = signature.source
-    if source.anybody:
-        return True
-    if header.program is None:
-        return not signature.strict and not header.sure
-    return header.program == "kernel" if source.kernel else _tagged(header.program, source.tags)
+def allow_any(_signature: Signature, _header: Header) -> bool:
+    """Allow every signature, whatever the line's origin."""
+    return True
 
 
-def said_by_program(signature: Signature, header: Header) -> bool:
-    """Say whether a line of a file may be this signature's for the daemon: only a program's own tag counts, and never the kernel's.
+def allow_claimed_origin(signature: Signature, header: Header) -> bool:
+    """Return whether a line's header claims the signature's origin; without a header, non-strict signatures are allowed.
 
-    Any local user can write a file line that begins with "kernel:" (`logger -t kernel`).
+    For old logs that the user chose to scan: claims are not verified, "kernel:" included.
     """
     source = signature.source
-    return source.anybody or (not source.kernel and header.program is not None and _tagged(header.program, source.tags))
+    if source.is_unrestricted:
+        return True
+    if header.program is None:
+        return not signature.strict and not header.is_conclusive
+    return header.program == "kernel" if source.kernel else _is_tagged(header.program, source.tags)
 
 
-def by_kernel(signature: Signature, _header: Header) -> bool:
-    """Say whether the kernel itself may say this: for kmsg records, which carry nobody else's word."""
+def allow_program_tag(signature: Signature, header: Header) -> bool:
+    """Return whether a line's syslog tag is one of the signature's programs; kernel signatures are never allowed.
+
+    For files that the daemon follows: any local user can write a line that begins with "kernel:" (`logger -t kernel`).
+    """
+    source = signature.source
+    return source.is_unrestricted or (not source.kernel and header.program is not None and _is_tagged(header.program, source.tags))
+
+
+def allow_kernel(signature: Signature, _header: Header) -> bool:
+    """Return whether the signature is the kernel's. For kmsg records of facility 0, which only the kernel writes."""
     return signature.source.kernel
 
 
-def _tagged(program: str, tags: tuple[str, ...]) -> bool:
+def _is_tagged(program: str, tags: tuple[str, ...]) -> bool:
     return program in tags or program.rpartition("/")[2] in tags
 
 
 class Matcher:
-    """All signatures over blocks of whole lines."""
+    """Matches all signatures over blocks of whole lines."""
 
     def __init__(self, signatures: Sequence[Signature], scanner: Scanner) -> None:
         self.signatures = tuple(signatures)
         self._scanner = scanner
-        self._known = frozenset(tag for signature in signatures for tag in signature.source.tags)
+        self._tags = frozenset(tag for signature in signatures for tag in signature.source.tags)
 
-    def hits(self, block: bytes, allow: Callable[[Signature, Header], bool], *, bare: bool = False) -> list[Hit]:
-        """Find every hit in a block of lines, in their order. `bare` blocks hold messages without a syslog header."""
-        found = self._scanner.scan(block)
-        if not found:
+    def match_block(self, block: bytes, allow: Callable[[Signature, Header], bool], *, bare: bool = False) -> list[Match]:
+        """Return all matches in a block of lines, in the order of the lines. `bare` blocks hold messages without a syslog header."""
+        candidates = self._scanner.scan(block)
+        if not candidates:
             return []
         lines: dict[int, dict[int, int]] = {}  # by their start: the numbers, and where the first match of each ends
         start = stop = -1
-        for end, number in sorted(found):  # in order, so that a long line with many candidates is looked through once
+        for end, number in sorted(candidates):  # so that a long line with many candidates is searched for its ends once
             if end > stop:
                 start, stop = block.rfind(b"\n", 0, end) + 1, block.find(b"\n", end)
                 stop = stop if stop >= 0 else len(block)
             lines.setdefault(start, {}).setdefault(number, end - start)
-        hits: list[Hit] = []
-        per_line: dict[int, list[Hit]] = {}
+        matches: list[Match] = []
+        per_line: dict[int, list[Match]] = {}
         for start in sorted(lines):
             line = _line_at(block, start)
             numbers = sorted(lines[start])
             ends = {} if block.startswith(b"\0", start) else lines[start]  # NULs are cut off, and all that follows them moves
             if numbers[-1] == len(self.signatures):
                 numbers.pop()
-                hits += _repeats(line, per_line.get(block.rfind(b"\n", 0, max(0, start - 1)) + 1, []))
+                matches += _repeats(line, per_line.get(block.rfind(b"\n", 0, max(0, start - 1)) + 1, []))
             some = [(self.signatures[number], ends.get(number, 0)) for number in numbers]
             per_line[start] = self._decide(line, some, allow, bare=bare, start=start)
-            hits += per_line[start]
-        return hits
+            matches += per_line[start]
+        return matches
 
-    def match_line(self, line: bytes, allow: Callable[[Signature, Header], bool], *, bare: bool = False) -> list[Hit]:
-        """Try every signature on one line, hyperscan left aside: slow and plain, and what `hits` must be equal to."""
+    def match_line(self, line: bytes, allow: Callable[[Signature, Header], bool], *, bare: bool = False) -> list[Match]:
+        """Match every signature on one line without hyperscan: the slow reference for `match_block`."""
         return self._decide(_line_at(line, 0), ((signature, 0) for signature in self.signatures), allow, bare=bare)
 
     def _decide(
@@ -118,35 +127,35 @@ class Matcher:
         *,
         bare: bool,
         start: int = 0,
-    ) -> list[Hit]:
-        """Let `re` say which of these signatures the line is. With each comes where its first match in the line ends at the soonest.
+    ) -> list[Match]:
+        """Match the candidate signatures with `re`. Each comes with the earliest offset in the line at which a match of it can end.
 
-        No match begins farther before that than the longest is long, so `re` need not look there: a crafted line of 8 KiB that 64
-        signatures match would else cost each of them all of it.
+        No match begins farther before that offset than the pattern's longest match, so `re` starts there: otherwise each of 64
+        signatures that match a crafted line of 8 KiB would cost a search of all of it.
         """
         header: Header | None = None
-        hits, before = [], 0
+        matches, before = [], 0
         for signature, end in signatures:
             if header is None:
-                header = Header(line, sure=True) if bare else split(line, self._known)
+                header = Header(line, is_conclusive=True) if bare else split_header(line, self._tags)
                 before = len(line) - len(header.message) if line.endswith(header.message) else len(line)
             if not allow(signature, header):
                 continue
             search, begin = signature.expression.search, end - signature.longest
             if match := search(header.message, max(0, begin - before)) or search(line, max(0, begin)):
                 fields = {name: value.decode("utf-8", "backslashreplace") for name, value in match.groupdict().items() if value is not None}
-                hits.append(Hit(signature, line, header, fields, header.times, start))
-        return hits
+                matches.append(Match(signature, line, header, fields, header.times, start))
+        return matches
 
 
 def _line_at(block: bytes, start: int) -> bytes:
-    """Cut one line out, without its end and without the NULs a truncation leaves behind."""
+    """Return the line that begins at `start`, without its end and without the NULs that a truncation leaves behind."""
     end = block.find(b"\n", start)
     return block[start : min(end if end >= 0 else len(block), start + MAX_LINE)].rstrip(b"\r ").lstrip(b"\0")
 
 
-def _repeats(line: bytes, previous: list[Hit]) -> list[Hit]:
-    """Read "last message repeated N times": N more of what the line before was."""
-    told = _LAST_REPEATED.search(line)
-    times = int(told[1]) if told else 0
-    return [replace(hit, times=times) for hit in previous] if times else []
+def _repeats(line: bytes, previous: list[Match]) -> list[Match]:
+    """Expand "last message repeated N times": N more of the previous line's matches."""
+    repeated = _LAST_REPEATED.search(line)
+    times = int(repeated[1]) if repeated else 0
+    return [replace(match, times=times) for match in previous] if times else []

@@ -29,7 +29,7 @@ Severity = Literal["info", "recovery", "warning", "critical"]
 
 
 class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Who may say a pack's lines. An empty one: anybody, in files.
+    """Who may say a pack's lines. An empty one: any program, in files.
 
     `kernel`: the kernel itself (kmsg of facility 0, the journal's kernel transport). `tags`: the program as syslog files spell it.
     `comms`, `units`: the process name and the unit as the journal knows them for sure.
@@ -44,7 +44,7 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         refuse_unless(not (self.kernel and (self.tags or self.comms or self.units)), "a pack is the kernel's or a program's, not both")
 
     @property
-    def anybody(self) -> bool:
+    def is_unrestricted(self) -> bool:
         """Say whether the pack names nobody."""
         return not (self.kernel or self.tags or self.comms or self.units)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from collectors.logs.matching.database import open_database
-from collectors.logs.matching.matcher import Matcher, believed
+from collectors.logs.matching.matcher import Matcher, allow_claimed_origin
 from collectors.logs.matching.packs import read
 from collectors.model import BadInput
 
@@ -41,4 +41,4 @@ def broken_samples(signatures: Sequence[Signature]) -> Iterator[str]:
 
 
 def _matches(matcher: Matcher, line: str) -> list[str]:
-    return [hit.signature.id for hit in matcher.hits(line.encode() + b"\n", believed)]
+    return [match.signature.id for match in matcher.match_block(line.encode() + b"\n", allow_claimed_origin)]

@@ -1,24 +1,30 @@
-"""What happened on hosts, from their old logs: how often, from when to when, and which outages the faults make up. No clock, no I/O."""
+"""Events of old logs, in any order; rows (totals by signature, host and instance) and outages out. No clock, no I/O."""
 
 from __future__ import annotations
 
 from array import array
 from collections import defaultdict
 from dataclasses import dataclass, field
+from math import inf
 from typing import TYPE_CHECKING, NamedTuple
+
+from collectors.logs.fault_lifetime import FaultLifetimes, FaultRules
+from collectors.logs.sources.event import LogEvent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from collectors.logs.fault_lifetime import Fault
     from collectors.logs.matching.packs import Signature
 
-MAX_KINDS = 10_000  # rows; a log that names more hosts or devices than that has its last ones folded into "…"
+MAX_ROWS = 10_000  # events of further hosts and instances are counted under FOLDED
 FOLDED = "…"
-FAULTS = {"critical": 2, "warning": 1}
+_RANKS = {"recovery": -1, "info": 0, "warning": 1, "critical": 2}
+_MAX_NAMES = 100  # signatures and instances listed per outage
 
 
-class Key(NamedTuple):
-    """What is counted together: a signature, on a host, about an interface or device (each empty where no line names it)."""
+class EventKey(NamedTuple):
+    """What events are counted by; host and instance (interface, device) are empty where the line has none."""
 
     signature: str
     host: str
@@ -26,10 +32,10 @@ class Key(NamedTuple):
 
 
 @dataclass(slots=True)
-class Row:
-    """How often something happened. `first` and `last` are Unix times, None where no line says its time."""
+class EventRow:
+    """Number of events with one key. `first` and `last` are Unix times, None where no line has a time."""
 
-    key: Key
+    key: EventKey
     severity: str
     times: int = 0
     first: float | None = None
@@ -38,9 +44,10 @@ class Row:
 
 @dataclass(slots=True)
 class Outage:
-    """A stretch of faults of one family on one host. `ended` names the recovery; empty: nothing more was heard for the faults' window.
+    """A period in which one host had open faults of one family, in Unix times.
 
-    `gap` is the time since the outage before, in seconds; None for the first.
+    `ended_by` is the recovery that cleared the last of them; empty: they expired, and `end` is the last fault.
+    `gap` is the time since the end of the previous outage in seconds, None for the first.
     """
 
     host: str
@@ -49,118 +56,112 @@ class Outage:
     start: float
     end: float
     faults: int = 0
-    ended: str = ""
+    ended_by: str = ""
     gap: float | None = None
     signatures: list[str] = field(default_factory=list)
     instances: list[str] = field(default_factory=list)
 
 
-class History:
-    """Events as they are found, in any order; rows and outages in the end."""
+class EventHistory:
+    """All events of a scan, at 20 bytes each."""
 
     def __init__(self, signatures: Mapping[str, Signature]) -> None:
         self._signatures = signatures
-        self._keys: dict[Key, int] = {}
-        self._which, self._times, self._at = array("I"), array("Q"), array("d")  # 20 bytes an event: years of them fit
+        self._keys: dict[EventKey, int] = {}
+        self._key_indexes, self._times, self._at = array("I"), array("Q"), array("d")
         self.untimed = 0
 
-    def add(self, key: Key, at: float | None, times: int = 1) -> None:
-        """Count an event in; `at` is Unix time, None where its line says none."""
-        if key not in self._keys and len(self._keys) >= MAX_KINDS:
-            key = Key(key.signature, FOLDED, FOLDED)
-        self._which.append(self._keys.setdefault(key, len(self._keys)))
+    def add(self, key: EventKey, at: float | None, times: int = 1) -> None:
+        """Add an event; `at` is Unix time, None where its line has no time."""
+        if key not in self._keys and len(self._keys) >= MAX_ROWS:
+            key = EventKey(key.signature, FOLDED, FOLDED)
+        self._key_indexes.append(self._keys.setdefault(key, len(self._keys)))
         self._times.append(times)
-        self._at.append(float("inf") if at is None else at)
+        self._at.append(inf if at is None else at)
         self.untimed += times if at is None else 0
 
-    def events(self) -> Iterator[tuple[float, Key, int]]:
-        """Give (Unix time, what, how often), the oldest first; those without a time are left out."""
+    def events(self) -> Iterator[tuple[float, EventKey, int]]:
+        """Yield (Unix time, key, times), oldest first, without the events that have no time."""
         keys, at = list(self._keys), self._at
         for index in sorted(range(len(at)), key=at.__getitem__):
-            if at[index] == float("inf"):
+            if at[index] == inf:
                 return
-            yield at[index], keys[self._which[index]], self._times[index]
+            yield at[index], keys[self._key_indexes[index]], self._times[index]
 
-    def rows(self) -> list[Row]:
-        """Sum up: the worst first, then what came oftenest."""
-        rows = [Row(key, self._signatures[key.signature].severity) for key in self._keys]
-        for which, times, at in zip(self._which, self._times, self._at, strict=True):
-            row = rows[which]
+    def rows(self) -> list[EventRow]:
+        """Return the totals, by severity and then by number, highest first."""
+        rows = [EventRow(key, self._signatures[key.signature].severity) for key in self._keys]
+        for index, times, at in zip(self._key_indexes, self._times, self._at, strict=True):
+            row = rows[index]
             row.times += times
-            if at != float("inf"):
+            if at != inf:
                 row.first, row.last = min(at, row.first if row.first is not None else at), max(at, row.last if row.last is not None else at)
-        return sorted(rows, key=lambda row: (-_rank(row.severity), -row.times, row.key))
+        return sorted(rows, key=lambda row: (-_RANKS[row.severity], -row.times, row.key))
 
     def outages(self) -> list[Outage]:
-        """Find the outages of every host and family, in the order they began."""
-        tracks: dict[tuple[str, str], Track] = {}
+        """Return the outages of all hosts and families, by their start."""
+        rules = FaultRules(self._signatures.values())
+        hosts: dict[str, _HostOutages] = {}
         for at, key, times in self.events():
-            signature = self._signatures[key.signature]
-            track = tracks.setdefault((key.host, signature.family), Track(key.host, signature.family, self._signatures))
-            track.take(signature, key.instance, at, times)
-        return sorted((outage for track in tracks.values() for outage in track.outages), key=lambda outage: outage.start)
+            if key.host not in hosts:
+                hosts[key.host] = _HostOutages(key.host, rules)
+            hosts[key.host].add(LogEvent(self._signatures[key.signature], at, "", key.instance, times))
+        return sorted((outage for host in hosts.values() for outage in host.outages), key=lambda outage: outage.start)
 
 
-class Track:
-    """One family on one host, followed through time."""
+class _HostOutages:
+    """Joins the faults of one host into outages; events come in the order of time."""
 
-    def __init__(self, host: str, family: str, signatures: Mapping[str, Signature]) -> None:
-        self.host, self.family, self._signatures = host, family, signatures
+    def __init__(self, host: str, rules: FaultRules) -> None:
         self.outages: list[Outage] = []
-        self._open: dict[tuple[str, str], float] = {}  # faults that nothing has ended yet, by (signature, instance), and when they are over
-        self._recent: dict[str, list[float]] = defaultdict(list)  # for what is a fault only when it comes often
+        self._host, self._rules = host, rules
+        self._lifetimes = FaultLifetimes(rules)
+        self._open: dict[str, int] = defaultdict(int)  # faults by family
+        self._newest: dict[str, Outage] = {}  # by family
 
-    def take(self, signature: Signature, instance: str, at: float, times: int) -> None:
-        """Take the next event."""
-        if self._open and at > max(self._open.values()):
-            self._open.clear()
-        if signature.severity == "recovery":
-            self._recover(signature, instance, at)
-        elif severity := self._severity(signature, at, times):
-            if not self._open:
-                last = self.outages[-1].end if self.outages else None
-                self.outages.append(Outage(self.host, self.family, severity, at, at, gap=None if last is None else at - last))
-            outage = self.outages[-1]
-            self._open[signature.id, instance] = at + signature.window
-            outage.end, outage.faults, outage.severity = at, outage.faults + times, max(outage.severity, severity, key=_rank)
-            _remember(outage.signatures, signature.id)
-            _remember(outage.instances, instance)
+    def add(self, event: LogEvent) -> None:
+        for fault in self._lifetimes.expire(event.at):
+            self._open[self._family(fault)] -= 1
+        transition = self._lifetimes.apply(event, event.at)
+        if transition.fault is not None:
+            self._add_fault(event, transition.fault, is_new=transition.is_new)
+        for fault in transition.cleared:
+            family = self._family(fault)
+            self._open[family] -= 1
+            if not self._open[family]:
+                self._newest[family].end, self._newest[family].ended_by = event.at, event.signature.id
 
-    def _severity(self, signature: Signature, at: float, times: int) -> str:
-        """Say how bad an event is; empty: no fault."""
-        rule = signature.escalate
-        if rule is not None:
-            recent = [*(one for one in self._recent[signature.id] if one > at - rule.within), *[at] * min(times, rule.count)][-rule.count :]
-            self._recent[signature.id] = recent
-            if len(recent) == rule.count:
-                return rule.severity
-        return signature.severity if signature.severity in FAULTS else ""
+    def _add_fault(self, event: LogEvent, fault: Fault, *, is_new: bool) -> None:
+        family, severity = event.signature.family, "critical" if fault.level == 2 else "warning"  # noqa: PLR2004 — Level.CRITICAL
+        if not self._open[family]:
+            previous = self._newest.get(family)
+            self._newest[family] = Outage(
+                self._host, family, severity, event.at, event.at, gap=None if previous is None else event.at - previous.end
+            )
+            self.outages.append(self._newest[family])
+        self._open[family] += is_new
+        outage = self._newest[family]
+        outage.end, outage.faults, outage.severity = (
+            event.at,
+            outage.faults + event.times,
+            max(outage.severity, severity, key=_RANKS.__getitem__),
+        )
+        _add_name(outage.signatures, fault.signature)
+        _add_name(outage.instances, event.instance)
 
-    def _recover(self, signature: Signature, instance: str, at: float) -> None:
-        for fault, about in list(self._open):
-            if signature.id in self._signatures[fault].cleared_by and (not about or not instance or about == instance):
-                del self._open[fault, about]
-                if not self._open:
-                    self.outages[-1].end, self.outages[-1].ended = at, signature.id
-        for fault in list(self._recent):
-            rule = self._signatures[fault].escalate
-            if rule is not None and rule.unless_cleared and signature.id in self._signatures[fault].cleared_by:
-                del self._recent[fault]
+    def _family(self, fault: Fault) -> str:
+        return self._rules.by_id[fault.signature].family
 
 
 def gaps(outages: Sequence[Outage]) -> dict[tuple[str, str], list[float]]:
-    """Collect the gaps between outages by (host, family), ascending, in seconds."""
-    found: dict[tuple[str, str], list[float]] = defaultdict(list)
+    """Return the gaps between outages in seconds, ascending, by (host, family)."""
+    by_subject: dict[tuple[str, str], list[float]] = defaultdict(list)
     for outage in outages:
         if outage.gap is not None:
-            found[outage.host, outage.family].append(outage.gap)
-    return {which: sorted(values) for which, values in found.items()}
+            by_subject[outage.host, outage.family].append(outage.gap)
+    return {subject: sorted(values) for subject, values in by_subject.items()}
 
 
-def _rank(severity: str) -> int:
-    return FAULTS.get(severity, 0 if severity == "info" else -1)
-
-
-def _remember(names: list[str], name: str) -> None:
-    if name and name not in names and len(names) < 100:  # noqa: PLR2004 — a list for people
+def _add_name(names: list[str], name: str) -> None:
+    if name and name not in names and len(names) < _MAX_NAMES:
         names.append(name)

@@ -17,7 +17,7 @@ from collectors.logs.sources.journal_entry import field_bytes, field_text
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from collectors.logs.matching.matcher import Hit, Matcher
+    from collectors.logs.matching.matcher import Match, Matcher
     from collectors.logs.matching.packs import Signature
 
 
@@ -41,13 +41,13 @@ class Entry:
     names: frozenset[str]
     unit: str
 
-    def may_say(self, signature: Signature) -> bool:
+    def allows(self, signature: Signature) -> bool:
         """Say whether this may be the signature's.
 
         Exports are read for people: a program's own name for itself is believed, but never that it is the kernel.
         """
         source = signature.source
-        if source.anybody:
+        if source.is_unrestricted:
             return True
         if source.kernel or self.kernel:
             return source.kernel and self.kernel
@@ -63,8 +63,8 @@ def recognise(head: bytes) -> bool:
     return line.startswith(b"{") and (b'"__REALTIME_TIMESTAMP"' in line or b'"MESSAGE"' in line or b'"__CURSOR"' in line)
 
 
-def hits(matcher: Matcher, block: bytes) -> Iterator[tuple[Hit, Entry]]:
-    """Find every hit in a block of entries. A line that is no entry, or one without a message, holds none."""
+def match_entries(matcher: Matcher, block: bytes) -> Iterator[tuple[Match, Entry]]:
+    """Find every match in a block of entries. A line that is no entry, or one without a message, holds none."""
     starts, entries, messages, length = [], [], [], 0
     for line in block.splitlines():
         try:
@@ -76,10 +76,10 @@ def hits(matcher: Matcher, block: bytes) -> Iterator[tuple[Hit, Entry]]:
             entries.append(fields)
             messages.append(part)
             length += len(part) + 1
-    for hit in matcher.hits(b"\n".join([*messages, b""]), lambda _signature, _header: True, bare=True):
-        entry = _entry(entries[bisect_right(starts, hit.start) - 1])
-        if entry.may_say(hit.signature):
-            yield hit, entry
+    for match in matcher.match_block(b"\n".join([*messages, b""]), lambda _signature, _header: True, bare=True):
+        entry = _entry(entries[bisect_right(starts, match.start) - 1])
+        if entry.allows(match.signature):
+            yield match, entry
 
 
 def _entry(fields: _Fields) -> Entry:

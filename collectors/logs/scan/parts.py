@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 from sys import intern
 from typing import TYPE_CHECKING, NamedTuple
 
-from collectors.logs.matching.header import split
-from collectors.logs.matching.matcher import believed
+from collectors.logs.matching.header import split_header
+from collectors.logs.matching.matcher import allow_claimed_origin
 from collectors.logs.scan import archive, blocks
 from collectors.logs.scan import journal_export as exports
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from collectors.logs.matching.matcher import Hit, Matcher
+    from collectors.logs.matching.matcher import Match, Matcher
 
 PART = 32 << 20  # bytes: a second of work at most, so that processes end together
 _MARKS = 1 << 16  # bytes between two looks at the date, so that a year that turned unseen between two events is not missed
@@ -70,15 +70,15 @@ def read(part: Part, matcher: Matcher, progress: Callable[[int], None]) -> Found
                 export = exports.recognise(block if part.whole or not part.start else archive.look(part.name).head)
             found.size += len(block)
             if export:
-                found.events += merged(_event(hit, entry.at, entry.host) for hit, entry in exports.hits(matcher, block))
+                found.events += merged(_event(match, entry.at, entry.host) for match, entry in exports.match_entries(matcher, block))
                 continue
             marks = _days(block, day)
-            hits = matcher.hits(block, believed)
+            matches = matcher.match_block(block, allow_claimed_origin)
             if marks:
                 day = block[marks[-1] : marks[-1] + 6]
-                found.events += merged(_in_order(block, marks, hits))
+                found.events += merged(_in_order(block, marks, matches))
             else:
-                found.events += merged(_event(hit, hit.header.time or None, hit.header.host) for hit in hits)
+                found.events += merged(_event(match, match.header.time or None, match.header.host) for match in matches)
     except archive.Incomplete as error:
         found.problem = str(error)
     except OSError as error:
@@ -86,8 +86,8 @@ def read(part: Part, matcher: Matcher, progress: Callable[[int], None]) -> Found
     return found
 
 
-def _event(hit: Hit, at: float | bytes | None, host: str) -> Event:
-    return Event(hit.signature.id, intern(host), intern(hit.instance), at, hit.times)  # millions of events share a few names
+def _event(match: Match, at: float | bytes | None, host: str) -> Event:
+    return Event(match.signature.id, intern(host), intern(match.instance), at, match.times)  # millions of events share a few names
 
 
 def merged(events: Iterable[Event]) -> Iterator[Event]:
@@ -116,10 +116,10 @@ def _days(block: bytes, day: bytes) -> list[int]:
     return starts
 
 
-def _in_order(block: bytes, marks: Sequence[int], hits: Sequence[Hit]) -> list[Event]:
+def _in_order(block: bytes, marks: Sequence[int], matches: Sequence[Match]) -> list[Event]:
     """Join dates and events by where they stand."""
-    both = [(hit.start, 1, _event(hit, hit.header.time or None, hit.header.host)) for hit in hits]
+    both = [(match.start, 1, _event(match, match.header.time or None, match.header.host)) for match in matches]
     for start in marks:
-        time = split(block[start : start + 200].partition(b"\n")[0]).time
+        time = split_header(block[start : start + 200].partition(b"\n")[0]).time
         both += [(start, 0, Event("", "", "", time))] if time else []
     return [event for _, _, event in sorted(both, key=lambda one: one[:2])]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from collectors.logs.clock import Timestamp
-    from collectors.logs.matching.matcher import Hit, Matcher
+    from collectors.logs.matching.matcher import Match, Matcher
     from collectors.logs.sources.event import Allow, LogEvent
     from collectors.logs.sources.kernel_source import Lose
     from collectors.logs.state import FollowerState
@@ -149,10 +149,12 @@ class FileSource:
     def _events(self, path: str, file: _File, block: bytes, matcher: Matcher, now: Timestamp) -> Iterator[LogEvent]:
         file.lines += block.count(b"\n")
         file.bytes += len(block)
-        for hit in matcher.hits(block, file.allow):
-            at = now.wall if file.caught_up else _time_of(hit, now)
-            if at >= file.not_before and not (len(self._files) > 1 and self._copies.is_copy(hit.line + hit.signature.id.encode(), path)):
-                yield event(hit, at)
+        for match in matcher.match_block(block, file.allow):
+            at = now.wall if file.caught_up else _time_of(match, now)
+            if at >= file.not_before and not (
+                len(self._files) > 1 and self._copies.is_copy(match.line + match.signature.id.encode(), path)
+            ):
+                yield event(match, at)
 
     def traffic(self) -> Iterator[SourceStats]:
         """Say how much of each file has been read."""
@@ -165,7 +167,7 @@ class FileSource:
             file.follower.close()
 
 
-def _time_of(hit: Hit, now: Timestamp) -> float:
+def _time_of(match: Match, now: Timestamp) -> float:
     """Believe the time of a line that was there before us; a line from the future was written now."""
-    at = parse(hit.header.time, now.wall) if hit.header.time else None
+    at = parse(match.header.time, now.wall) if match.header.time else None
     return now.wall if at is None else min(at, now.wall)

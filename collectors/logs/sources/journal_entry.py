@@ -30,7 +30,7 @@ class JournalEntry:
     boot: str = ""
     microseconds: int | None = None  # the kernel's own stamp, since boot
 
-    def may_say(self, signature: Signature) -> bool:
+    def allows(self, signature: Signature) -> bool:
         """Say whether the entry comes from whom the signature names."""
         source = signature.source
         if source.kernel or self.kernel:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from collectors.logs.metrics import SourceStats
-from collectors.logs.sources.event import event, hits_in
+from collectors.logs.sources.event import event, match_messages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,8 +80,8 @@ class JournalSource:
                 self._told[reason] = total
         if entries:
             self._last_at = min(entries[-1].at, now.wall)
-        for index, hit in hits_in(matcher, [entry.message for entry in entries], lambda index: self._rule(entries[index])):
-            yield event(hit, min(entries[index].at, now.wall))
+        for index, match in match_messages(matcher, [entry.message for entry in entries], lambda index: self._rule(entries[index])):
+            yield event(match, min(entries[index].at, now.wall))
 
     def traffic(self) -> Iterator[SourceStats]:
         """Say how much has been read."""
@@ -101,6 +101,6 @@ class JournalSource:
         ours = entry.kernel or entry.at >= self.programs_from
 
         def allow(signature: Signature, _header: Header) -> bool:
-            return ours and entry.may_say(signature)
+            return ours and entry.allows(signature)
 
         return allow

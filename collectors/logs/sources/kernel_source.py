@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from collectors.logs.matching.matcher import by_kernel
+from collectors.logs.matching.matcher import allow_kernel
 from collectors.logs.metrics import SourceStats
-from collectors.logs.sources.event import event, hits_in
+from collectors.logs.sources.event import event, match_messages
 from collectors.logs.state import KmsgPosition
 
 if TYPE_CHECKING:
@@ -49,10 +49,10 @@ class KernelSource:
         """Read on, and give what the signatures know."""
         records = [record for record in self._new(self._kmsg.read(_ENOUGH)) if record.from_kernel]
         clock = time.monotonic() * 1e6  # what the kernel stamps its records with
-        for index, hit in hits_in(matcher, [record.text for record in records], lambda _: by_kernel):
+        for index, match in match_messages(matcher, [record.text for record in records], lambda _: allow_kernel):
             age = max(0.0, clock - records[index].microseconds) / 1e6 if self._kmsg.is_device else 0.0
             if now.wall - age >= self._not_before:
-                yield event(hit, now.wall - age)
+                yield event(match, now.wall - age)
 
     def _new(self, records: Iterable[KmsgRecord]) -> Iterator[KmsgRecord]:
         """Pass over what was read before a restart, and count what the ring lost between two records."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from collectors.logs.matching.matcher import said_by_program
+from collectors.logs.matching.matcher import allow_program_tag
 from collectors.logs.tailing.paths import matches
 
 if TYPE_CHECKING:
@@ -54,21 +54,25 @@ def patterns(choice: SourceSelection, signatures: Sequence[Signature]) -> list[s
     for signature in signatures:
         if signature.files:
             wanted.update(dict.fromkeys(signature.files))
-        elif choice.programs == "files" or signature.source.anybody:
+        elif choice.programs == "files" or signature.source.is_unrestricted:
             wanted.update(dict.fromkeys(choice.files))
     return list(wanted)
 
 
 def rule(choice: SourceSelection, signatures: Sequence[Signature], path: str) -> Allow:
-    """Give what may be counted in a file: signatures that name it, and in the common files those of anybody and of programs."""
+    """Give what may be counted in a file: signatures that name it, and in the common files those without a source and those of programs."""
     common = matches(path, choice.files)
     allowed = {
         signature.id
         for signature in signatures
-        if (matches(path, signature.files) if signature.files else common and (choice.programs == "files" or signature.source.anybody))
+        if (
+            matches(path, signature.files)
+            if signature.files
+            else common and (choice.programs == "files" or signature.source.is_unrestricted)
+        )
     }
 
     def allow(signature: Signature, header: Header) -> bool:
-        return signature.id in allowed and said_by_program(signature, header)
+        return signature.id in allowed and allow_program_tag(signature, header)
 
     return allow

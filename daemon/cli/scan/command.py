@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from collectors.logs.scan import archive, years
-from collectors.logs.scan.history import History, Key
+from collectors.logs.scan.history import EventHistory, EventKey
 from collectors.logs.scan.parts import Event, divide
 from collectors.model import BadInput
 from daemon.cli import signatures
@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def scan(names: list[str], packs: Packs, matcher: Matcher, year: int | None = None) -> Scan:
     """Look through files, many at a time; a file that cannot be read is told in `problems`, and the others are read all the same."""
-    found = Scan(packs, History(packs.by_id))
+    found = Scan(packs, EventHistory(packs.by_id))
     begun = time.monotonic()
     kinds: list[tuple[str, archive.Kind]] = []
     for name in dict.fromkeys(names):
@@ -87,14 +87,14 @@ def _reference(kind: archive.Kind, year: int | None) -> float:
     return kind.at if kind.at is not None else time.time()
 
 
-def _place(history: History, events: list[Event], reference: float) -> None:
+def _place(history: EventHistory, events: list[Event], reference: float) -> None:
     """Put a file's events into the history, once all of it was read: its last line tells the years of those before."""
     texts = [event.at for event in events if isinstance(event.at, bytes)]
     placed = iter(years.place(texts, reference))
     for event in events:
         at = next(placed) if isinstance(event.at, bytes) else event.at
         if event.signature:
-            history.add(Key(event.signature, event.host, event.instance), at, event.times)
+            history.add(EventKey(event.signature, event.host, event.instance), at, event.times)
 
 
 @contextmanager

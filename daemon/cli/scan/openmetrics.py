@@ -11,14 +11,14 @@ from exporters.prometheus.exposition.labels import clean
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from collectors.logs.scan.history import History
+    from collectors.logs.scan.history import EventHistory
 
 STEP = 60  # seconds: the scrape interval that the past is written in
 MAX_HOSTS = 1000  # label values; what comes after them is "other"
 _NAME = "vitald_log_events"
 
 
-def lines(history: History) -> Iterator[str]:
+def lines(history: EventHistory) -> Iterator[str]:
     """Give the exposition, a line at a time. Each series stands at 0 a step before its first event, and rises at the steps that had any.
 
     A flat stretch has a sample at its start and its end only, so that years of logs stay small.
@@ -36,7 +36,7 @@ def lines(history: History) -> Iterator[str]:
     yield "# EOF\n"
 
 
-def _steps(history: History) -> dict[tuple[str, str], dict[int, int]]:
+def _steps(history: EventHistory) -> dict[tuple[str, str], dict[int, int]]:
     """Count events by series and by the step they are first seen at."""
     found: dict[tuple[str, str], dict[int, int]] = defaultdict(lambda: defaultdict(int))
     hosts: set[str] = set()

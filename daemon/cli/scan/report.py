@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from collectors.logs.matching.packs import Packs
-    from collectors.logs.scan.history import History, Outage, Row
+    from collectors.logs.scan.history import EventHistory, EventRow, Outage
 
 MOST_ROWS = 60  # of each table; JSON has all of them
 MOST_TRACKS = 20  # hosts and families
@@ -34,7 +34,7 @@ class Scan:
     """What was looked through, and what was found in it. `problems` are whole sentences, a file each."""
 
     packs: Packs
-    history: History
+    history: EventHistory
     files: list[str] = field(default_factory=list)
     size: int = 0  # bytes of text
     seconds: float = 0.0
@@ -73,7 +73,7 @@ def print_json(scan: Scan, outages: Sequence[Outage]) -> None:
                 "duration": round(outage.end - outage.start, 3),
                 "gap_before": None if outage.gap is None else round(outage.gap, 3),
                 "faults": outage.faults,
-                "ended_by": outage.ended or None,
+                "ended_by": outage.ended_by or None,
                 "signatures": outage.signatures,
                 "instances": outage.instances,
             }
@@ -112,7 +112,7 @@ def print_table(scan: Scan, outages: Sequence[Outage]) -> None:
     console.print(f"\n{read}{rate}" if rows else f"nothing found: {read}{rate}", style="dim")
 
 
-def _happened(rows: Sequence[Row], *, wide: bool) -> Table:
+def _happened(rows: Sequence[EventRow], *, wide: bool) -> Table:
     """Lay the rows out so that 80 columns are enough: there, first and last time stand one above the other."""
     shown = ("host",) if len({row.key.host for row in rows}) > 1 else ()
     table = _table("", "signature", *shown, "on", ">times", *(("first", "last") if wide else ("first, last",)))
@@ -147,7 +147,7 @@ def _outages(outages: Sequence[Outage]) -> Table:
             gap,
             f"{outage.faults:,}",
             _text(", ".join(outage.instances[:3])),
-            outage.ended or "silence",
+            outage.ended_by or "silence",
         )
     return table
 

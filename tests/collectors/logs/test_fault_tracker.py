@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collectors.logs.clock import Timestamp
-from collectors.logs.fault_tracker import Tally
+from collectors.logs.fault_tracker import FaultTracker
 from collectors.logs.judge import judge
 from collectors.logs.sources import journal_entry, kmsg
 from collectors.logs.sources.event import LogEvent
@@ -29,71 +29,71 @@ def later(seconds: float, *, wall: float | None = None) -> Timestamp:
 
 
 @pytest.fixture
-def tally(packs: Packs) -> Tally:
-    return Tally(packs.signatures, LogsState(), NOW, same_boot=True)
+def tracker(packs: Packs) -> FaultTracker:
+    return FaultTracker(packs.signatures, LogsState(), NOW, same_boot=True)
 
 
-def levels(tally: Tally, packs: Packs, now: Timestamp) -> dict[str, Level]:
-    return {verdict.check: verdict.level for verdict in judge(tally.faults(now), packs.by_id, now.boottime)}
+def levels(tracker: FaultTracker, packs: Packs, now: Timestamp) -> dict[str, Level]:
+    return {verdict.check: verdict.level for verdict in judge(tracker.faults(now), packs.by_id)}
 
 
-def test_a_fault_is_as_old_as_its_window(tally: Tally, packs: Packs) -> None:
+def test_a_fault_is_as_old_as_its_window(tracker: FaultTracker, packs: Packs) -> None:
     signature = packs.by_id["netdev-watchdog"]
-    tally.add(LogEvent(signature, NOW.wall, "line", "eth0"), NOW)
-    assert levels(tally, packs, later(signature.window - 1))["nic_log"]
-    assert not levels(tally, packs, later(signature.window))["nic_log"]
-    assert tally.events["netdev-watchdog"] == 1
+    tracker.add(LogEvent(signature, NOW.wall, "line", "eth0"), NOW)
+    assert levels(tracker, packs, later(signature.window - 1))["nic_log"]
+    assert not levels(tracker, packs, later(signature.window))["nic_log"]
+    assert tracker.events["netdev-watchdog"] == 1
 
 
 @pytest.mark.fault(40)
-def test_a_wall_clock_that_is_set_neither_ends_nor_makes_a_fault(tally: Tally, packs: Packs) -> None:
-    tally.add(LogEvent(packs.by_id["netdev-watchdog"], NOW.wall, "line", "eth0"), NOW)
+def test_a_wall_clock_that_is_set_neither_ends_nor_makes_a_fault(tracker: FaultTracker, packs: Packs) -> None:
+    tracker.add(LogEvent(packs.by_id["netdev-watchdog"], NOW.wall, "line", "eth0"), NOW)
     for jump in (-3600.0, 3600.0, 3e8, -3e8):
-        assert levels(tally, packs, later(1, wall=jump))["nic_log"] is Level.CRITICAL
-    tally.add(LogEvent(packs.by_id["netdev-watchdog"], NOW.wall + 3e8, "line", "eth0"), later(2))
-    assert tally.last_seen["netdev-watchdog"] <= later(2).wall, "no event of the future"
+        assert levels(tracker, packs, later(1, wall=jump))["nic_log"] is Level.CRITICAL
+    tracker.add(LogEvent(packs.by_id["netdev-watchdog"], NOW.wall + 3e8, "line", "eth0"), later(2))
+    assert tracker.last_seen["netdev-watchdog"] <= later(2).wall, "no event of the future"
 
 
-def test_a_recovery_of_one_interface_is_not_the_others(tally: Tally, packs: Packs) -> None:
+def test_a_recovery_of_one_interface_is_not_the_others(tracker: FaultTracker, packs: Packs) -> None:
     signature = next(s for s in packs.signatures if s.cleared_by and s.severity == "critical" and "(?P<interface>" in s.pattern)
     recovery = packs.by_id[signature.cleared_by[0]]
     check = f"{signature.family}_log"
     for name in ("eth0", "eth1"):
-        tally.add(LogEvent(signature, NOW.wall, "line", name), NOW)
-    tally.add(LogEvent(recovery, NOW.wall, "line", "eth0"), later(1, wall=0))
-    assert [fault.instance for fault in tally.faults(NOW)] == ["eth1"]
-    tally.add(LogEvent(recovery, NOW.wall, "line"), later(2, wall=0))
-    assert levels(tally, packs, later(2))[check] is Level.HEALTHY, "a line that names none speaks of all"
+        tracker.add(LogEvent(signature, NOW.wall, "line", name), NOW)
+    tracker.add(LogEvent(recovery, NOW.wall, "line", "eth0"), later(1, wall=0))
+    assert [fault.instance for fault in tracker.faults(NOW)] == ["eth1"]
+    tracker.add(LogEvent(recovery, NOW.wall, "line"), later(2, wall=0))
+    assert levels(tracker, packs, later(2))[check] is Level.HEALTHY, "a line that names none speaks of all"
 
 
-def test_what_is_harmless_once_is_a_fault_when_it_repeats(tally: Tally, packs: Packs) -> None:
+def test_what_is_harmless_once_is_a_fault_when_it_repeats(tracker: FaultTracker, packs: Packs) -> None:
     signature = packs.by_id["dhclient-discover"]
     assert signature.escalate is not None
     for number in range(signature.escalate.count):
-        assert levels(tally, packs, later(number))["dhcp_log"] is Level.HEALTHY
-        tally.add(LogEvent(signature, later(number).wall, "line", "eth0"), later(number))
-    assert levels(tally, packs, later(3))["dhcp_log"] is Level.CRITICAL
+        assert levels(tracker, packs, later(number))["dhcp_log"] is Level.HEALTHY
+        tracker.add(LogEvent(signature, later(number).wall, "line", "eth0"), later(number))
+    assert levels(tracker, packs, later(3))["dhcp_log"] is Level.CRITICAL
 
 
 @pytest.mark.parametrize("same_boot", [True, False])
-def test_a_fault_keeps_its_age_over_a_restart(tally: Tally, packs: Packs, same_boot: bool) -> None:  # noqa: FBT001 — a parameter
+def test_a_fault_keeps_its_age_over_a_restart(tracker: FaultTracker, packs: Packs, same_boot: bool) -> None:  # noqa: FBT001 — a parameter
     signature = packs.by_id["netdev-watchdog"]
-    tally.add(LogEvent(signature, NOW.wall, "line", "eth0"), NOW)
-    state = LogsState(boot="one", wall=NOW.wall, boottime=NOW.boottime, events=dict(tally.events), faults=tally.faults(NOW))
+    tracker.add(LogEvent(signature, NOW.wall, "line", "eth0"), NOW)
+    state = LogsState(boot="one", wall=NOW.wall, boottime=NOW.boottime, events=dict(tracker.events), faults=tracker.faults(NOW))
     state = read_state(msgspec.json.decode(msgspec.json.encode(state)))
     wait = signature.window - 1
     after = later(wait) if same_boot else Timestamp(NOW.wall + wait, 30.0)
-    again = Tally(packs.signatures, state, after, same_boot=same_boot)
+    again = FaultTracker(packs.signatures, state, after, same_boot=same_boot)
     assert levels(again, packs, after)["nic_log"] is Level.CRITICAL
     assert not levels(again, packs, Timestamp(after.wall + 2, after.boottime + 2))["nic_log"]
 
 
 @pytest.mark.fault(14)
-def test_a_hundred_thousand_things_are_bounded(tally: Tally, packs: Packs) -> None:
+def test_a_hundred_thousand_instances_are_bounded(tracker: FaultTracker, packs: Packs) -> None:
     signature = packs.by_id["netdev-watchdog"]
     for number in range(100_000):
-        tally.add(LogEvent(signature, NOW.wall, "line", f"eth{number}"), NOW)
-    faults = tally.faults(NOW)
+        tracker.add(LogEvent(signature, NOW.wall, "line", f"eth{number}"), NOW)
+    faults = tracker.faults(NOW)
     assert len(faults) <= 65
     assert sum(fault.count for fault in faults) == 100_000
 

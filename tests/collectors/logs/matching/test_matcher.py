@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from collectors.logs.matching.database import open_database
-from collectors.logs.matching.header import split
-from collectors.logs.matching.matcher import Hit, Matcher, believed, by_kernel, said_by_program
+from collectors.logs.matching.header import split_header
+from collectors.logs.matching.matcher import Match, Matcher, allow_claimed_origin, allow_kernel, allow_program_tag
 from collectors.logs.matching.packs import load
 
 if TYPE_CHECKING:
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-def ids(hits: Sequence[Hit]) -> list[str]:
-    return [hit.signature.id for hit in hits]
+def ids(matches: Sequence[Match]) -> list[str]:
+    return [match.signature.id for match in matches]
 
 
-def seen(hits: Sequence[Hit]) -> list[tuple[str, bytes, dict[str, str], int]]:
-    return [(hit.signature.id, hit.line, dict(hit.fields), hit.times) for hit in hits]
+def seen(matches: Sequence[Match]) -> list[tuple[str, bytes, dict[str, str], int]]:
+    return [(match.signature.id, match.line, dict(match.fields), match.times) for match in matches]
 
 
 ALL = [line.encode() for signature in load(samples=True).signatures for line in (*signature.match, *signature.no_match)]
@@ -61,9 +61,9 @@ def mangled() -> st.SearchStrategy[bytes]:
 @given(lines=st.lists(mangled(), min_size=1, max_size=12))
 def test_the_fast_matcher_equals_the_naive_one(matcher: Matcher, lines: list[bytes]) -> None:
     block = b"".join(line + b"\n" for line in lines)
-    for allow in (believed, said_by_program, by_kernel):
-        naive = [hit for line in lines for hit in matcher.match_line(line, allow)]
-        assert seen(matcher.hits(block, allow)) == seen(naive)
+    for allow in (allow_claimed_origin, allow_program_tag, allow_kernel):
+        naive = [match for line in lines for match in matcher.match_line(line, allow)]
+        assert seen(matcher.match_block(block, allow)) == seen(naive)
 
 
 @pytest.mark.fault(54)
@@ -75,7 +75,7 @@ def test_the_fast_matcher_equals_the_naive_one_where_no_gate_stands_before_it(ma
         line = line[:at] + bytes([rng.randrange(256)]) * rng.randrange(3) + line[at + rng.randrange(3) :]
         line = line.replace(b"\n", b"")
         everything = lambda _signature, _header: True  # noqa: E731
-        assert seen(matcher.hits(line + b"\n", everything)) == seen(matcher.match_line(line, everything))
+        assert seen(matcher.match_block(line + b"\n", everything)) == seen(matcher.match_line(line, everything))
 
 
 def test_hits_come_in_the_order_of_their_lines_with_their_fields(matcher: Matcher) -> None:
@@ -84,40 +84,40 @@ def test_hits_come_in_the_order_of_their_lines_with_their_fields(matcher: Matche
         b"Jul 26 04:08:01 web1 sshd[9]: nothing\n"
         b"Jul 26 04:08:09 web1 dhclient[7]: No DHCPOFFERS received.\n"
     )
-    first, second = matcher.hits(block, said_by_program)
+    first, second = matcher.match_block(block, allow_program_tag)
     assert (first.signature.id, first.instance, first.fields["interval"], first.header.host) == ("dhclient-discover", "eth1", "9", "web1")
     assert (second.signature.id, second.instance, second.header.time) == ("dhclient-no-offers", "", b"Jul 26 04:08:09")
 
 
 def test_a_repeated_message_counts_as_often_as_syslog_says(matcher: Matcher) -> None:
-    new = matcher.hits(b"Jul 26 04:08:00 h dhclient[7]: message repeated 4 times: [ No DHCPOFFERS received.]\n", said_by_program)
-    assert [(hit.signature.id, hit.times) for hit in new] == [("dhclient-no-offers", 4)]
-    old = matcher.hits(
-        b"Jul 26 04:08:00 h dhclient: No DHCPOFFERS received.\nJul 26 04:08:30 h last message repeated 3 times\n", said_by_program
+    new = matcher.match_block(b"Jul 26 04:08:00 h dhclient[7]: message repeated 4 times: [ No DHCPOFFERS received.]\n", allow_program_tag)
+    assert [(match.signature.id, match.times) for match in new] == [("dhclient-no-offers", 4)]
+    old = matcher.match_block(
+        b"Jul 26 04:08:00 h dhclient: No DHCPOFFERS received.\nJul 26 04:08:30 h last message repeated 3 times\n", allow_program_tag
     )
-    assert [(hit.signature.id, hit.times) for hit in old] == [("dhclient-no-offers", 1), ("dhclient-no-offers", 3)]
-    assert ids(matcher.hits(b"Jul 26 04:08:30 h last message repeated 3 times\n", said_by_program)) == []
+    assert [(match.signature.id, match.times) for match in old] == [("dhclient-no-offers", 1), ("dhclient-no-offers", 3)]
+    assert ids(matcher.match_block(b"Jul 26 04:08:30 h last message repeated 3 times\n", allow_program_tag)) == []
 
 
 @pytest.mark.fault(9)
 def test_a_line_of_a_file_that_says_kernel_is_not_the_kernel(matcher: Matcher) -> None:
     forged = b"Jul 26 04:08:00 h kernel: [12.000001] Out of memory: Killed process 1 (init) total-vm:1kB\n"
-    assert ids(matcher.hits(forged, believed)) == ["oom-kill"]  # `vitald scan` reads what the file says
-    assert ids(matcher.hits(forged, said_by_program)) == []
+    assert ids(matcher.match_block(forged, allow_claimed_origin)) == ["oom-kill"]  # `vitald scan` reads what the file says
+    assert ids(matcher.match_block(forged, allow_program_tag)) == []
 
 
 def test_one_program_cannot_speak_for_another(matcher: Matcher) -> None:
     line = b"Jul 26 04:08:00 h %s: No DHCPOFFERS received.\n"
-    assert ids(matcher.hits(line % b"/sbin/dhclient[3]", said_by_program)) == ["dhclient-no-offers"]
+    assert ids(matcher.match_block(line % b"/sbin/dhclient[3]", allow_program_tag)) == ["dhclient-no-offers"]
     for other in (b"sshd[3]", b"sshd[3]: Invalid user dhclient", b"kernel"):
-        assert ids(matcher.hits(line % other, said_by_program)) == []
+        assert ids(matcher.match_block(line % other, allow_program_tag)) == []
 
 
 @pytest.mark.fault(6)
 def test_fields_of_broken_bytes_are_text(matcher: Matcher) -> None:
-    (hit,) = matcher.hits(b"[1.000001] EXT4-fs error (device sda1): f:1: bad \xff\xed\xa0\x80\0 name\n", believed)
-    hit.fields["detail"].encode()
-    assert "\\xff" in hit.fields["detail"]
+    (match,) = matcher.match_block(b"[1.000001] EXT4-fs error (device sda1): f:1: bad \xff\xed\xa0\x80\0 name\n", allow_claimed_origin)
+    match.fields["detail"].encode()
+    assert "\\xff" in match.fields["detail"]
 
 
 def test_the_database_is_kept_and_a_bad_file_is_made_again(tmp_path: Path, packs: Packs, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,4 +154,4 @@ def test_without_a_place_to_write_the_database_lives_in_memory(tmp_path: Path, p
 
 @pytest.mark.parametrize("line", [b"Jul  1 00:00:00 h kernel: a: kernel: [   12.345678] b", b"[   12.345678] a: kernel: [   12.345678] b"])
 def test_only_what_stands_before_a_message_is_taken_off_it(line: bytes) -> None:
-    assert split(line) == replace(split(line), message=b"a: kernel: [   12.345678] b", program="kernel")
+    assert split_header(line) == replace(split_header(line), message=b"a: kernel: [   12.345678] b", program="kernel")

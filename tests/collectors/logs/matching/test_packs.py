@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from collectors.logs.matching.hostile_lines import slowest
-from collectors.logs.matching.matcher import believed
+from collectors.logs.matching.matcher import allow_claimed_origin
 from collectors.logs.matching.packs import Packs, load
 from collectors.logs.matching.samples import problems
 from collectors.model import BadInput
@@ -24,7 +24,9 @@ def test_every_signature_matches_its_samples_and_no_other_signature_does(packs: 
     for signature in packs.signatures:
         assert signature.match, signature.id
         for line in signature.match:
-            assert [hit.signature.id for hit in matcher.hits(line.encode() + b"\n", believed)] == [signature.id], line
+            assert [match.signature.id for match in matcher.match_block(line.encode() + b"\n", allow_claimed_origin)] == [signature.id], (
+                line
+            )
 
 
 def test_shipped_packs_have_nothing_to_complain_about() -> None:
@@ -38,18 +40,18 @@ def test_every_signature_of_the_catalogue_is_shipped(packs: Packs) -> None:
         assert signature.meaning
         assert signature.remediation
         assert signature.family != "custom"
-        assert not signature.source.anybody
+        assert not signature.source.is_unrestricted
 
 
 def test_real_lines_nobody_here_wrote_raise_no_alarm(matcher: Matcher, fixture_lines: dict[str, list[tuple[str, ...]]]) -> None:
     assert len(fixture_lines["negatives.txt"]) > 200
     for line, *_ in fixture_lines["negatives.txt"]:
-        assert matcher.hits(line.encode() + b"\n", believed) == [], line
+        assert matcher.match_block(line.encode() + b"\n", allow_claimed_origin) == [], line
     for line, _source, ids in fixture_lines["benign-state.txt"]:
-        hits = matcher.hits(line.encode() + b"\n", believed)
-        assert hits, line
-        assert {hit.signature.id for hit in hits} <= set(ids.split(",")), line
-        assert all(hit.signature.severity in {"info", "recovery"} for hit in hits), line
+        matches = matcher.match_block(line.encode() + b"\n", allow_claimed_origin)
+        assert matches, line
+        assert {match.signature.id for match in matches} <= set(ids.split(",")), line
+        assert all(match.signature.severity in {"info", "recovery"} for match in matches), line
 
 
 @pytest.mark.fault(15)
@@ -66,7 +68,7 @@ def test_a_hostile_line_costs_every_shipped_signature_less_than_five_millisecond
 def test_a_hostile_line_costs_the_whole_matcher_less_than_five_milliseconds(packs: Packs, matcher: Matcher) -> None:
     def cost(block: bytes) -> float:
         start = thread_time()
-        matcher.hits(block, believed)
+        matcher.match_block(block, allow_claimed_origin)
         return thread_time() - start
 
     everything = b" ".join(signature.match[0].encode() for signature in packs.signatures)[-8000:]

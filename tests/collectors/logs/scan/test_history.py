@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from collectors.logs.scan import history
-from collectors.logs.scan.history import FOLDED, History, Key, gaps
+from collectors.logs.scan.history import FOLDED, EventHistory, EventKey, gaps
 
 if TYPE_CHECKING:
     import pytest
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 DAY = 86_400
 
 
-def told(packs: Packs, *events: tuple[float, str] | tuple[float, str, str]) -> History:
-    found = History(packs.by_id)
+def history_of(packs: Packs, *events: tuple[float, str] | tuple[float, str, str]) -> EventHistory:
+    found = EventHistory(packs.by_id)
     for at, signature, *instance in events:
-        found.add(Key(signature, "h", instance[0] if instance else ""), at)
+        found.add(EventKey(signature, "h", instance[0] if instance else ""), at)
     return found
 
 
 def test_rows_say_how_often_and_from_when_to_when(packs: Packs) -> None:
-    found = told(packs, (30, "dhclient-bound"), (10, "oom-kill"), (20, "oom-kill"))
-    found.add(Key("oom-kill", "h", ""), None, 5)
+    found = history_of(packs, (30, "dhclient-bound"), (10, "oom-kill"), (20, "oom-kill"))
+    found.add(EventKey("oom-kill", "h", ""), None, 5)
     worst, other = found.rows()
     assert (worst.key.signature, worst.times, worst.first, worst.last) == ("oom-kill", 7, 10, 20)
     assert other.key.signature == "dhclient-bound"
@@ -30,7 +30,7 @@ def test_rows_say_how_often_and_from_when_to_when(packs: Packs) -> None:
 
 
 def test_an_outage_ends_with_its_recovery_and_the_gap_is_counted_from_there(packs: Packs) -> None:
-    found = told(
+    found = history_of(
         packs,
         *((at, "dhclient-no-offers") for at in (100, 400, 700)),
         (900, "dhclient-bound"),
@@ -38,39 +38,39 @@ def test_an_outage_ends_with_its_recovery_and_the_gap_is_counted_from_there(pack
         (20 * DAY + 60, "dhclient-bound"),
     )
     first, second = found.outages()
-    assert (first.start, first.end, first.ended, first.faults, first.gap) == (100, 900, "dhclient-bound", 3, None)
+    assert (first.start, first.end, first.ended_by, first.faults, first.gap) == (100, 900, "dhclient-bound", 3, None)
     assert (second.start, second.end, second.gap) == (20 * DAY, 20 * DAY + 60, 20 * DAY - 900)
     assert gaps([first, second]) == {("h", "dhcp"): [20 * DAY - 900]}
 
 
 def test_an_outage_without_a_recovery_ends_with_its_last_line(packs: Packs) -> None:
     window = packs.by_id["oom-kill"].window
-    first, second = told(packs, (0, "oom-kill"), (window, "oom-kill"), (2 * window + 1, "oom-kill")).outages()
-    assert (first.start, first.end, first.ended, first.faults) == (0, window, "", 2)
-    assert second.gap == window + 1
+    first, second = history_of(packs, (0, "oom-kill"), (window - 1, "oom-kill"), (2 * window - 1, "oom-kill")).outages()
+    assert (first.start, first.end, first.ended_by, first.faults) == (0, window - 1, "", 2)
+    assert second.gap == window
 
 
 def test_the_recovery_of_another_interface_ends_nothing(packs: Packs) -> None:
-    found = told(packs, (0, "ena-keepalive-timeout", "eth1"), (5, "ena-reset-completed", "eth0"), (9, "ena-reset-completed", "eth1"))
+    found = history_of(packs, (0, "ena-keepalive-timeout", "eth1"), (5, "ena-reset-completed", "eth0"), (9, "ena-reset-completed", "eth1"))
     assert [(one.end, one.instances) for one in found.outages()] == [(9, ["eth1"])]
 
 
 def test_one_discover_is_no_fault_and_three_in_two_minutes_are_one(packs: Packs) -> None:
-    assert told(packs, (0, "dhclient-discover")).outages() == []
+    assert history_of(packs, (0, "dhclient-discover")).outages() == []
     twice = ((0, "dhclient-discover"), (50, "dhclient-discover"))
-    assert told(packs, *twice, (60, "dhclient-bound"), (70, "dhclient-discover")).outages() == []
-    (outage,) = told(packs, *twice, (70, "dhclient-discover")).outages()
+    assert history_of(packs, *twice, (60, "dhclient-bound"), (70, "dhclient-discover")).outages() == []
+    (outage,) = history_of(packs, *twice, (70, "dhclient-discover")).outages()
     assert (outage.severity, outage.start) == ("critical", 70)
 
 
 def test_files_in_any_order_tell_the_same_story(packs: Packs) -> None:
     events = [(100.0, "dhclient-no-offers"), (200.0, "dhclient-bound"), (9000.0, "dhclient-no-offers"), (9100.0, "dhclient-bound")]
-    assert told(packs, *events).outages() == told(packs, *reversed(events)).outages()
+    assert history_of(packs, *events).outages() == history_of(packs, *reversed(events)).outages()
 
 
 def test_hosts_that_a_log_makes_up_are_folded(packs: Packs, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(history, "MAX_KINDS", 3)
-    found = History(packs.by_id)
+    monkeypatch.setattr(history, "MAX_ROWS", 3)
+    found = EventHistory(packs.by_id)
     for number in range(10):
-        found.add(Key("oom-kill", f"h{number}", ""), 1.0)
+        found.add(EventKey("oom-kill", f"h{number}", ""), 1.0)
     assert [(row.key.host, row.times) for row in found.rows()] == [(FOLDED, 7), ("h0", 1), ("h1", 1), ("h2", 1)]

@@ -20,12 +20,12 @@ def entry(message: object, **fields: object) -> bytes:
 
 
 def found(matcher: Matcher, block: bytes) -> list[str]:
-    return [hit.signature.id for hit, _ in exports.hits(matcher, block)]
+    return [match.signature.id for match, _ in exports.match_entries(matcher, block)]
 
 
 def test_an_entry_says_what_when_where_and_on_which_host(matcher: Matcher) -> None:
     block = entry("nothing") + entry(OOM, **KERNEL) + b"not json\n" + entry("No DHCPOFFERS received.", _COMM="dhclient")
-    (first, where), (second, _) = exports.hits(matcher, block)
+    (first, where), (second, _) = exports.match_entries(matcher, block)
     assert (first.signature.id, where.at, where.host, second.signature.id) == ("oom-kill", 1534860261.221373, "web1", "dhclient-no-offers")
 
 
@@ -46,7 +46,7 @@ def test_messages_in_every_spelling_are_read(matcher: Matcher, message: object) 
 
 def test_entries_without_a_message_or_a_time_do_no_harm(matcher: Matcher) -> None:
     assert found(matcher, b"{}\n[]\n\x1e" + entry(None) + b'{"MESSAGE":' + b"[" * 5000 + b"\n") == []
-    ((_, where),) = exports.hits(matcher, entry(OOM, **KERNEL, __REALTIME_TIMESTAMP="soon"))
+    ((_, where),) = exports.match_entries(matcher, entry(OOM, **KERNEL, __REALTIME_TIMESTAMP="soon"))
     assert where.at is None
 
 

@@ -18,7 +18,7 @@ from collectors.logs.scan import parts
 from collectors.registry import COLLECTORS
 from daemon.cli import main as cli
 from daemon.cli.scan import workers as scan_workers
-from tests.daemon.scanning import CLEAN, OUTAGE, log, scan
+from tests.daemon.cli.scan.scanning import CLEAN, OUTAGE, log, scan
 
 pytestmark = pytest.mark.usefixtures("signature_cache")
 

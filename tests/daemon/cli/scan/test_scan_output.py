@@ -16,7 +16,7 @@ import pytest
 
 from daemon.cli import main as cli
 from daemon.cli.scan.units import amount
-from tests.daemon.scanning import CLEAN, OUTAGE, log
+from tests.daemon.cli.scan.scanning import CLEAN, OUTAGE, log
 
 pytestmark = pytest.mark.usefixtures("signature_cache")
 

@@ -1,0 +1,171 @@
+"""Lifetime of faults: begin, continue, escalate, clear, expire. No clock, no I/O: the caller passes the time.
+
+The daemon passes seconds since boot, `vitald scan` Unix times. All times of one `FaultLifetimes` are of the same clock.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from math import inf
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from collectors.model import Level
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from collectors.logs.matching.packs import Signature
+    from collectors.logs.sources.event import LogEvent
+
+MAX_INSTANCES = 64  # per signature that are tracked separately; all further ones are tracked as OTHER
+OTHER = "other"
+_LEVELS = {"warning": Level.WARNING, "critical": Level.CRITICAL}
+
+
+class Fault(msgspec.Struct, frozen=True, kw_only=True):
+    """An open fault: neither cleared nor expired. `first` and `last` are Unix times, `updated` is the last on the lifetimes' own clock."""
+
+    signature: str
+    instance: str
+    level: int
+    count: int
+    first: float
+    last: float
+    updated: float
+    line: str
+
+
+class Transition(NamedTuple):
+    """Effect of one event. `fault` was begun (`is_new`) or continued by it, `cleared` were ended by it."""
+
+    fault: Fault | None
+    is_new: bool
+    cleared: tuple[Fault, ...]
+
+
+class FaultRules:
+    """Signatures by id, and the signatures that each recovery clears."""
+
+    def __init__(self, signatures: Iterable[Signature]) -> None:
+        self.by_id = {signature.id: signature for signature in signatures}
+        self.cleared_by: dict[str, list[Signature]] = {}
+        for signature in self.by_id.values():
+            for recovery in signature.cleared_by:
+                self.cleared_by.setdefault(recovery, []).append(signature)
+
+
+class FaultLifetimes:
+    """Open faults by signature and instance (interface, device), and the recent events of signatures that escalate."""
+
+    def __init__(
+        self, rules: FaultRules, faults: Iterable[Fault] = (), recent: Mapping[str, Mapping[str, Iterable[float]]] | None = None
+    ) -> None:
+        """Start from saved faults and recent events; those of unknown signatures are dropped."""
+        self._rules = rules
+        self._faults: dict[str, dict[str, Fault]] = {}
+        self._recent: dict[str, dict[str, deque[float]]] = {}
+        for fault in faults:
+            if fault.signature in rules.by_id:
+                self._faults.setdefault(fault.signature, {})[fault.instance] = fault
+        for name, instances in (recent or {}).items():
+            if name in rules.by_id and (escalate := rules.by_id[name].escalate):
+                self._recent[name] = {instance: deque(times, maxlen=escalate.count) for instance, times in instances.items()}
+        self._next_expiry = -inf  # nothing expires before
+
+    def apply(self, event: LogEvent, at: float) -> Transition:
+        """Apply an event that occurred at `at`. Events may come out of order."""
+        signature = event.signature
+        cleared = [fault for other in self._rules.cleared_by.get(signature.id, ()) for fault in self._clear(other, event.instance, at)]
+        level = _LEVELS.get(signature.severity, Level.HEALTHY)
+        if signature.escalate is not None and self._escalates(event, at):
+            level = max(level, _LEVELS[signature.escalate.severity])
+        if level is Level.HEALTHY:
+            return Transition(None, False, tuple(cleared))  # noqa: FBT003 — a NamedTuple's field
+        return self._update(event, level, at)._replace(cleared=tuple(cleared))
+
+    def _update(self, event: LogEvent, level: Level, at: float) -> Transition:
+        signature = event.signature
+        faults = self._faults.setdefault(signature.id, {})
+        instance = _bounded(event.instance, faults)
+        old = faults.get(instance)
+        if is_new := old is None or at - old.updated >= signature.window:
+            old = Fault(
+                signature=signature.id, instance=instance, level=level, count=0, first=event.at, last=event.at, updated=at, line=event.line
+            )
+            self._next_expiry = min(self._next_expiry, at + signature.window)
+        newest = (
+            {"last": event.at, "updated": at, "line": event.line, "level": level}
+            if at >= old.updated
+            else {"first": min(event.at, old.first)}
+        )
+        faults[instance] = msgspec.structs.replace(old, count=old.count + event.times, **newest)
+        return Transition(faults[instance], is_new, ())
+
+    def _escalates(self, event: LogEvent, at: float) -> bool:
+        """Return whether the instance has had `count` events within the escalation's window."""
+        escalate = event.signature.escalate
+        assert escalate is not None  # noqa: S101 — for mypy
+        instances = self._recent.setdefault(event.signature.id, {})
+        times = instances.setdefault(_bounded(event.instance, instances), deque(maxlen=escalate.count))
+        times.extend([at] * min(event.times, escalate.count))
+        self._next_expiry = min(self._next_expiry, at + escalate.within)
+        return len(times) == escalate.count and max(times) - min(times) <= escalate.within
+
+    def _clear(self, signature: Signature, instance: str, at: float) -> list[Fault]:
+        """End the faults of a signature on the instance that recovered; on all instances where the recovery names none."""
+        cleared = [
+            fault for fault in self._faults.get(signature.id, {}).values() if _is_same(fault.instance, instance) and fault.updated <= at
+        ]
+        for fault in cleared:
+            del self._faults[signature.id][fault.instance]
+        if signature.escalate is not None and signature.escalate.unless_cleared:
+            instances = self._recent.get(signature.id, {})
+            for other in [other for other in instances if _is_same(other, instance)]:
+                del instances[other]
+        return cleared
+
+    def end(self, fault: Fault) -> None:
+        """End one fault for a reason that is not in the logs; its signature escalates again only after new events."""
+        del self._faults[fault.signature][fault.instance]
+        self._recent.pop(fault.signature, None)
+
+    def expire(self, at: float) -> list[Fault]:
+        """End what is older than its signature's window, and return it."""
+        if at < self._next_expiry:
+            return []
+        self._next_expiry = inf
+        expired = []
+        for name, faults in self._faults.items():
+            window = self._rules.by_id[name].window
+            expired += [fault for fault in faults.values() if at - fault.updated >= window]
+            self._next_expiry = min(
+                [self._next_expiry, *(fault.updated + window for fault in faults.values() if at - fault.updated < window)]
+            )
+        for fault in expired:
+            del self._faults[fault.signature][fault.instance]
+        for name, instances in self._recent.items():
+            within = getattr(self._rules.by_id[name].escalate, "within", 0.0)
+            for instance in [instance for instance, times in instances.items() if at - max(times) > within]:
+                del instances[instance]
+            self._next_expiry = min([self._next_expiry, *(max(times) + within for times in instances.values())])
+        return expired
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """Return all open faults, in the order of their signatures' first events."""
+        return tuple(fault for faults in self._faults.values() for fault in faults.values())
+
+    @property
+    def recent(self) -> Mapping[str, Mapping[str, tuple[float, ...]]]:
+        """Return the times of recent events of signatures that escalate, by signature and instance."""
+        return {name: {one: tuple(times) for one, times in instances.items()} for name, instances in self._recent.items() if instances}
+
+
+def _bounded(instance: str, tracked: Mapping[str, object]) -> str:
+    return instance if instance in tracked or len(tracked) < MAX_INSTANCES else OTHER
+
+
+def _is_same(instance: str, recovered: str) -> bool:
+    return not instance or not recovered or instance == recovered or OTHER in {instance, recovered}
