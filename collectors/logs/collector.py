@@ -15,7 +15,7 @@ from collectors.logs.panels import panels
 from collectors.logs.reading import LogsReading
 from collectors.logs.recorder import Recorder
 from collectors.logs.settings import LogSettings
-from collectors.logs.tailing.poller import Poller
+from collectors.logs.tailing.poller import FilePoller
 from collectors.model import Metric, Unavailable
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class LogsCollector(Collector[LogsReading]):
         self._settings = settings
         self._host = host
         self._packs = PacksInUse(settings.signature_dirs, host.cache)
-        self._poller = Poller(self._follow)
+        self._poller = FilePoller(self._follow)
         self._recorder: Recorder | None = None
         self._lock = threading.Lock()
         self._closing = False
@@ -76,9 +76,9 @@ class LogsCollector(Collector[LogsReading]):
             return self._error is not None or self._recorder.news
 
     def _poll(self, recorder: Recorder) -> None:
-        self._poller.watch(recorder.sources.polled)
+        self._poller.set_paths(recorder.sources.polled)
         if recorder.sources.files and recorder.sources.files.behind:
-            self._poller.again()
+            self._poller.force_next()
 
     def _reading(self, recorder: Recorder) -> LogsReading:
         now = clock.now()

@@ -11,13 +11,13 @@ from collectors.logs.tailing.tail import Position  # noqa: TC001 — msgspec rea
 
 
 class FollowerState(NamedTuple):
-    """What a follower remembers over a restart, oldest file first; the last of `reading` is the path itself, or was before it went away.
+    """Saved state of a follower, oldest file first. The last of `reading` is the path itself, or was before the path went missing.
 
-    `last` is where the file ended that the path was, while nothing is read.
+    `finished` are the ends of files that were read to their end; `last` is the end of the path's last file while the path is missing.
     """
 
     reading: tuple[Position, ...]
-    done: tuple[Position, ...]
+    finished: tuple[Position, ...]
     last: Position | None = None
 
 

@@ -1,4 +1,4 @@
-"""A model of a log file and of whatever can happen to it, beside the follower."""
+"""State machine of a log file: random writes, rotations, truncations and restarts, with a model of what must be read."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 from collectors.logs.state import FollowerState
 from collectors.logs.tailing.follower import GRACE, Follower
 
-KEPT = 4  # rotated files, as logrotate's `rotate 4`
+ROTATIONS = 4  # rotated files, as logrotate's `rotate 4`
 
 
 class FollowMachine(RuleBasedStateMachine):
-    """Every line written is read once. Only lines of a file that was destroyed may be missing, and then a loss was counted."""
+    """Each written line is read once. Only lines of a destroyed file may be missing, and then a loss was counted."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -28,23 +28,23 @@ class FollowMachine(RuleBasedStateMachine):
         self.path.touch()
         self.number = 0
         self.partial = b""
-        self.files: dict[str, list[bytes]] = {"syslog": []}  # what the model knows to be in each file
+        self.files: dict[str, list[bytes]] = {"syslog": []}  # expected lines of each file
         self.all: list[bytes] = []
         self.at_risk: set[bytes] = set()
-        self.never_seen: set[bytes] = set()
-        self.since_look: list[bytes] = []
-        self.since_keep: list[bytes] = []
+        self.unreadable: set[bytes] = set()
+        self.since_poll: list[bytes] = []
+        self.since_save: list[bytes] = []
         self.gone: set[bytes] = set()
         self.renamed_at = -100.0
         self.read: list[bytes] = []
         self.lost = 0
-        self.kept: tuple[FollowerState | None, tuple[bytes, ...], int] = (None, (), 0)
+        self.saved: tuple[FollowerState | None, tuple[bytes, ...], int] = (None, (), 0)
         self.now = 0.0
-        self.follower = Follower(str(self.path), self._lose)
-        self.look()
-        self.keep()
+        self.follower = Follower(str(self.path), self._on_loss)
+        self.poll()
+        self.save()
 
-    def _lose(self, _reason: str) -> None:
+    def _on_loss(self, _reason: str) -> None:
         self.lost += 1
 
     def _append(self, name: str, data: bytes) -> None:
@@ -55,8 +55,8 @@ class FollowMachine(RuleBasedStateMachine):
         lines = [b"%06d " % (self.number + offset) + b"x" * (offset * 37 % 90) for offset in range(count)]
         self.number += count
         self.all += lines
-        self.since_look += lines
-        self.since_keep += lines
+        self.since_poll += lines
+        self.since_save += lines
         return lines
 
     def _finish_partial(self) -> None:
@@ -65,15 +65,15 @@ class FollowMachine(RuleBasedStateMachine):
             line, self.partial = self.partial + b"+", b""
             self.files.setdefault("syslog", []).append(line)
             self.all.append(line)
-            self.since_look.append(line)
-            self.since_keep.append(line)
+            self.since_poll.append(line)
+            self.since_save.append(line)
 
     def _destroy(self, name: str) -> None:
-        """Note that lines of a file are gone: those no saved state has may be missed."""
+        """Record that lines of a file are gone: those that no saved state has read may be missing."""
         gone = set(self.files.pop(name, ()))
         self.gone |= gone
-        self.at_risk |= gone - set(self.kept[1])
-        self.never_seen |= gone & set(self.since_look)  # written and destroyed between two looks: nobody can know
+        self.at_risk |= gone - set(self.saved[1])
+        self.unreadable |= gone & set(self.since_poll)  # written and destroyed between two polls: no loss can be detected
 
     @rule(count=st.integers(1, 5))
     def write(self, count: int) -> None:
@@ -92,16 +92,16 @@ class FollowMachine(RuleBasedStateMachine):
 
     @rule()
     def write_late_to_the_rotated_file(self) -> None:
-        if "syslog.1" in self.files and self.now - self.renamed_at <= 5:  # as long as a daemon takes to see the signal
+        if "syslog.1" in self.files and self.now - self.renamed_at <= 5:  # within the time a daemon takes to handle the signal
             (line,) = self._lines(1)
             self.files["syslog.1"].append(line)
             self._append("syslog.1", line + b"\n")
 
     def _shift(self) -> None:
-        if f"syslog.{KEPT}" in self.files:
-            (self.folder / f"syslog.{KEPT}").unlink()
-            self._destroy(f"syslog.{KEPT}")
-        for number in range(KEPT - 1, 0, -1):
+        if f"syslog.{ROTATIONS}" in self.files:
+            (self.folder / f"syslog.{ROTATIONS}").unlink()
+            self._destroy(f"syslog.{ROTATIONS}")
+        for number in range(ROTATIONS - 1, 0, -1):
             if f"syslog.{number}" in self.files:
                 (self.folder / f"syslog.{number}").rename(self.folder / f"syslog.{number + 1}")
                 self.files[f"syslog.{number + 1}"] = self.files.pop(f"syslog.{number}")
@@ -144,55 +144,55 @@ class FollowMachine(RuleBasedStateMachine):
             self._destroy("syslog")
 
     @rule()
-    def look(self) -> None:
+    def poll(self) -> None:
         self.now += 1
-        self.since_look = []
-        self.follower.look(self.now)
-        for block in (*self.follower.read(100), *self.follower.last_words()):
+        self.since_poll = []
+        self.follower.refresh(self.now)
+        for block in (*self.follower.read(100), *self.follower.read_finished()):
             self.read += block.split(b"\n")[:-1]
 
     @rule()
-    def look_much_later(self) -> None:
+    def poll_much_later(self) -> None:
         self.now += GRACE
-        self.look()
+        self.poll()
 
     @rule()
-    def keep(self) -> None:
-        saved = msgspec.json.decode(msgspec.json.encode(self.follower.save()), type=FollowerState)
-        self.kept = (saved, tuple(self.read), self.lost)
-        self.since_keep = list(self.since_look)  # not seen yet, so not in what was kept
+    def save(self) -> None:
+        saved = msgspec.json.decode(msgspec.json.encode(self.follower.state()), type=FollowerState)
+        self.saved = (saved, tuple(self.read), self.lost)
+        self.since_save = list(self.since_poll)  # not read yet, so not in what was saved
 
     @rule()
     def restart(self) -> None:
-        self.keep()
+        self.save()
         self.kill()
 
     @rule()
     def kill(self) -> None:
-        """Go back to what was saved last: positions and counts together, as they are saved."""
+        """Restore what was saved last: positions and counts together."""
         self.follower.close()
-        self.never_seen |= self.gone & set(self.since_keep)  # what was kept knows nothing of them
-        self.since_look = list(self.since_keep)
-        saved, read, self.lost = self.kept
+        self.unreadable |= self.gone & set(self.since_save)  # the saved state has not seen them
+        self.since_poll = list(self.since_save)
+        saved, read, self.lost = self.saved
         self.read = list(read)
-        self.follower = Follower(str(self.path), self._lose, saved)
+        self.follower = Follower(str(self.path), self._on_loss, saved)
 
     def teardown(self) -> None:
         try:
             self._finish_partial()
             for _ in range(2):
-                self.look()
-            self.look_much_later()
-            self.look_much_later()
+                self.poll()
+            self.poll_much_later()
+            self.poll_much_later()
             assert len(set(self.read)) == len(self.read), "read twice"
             missing = set(self.all) - set(self.read)
             assert missing <= self.at_risk, f"missing: {sorted(missing - self.at_risk)}"
-            assert self.lost or missing <= self.never_seen, f"lost without a word: {sorted(missing)}"
+            assert self.lost or missing <= self.unreadable, f"lost without a count: {sorted(missing)}"
             assert set(self.read) <= set(self.all), "read what was never written"
         finally:
             self.follower.close()
             shutil.rmtree(self.folder)
 
 
-def programs(count: int) -> settings:
+def machine_settings(count: int) -> settings:
     return settings(max_examples=count, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))

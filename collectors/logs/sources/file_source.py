@@ -10,7 +10,7 @@ from collectors.logs.metrics import SourceStats
 from collectors.logs.sources.event import event
 from collectors.logs.tailing.follower import Follower
 from collectors.logs.tailing.line_deduplicator import LineDeduplicator
-from collectors.logs.tailing.paths import expand, matches
+from collectors.logs.tailing.paths import expand, path_matches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -83,17 +83,17 @@ class FileSource:
     @property
     def behind(self) -> bool:
         """Say whether the last look ended before the files did."""
-        return not all(file.follower.quiet for file in self._files.values())
+        return not all(file.follower.drained for file in self._files.values())
 
     def troubles(self) -> Iterator[tuple[str, str]]:
         """Give the paths that cannot be read, and why."""
         for path, file in self._files.items():
-            if file.follower.trouble:
-                yield path, file.follower.trouble
+            if file.follower.error:
+                yield path, file.follower.error
 
     def save(self) -> dict[str, FollowerState]:
         """Give each file's place; of those that have one and are not followed now, too."""
-        return {**self._saved, **{path: file.follower.save() for path, file in self._files.items()}}
+        return {**self._saved, **{path: file.follower.state() for path, file in self._files.items()}}
 
     def read(self, matcher: Matcher, now: Timestamp) -> Iterator[LogEvent]:
         """Read on in turns, and give what the signatures know."""
@@ -102,20 +102,20 @@ class FileSource:
             self._next_scan = now.boottime + RESCAN
         end = time.monotonic() + _BUDGET
         for file in self._files.values():
-            file.follower.look(now.boottime)
+            file.follower.refresh(now.boottime)
         hungry = list(self._files.items())
         while hungry:
             still = []
             for path, file in hungry:
                 for block in file.follower.read(_TURN):
                     yield from self._events(path, file, block, matcher, now)
-                if not file.follower.quiet:
+                if not file.follower.drained:
                     still.append((path, file))
             hungry = still if time.monotonic() < end else []
         for path, file in self._files.items():
-            for block in file.follower.last_words():
+            for block in file.follower.read_finished():
                 yield from self._events(path, file, block, matcher, now)
-            file.caught_up = file.caught_up or file.follower.quiet
+            file.caught_up = file.caught_up or file.follower.drained
         self._history = False
 
     def _scan(self) -> None:
@@ -142,8 +142,8 @@ class FileSource:
         def lose(reason: str) -> None:
             self._lose(path, reason, 1)
 
-        follower = Follower(path, lose, saved, history=self._history)
-        new = saved is not None or matches(path, self._wanted.known)
+        follower = Follower(path, lose, saved, backlog=self._history)
+        new = saved is not None or path_matches(path, self._wanted.known)
         self._files[path] = _File(follower, self._wanted.rule(path), 0.0 if new else self._wanted.not_before)
 
     def _events(self, path: str, file: _File, block: bytes, matcher: Matcher, now: Timestamp) -> Iterator[LogEvent]:

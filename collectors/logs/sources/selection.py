@@ -1,4 +1,4 @@
-"""Who is listened to where. Each signature is counted from one source only, so no event can be counted from two. Pure."""
+"""Selection of the source of each origin's lines. Each signature is counted from one source only, so no event is counted twice. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from collectors.logs.matching.matcher import allow_program_tag
-from collectors.logs.tailing.paths import matches
+from collectors.logs.tailing.paths import path_matches
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +19,7 @@ NONE = "none"
 
 
 class SourceUnavailable(NamedTuple):
-    """Why a source is not read: a word of a closed set (`missing permission off failing`), and a sentence."""
+    """Why a source is not read: a reason of a closed set (`missing permission off failing`), and a sentence."""
 
     reason: str
     detail: str
@@ -27,48 +27,48 @@ class SourceUnavailable(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SourceSelection:
-    """`kernel` is kmsg, journal or nowhere; `programs` is journal, files or nowhere; `files` are the configured paths and globs."""
+    """`kernel` is kmsg, journal or none; `programs` is journal, files or none; `files` are the configured paths and globs."""
 
     kernel: str
     programs: str
     files: tuple[str, ...]
 
 
-def choose(*, kmsg: bool, journal: bool, files: Sequence[str]) -> SourceSelection:
-    """Choose by what there is. Files are never asked for the kernel's words: any local user can write a line that begins with `kernel:`."""
+def select(*, kmsg: bool, journal: bool, files: Sequence[str]) -> SourceSelection:
+    """Select from the available sources. Files are no source of kernel lines: any local user can write one that begins with `kernel:`."""
     kernel = "kmsg" if kmsg else "journal" if journal else NONE
     programs = "journal" if journal else "files" if files else NONE
     return SourceSelection(kernel, programs, tuple(files))
 
 
-def turned(choice: SourceSelection, *, journal: bool) -> SourceSelection:
-    """Choose anew when the journal came or went. The kernel's words wait for a journal that is away: no file is believed for them."""
+def reselect(selection: SourceSelection, *, journal: bool) -> SourceSelection:
+    """Select again after the journal became available or unavailable. Kernel lines are never read from files instead."""
     if journal:
-        return replace(choice, programs="journal", kernel="journal" if choice.kernel == NONE else choice.kernel)
-    return replace(choice, programs="files" if choice.files else choice.programs)
+        return replace(selection, programs="journal", kernel="journal" if selection.kernel == NONE else selection.kernel)
+    return replace(selection, programs="files" if selection.files else selection.programs)
 
 
-def patterns(choice: SourceSelection, signatures: Sequence[Signature]) -> list[str]:
-    """Give the paths and globs that must be followed for somebody's words: those of users' signatures, and the common ones where needed."""
-    wanted: dict[str, None] = {}
+def patterns_to_follow(selection: SourceSelection, signatures: Sequence[Signature]) -> list[str]:
+    """Return the paths and globs to follow: those that signatures name, and the configured ones where a signature is counted in them."""
+    patterns: dict[str, None] = {}
     for signature in signatures:
         if signature.files:
-            wanted.update(dict.fromkeys(signature.files))
-        elif choice.programs == "files" or signature.source.is_unrestricted:
-            wanted.update(dict.fromkeys(choice.files))
-    return list(wanted)
+            patterns.update(dict.fromkeys(signature.files))
+        elif selection.programs == "files" or signature.source.is_unrestricted:
+            patterns.update(dict.fromkeys(selection.files))
+    return list(patterns)
 
 
-def rule(choice: SourceSelection, signatures: Sequence[Signature], path: str) -> Allow:
-    """Give what may be counted in a file: signatures that name it, and in the common files those without a source and those of programs."""
-    common = matches(path, choice.files)
+def file_filter(selection: SourceSelection, signatures: Sequence[Signature], path: str) -> Allow:
+    """Return the filter of a file: signatures that name it, and in the configured files unrestricted ones and those of programs."""
+    configured = path_matches(path, selection.files)
     allowed = {
         signature.id
         for signature in signatures
         if (
-            matches(path, signature.files)
+            path_matches(path, signature.files)
             if signature.files
-            else common and (choice.programs == "files" or signature.source.is_unrestricted)
+            else configured and (selection.programs == "files" or signature.source.is_unrestricted)
         )
     }
 

@@ -18,7 +18,7 @@ from collectors.logs.sources.journal_availability import JournalAvailability
 from collectors.logs.sources.journal_source import JournalSource
 from collectors.logs.sources.kernel_source import KernelSource
 from collectors.logs.sources.kmsg import open_kmsg
-from collectors.logs.sources.selection import SourceSelection, SourceUnavailable, choose, patterns, rule, turned
+from collectors.logs.sources.selection import SourceSelection, SourceUnavailable, file_filter, patterns_to_follow, reselect, select
 from collectors.logs.tailing.paths import expand
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Sources:
         kmsg = self._open_kmsg(settings, host)
         has_journal = self._has_journal(clock.now())
         under = _under(host.root)
-        self.choice: SourceSelection = choose(kmsg=kmsg is not None, journal=has_journal, files=[under(path) for path in settings.files])
+        self.choice: SourceSelection = select(kmsg=kmsg is not None, journal=has_journal, files=[under(path) for path in settings.files])
         if kmsg is not None:
             log = settings.kmsg if settings.kmsg.startswith("/") else boot
             self.kernel = KernelSource(kmsg, log, state.kmsg, lose, not_before)
@@ -91,8 +91,8 @@ class Sources:
     def _follow(self, saved: Mapping[str, FollowerState], not_before: float, known: Sequence[str], *, history: bool) -> None:
         """Follow the files that the choice asks for; none where it asks for none."""
         choice = self.choice
-        wanted = patterns(choice, self._signatures)
-        follow = Wanted(wanted, lambda path: rule(choice, self._signatures, path), not_before, known)
+        wanted = patterns_to_follow(choice, self._signatures)
+        follow = Wanted(wanted, lambda path: file_filter(choice, self._signatures, path), not_before, known)
         self.files = FileSource(follow, saved, self._lose, history=history) if wanted else None
 
     def read(self, matcher: Matcher, now: Timestamp) -> Iterator[LogEvent]:
@@ -104,7 +104,7 @@ class Sources:
 
     def _turn(self, now: Timestamp, *, journal: bool) -> None:
         """Let files speak for programs while the journal cannot be read, and the journal again when it can."""
-        choice = turned(self.choice, journal=journal)
+        choice = reselect(self.choice, journal=journal)
         if choice == self.choice or not (journal or any(os.access(path, os.R_OK) for path in expand(choice.files))):
             return  # nobody else has anything to say
         log.warning("what programs say is read from %s from now on, %s", choice.programs, _why(self.troubles.get(journal_source.NAME)))

@@ -1,6 +1,6 @@
-"""A log that was rotated and compressed while we were stopped: found by what is in it, and read from where we were to its end.
+"""A log that was rotated and compressed while vitald was stopped: found by its content, and read from the saved position to its end.
 
-Bounded: a block of text at a time, 8 MiB for a decompressor's own memory, 2 GiB of text on the way to where reading goes on.
+Memory is bounded: one block of text, and a decompressor's window of 8 MiB. At most 2 GiB of text are skipped to reach the position.
 """
 
 from __future__ import annotations
@@ -9,130 +9,137 @@ import contextlib
 import os
 from typing import TYPE_CHECKING
 
-from collectors.logs.tailing.decompressor import DAMAGE, Unpacked
-from collectors.logs.tailing.siblings import siblings
-from collectors.logs.tailing.tail import BLOCK, HEAD, JOIN, Piece, Position, Tail, fits, open_regular
+from collectors.compression import CompressionError, Decompressor
+from collectors.logs.tailing.siblings import list_siblings
+from collectors.logs.tailing.tail import BLOCK_BYTES, HEAD_BYTES, TAIL_BYTES, LineBlock, Position, Tail, hash_matches, open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
-    from collectors.logs.tailing.siblings import Identity
+    from collectors.logs.tailing.siblings import FileId
 
-MOST_PASSED = 2 << 30  # bytes; gzip takes 3 s of CPU a GiB
+MAX_SKIPPED = 2 << 30  # bytes; gzip takes 3 s of CPU a GiB
+MEMORY = 12 << 20  # bytes: a window of 8 MiB, which xz -6 and zstd -19 use, and a decoder's own state
 _STEP = 1 << 20
-_COARSE = 1_000_000_000  # ns: bzip2 keeps a file's time by the second
+_MTIME_PRECISION = 1_000_000_000  # ns: bzip2 keeps a file's time by the second
 
 
-class Packed(Tail):
-    """The text of a compressed file, from a place on. Positions speak of the text, so that they fit it under any name and packing."""
+class CompressedTail(Tail):
+    """Text of a compressed file. Positions are offsets in the text, so they match it under any name and compression."""
 
-    def __init__(self, descriptor: int, text: Unpacked, damaged: Callable[[], None]) -> None:
-        """Begin at the start of the text; `damaged` is told once if it ends early."""
+    def __init__(self, descriptor: int, on_damage: Callable[[], None]) -> None:
+        """Start at the beginning of the text; `on_damage` is called once if it ends early. Raises CompressionError, OSError."""
         super().__init__(descriptor)
-        self._text, self._damaged = text, damaged
-        self._ahead = b""
-        self._over = False  # nothing more comes of it
+        self._on_damage = on_damage
+        self._compressed_size = self.size_and_mtime[0]
+        self._compressed_offset = 0
+        self._text = Decompressor(self._read_compressed, MEMORY)
+        self._buffer = b""
+        self._ended = False  # the text's end is reached, or damage
+
+    def _read_compressed(self, size: int) -> bytes:
+        data = os.pread(self.descriptor, size, self._compressed_offset)
+        self._compressed_offset += len(data)
+        return data
 
     @property
     def size(self) -> int:
-        """Guess the text's size: what was read, and what is still packed."""
-        return self.offset + len(self._ahead) + self._text.left
+        """Lower bound of the text's size: what was read, and the compressed bytes that are left."""
+        left = 0 if self._ended else max(0, self._compressed_size - self._compressed_offset) + len(self._text.unused)
+        return self.offset + len(self._buffer) + left
 
-    def unchanged(self) -> bool:
-        """Nobody adds to a compressed file, or takes anything away."""
+    def is_unchanged(self) -> bool:
+        """Return True: a compressed file does not change."""
         return True
 
-    def go_to(self, position: Position) -> bool:
-        """Go on where `position` is; False where this is another file's text, or a damaged one."""
+    def seek(self, position: Position) -> bool:
+        """Continue at `position`; False where this is another file's text, or a damaged one."""
         try:
-            head = passed = b""
+            head = tail = b""
             at = 0
-            while at < min(position.offset, MOST_PASSED):
+            while at < min(position.offset, MAX_SKIPPED):
                 chunk = self._text.read(min(_STEP, position.offset - at))
                 if not chunk:
                     return False
-                if len(head) < HEAD:
-                    head = (head + chunk)[:HEAD]
-                    if len(head) >= position.head_length and not fits(head[: position.head_length], position.head):
+                if len(head) < HEAD_BYTES:
+                    head = (head + chunk)[:HEAD_BYTES]
+                    if len(head) >= position.head_length and not hash_matches(head[: position.head_length], position.head_hash):
                         return False
                 at += len(chunk)
-                passed = (passed + chunk)[-JOIN:]
-        except DAMAGE:
+                tail = (tail + chunk)[-TAIL_BYTES:]
+        except (CompressionError, OSError):
             return False
-        if at != position.offset or not fits(head[: position.head_length], position.head) or not fits(passed, position.join):
+        if (
+            at != position.offset
+            or not hash_matches(head[: position.head_length], position.head_hash)
+            or not hash_matches(tail, position.tail_hash)
+        ):
             return False
-        self.offset, self.skipping, self._head, self._join = at, position.skipping, head, passed
+        self.offset, self.skipping, self._head, self._tail = at, position.skipping, head, tail
         return True
 
-    def _read(self, *, final: bool) -> Piece | None:
-        self._fill()
-        data = self._ahead[:BLOCK]
+    def _read(self, *, final: bool) -> LineBlock | None:
+        self._fill_buffer()
+        data = self._buffer[:BLOCK_BYTES]
         if not data:
             return None
         before = self.offset
         if data[0] == 0:
-            run = len(data) - len(data.lstrip(b"\0"))
-            self._move(data[:run])
-            piece: Piece | None = Piece(b"", run, 0)
+            self._advance(data[: len(data) - len(data.lstrip(b"\0"))])
+            block: LineBlock | None = LineBlock(b"", 0)
         else:
-            piece = self._take(data, final=final or self._over)
-        self._ahead = self._ahead[self.offset - before :]
-        return piece
+            block = self._consume(data, final=final or self._ended)
+        self._buffer = self._buffer[self.offset - before :]
+        return block
 
-    def _fill(self) -> None:
-        """Unpack as much as one block."""
+    def _fill_buffer(self) -> None:
         try:
-            while len(self._ahead) < BLOCK and not self._over:
-                more = self._text.read(BLOCK)
-                self._ahead += more
-                self._over = not more
-        except DAMAGE:
-            self._over = True
-            self._text.give_up()
-            self._damaged()
+            while len(self._buffer) < BLOCK_BYTES and not self._ended:
+                more = self._text.read(BLOCK_BYTES)
+                self._buffer += more
+                self._ended = not more
+        except (CompressionError, OSError):
+            self._ended = True
+            self._on_damage()
 
 
-def find(path: str, position: Position, taken: Collection[Identity], damaged: Callable[[], None]) -> Tail | None:
-    """Find, among the compressed files beside `path`, the one that was read up to a position before it was packed."""
-    if not position.offset:  # nothing was read of it, so nobody can know it again: it is the oldest that is new
-        new = middles(path, position, taken, (), damaged)
+def find_compressed(path: str, position: Position, taken: Collection[FileId], on_damage: Callable[[], None]) -> Tail | None:
+    """Find, among the compressed files beside `path`, the one that was read up to a position before it was compressed."""
+    if not position.offset:  # nothing was read of it, so no content identifies it: it is the oldest that is new
+        new = missed_compressed(path, position, taken, (), on_damage)
         for tail in new[1:]:
             tail.close()
         return new[0] if new else None
-    for tail in _open_all(path, taken, damaged):
-        if tail.go_to(position):
+    for tail in _open_all(path, taken, on_damage):
+        if tail.seek(position):
             return tail
         tail.close()
     return None
 
 
-def middles(path: str, last: Position, taken: Collection[Identity], done: Sequence[Position], damaged: Callable[[], None]) -> list[Tail]:
-    """Find compressed files that are newer than the last one we had and none that we know, oldest first (their times are the logs')."""
+def missed_compressed(
+    path: str, last: Position, taken: Collection[FileId], finished: Sequence[Position], on_damage: Callable[[], None]
+) -> list[Tail]:
+    """Find compressed files that are newer than `last` and were never read, oldest first (they keep the mtime of the log)."""
     found: list[Tail] = []
-    for tail in _open_all(path, taken, damaged, since=last.modified - _COARSE):
-        known = [position for position in (last, *done) if position.offset]
-        if any(_again(tail, position) for position in known):
-            tail.close()
+    for tail in _open_all(path, taken, on_damage, since=last.modified - _MTIME_PRECISION):
+        if any(CompressedTail(tail.descriptor, lambda: None).seek(position) for position in (last, *finished) if position.offset):
+            tail.close()  # read already
         else:
             found.append(tail)
     return found
 
 
-def _again(tail: Packed, position: Position) -> bool:
-    """Say whether a file's text is one that was read up to `position`; leaves the file as it is."""
-    return Packed(tail.descriptor, Unpacked(tail.descriptor), lambda: None).go_to(position)
-
-
-def _open_all(path: str, taken: Collection[Identity], damaged: Callable[[], None], since: int = 0) -> Iterator[Packed]:
-    for sibling in sorted(siblings(path, packed=True), key=lambda sibling: sibling.modified):
-        being_packed = os.path.exists(os.path.splitext(sibling.path)[0])  # noqa: PTH110, PTH122 — texts; gzip deletes it at its end
-        if being_packed or sibling.identity in taken or sibling.modified < since:
+def _open_all(path: str, taken: Collection[FileId], on_damage: Callable[[], None], since: int = 0) -> Iterator[CompressedTail]:
+    for sibling in sorted(list_siblings(path, compressed=True), key=lambda sibling: sibling.modified):
+        in_progress = os.path.exists(os.path.splitext(sibling.path)[0])  # noqa: PTH110, PTH122 — texts; gzip deletes it at its end
+        if in_progress or sibling.file_id in taken or sibling.modified < since:
             continue
         with contextlib.suppress(OSError, ValueError):
             descriptor = open_regular(sibling.path)
             try:
-                tail = Packed(descriptor, Unpacked(descriptor), damaged)
-            except DAMAGE:  # no compression that we know
+                tail = CompressedTail(descriptor, on_damage)
+            except (CompressionError, OSError):  # no supported compression
                 os.close(descriptor)
             else:
                 yield tail

@@ -1,4 +1,4 @@
-"""Follow one path through everything that happens to log files: rotation by rename or copy, truncation, deletion, restarts of ours."""
+"""Follow one path through rotation by rename or copy, truncation, deletion, and restarts of vitald."""
 
 from __future__ import annotations
 
@@ -7,194 +7,201 @@ import stat
 from typing import TYPE_CHECKING
 
 from collectors.logs.state import FollowerState
-from collectors.logs.tailing import compressed_copy as packed
-from collectors.logs.tailing.siblings import Identity, ended, find, middles
-from collectors.logs.tailing.tail import Position, Tail, matches, open_regular
+from collectors.logs.tailing.compressed_copy import find_compressed, missed_compressed
+from collectors.logs.tailing.siblings import FileId, find_finished, find_rotated, missed_rotations
+from collectors.logs.tailing.tail import Position, Tail, content_matches, open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-GRACE = 30.0  # seconds a file is kept after it was renamed or deleted and went quiet: its writer may not have noticed yet
-HISTORY = 1 << 20  # bytes of a file that are read when it is met for the very first time
-_REMEMBERED = 8  # finished files whose end is remembered, so that they are not taken for new ones
+GRACE = 30.0  # seconds a renamed or deleted file is kept open after its last write: its writer may not have reopened the path yet
+BACKLOG_BYTES = 1 << 20  # read of a file that is followed for the very first time
+_MAX_FINISHED = 8  # finished files whose end position is kept, so that they are not read again
 
 
 class Follower:
-    """One path. `lose` is told a reason for everything that cannot be read any more: truncated, rotated, oversize, unreadable."""
+    """Follows one path. `on_loss` gets the reason of each loss: truncated, rotated, oversize, unreadable."""
 
-    def __init__(self, path: str, lose: Callable[[str], None], saved: FollowerState | None = None, *, history: bool = False) -> None:
-        """Follow `path`, from where `saved` says; without it from the start, or (`history`) from the last MiB of it."""
+    def __init__(self, path: str, on_loss: Callable[[str], None], saved: FollowerState | None = None, *, backlog: bool = False) -> None:
+        """Start at the saved state; without one at the file's start, or (`backlog`) at its last MiB."""
         self.path = path
-        self.trouble = ""  # why the path cannot be read now, for people
-        self._lose = lose
-        self._lose_rotated = lambda: lose("rotated")
+        self.error = ""  # why the path cannot be read now
+        self._on_loss = on_loss
         self._tail: Tail | None = None
-        self._old: list[Tail] = []
-        self._done: list[Position] = list(saved.done) if saved else []
+        self._rotated: list[Tail] = []
+        self._finished: list[Position] = list(saved.finished) if saved else []
         self._saved = saved.reading if saved else ()
-        self._history = history
-        self._last = saved.last if saved else None  # where the file ended for us that the path was before it went away
+        self._backlog = backlog
+        self._last = saved.last if saved else None  # the end position of the path's last file, while the path is missing
 
     @property
     def lag(self) -> int:
-        """Give the bytes that are there and not read yet."""
+        """Bytes that are there and not read yet."""
         return sum(max(0, tail.size - tail.offset) for tail in self._tails())
 
     @property
-    def quiet(self) -> bool:
-        """Say whether whole lines are all read; an unfinished one may stand there."""
+    def drained(self) -> bool:
+        """True if all whole lines are read; an unfinished one may be there."""
         return all(tail.drained for tail in self._tails())
 
     @property
     def idle(self) -> bool:
-        """Say whether there is nothing to follow: the path is missing, and what it was has been read to its end."""
-        return self._tail is None and not self._old
+        """True if nothing is followed: the path is missing, and what it was has been read to its end."""
+        return self._tail is None and not self._rotated
 
-    def save(self) -> FollowerState:
-        """Give what has been read, so that a later follower goes on there."""
-        return FollowerState((*(tail.position() for tail in self._tails()),) or self._saved, tuple(self._done), self._last)
+    def state(self) -> FollowerState:
+        """Return what has been read, for a later follower to continue from."""
+        return FollowerState((*(tail.position() for tail in self._tails()),) or self._saved, tuple(self._finished), self._last)
 
     def close(self) -> None:
-        """Let all files go."""
+        """Close all files."""
         for tail in self._tails():
             tail.close()
-        self._tail, self._old = None, []
+        self._tail, self._rotated = None, []
 
-    def look(self, now: float) -> None:
-        """Find out what the path is now; `now` is monotonic, in seconds. Reads no lines."""
+    def refresh(self, now: float) -> None:
+        """Detect what happened to the path: created, rotated, truncated, deleted. Reads no lines; `now` is monotonic, in seconds."""
         status = self._stat()
         tail = self._tail
         if tail is not None and (status is None or (status.st_dev, status.st_ino) != (tail.device, tail.inode)):
-            self._old.append(tail)
+            self._rotated.append(tail)
             self._last, self._tail = tail.position(), None
         if status is not None and self._tail is None:
-            self._begin()
-        if status is None and self._saved and not self.trouble:
+            self._open()
+        if status is None and self._saved and not self.error:
             self._resume_elsewhere()
-        if status is None and self._last is not None:  # it may come and be rotated away again between two looks
-            self._old += self._middles(self._last)
+        if status is None and self._last is not None:  # it may be created and rotated away again between two refreshes
+            self._rotated += self._missed_rotations(self._last)
         for open_tail in self._tails():
             self._examine(open_tail, now)
 
     def _examine(self, tail: Tail, now: float) -> None:
-        """See whether a file changed since the last look: cut short, grown, or quiet for so long that it can be let go."""
+        """Detect a truncation, growth, and the end of a rotated file's grace period."""
         status = os.fstat(tail.descriptor)
-        seen, tail.seen = tail.seen, (status.st_size, status.st_mtime_ns)
-        if tail.seen != seen:
-            tail.quiet_since = None
-            if not tail.unchanged():
+        before, tail.size_and_mtime = tail.size_and_mtime, (status.st_size, status.st_mtime_ns)
+        if tail.size_and_mtime != before:
+            tail.idle_since = None
+            if not tail.is_unchanged():
                 self._truncated(tail)
-            elif tail.offset == 0:  # written, copied and truncated between two looks leaves no other trace
-                self._old += self._middles(tail.position())
-        if tail is not self._tail and tail.quiet_since is None:
-            tail.quiet_since = now
-        tail.finished = tail is not self._tail and tail.quiet_since is not None and now - tail.quiet_since >= GRACE and tail.drained
+            elif tail.offset == 0:  # written, copied and truncated between two refreshes leaves no other trace
+                self._rotated += self._missed_rotations(tail.position())
+        if tail is not self._tail and tail.idle_since is None:
+            tail.idle_since = now
+        tail.finished = tail is not self._tail and tail.idle_since is not None and now - tail.idle_since >= GRACE and tail.drained
 
-    def read(self, blocks: int) -> Iterator[bytes]:
-        """Give up to so many blocks of whole lines, what is oldest first."""
-        for tail in (*self._old, *((self._tail,) if self._tail else ())):
-            while blocks > 0 and (piece := tail.read()) is not None:
-                blocks -= 1
-                for _ in range(piece.oversize):
-                    self._lose("oversize")
-                if piece.block:
-                    yield piece.block
+    def read(self, max_blocks: int) -> Iterator[bytes]:
+        """Yield at most so many blocks of whole lines, the oldest first."""
+        for tail in (*self._rotated, *((self._tail,) if self._tail else ())):
+            while max_blocks > 0 and (block := tail.read()) is not None:
+                max_blocks -= 1
+                for _ in range(block.oversize):
+                    self._on_loss("oversize")
+                if block.lines:
+                    yield block.lines
 
-    def last_words(self) -> Iterator[bytes]:
-        """Give the unfinished last lines of files that are about to be let go, and let them go."""
-        for tail in [tail for tail in self._old if tail.finished]:
-            while (piece := tail.read(final=True)) is not None:
-                for _ in range(piece.oversize):
-                    self._lose("oversize")
-                if piece.block:
-                    yield piece.block
-            self._done = [*self._done, tail.position()][-_REMEMBERED:]
-            self._old.remove(tail)
+    def read_finished(self) -> Iterator[bytes]:
+        """Yield the unfinished last lines of rotated files whose grace period is over, and close these files."""
+        for tail in [tail for tail in self._rotated if tail.finished]:
+            while (block := tail.read(final=True)) is not None:
+                for _ in range(block.oversize):
+                    self._on_loss("oversize")
+                if block.lines:
+                    yield block.lines
+            self._finished = [*self._finished, tail.position()][-_MAX_FINISHED:]
+            self._rotated.remove(tail)
             tail.close()
 
     def _tails(self) -> list[Tail]:
-        return [*self._old, self._tail] if self._tail else list(self._old)
+        return [*self._rotated, self._tail] if self._tail else list(self._rotated)
 
     def _stat(self) -> os.stat_result | None:
-        """Look at the path; None where there is nothing to read. What stands in the way is counted once."""
-        trouble, status = "", None
+        """Return the path's status; None where there is nothing to read. A new error is counted once."""
+        error, status = "", None
         try:
-            status = os.stat(self.path)  # noqa: PTH116 — a Path a look is too dear
+            status = os.stat(self.path)  # noqa: PTH116 — a Path for each refresh costs too much
             if not stat.S_ISREG(status.st_mode):
-                trouble = "not a regular file"
+                error = "not a regular file"
             elif self._tail is None and not os.access(self.path, os.R_OK, effective_ids=True):
-                trouble = "Permission denied"
+                error = "Permission denied"
         except FileNotFoundError:
             pass
-        except (OSError, ValueError) as error:
-            trouble = getattr(error, "strerror", None) or str(error)
-        if trouble and trouble != self.trouble:
-            self._lose("unreadable")
-        self.trouble = trouble
-        return None if trouble else status
+        except (OSError, ValueError) as failure:
+            error = getattr(failure, "strerror", None) or str(failure)
+        if error and error != self.error:
+            self._on_loss("unreadable")
+        self.error = error
+        return None if error else status
 
-    def _begin(self) -> None:
-        """Open the path for the first time, after a restart of ours, or after a rotation."""
+    def _open(self) -> None:
+        """Open the path for the first time, after a restart of vitald, or after a rotation."""
         try:
             descriptor = open_regular(self.path)
         except (OSError, ValueError):
-            return  # gone or changed again; the next look sees
+            return  # removed or replaced since; the next refresh handles it
         saved, self._saved = self._saved, ()
         if saved:
             self._tail = self._resume(descriptor, saved)
         else:
-            start = max(0, os.fstat(descriptor).st_size - HISTORY) if self._history else 0
-            known = ended(descriptor, self._done)
+            start = max(0, os.fstat(descriptor).st_size - BACKLOG_BYTES) if self._backlog else 0
+            known = find_finished(descriptor, self._finished)
             self._tail = Tail(descriptor, known.offset) if known else Tail(descriptor, start, skipping=start > 0)
             if self._last is not None:
-                self._old += self._middles(self._last)
-        self._history = False
+                self._rotated += self._missed_rotations(self._last)
+        self._backlog = False
 
     def _resume(self, descriptor: int, saved: Sequence[Position]) -> Tail:
-        """Go on after a restart: find each file that was being read, wherever it is now; what is nowhere is counted as lost."""
+        """Continue after a restart: find each file that was being read, wherever it is now; one that is not found is counted as lost."""
         status = os.fstat(descriptor)
         current = Tail(descriptor)
         for position in saved:
             same_file = (position.device, position.inode) == (status.st_dev, status.st_ino)
-            if same_file and matches(descriptor, position):
+            if same_file and content_matches(descriptor, position):
                 current = Tail(descriptor, position.offset, skipping=position.skipping)
-            elif (found := self._find(position, again=True)) is not None:
-                self._old.append(found)
+            elif (found := self._find(position, restarted=True)) is not None:
+                self._rotated.append(found)
             elif position is saved[-1] or position.unread:
-                self._lose("truncated" if same_file else "rotated")
+                self._on_loss("truncated" if same_file else "rotated")
         if current.offset == 0:
-            self._old += packed.middles(self.path, saved[-1], self._taken(current), self._done, self._lose_rotated)
-            self._old += self._middles(saved[-1], current)
+            self._rotated += self._missed_compressed(saved[-1], current)
+            self._rotated += self._missed_rotations(saved[-1], current)
         return current
 
     def _resume_elsewhere(self) -> None:
-        """Go on after a restart where the path is missing: what it was may stand beside it under another name."""
+        """Continue after a restart where the path is missing: its file may be beside it under another name."""
         saved, self._saved = self._saved, ()
         for position in saved:
-            if (found := self._find(position, again=True)) is not None:
-                self._old.append(found)
+            if (found := self._find(position, restarted=True)) is not None:
+                self._rotated.append(found)
             elif position is saved[-1] or position.unread:
-                self._lose("rotated")
-        self._old += packed.middles(self.path, saved[-1], self._taken(), self._done, self._lose_rotated)
+                self._on_loss("rotated")
+        self._rotated += self._missed_compressed(saved[-1])
         self._last = saved[-1]
 
     def _truncated(self, tail: Tail) -> None:
-        """Begin a file again whose content is gone; the rest of the old content may stand in a copy (copytruncate)."""
+        """Start again at the beginning of a truncated file; the rest of its old content may be in a copy (copytruncate)."""
         position = tail.position()
         if (copy := self._find(position, tail)) is not None:
-            self._old.insert(0, copy)
+            self._rotated.insert(0, copy)
         else:
-            self._lose("truncated")
-        tail.restart()
-        self._old += self._middles(position)
+            self._on_loss("truncated")
+        tail.rewind()
+        self._rotated += self._missed_rotations(position)
 
-    def _taken(self, *more: Tail) -> set[Identity]:
+    def _taken(self, *more: Tail) -> set[FileId]:
         return {(tail.device, tail.inode) for tail in (*self._tails(), *more)}
 
-    def _find(self, position: Position, *besides: Tail, again: bool = False) -> Tail | None:
-        taken = self._taken(*besides)  # `again`: after a restart; what is packed under our eyes is open, and is read
-        found = find(self.path, position, taken)
-        return packed.find(self.path, position, taken, self._lose_rotated) if found is None and again else found
+    def _find(self, position: Position, *others: Tail, restarted: bool = False) -> Tail | None:
+        taken = self._taken(*others)
+        found = find_rotated(self.path, position, taken)
+        if found is None and restarted:  # a file that is compressed while vitald runs is open here, and is read to its end
+            found = find_compressed(self.path, position, taken, self._on_damage)
+        return found
 
-    def _middles(self, last: Position, *besides: Tail) -> list[Tail]:
-        return middles(self.path, last, self._taken(*besides), self._done)
+    def _missed_rotations(self, last: Position, *others: Tail) -> list[Tail]:
+        return missed_rotations(self.path, last, self._taken(*others), self._finished)
+
+    def _missed_compressed(self, last: Position, *others: Tail) -> list[Tail]:
+        return missed_compressed(self.path, last, self._taken(*others), self._finished, self._on_damage)
+
+    def _on_damage(self) -> None:
+        self._on_loss("rotated")

@@ -1,8 +1,8 @@
-"""Reads on in files that change: a thread that looks at paths twice a second, and a descriptor that becomes readable for results.
+"""Detects growth of files: a thread that compares their status twice a second, and a descriptor that becomes readable for events.
 
-A busy log is nearly always lines that no signature knows: they are read in this thread, and nobody else is woken for them. Looking
-costs less than being told: 2 µs of CPU a file and look, on any file system, whoever renames what. inotify would cost a wake-up for each
-write of a busy log, and watches that go astray at each rotation.
+Most lines of a busy log match no signature: they are read in this thread, and the collector's thread is not woken. Polling takes 2 µs
+of CPU per file and poll, on any file system and for any kind of rotation; inotify would wake the thread for each write of a busy log,
+and its watches would have to be renewed at each rotation.
 """
 
 from __future__ import annotations
@@ -19,62 +19,62 @@ if TYPE_CHECKING:
 
     from collectors.files import Stamp
 
-_PAUSE = 0.5  # seconds
+_INTERVAL = 0.5  # seconds
 
 
-class Poller:
-    """Calls `read` when a path has changed; once that has said True, `descriptor` is readable until `drain()`."""
+class FilePoller:
+    """Calls `on_change` when a path has changed. Once that has returned True, `descriptor` is readable until `drain()`."""
 
-    def __init__(self, read: Callable[[], bool], pause: float = _PAUSE) -> None:
-        self._read = read
-        self._pause = pause
+    def __init__(self, on_change: Callable[[], bool], interval: float = _INTERVAL) -> None:
+        self._on_change = on_change
+        self._interval = interval
         self._paths: Sequence[str] = ()
-        self._seen: dict[str, Stamp | None] = {}
-        self._end = threading.Event()
-        self._flag = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._stamps: dict[str, Stamp | None] = {}
+        self._stopping = threading.Event()
+        self._eventfd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._thread: threading.Thread | None = None
 
     @property
     def descriptor(self) -> int:
-        """Give what to wait for."""
-        return self._flag
+        """The eventfd to wait for."""
+        return self._eventfd
 
-    def watch(self, paths: Sequence[str]) -> None:
-        """Look at these from now on."""
+    def set_paths(self, paths: Sequence[str]) -> None:
+        """Poll these paths from now on."""
         self._paths = paths
         if paths and self._thread is None:
             self._thread = threading.Thread(target=self._run, name="vitald-files", daemon=True)
             self._thread.start()
 
-    def again(self) -> None:
-        """Call `read` at the next look whether anything has changed or not: it left something."""
-        self._seen = {}
+    def force_next(self) -> None:
+        """Call `on_change` at the next poll in any case: it left something unread."""
+        self._stamps = {}
 
     def drain(self) -> None:
-        """Wait for the next change."""
+        """Reset `descriptor` until the next event."""
         with contextlib.suppress(BlockingIOError):
-            os.eventfd_read(self._flag)
+            os.eventfd_read(self._eventfd)
 
     def _run(self) -> None:
-        while not self._end.wait(self._pause):
-            self.look()
-        os.close(self._flag)
+        while not self._stopping.wait(self._interval):
+            self.poll()
+        os.close(self._eventfd)
 
-    def look(self) -> None:
-        """Look once."""
+    def poll(self) -> None:
+        """Compare each path's status with the one before."""
         changed = False
-        seen = {}
+        stamps = {}
         for path in self._paths:
-            seen[path] = now = stamp(path)
-            changed |= now != self._seen.get(path)  # a new one, too: it may have grown since it was read
-        self._seen = seen
-        if changed and self._read():
-            os.eventfd_write(self._flag, 1)
+            stamps[path] = now = stamp(path)
+            changed |= now != self._stamps.get(path)  # a new path, too: it may have grown since it was read
+        self._stamps = stamps
+        if changed and self._on_change():
+            os.eventfd_write(self._eventfd, 1)
 
     def close(self) -> None:
-        """End the thread, which takes the descriptor with it."""
-        if self._end.is_set():
+        """End the thread, which then closes the descriptor."""
+        if self._stopping.is_set():
             return
-        self._end.set()
+        self._stopping.set()
         if self._thread is None:
-            os.close(self._flag)
+            os.close(self._eventfd)

@@ -1,4 +1,4 @@
-"""The files that rotation put beside a log: which of them is the one we were reading, and which have we never seen."""
+"""Rotated files beside a log: which of them is the file that was being read, and which were never read."""
 
 from __future__ import annotations
 
@@ -7,64 +7,64 @@ import os
 import stat
 from typing import TYPE_CHECKING, NamedTuple
 
-from collectors.logs.tailing.paths import rotated
-from collectors.logs.tailing.tail import Position, Tail, matches, open_regular
+from collectors.logs.tailing.paths import rotated_name_pattern
+from collectors.logs.tailing.tail import Position, Tail, content_matches, open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-Identity = tuple[int, int]  # device, inode
+FileId = tuple[int, int]  # device, inode
 
 
 class Sibling(NamedTuple):
-    """A file that may be a rotated one; `modified` is its last change in ns."""
+    """A file that may be a rotated one; `modified` is its mtime in ns."""
 
     path: str
-    identity: Identity
+    file_id: FileId
     modified: int
 
 
-def find(path: str, position: Position, taken: Collection[Identity]) -> Tail | None:
-    """Find, beside `path`, the file that was read up to a position: the same inode if it still is it, else one with its content."""
+def find_rotated(path: str, position: Position, taken: Collection[FileId]) -> Tail | None:
+    """Find, beside `path`, the file that was read up to a position: the same inode with the same content, else a copy of the content."""
     own = (position.device, position.inode)
-    for sibling in sorted(siblings(path), key=lambda sibling: sibling.identity != own):
-        if sibling.identity in taken or (position.offset == 0 and sibling.identity != own):
+    for sibling in sorted(list_siblings(path), key=lambda sibling: sibling.file_id != own):
+        if sibling.file_id in taken or (position.offset == 0 and sibling.file_id != own):
             continue
         descriptor = _open(sibling.path)
         if descriptor is None:
             continue
-        if matches(descriptor, position):
+        if content_matches(descriptor, position):
             return Tail(descriptor, position.offset, skipping=position.skipping)
         os.close(descriptor)
     return None
 
 
-def middles(path: str, last: Position, taken: Collection[Identity], done: Sequence[Position]) -> list[Tail]:
-    """Find files that came and went between two looks, oldest first: newer than the last one we had, and none that we know."""
+def missed_rotations(path: str, last: Position, taken: Collection[FileId], finished: Sequence[Position]) -> list[Tail]:
+    """Find files that were created and rotated away between two refreshes, oldest first: newer than `last` and never read."""
     found = []
-    for sibling in sorted(siblings(path), key=lambda sibling: sibling.modified):
-        if sibling.identity in taken or sibling.modified < last.modified:
+    for sibling in sorted(list_siblings(path), key=lambda sibling: sibling.modified):
+        if sibling.file_id in taken or sibling.modified < last.modified:
             continue
         descriptor = _open(sibling.path)
         if descriptor is None:
             continue
-        if last.offset and matches(descriptor, last):  # a copy of what we had: read already
+        if last.offset and content_matches(descriptor, last):  # a copy of the last file: read already
             os.close(descriptor)
         else:
-            known = ended(descriptor, done)
+            known = find_finished(descriptor, finished)
             found.append(Tail(descriptor, known.offset if known else 0))
     return found
 
 
-def ended(descriptor: int, done: Sequence[Position]) -> Position | None:
-    """Give the end we reached in a file earlier, if it is one of those."""
-    return next((position for position in reversed(done) if position.offset and matches(descriptor, position)), None)
+def find_finished(descriptor: int, finished: Sequence[Position]) -> Position | None:
+    """Return the end position of a file that was read before, if it is one of `finished`."""
+    return next((position for position in reversed(finished) if position.offset and content_matches(descriptor, position)), None)
 
 
-def siblings(path: str, *, packed: bool = False) -> list[Sibling]:
-    """List the files that rotation of `path` may have made; those that were compressed since if `packed`, else the others."""
+def list_siblings(path: str, *, compressed: bool = False) -> list[Sibling]:
+    """List the files that rotation of `path` may have made: the compressed ones, or the others."""
     folder, base = os.path.split(os.path.realpath(path))
-    pattern = rotated(base, packed=packed)
+    pattern = rotated_name_pattern(base, compressed=compressed)
     found = []
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:

@@ -1,6 +1,6 @@
-"""One open log file, read by whole lines from an offset, and a position that finds the same place again.
+"""One open log file, read by whole lines from an offset, and a position that identifies the same place after a restart.
 
-A file is recognised by what is in it, not by its name or inode alone: names move at a rotation, inodes are used again, and a file that
+A file is identified by its content, not by its name or inode alone: names move at a rotation, inodes are reused, and a file that
 was truncated keeps both. A position therefore carries hashes of the file's first bytes and of the bytes just before the offset.
 """
 
@@ -14,35 +14,37 @@ from typing import NamedTuple
 
 import msgspec
 
-BLOCK = 256 * 1024  # read at once; a line that is longer is dropped and counted
-HEAD = 256
-JOIN = 64
+BLOCK_BYTES = 256 * 1024  # read at once; a line that is longer is dropped and counted
+HEAD_BYTES = 256
+TAIL_BYTES = 64
 
 
 class Position(msgspec.Struct, frozen=True):
-    """Where reading goes on. `head` and `join` are hashes; `modified` is the file's last change in ns, as last seen."""
+    """Where reading continues. `head_hash` covers the first `head_length` bytes, `tail_hash` the last TAIL_BYTES before the offset.
+
+    `modified` is the file's mtime in ns, as of the last read.
+    """
 
     device: int
     inode: int
     offset: int
-    head: str
+    head_hash: str
     head_length: int
-    join: str
+    tail_hash: str
     modified: int
     skipping: bool = False
-    unread: int = 0  # bytes behind the offset when this was written down
+    unread: int = 0  # bytes after the offset when the position was saved
 
 
-class Piece(NamedTuple):
-    """What one read gave: a block of whole lines (perhaps empty), the bytes that were passed, and lines too long to be read."""
+class LineBlock(NamedTuple):
+    """Result of one read: whole lines (perhaps none), and how many lines were too long and dropped."""
 
-    block: bytes
-    passed: int
+    lines: bytes
     oversize: int
 
 
 class Tail:
-    """A descriptor with an offset. The offset only ever stands behind a line's end, so an unfinished line is read again, whole."""
+    """A descriptor with an offset. The offset is always at a line's start, so an unfinished line is read again, whole."""
 
     def __init__(self, descriptor: int, offset: int = 0, *, skipping: bool = False) -> None:
         status = os.fstat(descriptor)
@@ -50,106 +52,106 @@ class Tail:
         self.device, self.inode = status.st_dev, status.st_ino
         self.offset = offset
         self.modified = status.st_mtime_ns
-        self.skipping = skipping  # within a line whose beginning is not ours: too long, or before our time
-        self.seen = (status.st_size, status.st_mtime_ns)  # at the last look
-        self.quiet_since: float | None = None
+        self.skipping = skipping  # within a line whose beginning is not read: too long, or before the start of reading
+        self.size_and_mtime = (status.st_size, status.st_mtime_ns)  # at the last refresh
+        self.idle_since: float | None = None
         self.finished = False
-        self.drained = False  # the last read found nothing more
-        self._head = os.pread(descriptor, min(HEAD, offset), 0)
-        self._join = _before(descriptor, offset)
+        self.drained = False  # the last read returned nothing
+        self._head = os.pread(descriptor, min(HEAD_BYTES, offset), 0)
+        self._tail = _bytes_before(descriptor, offset)
 
     @property
     def size(self) -> int:
-        """Give the file's present size in bytes."""
+        """The file's present size in bytes."""
         return os.fstat(self.descriptor).st_size
 
     def position(self) -> Position:
-        """Give the place reached, to be found again by `matches`."""
+        """Return the place reached, for `content_matches`."""
         return Position(
-            self.device, self.inode, self.offset, _hash(self._head), len(self._head), _hash(self._join), self.modified, self.skipping,
+            self.device, self.inode, self.offset, _hash(self._head), len(self._head), _hash(self._tail), self.modified, self.skipping,
             max(0, self.size - self.offset),
         )  # fmt: skip
 
-    def unchanged(self) -> bool:
-        """Say whether what was read is still in the file; False after a truncation, even if the file has grown again since."""
+    def is_unchanged(self) -> bool:
+        """Return whether what was read is still in the file; False after a truncation, even if the file has grown again since."""
         if self.size < self.offset:
             return False
-        return os.pread(self.descriptor, len(self._head), 0) == self._head and _before(self.descriptor, self.offset) == self._join
+        return os.pread(self.descriptor, len(self._head), 0) == self._head and _bytes_before(self.descriptor, self.offset) == self._tail
 
-    def restart(self) -> None:
-        """Begin again at the start of the file."""
-        self.offset, self._head, self._join, self.skipping = 0, b"", b"", False
+    def rewind(self) -> None:
+        """Continue at the start of the file."""
+        self.offset, self._head, self._tail, self.skipping = 0, b"", b"", False
 
-    def read(self, *, final: bool = False) -> Piece | None:
-        """Read on, at most one block. None: nothing to be had, or (`unchanged` says so) what there was is gone.
+    def read(self, *, final: bool = False) -> LineBlock | None:
+        """Read at most one block. None: there is nothing new, or the file was truncated (`is_unchanged`).
 
-        `final` takes an unfinished last line as a line: nobody will finish it.
+        `final` returns an unfinished last line too: its writer is gone.
         """
-        piece = self._read(final=final)
-        self.drained = piece is None
-        return piece
+        block = self._read(final=final)
+        self.drained = block is None
+        return block
 
-    def _read(self, *, final: bool) -> Piece | None:
+    def _read(self, *, final: bool) -> LineBlock | None:
         status = os.fstat(self.descriptor)
         self.modified = status.st_mtime_ns
         if status.st_size <= self.offset:
             return None
-        data = os.pread(self.descriptor, BLOCK, self.offset)
-        if not data or not self.unchanged():
+        data = os.pread(self.descriptor, BLOCK_BYTES, self.offset)
+        if not data or not self.is_unchanged():
             return None
-        return self._skip_nuls(data, status.st_size) if data[0] == 0 else self._take(data, final=final)
+        return self._skip_nuls(data, status.st_size) if data[0] == 0 else self._consume(data, final=final)
 
-    def _take(self, data: bytes, *, final: bool) -> Piece | None:
+    def _consume(self, data: bytes, *, final: bool) -> LineBlock | None:
         cut = data.rfind(b"\n") + 1
         oversize = 0
         if not cut:
-            if len(data) >= BLOCK:
+            if len(data) >= BLOCK_BYTES:
                 oversize = not self.skipping
                 self.skipping = True
             elif not final:
                 return None
             cut = len(data)
-        block = data[:cut]
-        self._move(block)
+        lines = data[:cut]
+        self._advance(lines)
         if self.skipping:
-            end = block.find(b"\n") + 1
+            end = lines.find(b"\n") + 1
             self.skipping = not end and not final
-            block = block[end:] if end else b""
-        return Piece(block if block.endswith(b"\n") or not block else block + b"\n", cut, oversize)
+            lines = lines[end:] if end else b""
+        return LineBlock(lines if lines.endswith(b"\n") or not lines else lines + b"\n", oversize)
 
-    def _skip_nuls(self, data: bytes, size: int) -> Piece | None:
-        """Pass over NULs, which a truncation leaves under a writer that does not append: a hole, as long as the old file was."""
+    def _skip_nuls(self, data: bytes, size: int) -> LineBlock | None:
+        """Skip NULs, which a truncation leaves under a writer without O_APPEND: a hole, as long as the old file was."""
         run = len(data) - len(data.lstrip(b"\0"))
         if run < len(data):
-            self._move(data[:run])
-            return Piece(b"", run, 0)
+            self._advance(data[:run])
+            return LineBlock(b"", 0)
         try:
             target = os.lseek(self.descriptor, self.offset, os.SEEK_DATA)
         except OSError as error:
-            if error.errno == errno.ENXIO:  # a hole up to the end: somebody may still write into it
+            if error.errno == errno.ENXIO:  # a hole up to the end: its writer may still fill it
                 return None
             raise
         target = max(target, self.offset + len(data))
         if target >= size:
             return None
-        passed, self.offset = target - self.offset, target
-        self._join = _before(self.descriptor, target)
-        return Piece(b"", passed, 0)
+        self.offset = target
+        self._tail = _bytes_before(self.descriptor, target)
+        return LineBlock(b"", 0)
 
-    def _move(self, data: bytes) -> None:
-        if len(self._head) < HEAD and len(self._head) == self.offset:
-            self._head = (self._head + data[:HEAD])[:HEAD]
-        self._join = (self._join + data[-JOIN:])[-JOIN:]
+    def _advance(self, data: bytes) -> None:
+        if len(self._head) < HEAD_BYTES and len(self._head) == self.offset:
+            self._head = (self._head + data[:HEAD_BYTES])[:HEAD_BYTES]
+        self._tail = (self._tail + data[-TAIL_BYTES:])[-TAIL_BYTES:]
         self.offset += len(data)
 
     def close(self) -> None:
-        """Let the file go."""
+        """Close the file."""
         os.close(self.descriptor)
 
 
 def open_regular(path: str) -> int:
-    """Open a regular file for reading; never waits. OSError: it cannot be opened; ValueError: it is no regular file."""
-    if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 — a Path a look is too dear
+    """Open a regular file for reading, without blocking. Raises OSError, and ValueError for what is no regular file."""
+    if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 — a Path for each check costs too much
         # Opening a device or a FIFO can have effects of its own.
         raise ValueError("not a regular file")
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
@@ -159,21 +161,21 @@ def open_regular(path: str) -> int:
     return descriptor
 
 
-def matches(descriptor: int, position: Position) -> bool:
-    """Say whether a file holds what was read up to a position, whatever its name and inode are now."""
+def content_matches(descriptor: int, position: Position) -> bool:
+    """Return whether a file holds what was read up to a position, whatever its name and inode are now."""
     if os.fstat(descriptor).st_size < position.offset:
         return False
     head = os.pread(descriptor, position.head_length, 0)
-    return fits(head, position.head) and fits(_before(descriptor, position.offset), position.join)
+    return hash_matches(head, position.head_hash) and hash_matches(_bytes_before(descriptor, position.offset), position.tail_hash)
 
 
-def fits(data: bytes, told: str) -> bool:
-    """Say whether a position's `head` or `join` is of these bytes."""
-    return _hash(data) == told
+def hash_matches(data: bytes, expected: str) -> bool:
+    """Return whether a position's `head_hash` or `tail_hash` is that of `data`."""
+    return _hash(data) == expected
 
 
-def _before(descriptor: int, offset: int) -> bytes:
-    length = min(JOIN, offset)
+def _bytes_before(descriptor: int, offset: int) -> bytes:
+    length = min(TAIL_BYTES, offset)
     return os.pread(descriptor, length, offset - length)
 
 

@@ -11,7 +11,6 @@ from collectors.logs.matching.matcher import Matcher
 from collectors.logs.matching.packs import Packs, load
 from collectors.logs.settings import LogSettings
 from collectors.model import CollectorContext
-from tests.collectors.logs.tailing.followed_file import Watch
 from tests.kit.slots import Kept
 
 if TYPE_CHECKING:
@@ -114,12 +113,3 @@ def lab(tmp_path: Path, database_file: Path) -> Iterator[Lab]:
     yield lab
     if lab.logs is not None:
         lab.logs.close()
-
-
-@pytest.fixture
-def watch(tmp_path: Path) -> Watch:
-    path = tmp_path / "syslog"
-    path.touch()
-    watch = Watch(path)
-    watch.look()
-    return watch

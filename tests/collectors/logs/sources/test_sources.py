@@ -90,16 +90,16 @@ def test_what_a_file_or_a_recorded_stream_says_wakes_the_runner(lab: Lab, *, rec
     stream.touch()
     poller = lab.open(kmsg=str(stream))._poller
     lab.read()
-    poller.look()
+    poller.poll()
     lab.say("Nov 21 10:00:00 h app: nothing that a signature knows")
-    poller.look()
+    poller.poll()
     with pytest.raises(BlockingIOError):
         os.eventfd_read(poller.descriptor)
     if recorded:
         lab.say(record(1, TIMEOUT), to="stream")
     else:
         lab.say(NO_OFFERS)
-    poller.look()
+    poller.poll()
     assert os.eventfd_read(poller.descriptor) >= 1
 
 

@@ -1,4 +1,4 @@
-"""A followed file, and all that came of it."""
+"""A followed file, with the lines read from it and the losses counted."""
 
 from __future__ import annotations
 
@@ -15,35 +15,42 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class Watch:
-    """A follower on a real file, with what it read and what it lost."""
+class FollowedFile:
+    """A follower on a real file, with the lines it read and the losses it counted."""
 
-    def __init__(self, path: Path, *, history: bool = False) -> None:
+    def __init__(self, path: Path, *, backlog: bool = False) -> None:
         self.path = path
         self.lines: list[bytes] = []
         self.lost: Counter[str] = Counter()
         self.now = 0.0
-        self.follower = Follower(str(path), self._lose, history=history)
+        self.follower = Follower(str(path), self._on_loss, backlog=backlog)
 
-    def _lose(self, reason: str) -> None:
+    def _on_loss(self, reason: str) -> None:
         self.lost[reason] += 1
 
-    def look(self, seconds: float = 1.0) -> None:
+    def poll(self, seconds: float = 1.0) -> None:
         self.now += seconds
-        self.follower.look(self.now)
-        for block in (*self.follower.read(1000), *self.follower.last_words()):
+        self.follower.refresh(self.now)
+        for block in (*self.follower.read(1000), *self.follower.read_finished()):
             self.lines += block.split(b"\n")[:-1]
 
     def restart(self) -> None:
         """Stop, and start again from what was saved, through JSON as the state file does it."""
-        saved = msgspec.json.decode(msgspec.json.encode(self.follower.save()), type=FollowerState)
+        saved = msgspec.json.decode(msgspec.json.encode(self.follower.state()), type=FollowerState)
         self.follower.close()
-        self.follower = Follower(str(self.path), self._lose, saved)
+        self.follower = Follower(str(self.path), self._on_loss, saved)
+
+    def change_while_stopped(self, change: Callable[[], None]) -> None:
+        saved = self.follower.state()
+        self.follower.close()
+        change()
+        self.follower = Follower(str(self.path), self._on_loss, saved)
+        self.settle()
 
     def settle(self) -> None:
-        self.look()
-        self.look(GRACE + 1)
-        self.look()
+        self.poll()
+        self.poll(GRACE + 1)
+        self.poll()
 
 
 def append(path: Path, text: bytes) -> None:
@@ -57,11 +64,3 @@ def numbered(start: int, stop: int) -> list[bytes]:
 
 def written(start: int, stop: int) -> bytes:
     return b"".join(line + b"\n" for line in numbered(start, stop))
-
-
-def while_stopped(watch: Watch, change: Callable[[], None]) -> None:
-    saved = watch.follower.save()
-    watch.follower.close()
-    change()
-    watch.follower = Follower(str(watch.path), watch._lose, saved)
-    watch.settle()
