@@ -1,4 +1,4 @@
-"""Panels of the dashboard: a title and queries. make_dashboard.py turns them into Grafana's JSON."""
+"""Panel definitions of the dashboard: title, description, queries. make_dashboard.py renders them as Grafana JSON."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Panel:
-    """One panel. `queries` are pairs of PromQL and legend; `width` is of 24; `unit` is Grafana's name of it."""
+    """One panel. `queries` are pairs of PromQL and legend; `width` is in 24ths of a row; `unit` is a Grafana unit id."""
 
     kind: str  # graph, stack, number, table
     title: str
     queries: tuple[tuple[str, str], ...]
     unit: str = "short"
     width: int = 8
-    about: str = ""
+    description: str = ""
 
 
-def graph(title: str, unit: str, *queries: tuple[str, str], width: int = 8, about: str = "") -> Panel:
-    """Draw lines over time."""
-    return Panel("graph", title, queries, unit, width, about)
+def graph(title: str, unit: str, *queries: tuple[str, str], width: int = 8, description: str = "") -> Panel:
+    """Return a time series panel."""
+    return Panel("graph", title, queries, unit, width, description)
 
 
-def number(title: str, query: str, unit: str = "none", about: str = "") -> Panel:
-    """Show one number, now."""
-    return Panel("number", title, ((query, ""),), unit, 3, about)
+def number(title: str, query: str, unit: str = "none", description: str = "") -> Panel:
+    """Return a panel with the newest value."""
+    return Panel("number", title, ((query, ""),), unit, 3, description)
 
 
-def table(title: str, query: str, width: int = 12, unit: str = "short", about: str = "") -> Panel:
-    """Show a row for each series, now."""
-    return Panel("table", title, ((query, ""),), unit, width, about)
+def table(title: str, query: str, width: int = 12, unit: str = "short", description: str = "") -> Panel:
+    """Return a table with a row for each series, newest values."""
+    return Panel("table", title, ((query, ""),), unit, width, description)

@@ -1,4 +1,4 @@
-"""Write exporters/prometheus/dashboard.json: `python tools/make_dashboard.py`. Grafana's own builders see to the schema."""
+"""Write exporters/prometheus/dashboard.json: `python tools/make_dashboard.py`. The Grafana SDK ensures a valid schema."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ HIDDEN = ("Time", "__name__", "job")
 
 
 def text() -> str:
-    """Return the dashboard as it is committed."""
+    """Return the dashboard as JSON, as it is committed."""
     return json.dumps(dashboard().build(), cls=JSONEncoder, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def dashboard() -> build.Dashboard:
-    """Lay out both pages: a row each, and the variables that choose."""
+    """Return the dashboard: the variables, and one row for each page."""
     page = (
         build.Dashboard("vitald")
         .uid("vitald")
-        .description("A fleet of vitald agents, and one host of it. Belongs to the rules that `vitald rules` prints.")
+        .description("A fleet of vitald agents, and one host of it. Requires the recording rules of `vitald rules`.")
         .tags(["vitald"])
         .refresh("30s")
         .time("now-3h", "now")
@@ -59,25 +59,25 @@ def dashboard() -> build.Dashboard:
 
 
 def _variable(name: str, query: str) -> build.QueryVariable:
-    chosen = build.QueryVariable(name).query({"query": query, "refId": name}).datasource(SOURCE)
-    return chosen.refresh(model.VariableRefresh.ON_TIME_RANGE_CHANGED).sort(model.VariableSort.ALPHABETICAL_ASC)
+    variable = build.QueryVariable(name).query({"query": query, "refId": name}).datasource(SOURCE)
+    return variable.refresh(model.VariableRefresh.ON_TIME_RANGE_CHANGED).sort(model.VariableSort.ALPHABETICAL_ASC)
 
 
 def _panel(panel: Panel) -> stat.Panel | tables.Panel | timeseries.Panel:
     if panel.kind == "number":
-        made: stat.Panel | tables.Panel | timeseries.Panel = _number()
+        built: stat.Panel | tables.Panel | timeseries.Panel = _number()
     elif panel.kind == "table":
-        made = _table(panel)
+        built = _table(panel)
     else:
-        made = timeseries.Panel().height(8).fill_opacity(40 if panel.kind == "stack" else 5)
-        made = made.legend(common.VizLegendOptions().display_mode(LegendDisplayMode.LIST).show_legend(show_legend=True))
+        built = timeseries.Panel().height(8).fill_opacity(40 if panel.kind == "stack" else 5)
+        built = built.legend(common.VizLegendOptions().display_mode(LegendDisplayMode.LIST).show_legend(show_legend=True))
         if panel.kind == "stack":
-            made = made.stacking(common.StackingConfig().mode(StackingMode.NORMAL))
-    made = made.title(panel.title).description(panel.about).unit(panel.unit).span(panel.width).datasource(SOURCE)
+            built = built.stacking(common.StackingConfig().mode(StackingMode.NORMAL))
+    built = built.title(panel.title).description(panel.description).unit(panel.unit).span(panel.width).datasource(SOURCE)
     for number, (expression, legend) in enumerate(panel.queries):
         query = prometheus.Dataquery().expr(expression).legend_format(legend).ref_id(chr(ord("A") + number))
-        made = made.with_target(query.instant().format(PromQueryFormat.TABLE) if panel.kind == "table" else query)
-    return made
+        built = built.with_target(query.instant().format(PromQueryFormat.TABLE) if panel.kind == "table" else query)
+    return built
 
 
 def _number() -> stat.Panel:
@@ -86,12 +86,12 @@ def _number() -> stat.Panel:
 
 
 def _table(panel: Panel) -> tables.Panel:
-    """Hide what every row has, and let a host's name lead to its page."""
+    """Return a table without the constant columns; `instance` links to the page of that host."""
     hide = model.DataTransformerConfig(id_val="organize", options={"excludeByName": dict.fromkeys(HIDDEN, True)})
     host = build.DashboardLink("this host").url("/d/vitald?var-instance=${__value.raw}")
     link = model.DynamicConfigValue(id_val="links", value=[host.build()])
-    made = tables.Panel().height(9 if panel in FLEET else 7).with_transformation(hide)
-    return made.override_by_name("instance", [link])
+    built = tables.Panel().height(9 if panel in FLEET else 7).with_transformation(hide)
+    return built.override_by_name("instance", [link])
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.kit.dashboards import QUIET, queries
+from tests.kit.dashboards import EMPTY_WHEN_HEALTHY, queries
 from tests.kit.results import Row
 from tests.kit.rulebook import names
 
@@ -23,7 +23,7 @@ def dashboard(lab: Lab, watch: Watch) -> Row:
         if not any(watch.ask(same) for _, same in ((title, query), *others))
     ]
     absent = {name for _, query in empty for name in names(query) if not watch.ask(f"count({name})")}
-    odd = sorted({title for title, query in empty if not names(query) & absent and title not in QUIET})
+    odd = sorted({title for title, query in empty if not names(query) & absent and title not in EMPTY_WHEN_HEALTHY})
     return Row(
         "dashboard queries with data in the lab",
         "all whose metrics a collector here exports",

@@ -1,4 +1,4 @@
-"""The dashboard's queries, and a real Prometheus on loopback that they are put to."""
+"""Queries of the dashboard, and a real Prometheus on loopback to run them."""
 
 from __future__ import annotations
 
@@ -23,30 +23,30 @@ if TYPE_CHECKING:
 
 LISTEN = "--web.listen-address=127.0.0.1:0"
 DASHBOARD = ROOT / "exporters/prometheus/dashboard.json"
-QUIET = {  # panels that are empty on a host where nothing is wrong, although their metrics are there
-    "log events": "only signatures that were seen",
-    "collectors take": "the second query: only runs that hang",
-    "from zone to zone: share of pairs that fail": "wants hosts in two zones",
-    "lost SYNs from zone to zone": "wants hosts in two zones",
-    "probers: share of peers they cannot reach": "wants three peers",
+EMPTY_WHEN_HEALTHY = {  # panels without data on a healthy host although their metrics are exported
+    "log events": "only signatures with events",
+    "collector run time": "the second query: only runs that hang",
+    "zone pairs: share of probes that fail": "requires hosts in two zones",
+    "SYN loss by zone pair": "requires hosts in two zones",
+    "probers: share of peers unreachable": "requires three peers",
 }
 
 
 def queries(instance: str) -> Iterator[tuple[str, str]]:
-    """Return the title and the PromQL of every query, as Grafana would send it for one host."""
+    """Return title and PromQL of every query, as Grafana sends it for one host."""
     filled = {"$job": "vitald.*", "$instance": instance, "$__rate_interval": "1m"}
     for panel in json.loads(DASHBOARD.read_text())["panels"]:
         for target in panel.get("targets", ()):
             text = re.sub(r"\$\w+", lambda variable: filled.get(variable[0], variable[0]), target["expr"])
-            assert "$" not in text, f"{panel['title']}: {text} has a variable that nobody fills"
+            assert "$" not in text, f"{panel['title']}: {text} has an unknown variable"
             yield panel["title"], text
 
 
 class Server:
-    """A Prometheus that scrapes given agents twice a second and evaluates the shipped rules as often. `how` are keys of its scrape job."""
+    """A Prometheus that scrapes the given agents and evaluates the shipped rules twice a second. `job`: more scrape settings."""
 
-    def __init__(self, folder: Path, *instances: str, **how: Any) -> None:
-        scraped = {"job_name": "vitald", "static_configs": [{"targets": list(instances)}], **how}
+    def __init__(self, folder: Path, *instances: str, **job: Any) -> None:
+        scraped = {"job_name": "vitald", "static_configs": [{"targets": list(instances)}], **job}
         short = {"scrape_interval": "500ms", "scrape_timeout": "500ms", "evaluation_interval": "500ms"}
         for file in RULES:
             document = load(file)
@@ -64,7 +64,7 @@ class Server:
             time.sleep(0.05)
 
     def _find(self, log: Path) -> str:
-        """Read from its log which port the kernel chose."""
+        """Return the URL with the port that the kernel chose, from the log."""
         deadline = time.monotonic() + 30
         while True:
             for line in log.read_text().splitlines():
@@ -83,12 +83,12 @@ class Server:
         self._log.close()
 
     def ask(self, expression: str) -> list[Any]:
-        """Return the series of an instant query; AssertionError with the error message of a rejected query."""
+        """Return the series of an instant query. Raise AssertionError with Prometheus' message if it is rejected."""
         found: list[Any] = self._get(f"query?{urllib.parse.urlencode({'query': expression})}")["result"]
         return found
 
     def rules(self) -> list[Any]:
-        """Return every rule with its health and its last error."""
+        """Return every rule with its health and last error."""
         return [rule for group in self._get("rules")["groups"] for rule in group["rules"]]
 
     def _get(self, path: str) -> Any:
@@ -99,8 +99,8 @@ class Server:
             raise AssertionError(f"{path}: {error.read().decode()}") from None
 
     def wait_for(self, expression: str, seconds: float = 40) -> None:
-        """Wait until a query has an answer."""
+        """Wait until a query returns a series."""
         deadline = time.monotonic() + seconds
         while not self.ask(expression):
-            assert time.monotonic() < deadline, f"{expression} did not come true"
+            assert time.monotonic() < deadline, f"{expression} returned no series"
             time.sleep(0.2)

@@ -1,4 +1,4 @@
-"""The shipped rules and their cases, as the tests read them."""
+"""Shipped rules and their promtool cases, parsed for tests."""
 
 from __future__ import annotations
 
@@ -22,33 +22,33 @@ RUNBOOKS = ROOT / "docs/runbooks"
 
 @cache
 def load(file: Path) -> Any:
-    """Read a file once; nobody changes what it gives."""
+    """Return the parsed file, cached. Callers must not modify it."""
     return yaml.safe_load(file.read_text())
 
 
 def rules(file: Path) -> Iterator[dict[str, Any]]:
-    """Return every rule of a file, recording ones too."""
+    """Return every rule of a file, including recording rules."""
     for group in load(file)["groups"]:
         yield from group["rules"]
 
 
 def alerts() -> dict[str, dict[str, Any]]:
-    """Return every alert by its name; a name used twice is an error."""
+    """Return every alert by its name; a duplicate name is an error."""
     found: dict[str, dict[str, Any]] = {}
     for file in RULES:
         for rule in rules(file):
             if "alert" in rule:
-                assert rule["alert"] not in found, f"{file}: {rule['alert']} is there twice"
+                assert rule["alert"] not in found, f"{file}: {rule['alert']} is defined twice"
                 found[rule["alert"]] = rule
     return found
 
 
 @dataclass(frozen=True)
 class Case:
-    """One `promtool test rules` group: what it is about, and when its alert is expected to fire (seconds → how many)."""
+    """One `promtool test rules` group: its alert, and the expected number of firing alerts by time in seconds."""
 
     alert: str
-    quiet: str
+    not_firing: str  # reason why the alert must not fire, empty if it must
     firing: dict[int, int]
     series: tuple[str, ...]
 
@@ -61,10 +61,10 @@ def cases() -> tuple[Case, ...]:
 def _cases() -> Iterator[Case]:
     for file in CASES:
         for group in load(file)["tests"]:
-            alert, _, quiet = group["name"].partition(": quiet: ")
+            alert, _, not_firing = group["name"].partition(": not firing: ")
             checks = [test for test in group["promql_expr_test"] if f'alertname="{alert}"' in test["expr"]]
             firing = {seconds(test["eval_time"]): len(test["exp_samples"]) for test in checks}
-            yield Case(alert, quiet, firing, tuple(entry["series"] for entry in group["input_series"]))
+            yield Case(alert, not_firing, firing, tuple(entry["series"] for entry in group["input_series"]))
 
 
 def seconds(text: str) -> int:
@@ -77,6 +77,6 @@ def promtool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def names(expression: str) -> set[str]:
-    """Return vitald's metrics that a PromQL expression reads: families and recorded series."""
+    """Return the vitald metrics that a PromQL expression reads: families and recorded series."""
     bare = re.sub(r'"(?:[^"\\]|\\.)*"', "", expression)
     return set(re.findall(r"\bvitald[_:][a-zA-Z0-9_:]+", bare))

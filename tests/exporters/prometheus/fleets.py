@@ -1,4 +1,4 @@
-"""Fleets as series, and whom the recording rules blame, as promtool works it out."""
+"""Synthetic fleets as series, and the expected results of the recording rules, evaluated by promtool."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ LOCAL = {"permission", "local_resources", "dns_timeout"}
 
 
 def zone(host: int) -> str:
-    """Give hosts 1 to 12 the zones a, b and c in turn."""
+    """Return the zone of a host: a, b and c in turn."""
     return "abc"[host % 3]
 
 
-def at_work(host: int) -> str:
+def agent(host: int) -> str:
     return f"10.0.0.{host}:9100"
 
 
@@ -33,10 +33,10 @@ def target(host: int) -> str:
 
 @dataclass
 class Fleet:
-    """Hosts that all watch each other for ten minutes. `fails(prober, target)` names the reason of every one of these probes, or None."""
+    """Hosts that all probe each other for ten minutes. `fails(prober, target)` returns the failure reason of these probes, or None."""
 
     hosts: Iterable[int] = range(1, 13)
-    silent: set[int] = field(default_factory=set)  # dead, or not to be scraped: nothing of theirs is seen
+    silent: set[int] = field(default_factory=set)  # down or not scraped: they have no series
     fails: Callable[[int, int], str | None] = lambda _prober, _target: None
     identity: str = "mesh"
 
@@ -46,7 +46,7 @@ class Fleet:
             if prober in self.silent:
                 continue
             reason = self.fails(prober, probed)
-            labels = f'job="vitald", instance="{at_work(prober)}", target="{target(probed)}", target_zone="{zone(probed)}"'
+            labels = f'job="vitald", instance="{agent(prober)}", target="{target(probed)}", target_zone="{zone(probed)}"'
             found.append({"series": f"vitald_probe_attempts_total{{{labels}}}", "values": "0+3x40"})
             for each in {"timeout", "refused", *LOCAL}:
                 values = "0+3x40" if each == reason else "0x40"
@@ -54,7 +54,7 @@ class Fleet:
         return found + [self._own(host) for host in self.hosts if host not in self.silent]
 
     def _own(self, host: int) -> dict[str, str]:
-        labels = f'job="vitald", instance="{at_work(host)}"'
+        labels = f'job="vitald", instance="{agent(host)}"'
         if self.identity == "mesh":
             own = f'vitald_probe_mesh_self_info{{{labels}, target="{target(host)}", target_zone="{zone(host)}"}}'
         else:
@@ -63,7 +63,7 @@ class Fleet:
 
 
 def check(folder: Path, series: list[dict[str, str]], expected: dict[str, dict[str, float]], at: str = "8m") -> None:
-    """Put series through the rules; `expected` gives each query's whole answer as labels → value."""
+    """Evaluate the rules over series; `expected` is the complete result of each query as labels → value."""
     cases = [
         {"expr": query, "eval_time": at, "exp_samples": [{"labels": labels, "value": value} for labels, value in answer.items()]}
         for query, answer in expected.items()
@@ -76,14 +76,14 @@ def check(folder: Path, series: list[dict[str, str]], expected: dict[str, dict[s
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def blamed(*, targets: Iterable[int] = (), probers: Iterable[int] = (), pairs: Iterable[str] = ()) -> dict[str, dict[str, float]]:
-    """Say who is at fault, and that nobody else is."""
+def at_fault(*, targets: Iterable[int] = (), probers: Iterable[int] = (), pairs: Iterable[str] = ()) -> dict[str, dict[str, float]]:
+    """Return the expected results: these are at fault, and no others."""
     return {
         "vitald:target_down:bool == 1": {
             f'vitald:target_down:bool{{job="vitald", target="{target(host)}", target_zone="{zone(host)}"}}': 1 for host in targets
         },
         "vitald:prober_at_fault:bool == 1": {
-            f'vitald:prober_at_fault:bool{{job="vitald", instance="{at_work(host)}", zone="{zone(host)}"}}': 1 for host in probers
+            f'vitald:prober_at_fault:bool{{job="vitald", instance="{agent(host)}", zone="{zone(host)}"}}': 1 for host in probers
         },
         "vitald:zone_pair_at_fault:bool == 1": {
             f'vitald:zone_pair_at_fault:bool{{job="vitald", zone="{pair[0]}", target_zone="{pair[1]}"}}': 1 for pair in pairs

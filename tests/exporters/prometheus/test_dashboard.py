@@ -1,4 +1,4 @@
-"""The dashboard is what its generator makes, and every query of it runs against a real Prometheus that scrapes a real vitald."""
+"""Dashboard: equal to the output of its generator; every query runs against a real Prometheus that scrapes a real vitald."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from daemon.cli import main as cli
 from tests.exporters.prometheus.test_rules import exported
-from tests.kit.dashboards import DASHBOARD, QUIET, Server, queries
+from tests.kit.dashboards import DASHBOARD, EMPTY_WHEN_HEALTHY, Server, queries
 from tests.kit.rulebook import names
 from tests.kit.running import Vitald
 from tools import make_dashboard
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def test_the_committed_dashboard_is_what_the_generator_makes() -> None:
+def test_the_committed_dashboard_equals_the_generated_one() -> None:
     assert DASHBOARD.read_text() == make_dashboard.text(), "run .venv/bin/python tools/make_dashboard.py"
 
 
@@ -28,21 +28,21 @@ def test_vitald_dashboard_prints_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(capsys.readouterr().out)["title"] == "vitald"
 
 
-def test_every_metric_of_the_dashboard_is_one_we_export() -> None:
+def test_every_metric_of_the_dashboard_is_exported() -> None:
     named = {name for _, query in queries("x") for name in names(query)}
     assert named <= exported(), sorted(named - exported())
 
 
-def test_no_panel_is_there_twice_and_each_has_a_query() -> None:
+def test_panels_do_not_overlap_and_each_has_a_query() -> None:
     panels = [panel for panel in json.loads(DASHBOARD.read_text())["panels"] if panel["type"] != "row"]
-    places = [(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in panels]
-    assert len(set(places)) == len(places)
+    positions = [(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in panels]
+    assert len(set(positions)) == len(positions)
     assert all(panel["targets"] for panel in panels)
 
 
 @pytest.fixture(scope="module")
 def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, str]]:
-    """A Prometheus and the agent it scrapes: one target answers, one refuses, one is given by name."""
+    """Start a Prometheus and an agent with three targets: one answers, one refuses, one is a host name."""
     folder = tmp_path_factory.mktemp("dashboard")
     (folder / "vitald").mkdir()
     (folder / "prometheus").mkdir()
@@ -68,7 +68,7 @@ def test_every_query_runs_and_has_data_where_its_metrics_are_exported(scraped: t
     present = {name for name in {name for _, query in empty for name in names(query)} if server.ask(f"count({name})")}
     missing = sorted({name for _, query in empty for name in names(query)} - present)
     print("metrics that this host does not export:", *missing)
-    wrong = sorted((title, query) for title, query in empty if names(query) <= present and title not in QUIET)
+    wrong = sorted((title, query) for title, query in empty if names(query) <= present and title not in EMPTY_WHEN_HEALTHY)
     assert not wrong, f"no data although all of its metrics are there: {wrong}"
 
 
@@ -80,7 +80,7 @@ def test_a_real_prometheus_evaluates_every_rule_without_an_error(scraped: tuple[
 
 
 @pytest.mark.needs("prometheus")
-def test_a_firing_alert_says_since_when_by_the_hosts_own_clock(scraped: tuple[Server, str]) -> None:
+def test_the_start_time_of_a_finding_is_in_the_hosts_clock(scraped: tuple[Server, str]) -> None:
     server, _ = scraped
     server.wait_for('vitald_health_since_timestamp_seconds{check="tcp_probe"}')
     (since,) = server.ask('time() - vitald_health_since_timestamp_seconds{check="tcp_probe"}')

@@ -1,4 +1,4 @@
-"""docs/alertmanager.yml: valid, and it does what its comments say, in the real program."""
+"""docs/alertmanager.yml: valid, and routes and inhibits as documented, in a real Alertmanager."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def amtool(*arguments: str) -> str:
 
 
 @pytest.mark.needs("amtool")
-def test_amtool_has_nothing_to_say_against_the_alertmanager_example() -> None:
+def test_amtool_accepts_the_alertmanager_example() -> None:
     assert "SUCCESS" in amtool("check-config", str(ALERTMANAGER))
 
 
@@ -41,7 +41,7 @@ def test_pages_reach_the_pager_and_tickets_do_not(name: str) -> None:
     )
 
 
-def test_every_alert_the_example_names_is_there() -> None:
+def test_every_alert_of_the_example_exists() -> None:
     named = {name for names in re.findall(r'alertname!?=~?"([^"]+)"', ALERTMANAGER.read_text()) for name in names.split("|")}
     assert named
     assert named <= set(alerts())
@@ -49,7 +49,7 @@ def test_every_alert_the_example_names_is_there() -> None:
 
 @pytest.fixture(scope="module")
 def alertmanager(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real Alertmanager with the example; its API's address."""
+    """Start a real Alertmanager with the example; yield the URL of its API."""
     folder = tmp_path_factory.mktemp("alertmanager")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -68,14 +68,14 @@ def ask(url: str, body: Any = None) -> Any:
 
 
 def suppressed(api: str, *labels: dict[str, str]) -> set[str]:
-    """Post alerts at once, wait until the inhibitor has looked at each, and name those it silences.
+    """Post alerts at once, wait until the inhibitor has processed each, and return the names of those it suppresses.
 
-    The API says `active` as soon as an alert is stored, but the inhibitor learns of alerts behind its back, in their order. So the last
-    alert silences one that nothing else does: once that one is silent, the inhibitor knows all of them.
+    The API reports `active` as soon as an alert is stored, but the inhibitor processes alerts asynchronously, in their order. So the last
+    alert inhibits one that no other alert does: once that one is suppressed, all of them have been processed.
     """
     mark = {"case": str(time.monotonic_ns())}
-    place = {"host": f"host-{mark['case']}", "collector": "last"}
-    last = [{"alertname": name, **place} for name in ("ReadingsStale", "CollectorStuck")]
+    subject = {"host": f"host-{mark['case']}", "collector": "last"}
+    last = [{"alertname": name, **subject} for name in ("ReadingsStale", "CollectorStuck")]
     deadline = time.monotonic() + 30
     while True:
         try:
@@ -84,15 +84,19 @@ def suppressed(api: str, *labels: dict[str, str]) -> set[str]:
         except OSError:
             assert time.monotonic() < deadline
             time.sleep(0.05)
-    while {**mark, **last[0]} not in silent(api, mark["case"]):
+    while {**mark, **last[0]} not in suppressed_labels(api, mark["case"]):
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    return {labels["alertname"] for labels in silent(api, mark["case"])} - {last[0]["alertname"]}
+    return {labels["alertname"] for labels in suppressed_labels(api, mark["case"])} - {last[0]["alertname"]}
 
 
-def silent(api: str, case: str) -> list[dict[str, str]]:
-    """Give the labels of a case's alerts that are silenced now."""
-    return [one["labels"] for one in ask(f"{api}/alerts") if one["labels"].get("case") == case and one["status"]["state"] == "suppressed"]
+def suppressed_labels(api: str, case: str) -> list[dict[str, str]]:
+    """Return the labels of the alerts of a case that are suppressed now."""
+    return [
+        alert["labels"]
+        for alert in ask(f"{api}/alerts")
+        if alert["labels"].get("case") == case and alert["status"]["state"] == "suppressed"
+    ]
 
 
 def alert(name: str, **labels: str) -> dict[str, str]:
@@ -104,7 +108,7 @@ HOST = {"host": "10.0.0.5", "zone": "a"}
 
 @pytest.mark.needs("prometheus-alertmanager")
 @pytest.mark.parametrize(
-    ("loud", "silenced", "heard"),
+    ("source", "inhibited", "not_inhibited"),
     [
         (alert("HostDown", **HOST, target_host="10.0.0.5"), [alert("AgentDown", **HOST), alert("NicOffloadDrift", **HOST)], []),
         (
@@ -133,7 +137,7 @@ HOST = {"host": "10.0.0.5", "zone": "a"}
             [alert("DhcpRenewalMissed", host="10.0.5.6")],
         ),
     ],
-    ids=["dead host", "its probers", "dead zone", "lossy target", "prober", "dhcp"],
+    ids=["host down", "its probers", "zone down", "lossy target", "prober", "dhcp"],
 )
-def test_what_is_known_already_is_not_said_again(alertmanager: str, loud: Any, silenced: Any, heard: Any) -> None:
-    assert suppressed(alertmanager, loud, *silenced, *heard) == {one["alertname"] for one in silenced}
+def test_an_alert_inhibits_its_consequences_only(alertmanager: str, source: Any, inhibited: Any, not_inhibited: Any) -> None:
+    assert suppressed(alertmanager, source, *inhibited, *not_inhibited) == {labels["alertname"] for labels in inhibited}

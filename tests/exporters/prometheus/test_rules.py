@@ -1,4 +1,4 @@
-"""The shipped alert rules: each fires, stays quiet and resolves where it should, has a runbook, and reads what is there."""
+"""Shipped alert rules: each fires and resolves as its cases expect, has a runbook, and reads exported metrics only."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ needs_promtool = pytest.mark.needs("promtool")
 @needs_promtool
 @pytest.mark.fault(58)
 @pytest.mark.parametrize("file", CASES, ids=lambda file: file.name)
-def test_every_case_is_as_promtool_finds_it(file: Path) -> None:
+def test_every_promtool_case_passes(file: Path) -> None:
     done = promtool("test", "rules", file)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 @needs_promtool
 @pytest.mark.parametrize("file", RULES, ids=lambda file: file.name)
-def test_promtool_has_nothing_to_say_against_the_rules(file: Path) -> None:
+def test_promtool_lint_of_the_rules_is_clean(file: Path) -> None:
     done = promtool("check", "rules", "--lint=all", "--lint-fatal", file)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -37,21 +37,19 @@ def test_promtool_has_nothing_to_say_against_the_rules(file: Path) -> None:
 @pytest.mark.parametrize("name", ALERTS)
 def test_every_alert_has_cases_for_firing_not_firing_and_resolving(name: str) -> None:
     own = [case for case in cases() if case.alert == name]
-    courses = [[bool(firing) for _, firing in sorted(case.firing.items())] for case in own if not case.quiet]
-    assert any(True in course and not course[0] and not course[-1] for course in courses), (
-        f"{name}: no case begins quiet, fires and ends quiet"
-    )
-    assert any(case.quiet and case.series and not any(case.firing.values()) for case in own), (
-        f"{name}: no case has it quiet beside a near miss"
+    firings = [[bool(count) for _, count in sorted(case.firing.items())] for case in own if not case.not_firing]
+    assert any(True in firing and not firing[0] and not firing[-1] for firing in firings), f"{name}: no case fires and resolves"
+    assert any(case.not_firing and case.series and not any(case.firing.values()) for case in own), (
+        f"{name}: no case has data close to firing"
     )
 
 
-def test_no_case_is_about_an_alert_that_is_not_there() -> None:
+def test_no_case_is_for_an_unknown_alert() -> None:
     assert {case.alert for case in cases()} <= set(ALERTS)
 
 
 def without_annotations(file: Path, folder: Path, **changes: str) -> str:
-    """Copy a rule file with alerts changed, and without their words, whose templates cost most of the time."""
+    """Copy a rule file with changed alerts and without annotations, whose templates take most of the time. Return its path."""
     groups = [
         {**group, "rules": [{key: value for key, value in {**rule, **changes}.items() if key != "annotations"} for rule in group["rules"]]}
         for group in load(file)["groups"]
@@ -61,9 +59,9 @@ def without_annotations(file: Path, folder: Path, **changes: str) -> str:
 
 
 @needs_promtool
-@pytest.mark.parametrize(("expression", "wrong"), [(NEVER, "firing"), (ALWAYS, "quiet")])
+@pytest.mark.parametrize(("expression", "wrong"), [(NEVER, "firing"), (ALWAYS, "not firing")])
 def test_an_alert_that_never_or_always_fires_fails_its_cases(tmp_path: Path, expression: str, wrong: str) -> None:
-    file = next(file for file in CASES if file.name == "memory.test.yml")  # the shortest; how promtool compares is the same for all
+    file = next(file for file in CASES if file.name == "memory.test.yml")  # the shortest; promtool compares all files in the same way
     (tmp_path / file.name).write_text(file.read_text().replace("../../../../exporters/prometheus/rules/", ""))
     mutant = without_annotations(ROOT / "exporters/prometheus/rules/memory.yml", tmp_path, expr=expression, **{"for": "0s"})
     done = promtool("test", "rules", tmp_path / file.name)
@@ -72,7 +70,7 @@ def test_an_alert_that_never_or_always_fires_fails_its_cases(tmp_path: Path, exp
 
 
 @pytest.mark.parametrize("name", ALERTS)
-def test_every_alert_says_what_is_wrong_on_what_since_when_and_what_to_do(name: str) -> None:
+def test_every_alert_has_severity_and_all_annotations(name: str) -> None:
     rule = ALERTS[name]
     assert re.fullmatch(r"([A-Z][a-z]+)+", name), f"{name} is not CamelCase"
     assert rule["labels"]["severity"] in {"page", "ticket"}
@@ -81,13 +79,13 @@ def test_every_alert_says_what_is_wrong_on_what_since_when_and_what_to_do(name: 
 
 
 @pytest.mark.parametrize("file", [file for file in RULES if file.stem != "blame"], ids=lambda file: file.name)
-def test_every_for_has_its_reason_beside_it(file: Path) -> None:
-    waits = [line for line in file.read_text().splitlines() if line.strip().startswith("for:")]
-    assert len(waits) == len([rule for rule in rules(file) if "alert" in rule])
-    assert not [line for line in waits if not re.search(r"for: \w+ # .{20,}", line)]
+def test_every_for_has_a_reason_in_a_comment(file: Path) -> None:
+    delays = [line for line in file.read_text().splitlines() if line.strip().startswith("for:")]
+    assert len(delays) == len([rule for rule in rules(file) if "alert" in rule])
+    assert not [line for line in delays if not re.search(r"for: \w+ # .{20,}", line)]
 
 
-def test_every_alert_has_a_runbook_and_no_runbook_is_an_orphan() -> None:
+def test_every_alert_has_a_runbook_and_every_runbook_an_alert() -> None:
     assert {file.stem for file in RUNBOOKS.glob("*.md")} - {"README"} == set(ALERTS)
 
 
@@ -106,7 +104,7 @@ def test_a_runbook_has_all_its_parts(name: str) -> None:
 
 
 def exported() -> set[str]:
-    """Name every series of the contract, and what the rules record."""
+    """Return every series of the contract and every recorded series."""
     families = set()
     for cell in re.findall(r"`(vitald_\w+)(?:\{\w+\})?`", CONTRACT):
         families |= {cell, f"{cell}_bucket", f"{cell}_count", f"{cell}_sum"}
@@ -115,10 +113,10 @@ def exported() -> set[str]:
 
 @pytest.mark.fault(58)
 @pytest.mark.parametrize("name", ALERTS)
-def test_every_metric_an_alert_names_is_one_we_export(name: str) -> None:
+def test_every_metric_of_an_alert_is_exported(name: str) -> None:
     rule = ALERTS[name]
-    words = [rule["expr"], *rule["annotations"].values()]
-    named = names(rule["expr"]) | {found for text in words for found in re.findall(r"\b(vitald_\w+)\{", text)}
+    texts = [rule["expr"], *rule["annotations"].values()]
+    named = names(rule["expr"]) | {found for text in texts for found in re.findall(r"\b(vitald_\w+)\{", text)}
     if not (ROOT / "exporters/prometheus/rules/blame.yml").exists() and any(":" in metric for metric in named):
         pytest.skip("the recording rules of the fleet, blame.yml, are not in this checkout")
     assert named <= exported(), sorted(named - exported())
@@ -146,7 +144,7 @@ def test_every_verdict_fires_exactly_one_alert_at_each_bad_level_and_none_when_h
     assert done.returncode == 0, done.stdout[:2000]
 
 
-def test_the_contract_knows_every_check_that_a_rule_names() -> None:
+def test_the_contract_lists_every_check_of_the_rules() -> None:
     named = {check for rule in ALERTS.values() for check in re.findall(r'check="(\w+)"', rule["expr"])}
     assert named == set(CHECKS)
     assert "|".join(CHECKS) in ALERTS["FindingWithoutRule"]["expr"]
@@ -154,24 +152,24 @@ def test_the_contract_knows_every_check_that_a_rule_names() -> None:
 
 @needs_promtool
 @pytest.mark.parametrize("file", CASES, ids=lambda file: file.name)
-def test_the_words_of_a_firing_alert_have_no_hole(file: Path, tmp_path: Path) -> None:
+def test_annotations_of_a_firing_alert_render_without_errors(file: Path, tmp_path: Path) -> None:
     document = load(file)
-    firing = {case.alert: max(at for at, count in case.firing.items() if count) for case in cases() if not case.quiet}
+    firing = {case.alert: max(at for at, count in case.firing.items() if count) for case in cases() if not case.not_firing}
     groups = []
     for group in document["tests"]:
         if alert := firing.get(group["name"]):
-            asked = {"eval_time": f"{alert}s", "alertname": group["name"], "exp_alerts": []}
-            groups.append({key: group[key] for key in ("interval", "input_series")} | {"alert_rule_test": [asked]})
+            test = {"eval_time": f"{alert}s", "alertname": group["name"], "exp_alerts": []}
+            groups.append({key: group[key] for key in ("interval", "input_series")} | {"alert_rule_test": [test]})
     sources = [str((file.parent / source).resolve()) for source in document["rule_files"]]
-    ours = {**document, "rule_files": sources, "tests": groups}
-    (tmp_path / file.name).write_text(yaml.safe_dump(ours))
+    isolated = {**document, "rule_files": sources, "tests": groups}
+    (tmp_path / file.name).write_text(yaml.safe_dump(isolated))
     done = promtool("test", "rules", tmp_path / file.name)
-    said = done.stdout + done.stderr
-    assert said.count("Annotations:{") >= len(groups) > 0
-    assert not re.findall(r"<error[^>]*>|<no value>|%!\w|\{\{", said)
+    output = done.stdout + done.stderr
+    assert output.count("Annotations:{") >= len(groups) > 0
+    assert not re.findall(r"<error[^>]*>|<no value>|%!\w|\{\{", output)
 
 
-def test_every_signature_a_rule_names_is_in_a_pack() -> None:
+def test_every_signature_of_a_rule_is_in_a_pack() -> None:
     packs = list((ROOT / "collectors/logs/signatures").glob("*.toml"))
     if not packs:
         pytest.skip("there are no signature packs in this checkout")
@@ -179,6 +177,6 @@ def test_every_signature_a_rule_names_is_in_a_pack() -> None:
     assert {name for rule in ALERTS.values() for name in re.findall(r'signature="([^"]+)"', rule["expr"])} <= known
 
 
-def test_every_collector_is_watched_by_name_free_rules() -> None:
+def test_no_rule_names_a_collector() -> None:
     assert COLLECTORS
     assert not [name for name, rule in ALERTS.items() if re.search(r'collector="', rule["expr"])]

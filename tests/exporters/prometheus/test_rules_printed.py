@@ -1,4 +1,4 @@
-"""`vitald rules`: all of them in one file, with the reader's own runbooks."""
+"""`vitald rules`: all rules in one file, with the configured runbook URL."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def test_vitald_rules_prints_all_of_them_as_one_valid_file(capsys: pytest.Captur
     assert sorted(str(rule) for rule in rules(file)) == sorted(str(rule) for source in RULES for rule in rules(source))
 
 
-def test_vitald_rules_points_to_the_readers_own_runbooks(capsys: pytest.CaptureFixture[str]) -> None:
+def test_vitald_rules_uses_the_runbook_url(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["rules", "--runbooks.url", "https://wiki.internal/vitald/"]) == 0
-    said = capsys.readouterr().out
-    assert "runbook_url: https://wiki.internal/vitald/HostDown.md" in said
-    assert "example.com" not in said
+    output = capsys.readouterr().out
+    assert "runbook_url: https://wiki.internal/vitald/HostDown.md" in output
+    assert "example.com" not in output

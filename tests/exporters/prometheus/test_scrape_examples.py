@@ -1,4 +1,4 @@
-"""docs/prometheus.yml: what it finds, and how it gets in."""
+"""docs/prometheus.yml: relabelling of discovered targets, TLS and basic auth."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PROMETHEUS = ROOT / "docs/prometheus.yml"
 
 
 @pytest.mark.needs("promtool")
-def test_promtool_has_nothing_to_say_against_the_scrape_examples(tmp_path: Path) -> None:
+def test_promtool_accepts_the_scrape_examples(tmp_path: Path) -> None:
     text = PROMETHEUS.read_text().replace("/etc/prometheus", str(tmp_path))
     for name in ("rules/vitald.yml", "vitald/ca.crt", "vitald/client.crt", "vitald/client.key", "vitald/password"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -31,11 +31,11 @@ def test_promtool_has_nothing_to_say_against_the_scrape_examples(tmp_path: Path)
 
 
 def relabelled(folder: Path, job: str, found: dict[str, Any]) -> dict[str, str]:
-    """Give the labels that Prometheus keeps of a target, as service discovery found it."""
-    own = next(config for config in load(PROMETHEUS)["scrape_configs"] if config["job_name"] == job)
+    """Return the labels of a discovered target after relabelling."""
+    example = next(config for config in load(PROMETHEUS)["scrape_configs"] if config["job_name"] == job)
     (folder / "found.json").write_text(json.dumps([found]))
-    ours = {"job_name": job, "file_sd_configs": [{"files": [str(folder / "found.json")]}], "relabel_configs": own["relabel_configs"]}
-    (folder / "prometheus.yml").write_text(yaml.safe_dump({"scrape_configs": [ours]}))
+    tested = {"job_name": job, "file_sd_configs": [{"files": [str(folder / "found.json")]}], "relabel_configs": example["relabel_configs"]}
+    (folder / "prometheus.yml").write_text(yaml.safe_dump({"scrape_configs": [tested]}))
     done = promtool("check", "service-discovery", "--timeout=1s", folder / "prometheus.yml", job)
     assert done.returncode == 0, done.stdout + done.stderr
     labels: dict[str, str] = json.loads(done.stdout)[0]["labels"]
@@ -65,11 +65,11 @@ def test_an_ec2_target_keeps_its_instance_id_and_its_zone(tmp_path: Path) -> Non
 
 @pytest.mark.needs("promtool")
 @pytest.mark.parametrize(
-    ("written", "asked"), [("10.0.0.5:22", "10.0.0.5:19100"), ("web5", "web5:19100"), ("[fd00::5]:22", "[fd00::5]:19100")]
+    ("listed", "scraped"), [("10.0.0.5:22", "10.0.0.5:19100"), ("web5", "web5:19100"), ("[fd00::5]:22", "[fd00::5]:19100")]
 )
-def test_a_file_sd_target_is_scraped_on_the_agents_port_and_keeps_its_zone(tmp_path: Path, written: str, asked: str) -> None:
-    found = {"targets": [written], "labels": {"instance_id": "i-0abc", "availability_zone": "a"}}
-    expected = {"__address__": asked, "instance": asked, "instance_id": "i-0abc", "job": "vitald-files", "zone": "a"}
+def test_a_file_sd_target_is_scraped_on_the_agents_port_and_keeps_its_zone(tmp_path: Path, listed: str, scraped: str) -> None:
+    found = {"targets": [listed], "labels": {"instance_id": "i-0abc", "availability_zone": "a"}}
+    expected = {"__address__": scraped, "instance": scraped, "instance_id": "i-0abc", "job": "vitald-files", "zone": "a"}
     assert relabelled(tmp_path, "vitald-files", found) == expected
 
 
@@ -89,10 +89,10 @@ def test_an_agent_behind_tls_and_basic_auth_is_scraped_as_the_example_does(
     )
     instance = serve(web_config=web).urls[0].removeprefix("https://").partition("/")[0]
     (tmp_path / "password").write_text(password)
-    how = {
+    job = {
         "scheme": shipped["scheme"],
         "tls_config": {**shipped["tls_config"], "ca_file": str(pki.folder / "ca.crt")},
         "basic_auth": {**shipped["basic_auth"], "password_file": str(tmp_path / "password")},
     }
-    with Server(tmp_path, instance, **how) as server:
+    with Server(tmp_path, instance, **job) as server:
         server.wait_for(f"up == {up}")
