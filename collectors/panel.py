@@ -1,4 +1,4 @@
-"""What a collector shows to people who look: tables, bars and small charts, in words that are ready to read. It imports nothing of ours."""
+"""Panels of the status page and of `vitald check`: tables, bars and sparklines. It imports nothing of vitald."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Trace:
-    """A small chart's values, oldest first; None is a moment without one (a probe that failed). `label` says in words what it shows."""
+class Sparkline:
+    """Values of a small chart, oldest first; None is a sample without a value (a failed probe). `label` describes it as text."""
 
     values: tuple[float | None, ...]
     label: str
@@ -15,20 +15,20 @@ class Trace:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A part of a whole: `words` is its size for people, `of_which` are smaller facts inside it."""
+    """A part of a whole: `text` is `value` formatted, `of_which` lists smaller parts inside it."""
 
     name: str
     value: float
-    words: str
+    text: str
     of_which: tuple[str, ...] = ()
 
 
-Cell = str | Trace
+Cell = str | Sparkline
 
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One thing to look at: a table, or a whole in its parts, or both, and notes below. The worst rows come first: a page cuts the rest."""
+    """A table, a bar of shares, or both, with notes below. The worst rows come first, since both outputs cut the rest."""
 
     title: str
     columns: tuple[str, ...] = ()

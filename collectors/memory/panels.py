@@ -8,7 +8,7 @@ from collectors.memory.attribution import NEEDED, owner, sockets_of
 from collectors.memory.evidence import worth_a_word
 from collectors.memory.ledger import FREE, HELD, OF_WHICH, RECLAIMABLE, SET_ASIDE, USER
 from collectors.memory.units import clean, duration, hour, rate, size
-from collectors.panel import Panel, Share, Trace
+from collectors.panel import Panel, Share, Sparkline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -52,7 +52,7 @@ def _ledger(reading: Reading) -> Panel:
         f"inside the areas above, overlapping them: {', '.join(overlap)}" if overlap else "",
     ]
     held = tuple(float(point.held) for point in reading.window.slow[-DAY:])
-    rows = (("held by the kernel, a day", Trace(held, f"now {size(ledger.held)}, most {size(max(held))}")),) if held else ()
+    rows = (("held by the kernel, a day", Sparkline(held, f"now {size(ledger.held)}, most {size(max(held))}")),) if held else ()
     title = f"memory: {size(ledger.available)} of {size(ledger.total)} available"
     return Panel(title, ("", "") if rows else (), rows, tuple(shares), tuple(filter(None, notes)))
 

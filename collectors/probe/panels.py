@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from collectors.panel import Panel, Trace
+from collectors.panel import Panel, Sparkline
 from collectors.probe.connect.outcome import LABELS, Reason
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def targets(records: Mapping[str, Record]) -> Panel:
     return Panel("Targets", COLUMNS, tuple(_row(target, record) for target, record in order))
 
 
-def _row(target: str, record: Record) -> tuple[str | Trace, ...]:
+def _row(target: str, record: Record) -> tuple[str | Sparkline, ...]:
     last = record.last
     if last is None:
         return target, "not probed yet", "", "", "", ""
@@ -31,7 +31,7 @@ def _row(target: str, record: Record) -> tuple[str | Trace, ...]:
     median = record.median()
     known = [value for value in record.round_trips() if value is not None]
     label = f"{milliseconds(min(known))} to {milliseconds(max(known))}" if known else "no answer"
-    course = Trace(record.round_trips(), f"{label}; {len(record.window) - len(known)} of {len(record.window)} sweeps without an answer")
+    course = Sparkline(record.round_trips(), f"{label}; {len(record.window) - len(known)} of {len(record.window)} sweeps without an answer")
     return target, now, rtt, "" if median is None else milliseconds(median), again, course
 
 

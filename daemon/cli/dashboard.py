@@ -1,4 +1,4 @@
-"""`vitald dashboard`: the Grafana dashboard that belongs to this version."""
+"""`vitald dashboard`: print the Grafana dashboard of this version."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 FILE = Path(__file__).parents[2] / "exporters/prometheus/dashboard.json"
 
 
-def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Describe the flags: there are none."""
-    command.epilog = "vitald dashboard > vitald.json; then in Grafana: Dashboards, New, Import"
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Set the epilog; there are no flags."""
+    parser.epilog = "example: vitald dashboard > vitald.json; then in Grafana: Dashboards, New, Import"
 
 
 def run(arguments: argparse.Namespace) -> int:  # noqa: ARG001 — every command's signature
-    """Print it."""
+    """Print the dashboard as JSON."""
     sys.stdout.write(FILE.read_text())
     return 0

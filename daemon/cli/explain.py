@@ -22,6 +22,14 @@ if TYPE_CHECKING:
 _WIDTH = 100
 
 
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags."""
+    parser.epilog = "exit status: 0 every line matched, 1 one did not, 2 bad usage"
+    parser.add_argument("lines", nargs="+", metavar="LINE", help="log line, quoted; - reads lines from stdin")
+    parser.add_argument("--format", choices=["table", "json"], default="table", help="(default: %(default)s)")
+    signatures.add_arguments(parser)
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Explain each line. Gives the exit status."""
     _, matcher = signatures.load(arguments)

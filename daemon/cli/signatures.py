@@ -1,4 +1,4 @@
-"""The signature packs for the commands: the same that `vitald run` loads, with the database kept in the user's own cache."""
+"""Signature packs for commands: those of `vitald run`, with the compiled database in the user's cache directory."""
 
 from __future__ import annotations
 
@@ -19,6 +19,20 @@ if TYPE_CHECKING:
     from daemon.config import Config
 
 
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags that `load()` reads."""
+    parser.add_argument(
+        "--config.file",
+        dest="config",
+        type=Path,
+        metavar="FILE",
+        help=f"settings, for signature_dirs of [logs] (default: {settings.DEFAULT_FILE}, if it exists)",
+    )
+    parser.add_argument(
+        "--signatures", type=Path, action="append", default=[], metavar="DIR", help="additional directory of signature packs, repeatable"
+    )
+
+
 def load(arguments: argparse.Namespace) -> tuple[packs.Packs, Matcher]:
     """Load the shipped packs and the user's. Raises `BadInput`, with file and id."""
     own = settings.load_section(arguments.config, "logs", LogSettings).signature_dirs
@@ -27,13 +41,13 @@ def load(arguments: argparse.Namespace) -> tuple[packs.Packs, Matcher]:
 
 
 def problems(config: Config) -> Iterator[str]:
-    """Name what is wrong with the packs, their samples included. `scan` and `explain` use them where the collector is off, too."""
+    """Return what is wrong with the packs and their samples, a line each."""
     own: Any = config.collectors["logs"]
     yield from samples.problems([Path(directory) for directory in own.signature_dirs])
 
 
 def _cache() -> Path | None:
-    """Give the database's file, in XDG's cache directory; None where there is no home."""
+    """Return the database's path in the XDG cache directory; None if there is none that is writable."""
     home = os.environ.get("XDG_CACHE_HOME", "") or (str(Path.home() / ".cache") if os.environ.get("HOME") else "")
     if not home.startswith("/"):
         return None

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 def start(tmp_path: Path) -> Iterator[Callable[..., Daemon]]:
     started: list[Daemon] = []
 
-    def make(*tracks: CollectorJob) -> Daemon:
-        started.append(Daemon(*tracks))
+    def make(*jobs: CollectorJob) -> Daemon:
+        started.append(Daemon(*jobs))
         return started[-1]
 
     yield make

@@ -17,30 +17,32 @@ RUNS = Family("test_runs", Kind.COUNTER, "Runs.")
 
 
 @dataclass(frozen=True)
-class Reading:
+class CountReading:
     runs: int
 
 
-class Counts(Collector[Reading]):
+class Counts(Collector[CountReading]):
     """Works, and counts its runs."""
 
     name = "counts"
     Settings = Settings
     keep = 3
 
-    def __init__(self, settings: Any = None, host: CollectorContext | None = None) -> None:
+    def __init__(self, settings: Any = None, context: CollectorContext | None = None) -> None:
         self.runs = 0
         self.closed = False
-        del settings, host
+        del settings, context
 
-    def read(self) -> Reading:
+    def read(self) -> CountReading:
         self.runs += 1
-        return Reading(self.runs)
+        return CountReading(self.runs)
 
-    def judge(self, readings: Sequence[Reading]) -> Iterator[Verdict]:
+    @staticmethod
+    def judge(readings: Sequence[CountReading], _settings: Any, /) -> Iterator[Verdict]:
         yield Verdict("counting", "runs", Level.HEALTHY, str([r.runs for r in readings]))
 
-    def measure(self, reading: Reading) -> Iterator[Metric]:
+    @staticmethod
+    def measure(reading: CountReading, _settings: Any, /) -> Iterator[Metric]:
         yield Metric(RUNS, reading.runs)
 
     def close(self) -> None:
@@ -50,14 +52,14 @@ class Counts(Collector[Reading]):
 class Fails(Counts):
     name = "fails"
 
-    def read(self) -> Reading:
-        raise RuntimeError("the disk is on fire")
+    def read(self) -> CountReading:
+        raise RuntimeError("read error")
 
 
 class Absent(Counts):
     name = "absent"
 
-    def read(self) -> Reading:
+    def read(self) -> CountReading:
         raise Unavailable("missing", "this host has no such thing")
 
 
@@ -70,14 +72,14 @@ class Hangs(Counts):
         super().__init__()
         self.fifo = fifo
 
-    def read(self) -> Reading:
+    def read(self) -> CountReading:
         super().read()
         with self.fifo.open("rb") as file:
             file.read()
-        return Reading(self.runs)
+        return CountReading(self.runs)
 
 
-def track(collector: Counts, interval: float = 0.1) -> CollectorJob:
+def job(collector: Counts, interval: float = 0.1) -> CollectorJob:
     return CollectorJob(collector, Settings(interval=Duration(interval)))
 
 
@@ -89,13 +91,13 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 class Daemon:
-    """A board and a runner with these tracks."""
+    """A board and a runner with these jobs."""
 
-    def __init__(self, *tracks: CollectorJob) -> None:
+    def __init__(self, *jobs: CollectorJob) -> None:
         self.board = Board(NoSlot())
         self.beats = 0
         self.runner = Runner(self.board, self.beat, 0.1)
-        self.runner.start({t.name: t for t in tracks})
+        self.runner.start({job.name: job for job in jobs})
 
     def beat(self) -> None:
         self.beats += 1

@@ -2,13 +2,13 @@ from io import StringIO
 
 from rich.console import Console
 
-from collectors.panel import Panel, Share, Trace
-from daemon.cli.panels import MOST_ROWS, shares_in_cells, show, spark
+from collectors.panel import Panel, Share, Sparkline
+from daemon.cli.check.panels import MAX_ROWS, print_panel, shares_in_cells, sparkline
 
 
 def printed(panel: Panel, width: int = 80) -> str:
     console = Console(file=StringIO(), width=width)
-    show(console, panel)
+    print_panel(console, panel)
     assert isinstance(console.file, StringIO)
     return console.file.getvalue()
 
@@ -22,12 +22,12 @@ def test_a_bar_fills_its_width_and_the_smallest_part_is_still_seen() -> None:
 
 
 def test_a_small_chart_shows_where_nothing_came_back() -> None:
-    assert spark(Trace((1.0, None, 8.0), "")) == "▂x█"
-    assert spark(Trace((), "")) == ""
-    assert spark(Trace((0.0,), "")) == "▁"
+    assert sparkline(Sparkline((1.0, None, 8.0), "")) == "▂x█"
+    assert sparkline(Sparkline((), "")) == ""
+    assert sparkline(Sparkline((0.0,), "")) == "▁"
 
 
 def test_a_table_is_cut_and_says_so_and_a_terminal_gets_no_escape_codes() -> None:
-    out = printed(Panel("Targets", ("target",), tuple((f"\x1b[31m{n}",) for n in range(MOST_ROWS + 5)), notes=("a\x1bb",)))
+    out = printed(Panel("Targets", ("target",), tuple((f"\x1b[31m{n}",) for n in range(MAX_ROWS + 5)), notes=("a\x1bb",)))
     assert "and 5 more" in out
     assert "\x1b" not in out

@@ -5,15 +5,16 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from collectors.model import Verdict
-from tests.daemon.runs import Absent, Counts, Fails, Hangs, Reading, Start, track, until
+from tests.daemon.runs import Absent, CountReading, Counts, Fails, Hangs, Start, job, until
 
 
 def test_a_collector_runs_again_and_again_with_its_history(start: Start) -> None:
-    daemon = start(track(Counts()))
+    daemon = start(job(Counts()))
     until(lambda: daemon.runs("counts") >= 5)
     numbers = daemon.board.reports()[0].verdicts[0].message
     assert len(numbers.split(",")) == 3
@@ -21,7 +22,7 @@ def test_a_collector_runs_again_and_again_with_its_history(start: Start) -> None
 
 @pytest.mark.fault(1)
 def test_one_that_raises_leaves_the_others_alone(start: Start) -> None:
-    daemon = start(bad := track(Fails()), track(Counts()))
+    daemon = start(bad := job(Fails()), job(Counts()))
     until(lambda: daemon.runs("counts") >= 3 and bad.failures >= 2)
     assert bad.success is False
     assert [report.collector for report in daemon.board.reports()] == ["counts"]
@@ -30,10 +31,11 @@ def test_one_that_raises_leaves_the_others_alone(start: Start) -> None:
 @pytest.mark.fault(1)
 def test_one_that_raises_in_judging_or_measuring_is_a_failure_too(start: Start) -> None:
     class Misjudges(Counts):
-        def judge(self, readings: Sequence[Reading]) -> Iterator[Verdict]:
+        @staticmethod
+        def judge(readings: Sequence[CountReading], _settings: Any, /) -> Iterator[Verdict]:
             raise ZeroDivisionError(len(readings))
 
-    daemon = start(bad := track(Misjudges()))
+    daemon = start(bad := job(Misjudges()))
     until(lambda: bad.failures >= 2)
     assert daemon.board.reports() == ()
 
@@ -41,18 +43,18 @@ def test_one_that_raises_in_judging_or_measuring_is_a_failure_too(start: Start) 
 @pytest.mark.fault(2)
 def test_one_that_hangs_in_its_first_run_is_seen_and_started_once(start: Start, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
-    daemon = start(stuck := track(Hangs(tmp_path / "fifo")), track(Counts()))
+    daemon = start(stuck := job(Hangs(tmp_path / "fifo")), job(Counts()))
     until(lambda: daemon.runs("counts") >= 5 and stuck.skipped >= 3)
     assert stuck.running_seconds() > 0.2
     assert stuck.collector.runs == 1  # type: ignore[attr-defined]  # Counts has it
     assert stuck.success is False
-    assert [t.name for t in daemon.runner.tracks()] == ["hangs", "counts"]
+    assert [t.name for t in daemon.runner.jobs()] == ["hangs", "counts"]
     (tmp_path / "fifo").write_bytes(b"")  # the mount is back
     until(lambda: stuck.success)
 
 
 def test_a_host_that_has_no_such_thing_is_no_failure(start: Start) -> None:
-    start(absent := track(Absent()))
+    start(absent := job(Absent()))
     until(lambda: absent.last_success is not None)
     assert absent.success
     assert absent.failures == 0
@@ -61,19 +63,19 @@ def test_a_host_that_has_no_such_thing_is_no_failure(start: Start) -> None:
 
 
 def test_a_collector_whose_settings_did_not_change_keeps_its_history(start: Start) -> None:
-    kept, old, new = track(Counts()), track(Fails()), track(Absent())
+    kept, old, new = job(Counts()), job(Fails()), job(Absent())
     daemon = start(kept, old)
     until(lambda: daemon.runs("counts") >= 3)
     daemon.runner.replace({"counts": kept, "absent": new})
     until(new.begun.is_set)
     assert old.collector.closed  # type: ignore[attr-defined]  # Counts has it
     assert daemon.runs("counts") >= 3
-    assert {t.name for t in daemon.runner.tracks()} == {"counts", "absent"}
+    assert {t.name for t in daemon.runner.jobs()} == {"counts", "absent"}
 
 
 def test_what_a_replaced_collector_says_late_is_not_published(start: Start, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
-    old = track(Hangs(tmp_path / "fifo"))
+    old = job(Hangs(tmp_path / "fifo"))
     daemon = start(old)
     daemon.runner.replace({})
     (tmp_path / "fifo").write_bytes(b"")
@@ -86,7 +88,7 @@ def test_a_collector_that_will_not_close_stops_nothing(start: Start) -> None:
         def close(self) -> None:
             raise OSError("no")
 
-    daemon = start(clings := track(Clings()))
+    daemon = start(clings := job(Clings()))
     daemon.runner.replace({})
     assert clings.retired
 
@@ -94,7 +96,7 @@ def test_a_collector_that_will_not_close_stops_nothing(start: Start) -> None:
 @pytest.mark.fault(12)
 def test_the_heart_beats_in_the_schedulers_thread_and_stops_with_it(start: Start, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
-    daemon = start(track(Hangs(tmp_path / "fifo")))
+    daemon = start(job(Hangs(tmp_path / "fifo")))
     until(lambda: daemon.beats >= 3)  # a hung collector is not a stuck scheduler
     threads: list[str] = []
     daemon.runner._scheduler.add_job(lambda: threads.append(threading.current_thread().name), executor="inline", misfire_grace_time=None)

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 NO_THREADS = """
 import os, resource, sys, time
 import concurrent.futures.thread  # what is imported late would be read as the other user
-from tests.daemon.runs import Counts, Daemon, track
+from tests.daemon.runs import Counts, Daemon, job
 class Second(Counts):
     name = "second"
     def read(self):
@@ -19,7 +19,7 @@ class Second(Counts):
         return super().read()
 os.setresuid(54321, 54321, 54321)  # RLIMIT_NPROC does not bind root
 resource.setrlimit(resource.RLIMIT_NPROC, (3, 3))  # main, scheduler, one worker
-daemon = Daemon(first := track(Counts()), second := track(Second()))
+daemon = Daemon(first := job(Counts()), second := job(Second()))
 deadline = time.monotonic() + 20
 while time.monotonic() < deadline and (daemon.runs("counts") < 5 or daemon.runs("second") < 5):
     time.sleep(0.05)
@@ -38,14 +38,14 @@ def test_without_threads_collectors_take_turns() -> None:
 
 NO_MEMORY = """
 import os, resource, sys, time
-from tests.daemon.runs import Counts, Daemon, track
+from tests.daemon.runs import Counts, Daemon, job
 class Greedy(Counts):
     name = "greedy"
     def read(self):
         bytearray(8 << 30)
         return super().read()
 resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
-daemon = Daemon(greedy := track(Greedy()), track(Counts()))
+daemon = Daemon(greedy := job(Greedy()), job(Counts()))
 deadline = time.monotonic() + 20
 while time.monotonic() < deadline and (daemon.runs("counts") < 3 or greedy.failures < 3):
     time.sleep(0.05)
@@ -63,11 +63,11 @@ def test_without_memory_a_run_fails_and_the_daemon_lives() -> None:
 
 CLOCK_JUMPS = """
 import os, select, sys, time
-from tests.daemon.runs import Counts, Daemon, track
+from tests.daemon.runs import Counts, Daemon, job
 def set_clock(offset):
     with open(os.environ["FAKETIME_TIMESTAMP_FILE"], "w") as file:
         file.write(offset)
-daemon = Daemon(counted := track(Counts(), 0.2))
+daemon = Daemon(counted := job(Counts(), 0.2))
 real = time.time() - time.monotonic()
 for offset in ("+1h", "-1h", "+3650d", "-3650d", "+0"):
     set_clock(offset)

@@ -7,7 +7,7 @@ from typing import Any
 
 from collectors.model import CollectorContext
 from daemon.runner import WAKE_GAP_SECONDS
-from tests.daemon.runs import Counts, Reading, Start, track, until
+from tests.daemon.runs import CountReading, Counts, Start, job, until
 
 
 class Woken(Counts):
@@ -15,13 +15,13 @@ class Woken(Counts):
 
     name = "woken"
 
-    def __init__(self, settings: Any = None, host: CollectorContext | None = None) -> None:
-        super().__init__(settings, host)
+    def __init__(self, settings: Any = None, context: CollectorContext | None = None) -> None:
+        super().__init__(settings, context)
         self.pipe, self.writer = os.pipe()
         os.set_blocking(self.pipe, False)
         self.deaf = False
 
-    def read(self) -> Reading:
+    def read(self) -> CountReading:
         if not self.deaf:
             with contextlib.suppress(BlockingIOError):
                 os.read(self.pipe, 4096)
@@ -33,7 +33,7 @@ class Woken(Counts):
 
 def test_a_readable_descriptor_wakes_its_collector_long_before_its_next_tick(start: Start) -> None:
     woken = Woken()
-    start(track(woken, interval=3600))
+    start(job(woken, interval=3600))
     until(lambda: woken.runs == 1)
     for runs in (2, 3, 4):
         os.write(woken.writer, b"x")
@@ -43,7 +43,7 @@ def test_a_readable_descriptor_wakes_its_collector_long_before_its_next_tick(sta
 def test_a_collector_that_does_not_drain_its_descriptor_runs_four_times_a_second_at_most(start: Start) -> None:
     woken = Woken()
     woken.deaf = True
-    start(track(woken, interval=3600))
+    start(job(woken, interval=3600))
     began = time.monotonic()
     os.write(woken.writer, b"x")
     until(lambda: woken.runs >= 4)
@@ -52,7 +52,7 @@ def test_a_collector_that_does_not_drain_its_descriptor_runs_four_times_a_second
 
 def test_a_descriptor_closed_under_us_wakes_nobody_and_breaks_nothing(start: Start) -> None:
     woken, counts = Woken(), Counts()
-    start(track(woken), track(counts))
+    start(job(woken), job(counts))
     until(lambda: woken.runs >= 1)
     os.close(woken.pipe)
     before = counts.runs

@@ -29,6 +29,20 @@ if TYPE_CHECKING:
     from collectors.logs.matching.packs import Packs
 
 
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags."""
+    parser.epilog = (
+        "exit status: 0 no fault found, 1 faults found, 2 bad usage or a file that could not be read completely. "
+        "Times without a zone are local; TZ=UTC changes that."
+    )
+    parser.add_argument("files", nargs="+", metavar="FILE", help="plain, .gz, .xz, .bz2 or .zst, or `journalctl -o json`; - is stdin")
+    parser.add_argument("--format", choices=["table", "json", "openmetrics"], default="table", help="(default: %(default)s)")
+    parser.add_argument(
+        "--year", type=int, metavar="YEAR", help="year of a file's last line, for lines without one (default: year of the file's mtime)"
+    )
+    signatures.add_arguments(parser)
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Scan, and print what was found. Gives the exit status."""
     if arguments.year is not None and not 1970 <= arguments.year <= 9999:  # noqa: PLR2004 — what Unix time and datetime have

@@ -10,13 +10,13 @@ from collectors.text import printable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from collectors.panel import Share, Trace
+    from collectors.panel import Share, Sparkline
 
 WIDTH, HEIGHT = 120, 22  # user units of a sparkline; the page scales it
 COLOURS = 8  # classes c0 … c7 of the style sheet
 
 
-def draw_sparkline(line: Trace) -> str:
+def draw_sparkline(line: Sparkline) -> str:
     """Return values over time as thin bars from 0 to their maximum; a missing value is a full bar of another colour."""
     if not line.values:
         return ""
@@ -43,11 +43,11 @@ def draw_bar(shares: Sequence[Share]) -> str:
         if share.value <= 0:
             continue
         colour, percent = index % COLOURS, 100 * share.value / total
-        text = escape(printable(f"{share.name}: {share.words}, {percent:.1f} %"))
+        text = escape(printable(f"{share.name}: {share.text}, {percent:.1f} %"))
         boxes.append(f'<rect class="c{colour}" x="{left:.3f}" width="{percent:.3f}" height="6"><title>{text}</title></rect>')
         details = f" <small>of which {escape(printable(', '.join(share.of_which)))}</small>" if share.of_which else ""
         legend.append(f'<li><i class="c{colour}"></i>{text}{details}</li>')
         left += percent
-    label = escape(printable(", ".join(f"{share.name} {share.words}" for share in shares if share.value > 0)))
+    label = escape(printable(", ".join(f"{share.name} {share.text}" for share in shares if share.value > 0)))
     picture = f'<svg class="bar" viewBox="0 0 100 6" preserveAspectRatio="none" role="img" aria-label="{label}">{"".join(boxes)}</svg>'
     return f'{picture}<ul class="legend">{"".join(legend)}</ul>'

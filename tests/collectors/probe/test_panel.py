@@ -1,6 +1,6 @@
 import pytest
 
-from collectors.panel import Trace
+from collectors.panel import Sparkline
 from collectors.probe.connect.outcome import Outcome, Reason
 from collectors.probe.panels import COLUMNS, targets
 from collectors.probe.target_stats import WINDOW, Record
@@ -33,7 +33,7 @@ def test_who_fails_stands_first_and_who_loses_syns_second() -> None:
     assert all(len(row) == len(COLUMNS) for row in panel.rows)
     failing, losing, well, new = panel.rows
     assert failing[1] == "refused"
-    assert isinstance(failing[5], Trace)
+    assert isinstance(failing[5], Sparkline)
     assert failing[5].values[1] is None
     assert "1 of 2 sweeps without an answer" in failing[5].label
     assert losing[4] == "1 of 2 sweeps"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from collectors.model import Level, Verdict
-from collectors.panel import Panel, Share, Trace
+from collectors.panel import Panel, Share, Sparkline
 from exporters.prometheus.status_page.drawing import draw_bar, draw_sparkline
 from exporters.prometheus.status_page.page import MAX_FINDINGS, MAX_ROWS, CollectorStatus, Finding, Status, render
 
@@ -79,7 +79,7 @@ def test_a_healthy_host_says_so_and_names_what_was_looked_at() -> None:
 
 def test_nothing_that_a_host_says_becomes_markup() -> None:
     verdict = Verdict(EVIL, EVIL, Level.CRITICAL, EVIL, {EVIL: EVIL}, EVIL)
-    panel = Panel(EVIL, (EVIL,), ((EVIL,), (Trace((1.0, None), EVIL),)), (Share(EVIL, 1.0, EVIL, (EVIL,)),), (EVIL,))
+    panel = Panel(EVIL, (EVIL,), ((EVIL,), (Sparkline((1.0, None), EVIL),)), (Share(EVIL, 1.0, EVIL, (EVIL,)),), (EVIL,))
     status = Status({EVIL: EVIL}, EVIL, [Finding(verdict, 0.0)], [CollectorStatus(EVIL, "ok", EVIL, 1.0, 1.0, (panel,))])
     written = text(status)
     assert "<script" not in written
@@ -96,13 +96,13 @@ def test_ten_thousand_findings_and_rows_make_a_page_that_a_phone_can_load() -> N
 
 
 def test_a_trace_is_as_high_as_its_value_and_a_gap_is_drawn_as_one() -> None:
-    drawn = draw_sparkline(Trace((1.0, 2.0, None), "RTT"))
+    drawn = draw_sparkline(Sparkline((1.0, 2.0, None), "RTT"))
     heights = [float(height) for height in re.findall(r"v-([0-9.]+)h", drawn)]
     assert heights == [11.0, 22.0, 22.0]
     assert drawn.count('class="x"') == 1
     assert "<title>RTT</title>" in drawn
-    assert draw_sparkline(Trace((), "RTT")) == ""
-    assert draw_sparkline(Trace((0.0, 0.0), "RTT")).count("v-1.0h") == 2
+    assert draw_sparkline(Sparkline((), "RTT")) == ""
+    assert draw_sparkline(Sparkline((0.0, 0.0), "RTT")).count("v-1.0h") == 2
 
 
 def test_a_bar_is_a_hundred_wide_and_leaves_out_what_is_not_there() -> None:
@@ -133,7 +133,7 @@ MEASURE = b"<script>document.title = document.documentElement.scrollWidth + ' of
 @pytest.mark.parametrize("width", [1200, 500], ids=["desk", "phone"])  # a headless window is never narrower than 500
 def test_a_browser_shows_it_without_scrolling_sideways(tmp_path: Path, width: int) -> None:
     long = "a-very-long-name-without-any-place-to-break-it-" * 4 + ".example.internal:65535"
-    panel = Panel("Targets", ("target", "sweeps", "last"), ((long, Trace((1.0, None) * 60, "RTT"), "12 ms"),) * 5)
+    panel = Panel("Targets", ("target", "sweeps", "last"), ((long, Sparkline((1.0, None) * 60, "RTT"), "12 ms"),) * 5)
     status = Status(
         {"hostname": long}, "1", [finding(Level.CRITICAL, subject=long, message=long)], [CollectorStatus("p", "ok", long, 1, 0.1, (panel,))]
     )

@@ -1,0 +1,42 @@
+"""Flags that `vitald run` and `vitald check` share: settings file, collectors, and the roots of the host's file systems."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from collectors.registry import COLLECTORS
+from daemon import config
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from daemon.config import Config
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags."""
+    parser.add_argument(
+        "--config.file", dest="config", type=Path, metavar="FILE", help=f"settings (default: {config.DEFAULT_FILE}, if it exists)"
+    )
+    for name in COLLECTORS:
+        parser.add_argument(
+            f"--collector.{name}",
+            dest=f"collector.{name}",
+            action=argparse.BooleanOptionalAction,
+            help=f"enable or disable the {name} collector",
+        )
+    parser.add_argument(
+        "--collector.disable-defaults", dest="disable_defaults", action="store_true", help="disable collectors that no flag enables"
+    )
+    for flag, default, mounted in (("procfs", "/proc", "procfs"), ("sysfs", "/sys", "sysfs"), ("rootfs", "/", "the root file system")):
+        text = f"mount point of {mounted} (default: %(default)s)"
+        parser.add_argument(f"--path.{flag}", dest=flag, type=Path, default=Path(default), metavar="DIR", help=text)
+
+
+def load_config(arguments: argparse.Namespace, web: Mapping[str, Any]) -> Config:
+    """Read the settings file and apply the flags to it; `web` holds the keys of `[web]` that flags set. Raises `BadInput`."""
+    flags = vars(arguments)
+    enabled = {name: flags[f"collector.{name}"] for name in COLLECTORS if flags.get(f"collector.{name}") is not None}
+    return config.with_flags(config.load(arguments.config), web=web, enabled=enabled, disable_defaults=arguments.disable_defaults)
