@@ -62,7 +62,7 @@ class Caps:
 
     def __init__(self, dropped: Dropped | None = None) -> None:
         self.dropped = Dropped() if dropped is None else dropped
-        self._last: list[Metric] = []
+        self._last: tuple[list[Family], list[tuple[str, ...]]] = [], []  # of each metric; not the metrics, so that their values are freed
         self._verdicts: Sequence[Verdict] = ()
 
     def fold(self, metrics: Iterable[Metric]) -> list[Metric]:
@@ -83,14 +83,14 @@ class Caps:
                     continue
                 head = self._fold(chain(head, stream))
                 break
-        self._last = head
+        self._last = list(map(_family, head)), list(map(_labels, head))
         return head
 
     def _fold(self, metrics: Iterable[Metric]) -> list[Metric]:
         places: dict[int, _Places] = {}
-        for metric in self._last:
-            _places(places, metric.family).keep(metric)
-        self._last = []
+        for family, labels in zip(*self._last, strict=True):
+            _places(places, family).keep(labels)
+        self._last = [], []
         for metric in metrics:
             _places(places, metric.family).add(metric)
         for place in places.values():
@@ -136,8 +136,8 @@ class _Places:
         self.series: dict[tuple[str, ...], Metric] = {}
         self.folded = 0
 
-    def keep(self, metric: Metric) -> None:
-        for admitted, value in zip(self.admitted, metric.labels, strict=False):
+    def keep(self, labels: tuple[str, ...]) -> None:
+        for admitted, value in zip(self.admitted, labels, strict=False):
             admitted.add(value)
 
     def add(self, metric: Metric) -> None:

@@ -27,7 +27,7 @@ class _Chunk(NamedTuple):
     source: Family
     header: bytes
     lines: bytes
-    keys: set[tuple[str, ...]]
+    keys: tuple[tuple[str, ...], ...]  # a set would take five times as much, and is needed only where reports share a family
 
 
 class _RenderedReport(NamedTuple):
@@ -87,7 +87,7 @@ class Exposition:
         for exported in export(report, self._dropped):
             if exported.keys:
                 header, lines = _split(form.encode(_SingleMetric(exported.metric)))
-                chunks.append(_Chunk(exported.metric.name, exported.source, header, lines, exported.keys))
+                chunks.append(_Chunk(exported.metric.name, exported.source, header, lines, tuple(exported.keys)))
         return _RenderedReport(weakref.ref(report), form.content_type, chunks)
 
     def _joined(self, chunks: list[tuple[Report, _Chunk]], form: Format) -> Iterator[bytes]:
@@ -99,8 +99,9 @@ class Exposition:
             return
         seen = set(first.keys)
         for report, chunk in others:
-            duplicates = seen & chunk.keys if chunk.header == first.header else chunk.keys
-            seen |= chunk.keys - duplicates
+            keys = set(chunk.keys)
+            duplicates = seen & keys if chunk.header == first.header else keys
+            seen |= keys - duplicates
             yield chunk.lines if not duplicates else self._without(duplicates, report, chunk, form)
 
     def _without(self, duplicates: set[tuple[str, ...]], report: Report, chunk: _Chunk, form: Format) -> bytes:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import os
 import subprocess
-from typing import Any
+import weakref
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
@@ -16,6 +17,9 @@ from collectors.model import Family, Histogram, Kind, Level, Metric, Report, Ver
 from exporters.prometheus.exposition.exposition import Exposition
 from exporters.prometheus.exposition.families import export, exported_name
 from exporters.prometheus.exposition.negotiation import negotiate_format
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 TEXT = negotiate_format("text/plain")
 OPENMETRICS = negotiate_format("application/openmetrics-text;version=1.0.0")
@@ -186,3 +190,34 @@ def test_only_reports_that_are_new_are_rendered_again(monkeypatch: pytest.Monkey
     assert rendered == ["probe", "news", "news", "news"]
     assert [b'target="x"} %d.0\n' % at in body for at, body in enumerate(bodies)] == [True, True, True]
     assert renderer.render([PROBE, news[-1]], OPENMETRICS).endswith(b"# EOF\n")
+
+
+class CountedMetrics(list[Metric]):
+    """A report's metrics; counts how often they are iterated."""
+
+    iterations = 0
+
+    def __iter__(self) -> Iterator[Metric]:
+        self.iterations += 1
+        return super().__iter__()
+
+
+def test_metrics_are_read_once_per_report_and_format() -> None:
+    metrics = CountedMetrics([Metric(ATTEMPTS, 1, ("a",)), Metric(CONNECT, 2, ("a",))])
+    report = Report("x", 1.0, (), metrics)
+    renderer = Exposition(Dropped())
+    bodies = [renderer.render([report, Report("y", float(scrape))], TEXT) for scrape in range(3)]
+    assert (metrics.iterations, len(set(bodies))) == (1, 1)
+    renderer.render([report], OPENMETRICS)
+    assert metrics.iterations == 2
+
+
+def test_a_report_is_not_kept_by_its_rendered_text() -> None:
+    report = Report("x", 1.0, (), (Metric(ATTEMPTS, 1, ("a",)),))
+    renderer = Exposition(Dropped())
+    body = renderer.render([report, PROBE], TEXT)
+    known = weakref.ref(report)
+    del report
+    assert known() is None
+    assert b'{target="a"} 1.0' in body
+    assert renderer.render([PROBE], TEXT).decode() == GOLDEN_TEXT
