@@ -1,6 +1,7 @@
 """Link details helper: routes, neighbours and links by pyroute2; JSON on stdin and stdout.
 
-Run as `python -Im collectors.netlink.link_details_helper`. A process of its own, since pyroute2 takes 22 MB, which only the end of a process gives back. Needs no capability.
+Run as `python -Im collectors.netlink.link_details_helper`. A process of its own, since pyroute2 takes 22 MB, which only the end of a
+process gives back. Needs no capability.
 """
 
 from __future__ import annotations
