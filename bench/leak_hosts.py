@@ -1,4 +1,4 @@
-"""Synthetic hosts for `bench leaks`: a week of what a kernel holds, a point every 30 s, leaking or not. All of it is drawn from a seed."""
+"""Synthetic hosts for `bench leaks`: a week of unreclaimable memory, a point every 30 s, with or without a leak, drawn from a seed."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ HOUR, DAY, WEEK = 3600 // STEP, 86400 // STEP, 7 * 86400 // STEP  # ticks
 
 @dataclass(frozen=True, slots=True)
 class SyntheticHost:
-    """`held` is bytes by tick; `leak_from` the tick where the leak begins, `leak_a_day` its share of RAM a day, both only if it leaks."""
+    """`unreclaimable` is bytes by tick; `leak_from` the tick where a leak begins, `leak_a_day` its share of RAM a day, if it leaks."""
 
-    held: list[int]
+    unreclaimable: list[int]
     leak_from: int | None = None
     leak_a_day: float = 0.0
 

@@ -1,4 +1,4 @@
-"""What the memory collector costs: a tick of the ledger, and a look for holders among 10,000 sockets and 2,000 processes."""
+"""Cost of the memory collector: a tick, and a holder scan among 10,000 sockets and 2,000 processes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from collectors.memory.collector import KernelMemory
-from collectors.memory.holders.scan import APART
+from collectors.memory.holders.scan import INTERVAL
 from collectors.memory.settings import MemorySettings
 from collectors.model import CollectorContext
 from tests.kit.figures import quantile
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 ISSUE = 6
 TICKS = 400
-TICK_BAR, LOOK_BAR = 1e-3, 1.5  # seconds of CPU
+TICK_BAR, SCAN_BAR = 1e-3, 1.5  # seconds of CPU
 SOCKETS, PROCESSES = 10_000, 2_000
 
 HOLD = """
@@ -56,25 +56,26 @@ sys.stdin.read()
 
 
 def measure(folder: Path) -> list[Row]:  # noqa: ARG001 — it needs no files
-    """Tick in this process, with the priority it has; look as the daemon does, in a program of its own."""
-    return [_tick(), _look()]
+    """Tick in this process, with the priority it has; scan as the daemon does, in a helper process."""
+    return [_tick(), _scan()]
 
 
 def _tick() -> Row:
-    collector, now = KernelMemory(MemorySettings(), CollectorContext()), [time.clock_gettime(time.CLOCK_BOOTTIME)]
+    settings = MemorySettings()
+    collector, now = KernelMemory(settings, CollectorContext()), [time.clock_gettime(time.CLOCK_BOOTTIME)]
     collector.clock = lambda: now[0]
     costs = []
     for _ in range(TICKS):
         now[0] += 30.0
         began = time.thread_time()
         reading = collector.read()
-        list(collector.judge([reading]))
-        list(collector.measure(reading))
+        collector.follow_up(reading, list(collector.judge([reading], settings)))
+        list(collector.measure(reading, settings))
         costs.append(time.thread_time() - began)
     collector.close()
     mean, processes = sum(costs) / len(costs), sum(name.isdigit() for name in os.listdir("/proc"))  # noqa: PTH208
     return Row(
-        f"CPU of a ledger tick, mean of {TICKS} at 30 s with all that comes round ({processes} processes every 5 min)",
+        f"CPU of a ledger tick, mean of {TICKS} at 30 s with all periodic work ({processes} processes every 5 min)",
         "< 1 ms",
         f"{mean * 1e3:.2f} ms (median {quantile(costs, 0.5) * 1e3:.2f} ms, p99 {quantile(costs, 0.99) * 1e3:.2f} ms)",
         "-",
@@ -83,11 +84,11 @@ def _tick() -> Row:
     )
 
 
-def _look() -> Row:
-    with ExitStack() as held:
-        held.enter_context(_kept(FORK, PROCESSES))
+def _scan() -> Row:
+    with ExitStack() as stack:
+        stack.enter_context(_kept(FORK, PROCESSES))
         for _ in range(10):
-            held.enter_context(_kept(HOLD, SOCKETS // 10))
+            stack.enter_context(_kept(HOLD, SOCKETS // 10))
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         began = time.monotonic()
         done = subprocess.run([sys.executable, "-Im", "collectors.memory.holders.helper"], capture_output=True, check=False)
@@ -98,13 +99,13 @@ def _look() -> Row:
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     enough = found["sockets"]["seen"] >= SOCKETS and found["processes"] >= PROCESSES and not found["truncated"]
     return Row(
-        f"CPU of a look for holders, its interpreter included: {found['sockets']['seen']} sockets, {found['processes']} processes",
+        f"CPU of a holder scan, its interpreter included: {found['sockets']['seen']} sockets, {found['processes']} processes",
         "< 1.5 s",
         f"{cpu:.2f} s ({wall:.1f} s at nice 19 and SCHED_IDLE; {after.ru_maxrss / 1024:.0f} MB for that long)",
         "-",
         "-",
-        enough and cpu < LOOK_BAR,
-        f"at most every {APART:.0f} s" if enough else f"not all of them were seen: {found['truncated']}",
+        enough and cpu < SCAN_BAR,
+        f"at most every {INTERVAL:.0f} s" if enough else f"not all of them were read: {found['truncated']}",
     )
 
 
@@ -113,7 +114,7 @@ def _kept(code: str, number: int) -> Iterator[None]:
     with subprocess.Popen([sys.executable, "-ISc", code, str(number)], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as program:
         try:
             if program.stdout is None or program.stdout.readline() != b"ready\n":
-                raise BenchError("the sockets or processes to look at could not be made")
+                raise BenchError("the sockets or processes could not be made")
             yield
         finally:
             program.kill()

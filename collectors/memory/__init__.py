@@ -1,1 +1,4 @@
-"""The kernel-memory ledger: what is growing that no process owns, who holds it, and when it runs out."""
+"""Kernel memory collector. In: /proc and /sys; out: the ledger (memory by area), its growth and holders, and the time until exhaustion.
+
+`ledger` computes the areas, `procfs/` has the parsers, `trend/` the leak detection, `holders/` the scan for the processes behind it.
+"""

@@ -1,191 +1,172 @@
-"""The kernel-memory ledger: what is growing that no process owns, who holds it, and when it runs out."""
+"""Kernel memory collector: the ledger, its growth, the holders of what grew, and the time until exhaustion."""
 
 from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from collectors.collector import Collector
-from collectors.memory import judge as verdicts
-from collectors.memory import metrics, panels
+from collectors.files import read_boot_id
+from collectors.memory import judge, metrics, panels
+from collectors.memory.analysis import analyse
 from collectors.memory.attribution import SLAB_NEEDED
-from collectors.memory.evidence import worth_a_word
-from collectors.memory.holders.scan import Blame
-from collectors.memory.ledger_reader import Books
-from collectors.memory.process_trends import Followed
-from collectors.memory.procfs import cgroup, modules, protocols, slabinfo
-from collectors.memory.procfs.small_files import text_or_none
-from collectors.memory.reading import Reading
+from collectors.memory.holders.scan import HolderScan
+from collectors.memory.ledger_reader import LedgerReader
+from collectors.memory.process_trends import ProcessTrends
+from collectors.memory.procfs.cgroup import read_dying
+from collectors.memory.procfs.net import read_pressed_protocols
+from collectors.memory.procfs.slabinfo import read_unreclaimable
+from collectors.memory.procfs.small_files import read_modules
+from collectors.memory.reading import MemoryReading
 from collectors.memory.settings import MemorySettings
-from collectors.memory.trend import growth as trend
-from collectors.memory.trend.history import History, Mark, begin, restore
-from collectors.memory.trend.robust import BLOCKS
-from collectors.memory.trend.window import QUARTER, Point, Window
-from collectors.memory.units import WORTH_A_WORD
-from collectors.model import Metric, Mode, Unavailable
+from collectors.memory.trend.history import KernelSnapshot, new_history, restore
+from collectors.memory.trend.window import QUARTER
+from collectors.memory.units import NOTABLE_BYTES
+from collectors.model import Mode, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from collectors.memory.holders.scan import Found
     from collectors.memory.ledger import Ledger
-    from collectors.memory.trend.robust import Growth
-    from collectors.model import CollectorContext, Verdict
+    from collectors.memory.reading import Holders
+    from collectors.memory.trend.history import LedgerHistory
+    from collectors.model import CollectorContext, Metric, Verdict
     from collectors.panel import Panel
     from collectors.settings import Settings
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
-MARKS = 24  # every six hours: six days
-MARK_APART = 21_600.0  # seconds
-TOP_CACHES = 10
-SUSPICIOUS = 256 << 20  # bytes, or 1 % of MemTotal if that is less: gained since the last look, enough to look again
-REMEMBERED = 3600.0  # seconds for which the last look's answer is shown
-PATIENCE_OF_PEOPLE = 15.0  # seconds `vitald check` waits for holders
+SNAPSHOT_INTERVAL = 21_600.0  # seconds
+SUSPICIOUS = 256 << 20  # bytes, or 1 % of MemTotal if that is less: a gain since the last scan that starts another
+HOLDERS_MAX_AGE = 3600.0  # seconds for which a scan's answer is part of readings
+CHECK_SECONDS = 15.0  # how long `vitald check` waits for a scan
 
 
-class KernelMemory(Collector[Reading]):
-    """Sorts all memory into areas that add up, watches what the kernel cannot give back, and looks for holders when that grows.
-
-    `thorough` is for `vitald check`: look for holders in the first `read()` already, and wait for the answer.
-    """
+class KernelMemory(Collector[MemoryReading]):
+    """Reads the ledger; `follow_up()` starts a holder scan where unreclaimable memory grows, and in `Mode.CHECK` always."""
 
     name = "memory"
     Settings: ClassVar[type[Settings]] = MemorySettings
 
-    def __init__(self, settings: MemorySettings, host: CollectorContext) -> None:
-        self._limits = settings
-        self._host = host
-        self._books = Books(host.proc, host.sys, PAGE)
-        self._blame = Blame(host.proc, hurry=host.mode is Mode.CHECK)
-        self._followed = Followed(host.proc, PAGE)
-        self._history: History | None = None
-        self._steady: tuple[tuple[Point, ...], Growth | None] = ((), None)
-        self._looked_at: int | None = None
-        self._found: tuple[float, Found] | None = None
+    def __init__(self, settings: MemorySettings, context: CollectorContext) -> None:
+        self._settings, self._context = settings, context
+        self._ledger_reader = LedgerReader(context.proc, context.sys, PAGE)
+        self._scan = HolderScan(context.proc, hurry=context.mode is Mode.CHECK)
+        self._process_trends = ProcessTrends(context.proc, PAGE)
+        self._history: LedgerHistory | None = None
+        self._scan_baseline: int | None = None  # unreclaimable bytes at the last scan, or the lowest since
+        self._holders: tuple[float, Holders] | None = None
         self._slab: Mapping[str, int] | None = None
-        self._slab_problem = ""
-        self._gained = slabinfo.Gained(TOP_CACHES)
-        self.thorough = host.mode is Mode.CHECK
-        self.clock = _boottime  # seconds; tests turn it faster
+        self._slab_error = ""
+        self.clock = _boottime  # seconds; tests advance it
 
-    def read(self) -> Reading:
-        """Take the ledger; once a quarter of an hour also the caches, the modules and a copy for the state directory."""
+    def read(self) -> MemoryReading:
+        """Read the ledger and fetch the answer of a scan; each quarter of an hour also read slab caches and save the history."""
         now = self.clock()
-        books = self._books.take()
-        history = self._remember(now, books)
-        growth = self._growth(history.window, books)
-        if growth.sure or self._suspicious(books) or self.thorough:
-            self._look(now, books)
-        found = self._blame.wait(PATIENCE_OF_PEOPLE) if self.thorough else self._blame.poll(now)
-        if found is not None:
-            self._found = (now, found)
-        self.thorough = False
-        if self._found and now - self._found[0] > REMEMBERED:
-            self._found = None
-        return self._reading(now, books, history, growth)
+        ledger = self._ledger_reader.read()
+        history = self._update_history(now, ledger)
+        self._store_holders(now, self._scan.poll(now))
+        return MemoryReading(
+            at=now,
+            wall=time.time(),
+            ledger=ledger,
+            history=history,
+            processes=self._process_trends.read(now, ledger),
+            slab=self._slab,
+            slab_error=self._slab_error,
+            holders=self._holders[1] if self._holders else None,
+            holders_error=self._scan.error,
+        )
 
     @staticmethod
-    def judge(readings: Sequence[Reading], settings: MemorySettings) -> Iterator[Verdict]:
-        """Give one verdict on the kernel's memory and one on the processes'."""
-        yield verdicts.kernel(readings[-1], settings)
-        yield verdicts.process(readings[-1], settings)
+    def judge(readings: Sequence[MemoryReading], settings: MemorySettings) -> Iterator[Verdict]:
+        """Return one verdict on the kernel's memory and one on the processes'."""
+        analysis = analyse(readings[-1], settings)
+        yield judge.judge_kernel(analysis, settings)
+        yield judge.judge_processes(analysis, settings)
 
     @staticmethod
-    def measure(reading: Reading, _settings: MemorySettings) -> Iterator[Metric]:
-        """Give the ledger, its trend, and the holders of the last look."""
-        for area, size in {**reading.ledger.areas, **reading.ledger.of_which}.items():
-            yield Metric(metrics.KERNEL, float(size), (area,))
-        yield Metric(metrics.GROWTH, reading.growth.slope)
-        yield Metric(metrics.EXHAUSTION, reading.growth.exhaustion(reading.ledger.available))
-        for cache in reading.slab_growth or ():
-            yield Metric(metrics.SLAB, float((reading.slab or {}).get(cache, 0)), (cache,))
-        for one in worth_a_word(reading.holders):
-            yield Metric(metrics.HOLDER, float(one["bytes"]), (one["comm"], str(one["pid"])))
+    def measure(reading: MemoryReading, settings: MemorySettings) -> Iterator[Metric]:
+        """Return the ledger, its trend, and the holders of the newest scan."""
+        return metrics.measure(analyse(reading, settings))
 
     @staticmethod
-    def show(readings: Sequence[Reading], _settings: MemorySettings) -> Iterator[Panel]:
-        """Show the ledger as a bar, and the holders of the last look."""
-        yield from panels.panels(readings[-1])
+    def show(readings: Sequence[MemoryReading], settings: MemorySettings) -> Iterator[Panel]:
+        """Return the ledger as a bar, and the holders of the newest scan."""
+        return panels.panels(analyse(readings[-1], settings))
+
+    def follow_up(self, reading: MemoryReading, verdicts: Sequence[Verdict]) -> MemoryReading | None:  # noqa: ARG002 — the analysis behind them
+        """Read the evidence of a leak, and start a holder scan for a leak or a suspicious gain; in `Mode.CHECK` always, and wait."""
+        is_check, completed = self._context.mode is Mode.CHECK, reading
+        is_leak = analyse(reading, self._settings).growth.is_leak
+        if is_leak:
+            completed = replace(
+                completed,
+                modules=read_modules(self._context.proc),
+                dying_cgroups=read_dying(self._context.sys),
+                pressed_protocols=read_pressed_protocols(self._context.proc),
+            )
+        if (is_leak or self._is_suspicious(reading.ledger) or is_check) and self._scan.start(reading.at):
+            self._scan_baseline = reading.ledger.unreclaimable
+            self._read_slab()
+            if is_check:
+                self._store_holders(reading.at, self._scan.wait(CHECK_SECONDS))
+            completed = replace(
+                completed,
+                slab=self._slab,
+                slab_error=self._slab_error,
+                holders=self._holders[1] if self._holders else None,
+                holders_error=self._scan.error,
+            )
+        return None if completed is reading else completed
 
     def close(self) -> None:
-        """End a look that is out, and save what we know."""
-        self._blame.close()
+        """End a running scan, and save the history."""
+        self._scan.close()
         if self._history is not None:
-            self._host.slot.save(self._history.plain())
+            self._context.slot.save(self._history.to_json())
 
-    def _remember(self, now: float, books: Ledger) -> History:
-        boot = (text_or_none(f"{self._host.proc}/sys/kernel/random/boot_id") or "").strip()
+    def _update_history(self, now: float, ledger: Ledger) -> LedgerHistory:
+        boot = read_boot_id(self._context.proc)
         history = self._history
         if history is None:
-            history = restore(self._host.slot.load(), boot, books, now)
-        elif not history.still(boot, books):
-            history = begin(boot, books)
-        quarter = not history.window.fast or history.window.fast[-1].at // QUARTER != now // QUARTER
-        history = history.add(now, books)
-        if quarter or self._history is None:
-            history = self._mark(history, now)
-            self._host.slot.save(history.plain())
+            history = restore(self._context.slot.load(), boot, ledger, now)
+        elif not history.is_comparable(boot, ledger):
+            history = new_history(boot, ledger)
+        is_new_quarter = not history.window.fast or history.window.fast[-1].at // QUARTER != now // QUARTER
+        history = history.add(now, ledger)
+        if is_new_quarter or self._history is None:
+            self._read_slab()
+            if not history.snapshots or now - history.snapshots[-1].at >= SNAPSHOT_INTERVAL:
+                history = history.add_snapshot(self._snapshot(now))
+            self._context.slot.save(history.to_json())
         self._history = history
         return history
 
-    def _mark(self, history: History, now: float) -> History:
-        """Look at caches and modules, and keep it every few hours."""
+    def _snapshot(self, now: float) -> KernelSnapshot:
+        large = None if self._slab is None else {name: size for name, size in self._slab.items() if size >= NOTABLE_BYTES}
+        return KernelSnapshot(now, large, read_modules(self._context.proc))
+
+    def _read_slab(self) -> None:
         try:
-            self._slab, self._slab_problem = slabinfo.unreclaimable(self._host.proc, self._host.sys, PAGE), ""
-        except Unavailable as why:
-            self._slab, self._slab_problem = (
-                None,
-                f"{why}; {SLAB_NEEDED}",
-            )
-        if history.marks and now - history.marks[-1].at < MARK_APART:
-            return history
-        large = None if self._slab is None else {name: size for name, size in self._slab.items() if size >= WORTH_A_WORD}
-        return history.mark(Mark(now, large, modules.loaded(self._host.proc)), MARKS)
+            self._slab, self._slab_error = read_unreclaimable(self._context.proc, self._context.sys, PAGE), ""
+        except Unavailable as error:
+            self._slab, self._slab_error = None, f"{error}; {SLAB_NEEDED}"
 
-    def _growth(self, window: Window, books: Ledger) -> Growth:
-        if self._steady[0] is not window.slow:
-            plain = trend.plain(window) if len(window.slow) >= BLOCKS else None  # else it is the newest points', and changes with each
-            self._steady = (window.slow, trend.steady(window.slow, books.total) or plain)
-        return trend.fast(window, books.total, books.available, self._limits.max_extrapolation) or self._steady[1] or trend.plain(window)
+    def _is_suspicious(self, ledger: Ledger) -> bool:
+        """Return whether enough was gained since the last scan for another one, though no leak is detected yet."""
+        if self._scan_baseline is None or ledger.unreclaimable < self._scan_baseline:
+            self._scan_baseline = ledger.unreclaimable
+        return ledger.unreclaimable - self._scan_baseline >= min(SUSPICIOUS, ledger.total // 100)
 
-    def _suspicious(self, books: Ledger) -> bool:
-        """Whether enough was gained since the last look to look again, though nothing is sure yet."""
-        if self._looked_at is None or books.held < self._looked_at:
-            self._looked_at = books.held
-        return books.held - self._looked_at >= min(SUSPICIOUS, books.total // 100)
-
-    def _look(self, now: float, books: Ledger) -> None:
-        if self._blame.start(now):
-            self._looked_at = books.held
-            try:
-                self._slab = slabinfo.unreclaimable(self._host.proc, self._host.sys, PAGE)
-            except Unavailable:
-                self._slab = None  # why, the last mark has said
-
-    def _reading(self, now: float, books: Ledger, history: History, growth: Growth) -> Reading:
-        mark = history.before(now - max(growth.span, QUARTER))
-        pressed = tuple(sorted(name for name, one in protocols.read(self._host.proc, PAGE).items() if one.pressed)) if growth.sure else ()
-        return Reading(
-            at=now,
-            wall=time.time(),
-            ledger=books,
-            growth=growth,
-            before=history.sizes(now - growth.span),
-            window=history.window,
-            since=mark.at,
-            slab=self._slab,
-            slab_growth=self._gained(self._slab, mark.slab),
-            slab_problem=self._slab_problem,
-            holders=self._found[1] if self._found else None,
-            holders_problem=self._blame.problem,
-            modules=modules.loaded(self._host.proc) - mark.modules if growth.sure else frozenset(),
-            dying_cgroups=cgroup.dying(self._host.sys) if growth.sure else None,
-            pressed=pressed,
-            processes=self._followed.look(now, books, self._limits.max_extrapolation),
-        )
+    def _store_holders(self, now: float, found: Holders | None) -> None:
+        if found is not None:
+            self._holders = (now, found)
+        elif self._holders and now - self._holders[0] > HOLDERS_MAX_AGE:
+            self._holders = None
 
 
 def _boottime() -> float:
-    """Give seconds since boot, those asleep included: no change of the wall clock moves it."""
+    """Return seconds since boot, suspend included: no change of the wall clock moves it."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)

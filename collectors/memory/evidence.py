@@ -1,62 +1,64 @@
-"""The facts behind `memory_kernel`, by name: the ledger's ends, what grew, who holds what, and what we could not see. Pure."""
+"""Evidence of `memory_kernel`: the ledger, what grew, the largest holders, and what was not readable. Pure."""
 
 from __future__ import annotations
 
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from collectors.memory.attribution import NEEDED, grown, holder, owner
-from collectors.memory.units import WORTH_A_WORD, clean, size
+from collectors.memory.attribution import NEEDED, describe_holder, describe_process, growth_by_area
+from collectors.memory.units import NOTABLE_BYTES, size
+from collectors.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from collectors.memory.reading import Reading
+    from collectors.memory.analysis import MemoryAnalysis
 
 FEW = 3
-KINDS = {"own": "", "page_tables": "", "threads": "", "pipes": " ends", "files": ""}  # of the look's answer
+KINDS = {"own": "", "page_tables": "", "threads": "", "pipes": " ends", "files": ""}  # of the scan's answer, with the unit of `size`
 
 
-def evidence(reading: Reading, left: float) -> dict[str, Any]:
-    """Give them; `left` is seconds until the end."""
-    growth, ledger = reading.growth, reading.ledger
+def evidence(analysis: MemoryAnalysis, left: float) -> dict[str, Any]:
+    """Return the facts by name; `left` is seconds until exhaustion."""
+    reading, growth, ledger = analysis.reading, analysis.growth, analysis.reading.ledger
     facts: dict[str, Any] = {
         "total_bytes": ledger.total,
         "available_bytes": ledger.available,
-        "held_bytes": ledger.held,
+        "unreclaimable_bytes": ledger.unreclaimable,
         "growth_bytes_per_second": round(growth.slope, 1),
-        "sure": growth.how or "no",
+        "leak_detected_by": growth.method or "none",
     }
     facts |= {"exhaustion_seconds": round(left)} if isfinite(left) else {}  # JSON has no infinity
-    facts |= {f"grown_{area}_bytes": gain for area, gain in list(grown(reading).items())[:FEW] if gain >= WORTH_A_WORD}
-    facts |= {f"slab_{clean(cache)}_gained_bytes": gain for cache, gain in list((reading.slab_growth or {}).items())[:FEW]}
+    facts |= {f"grown_{area}_bytes": gain for area, gain in list(growth_by_area(analysis).items())[:FEW] if gain >= NOTABLE_BYTES}
+    facts |= {f"slab_{printable(cache)}_gained_bytes": gain for cache, gain in list((analysis.slab_growth or {}).items())[:FEW]}
     facts |= _holders(reading.holders) if reading.holders else {}
     if reading.holders and reading.slab:
         largest = sorted(reading.slab.items(), key=lambda item: -item[1])[:FEW]
-        facts["most_slab"] = ", ".join(f"{clean(cache)} {size(number)}" for cache, number in largest)
+        facts["most_slab"] = ", ".join(f"{printable(cache)} {size(number)}" for cache, number in largest)
     notes = (
-        ("slabinfo", reading.slab_problem),
-        ("holders", reading.holders_problem),
-        ("protocols_under_pressure", ", ".join(reading.pressed)),
+        ("slabinfo", reading.slab_error),
+        ("holders", reading.holders_error),
+        ("protocols_under_pressure", ", ".join(reading.pressed_protocols)),
     )
     return facts | {name: note for name, note in notes if note}
 
 
-def worth_a_word(found: Mapping[str, Any] | None) -> list[Mapping[str, Any]]:
-    """Give the holders of socket buffers that hold a megabyte or more."""
-    return [one for one in (found or {}).get("holders", ()) if one["bytes"] >= WORTH_A_WORD]
+def notable_holders(answer: Mapping[str, Any] | None) -> list[Mapping[str, Any]]:
+    """Return the holders of a megabyte or more of socket buffers."""
+    return [holder for holder in (answer or {}).get("holders", ()) if holder["bytes"] >= NOTABLE_BYTES]
 
 
-def _holders(found: Mapping[str, Any]) -> dict[str, Any]:
-    facts: dict[str, Any] = {f"holder_{i}": holder(one) for i, one in enumerate(worth_a_word(found), 1)}
+def _holders(answer: Mapping[str, Any]) -> dict[str, Any]:
+    facts: dict[str, Any] = {f"holder_{i}": describe_holder(holder) for i, holder in enumerate(notable_holders(answer), 1)}
     for kind, unit in KINDS.items():
-        if most := found.get(kind, ())[:FEW]:
+        if most := answer.get(kind, ())[:FEW]:
             numbers = (
-                size(one["size"]) if kind in {"own", "page_tables"} else f"{one['size']}{unit} {clean(one.get('kind', ''))}" for one in most
+                size(row["size"]) if kind in {"own", "page_tables"} else f"{row['size']}{unit} {printable(row.get('kind', ''))}"
+                for row in most
             )
-            facts[f"most_{kind}"] = ", ".join(f"{owner(one)} {number.strip()}" for one, number in zip(most, numbers, strict=True))
-    if found["hidden"]:
-        facts["hidden"] = f"the files of {found['hidden']} processes; {NEEDED}"
-    if found["truncated"]:
-        facts["left_out"] = ", ".join(found["truncated"])
+            facts[f"most_{kind}"] = ", ".join(f"{describe_process(row)} {text.strip()}" for row, text in zip(most, numbers, strict=True))
+    if answer["hidden"]:
+        facts["hidden"] = f"the files of {answer['hidden']} processes; {NEEDED}"
+    if answer["truncated"]:
+        facts["left_out"] = ", ".join(answer["truncated"])
     return facts

@@ -1,7 +1,7 @@
-"""Sorts a host's memory into areas that add up to MemTotal; what no counter owns is `unaccounted`. Pure.
+"""Ledger: a host's memory by area; the areas add up to MemTotal, and what no counter contains is `unaccounted`. Pure.
 
-The formula, its sources and its pitfalls are in docs/memory.md. Nothing here is a guess for a field that is missing: a missing area is
-not in the ledger, and its pages, if there are any, are in `unaccounted`.
+The formula, its sources and its pitfalls are in docs/memory.md. A missing field is not estimated: its area is not in the ledger, and its
+pages, if there are any, are in `unaccounted`.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from collectors.memory.procfs.sockstat import Sockets
+    from collectors.memory.procfs.net import SocketMemory
     from collectors.memory.procfs.zfs import Arc
 
-FREE = ("free", "free_lists")  # the second: pages in each CPU's own lists, which MemFree does not count
-USER = ("anonymous", "page_cache", "shared_memory", "swap_cache", "compressed_swap")  # a process or a file owns it
-SET_ASIDE = ("hugepages", "balloon", "corrupted")  # somebody decided so
-RECLAIMABLE = ("slab_reclaimable", "misc_reclaimable", "zfs_cache", "gpu_reclaimable")  # the kernel gives it back under pressure
-HELD = (  # the kernel has it and cannot give it back: here leaks live
+FREE = ("free", "free_lists")  # the second: pages in each CPU's own lists, which are not in MemFree
+USER = ("anonymous", "page_cache", "shared_memory", "swap_cache", "compressed_swap")  # owned by a process or a file
+SET_ASIDE = ("hugepages", "balloon", "corrupted")  # by configuration
+RECLAIMABLE = ("slab_reclaimable", "misc_reclaimable", "zfs_cache", "gpu_reclaimable")  # freed under memory pressure
+UNRECLAIMABLE = (  # the kernel cannot free it: where leaks are
     "slab_unreclaimable",
     "page_tables",
     "secondary_page_tables",
@@ -31,16 +31,16 @@ HELD = (  # the kernel has it and cannot give it back: here leaks live
     "gpu",
     "unaccounted",
 )
-AREAS = FREE + USER + SET_ASIDE + RECLAIMABLE + HELD
-OF_WHICH = ("tcp_buffers", "udp_buffers", "ip_fragments", "zfs_arc", "locked")  # facts that overlap the areas instead of adding to them
+AREAS = FREE + USER + SET_ASIDE + RECLAIMABLE + UNRECLAIMABLE
+OF_WHICH = ("tcp_buffers", "udp_buffers", "ip_fragments", "zfs_arc", "locked")  # these overlap the areas instead of adding to them
 
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
     """All sizes are bytes. The areas and `excess` add up to `total` exactly.
 
-    `excess` is 0 or below: by how much the counters say more than MemTotal, since they are not read in one instant and each CPU
-    keeps a small part of them to itself. `available` is what MemAvailable says, and what the ZFS cache would give back besides.
+    `excess` is 0 or below: MemTotal less the sum of the counters, which are not read in one instant, and of which each CPU has a small
+    part not yet added. `available` is MemAvailable and what the ZFS cache would free.
     """
 
     total: int
@@ -50,32 +50,35 @@ class Ledger:
     excess: int = 0
 
     @property
-    def held(self) -> int:
-        """What the kernel holds and cannot give back. May be below what its areas say by `excess`, so that it has no kink at zero."""
-        return sum(self.areas.get(area, 0) for area in HELD) + self.excess
+    def unreclaimable(self) -> int:
+        """Bytes that the kernel cannot free: the sum of the areas plus `excess`, so that it has no kink where `unaccounted` is 0."""
+        return sum(self.areas.get(area, 0) for area in UNRECLAIMABLE) + self.excess
 
     @property
     def consistent(self) -> bool:
-        """Whether the counters can all be of one host: lxcfs, for one, mixes a cgroup's with the host's."""
+        """True if the counters can all be of one host: lxcfs, for one, mixes a cgroup's with the host's."""
         return -self.excess <= self.total // 50 + (64 << 20)
 
 
 @dataclass(frozen=True, slots=True)
-class Besides:
-    """What meminfo does not say, in bytes. `hugepages` and `balloon` are inside MemTotal; None is "this kernel does not tell"."""
+class ExtraCounters:
+    """Counters of other files than meminfo, in bytes. `hugepages` and `balloon` are inside MemTotal; None: this kernel has no such counter.
 
-    sockets: Sockets
+    `cpu_lists` are the free pages in each CPU's own lists.
+    """
+
+    sockets: SocketMemory
     hugepages: int = 0
     balloon: int = 0
-    lists: int | None = None
+    cpu_lists: int | None = None
     zspages: int | None = None
     arc: Arc | None = None
 
 
-def ledger(fields: Mapping[str, int], besides: Besides) -> Ledger:
-    """Put the facts together; `fields` are meminfo's, in bytes."""
-    arc = besides.arc
-    areas = {name: value for name, value in _named(fields, besides).items() if value is not None}
+def ledger(fields: Mapping[str, int], extra: ExtraCounters) -> Ledger:
+    """Compute the ledger; `fields` are meminfo's, in bytes."""
+    arc = extra.arc
+    areas = {name: value for name, value in _areas(fields, extra).items() if value is not None}
     rest = fields["MemTotal"] - sum(areas.values())
     if arc is not None:
         areas["zfs_cache"] = min(arc.pages, max(rest, 0))
@@ -86,22 +89,22 @@ def ledger(fields: Mapping[str, int], besides: Besides) -> Ledger:
         available = sum(areas.get(area, 0) for area in ("free", "page_cache", "slab_reclaimable"))
     if arc is not None:
         available += min(arc.shrinkable, areas["zfs_cache"])
-    return Ledger(fields["MemTotal"], min(available, fields["MemTotal"]), areas, _of_which(fields, arc, besides.sockets), min(rest, 0))
+    return Ledger(fields["MemTotal"], min(available, fields["MemTotal"]), areas, _of_which(fields, arc, extra.sockets), min(rest, 0))
 
 
-def _named(fields: Mapping[str, int], besides: Besides) -> dict[str, int | None]:
+def _areas(fields: Mapping[str, int], extra: ExtraCounters) -> dict[str, int | None]:
     get = fields.get
     shmem, stack, vmalloc = get("Shmem"), get("KernelStack"), get("VmallocUsed")
     return {
         "free": get("MemFree"),
-        "free_lists": besides.lists,
+        "free_lists": extra.cpu_lists,
         "anonymous": get("AnonPages"),
         "page_cache": _sum(_less(get("Cached"), shmem or 0), get("Buffers")),
         "shared_memory": shmem,
         "swap_cache": get("SwapCached"),
-        "compressed_swap": _largest(get("Zswap"), besides.zspages),  # zswap's pool is zsmalloc's since 6.18, zram's always was
-        "hugepages": besides.hugepages or None,
-        "balloon": besides.balloon or None,
+        "compressed_swap": _largest(get("Zswap"), extra.zspages),  # zswap's pool is zsmalloc's since 6.18, zram's always was
+        "hugepages": extra.hugepages or None,
+        "balloon": extra.balloon or None,
         "corrupted": get("HardwareCorrupted"),
         "slab_reclaimable": get("SReclaimable"),
         "misc_reclaimable": _less(get("KReclaimable"), get("SReclaimable") or 0),
@@ -119,15 +122,15 @@ def _named(fields: Mapping[str, int], besides: Besides) -> dict[str, int | None]
     }
 
 
-def _of_which(fields: Mapping[str, int], arc: Arc | None, sockets: Sockets) -> dict[str, int]:
-    facts = {
+def _of_which(fields: Mapping[str, int], arc: Arc | None, sockets: SocketMemory) -> dict[str, int]:
+    overlapping = {
         "tcp_buffers": sockets.tcp,
         "udp_buffers": sockets.udp,
         "ip_fragments": sockets.fragments,
         "zfs_arc": arc.size if arc else None,
         "locked": fields.get("Mlocked"),
     }
-    return {name: value for name, value in facts.items() if value is not None}
+    return {name: value for name, value in overlapping.items() if value is not None}
 
 
 def _less(whole: int | None, part: int) -> int | None:

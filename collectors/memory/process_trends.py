@@ -1,48 +1,67 @@
-"""Follows the largest processes' own memory, so that an ordinary leak is told from one of the kernel's."""
+"""Trends of the largest processes' private memory, so that an ordinary leak is distinguished from one of the kernel's."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from collectors.memory.procfs import processes
-from collectors.memory.reading import Own
+from collectors.memory.last_result import last_result
+from collectors.memory.procfs.processes import read_largest
+from collectors.memory.reading import ProcessWindows
 from collectors.memory.trend import growth as trend
-from collectors.memory.trend.robust import Growth
+from collectors.memory.trend.statistics import Growth
 from collectors.memory.trend.window import Point, Window
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from collectors.memory.ledger import Ledger
-    from collectors.memory.procfs.processes import Process
+    from collectors.memory.procfs.processes import ProcessMemory
 
 TOP = 5
-APART = 300.0  # seconds between two looks; one over 2,000 processes takes 30 ms
+INTERVAL = 300.0  # seconds; reading 2,000 processes takes 30 ms
 
 
-class Followed:
-    """The top few and the window of each; whoever is no longer one of them is forgotten."""
+@dataclass(frozen=True, slots=True)
+class ProcessGrowth:
+    """A large process and the trend of its private memory."""
+
+    process: ProcessMemory
+    growth: Growth
+
+
+class ProcessTrends:
+    """The windows of the largest processes; one that is no longer among them loses its window."""
 
     def __init__(self, proc: Path, page: int) -> None:
         self._proc, self._page = proc, page
-        self._known: dict[tuple[int, int], tuple[Process, Window]] = {}
-        self._seen: tuple[Own, ...] = ()
+        self._newest: ProcessWindows | None = None
         self._at = float("-inf")
 
-    def look(self, now: float, books: Ledger, max_extrapolation: float) -> tuple[Own, ...]:
-        """Give the top few as of the last look, with the trend of each."""
-        if now - self._at >= APART:
-            self._at, known, self._known = now, self._known, {}
-            for one in processes.largest(self._proc, self._page, TOP):
-                _, window = known.get((one.pid, one.began), (one, Window()))
-                self._known[one.pid, one.began] = (one, window.add(Point(now, one.own)))
-            self._seen = tuple(Own(process, _growth(window, books, max_extrapolation)) for process, window in self._known.values())
-        return self._seen
+    def read(self, now: float, ledger: Ledger) -> ProcessWindows:
+        """Read the largest processes, at most every five minutes; the same object in between."""
+        if self._newest is None or now - self._at >= INTERVAL:
+            known = {(p.pid, p.starttime): window for p, window in self._newest.processes} if self._newest else {}
+            self._at = now
+            self._newest = ProcessWindows(
+                ledger,
+                tuple(
+                    (process, known.get((process.pid, process.starttime), Window()).add(Point(now, process.private)))
+                    for process in read_largest(self._proc, self._page, TOP)
+                ),
+            )
+        return self._newest
 
 
-def _growth(window: Window, books: Ledger, max_extrapolation: float) -> Growth:
+@last_result
+def process_growth(read: ProcessWindows, max_extrapolation: float) -> tuple[ProcessGrowth, ...]:
+    """Return the trend of each process. Pure; the same `read` is computed once."""
+    return tuple(ProcessGrowth(process, _growth(window, read.ledger, max_extrapolation)) for process, window in read.processes)
+
+
+def _growth(window: Window, ledger: Ledger, max_extrapolation: float) -> Growth:
     return (
-        trend.fast(window, books.total, books.available, max_extrapolation)
-        or trend.steady(window.slow, books.total, young=False)
+        trend.fast(window, ledger.total, ledger.available, max_extrapolation)
+        or trend.steady(window.slow, ledger.total, young=False)
         or Growth()
     )

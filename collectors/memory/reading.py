@@ -1,49 +1,47 @@
-"""What one look at the host's memory saw: the collector's Reading and its parts."""
+"""Reading of `[memory]` and what is in it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from collectors.memory.ledger import Ledger
-    from collectors.memory.procfs.processes import Process
-    from collectors.memory.trend.robust import Growth
+    from collectors.memory.procfs.processes import ProcessMemory
+    from collectors.memory.trend.history import LedgerHistory
     from collectors.memory.trend.window import Window
 
-
-@dataclass(frozen=True, slots=True)
-class Own:
-    """A large process and the trend of its own memory."""
-
-    process: Process
-    growth: Growth
+Holders = dict[str, Any]  # the answer of collectors.memory.holders.helper
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """`before` is what the areas of `history.SIZES` were when the growth began, as far back as we remember.
+class ProcessWindows:
+    """The processes with most private memory and the window of each, with the ledger of the same moment."""
 
-    `at` is seconds of CLOCK_BOOTTIME, `wall` Unix time, for people to read only.
-    `slab_growth` is bytes by cache since then, largest first, or None where /proc/slabinfo is not for us; `slab_problem` says why.
-    `holders` is the last answer of `collectors.memory.holders.helper`, None where none was wanted; `modules` are those that arrived since.
+    ledger: Ledger
+    processes: tuple[tuple[ProcessMemory, Window], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryReading:
+    """One tick. `at` is seconds of CLOCK_BOOTTIME, `wall` Unix time, for messages only.
+
+    `slab` is bytes by unreclaimable cache, as of the last quarter of an hour; None where /proc/slabinfo is not readable, and `slab_error`
+    then has the reason. `holders` is the newest answer of the holder scan, None without one, and `holders_error` why there is none.
+    `modules` (loaded), `dying_cgroups` and `pressed_protocols` are read by `follow_up()`, while there is a leak.
     """
 
     at: float
     wall: float
     ledger: Ledger
-    growth: Growth
-    before: Mapping[str, int]
-    window: Window
-    since: float = 0.0
+    history: LedgerHistory
+    processes: ProcessWindows
     slab: Mapping[str, int] | None = None
-    slab_growth: Mapping[str, int] | None = None
-    slab_problem: str = ""
-    holders: Mapping[str, Any] | None = None
-    holders_problem: str = ""
+    slab_error: str = ""
+    holders: Holders | None = None
+    holders_error: str = ""
     modules: frozenset[str] = frozenset()
     dying_cgroups: int | None = None
-    pressed: tuple[str, ...] = ()
-    processes: tuple[Own, ...] = field(default=())
+    pressed_protocols: tuple[str, ...] = ()

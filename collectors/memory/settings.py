@@ -6,7 +6,7 @@ from collectors.settings import Duration, Settings, refuse_unless
 
 
 class MemorySettings(Settings, frozen=True, kw_only=True):
-    """When growth is a fault. `max_extrapolation`: a forecast goes no further than so many times the span it was seen over."""
+    """Thresholds. `max_extrapolation`: the longest forecast, as a multiple of the span that the growth was observed over."""
 
     warn_within: Duration = Duration(86_400.0)
     critical_within: Duration = Duration(7_200.0)
@@ -14,7 +14,7 @@ class MemorySettings(Settings, frozen=True, kw_only=True):
     max_extrapolation: float = 4.0
 
     def __post_init__(self) -> None:
-        """Refuse what cannot work; the message begins with the key."""
+        """Refuse invalid values; the message begins with the key."""
         Settings.__post_init__(self)
         refuse_unless(self.warn_within >= self.critical_within, "warn_within: must not be shorter than critical_within")
         refuse_unless(0 <= self.available_percent < 100, "available_percent: must be at least 0 and below 100")  # noqa: PLR2004

@@ -1,4 +1,4 @@
-"""The ledger where a cgroup has less memory than the host, and where a container shows another /proc/meminfo."""
+"""The ledger in a cgroup with less memory than the host, and in a container with its own /proc/meminfo."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def total() -> int:
     return int(re.search(r"MemTotal: +(\d+) kB", Path("/proc/meminfo").read_text())[1]) * 1024  # type: ignore[index]
 
 
-def finding(said: str) -> dict[str, Any]:
-    kernel: dict[str, Any] = next(one for one in json.loads(said)["findings"] if one["check"] == "memory_kernel")
+def finding(output: str) -> dict[str, Any]:
+    kernel: dict[str, Any] = next(row for row in json.loads(output)["findings"] if row["check"] == "memory_kernel")
     return kernel
 
 
@@ -44,10 +44,10 @@ def test_in_a_cgroup_with_less_memory_than_the_host_the_ledger_is_the_hosts() ->
         subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process,
         memory_max(process.pid, LIMIT) as group,
     ):
-        said, _ = process.communicate("go\n", timeout=120)
+        output, _ = process.communicate("go\n", timeout=120)
         assert out_of_memory_kills(group) == 0
-    assert process.returncode == 0, said
-    kernel = finding(said)
+    assert process.returncode == 0, output
+    kernel = finding(output)
     assert kernel["level"] == "healthy"
     assert kernel["evidence"]["total_bytes"] == total() > LIMIT
     assert kernel["evidence"]["available_bytes"] > LIMIT
@@ -56,7 +56,7 @@ def test_in_a_cgroup_with_less_memory_than_the_host_the_ledger_is_the_hosts() ->
 
 @pytest.mark.needs("unshare", "mount")
 @pytest.mark.fault(37)
-def test_a_meminfo_mounted_over_the_hosts_is_said_to_be_a_containers_view(tmp_path: Path) -> None:
+def test_a_meminfo_mounted_over_the_hosts_is_refused_as_a_containers_view(tmp_path: Path) -> None:
     """As lxcfs does it: the cgroup's MemTotal, free and cached; the rest of the file still counts the whole host."""
     view = tmp_path / "meminfo"
     view.write_text(re.sub(r"(MemTotal|MemFree|MemAvailable): +\d+", rf"\1: {LIMIT // 1024}", Path("/proc/meminfo").read_text()))

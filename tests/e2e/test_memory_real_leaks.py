@@ -1,4 +1,4 @@
-"""Leaks made for real on this machine: the area that grew, who is named, and the verdicts that do not come.
+"""Real leaks on this machine: the area that grew, the process that is named, and the verdicts that must not be.
 
 Small ones, since the machine is shared.
 """
@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from collectors.memory.attribution import culprit, grown
+from collectors.memory.analysis import analyse
+from collectors.memory.attribution import attribute, growth_by_area
 from collectors.memory.collector import KernelMemory
 from collectors.memory.settings import MemorySettings
 from collectors.model import CollectorContext, Level, Mode
@@ -24,10 +25,12 @@ from tests.kit.leaks import alone, leaking, more
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from collectors.memory.reading import Reading
+    from collectors.memory.analysis import MemoryAnalysis
 
 MIB = 1 << 20
-HELD_BY_SOCKETS = {"unaccounted", "slab_unreclaimable"}
+SETTINGS = MemorySettings()
+FAR = MemorySettings(max_extrapolation=1000.0)  # this machine is large and the leak small
+SOCKET_AREAS = {"unaccounted", "slab_unreclaimable"}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -37,28 +40,28 @@ def _alone() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def watching() -> Iterator[KernelMemory]:
-    collector = KernelMemory(MemorySettings(), CollectorContext(mode=Mode.CHECK))
+def opened() -> Iterator[KernelMemory]:
+    collector = KernelMemory(SETTINGS, CollectorContext(mode=Mode.CHECK))
     try:
         yield collector
     finally:
         collector.close()
 
 
-def look(collector: KernelMemory) -> Reading:
-    """Look as `vitald check` does; five minutes after the last one, since there is no look before."""
-    was = collector.clock
-    collector.clock = lambda: was() + 301
-    collector.thorough = True
-    return collector.read()
+def analysis_with_holders(collector: KernelMemory) -> MemoryAnalysis:
+    """Read and follow up as `vitald check` does."""
+    reading = collector.read()
+    completed = collector.follow_up(reading, list(collector.judge([reading], SETTINGS)))
+    assert completed is not None
+    return analyse(completed, SETTINGS)
 
 
 @pytest.mark.root
 @pytest.mark.parametrize(
     ("kind", "megabytes", "areas", "words"),
     [
-        ("tcp", 300, HELD_BY_SOCKETS, "sockets"),
-        ("unix", 200, HELD_BY_SOCKETS, "sockets"),
+        ("tcp", 300, SOCKET_AREAS, "sockets"),
+        ("unix", 200, SOCKET_AREAS, "sockets"),
         ("pipes", 200, {"unaccounted"}, "pipes"),
         ("slab", 60, {"slab_unreclaimable"}, "eventpoll"),
         ("inotify", 150, {"slab_unreclaimable"}, "60 open anon_inode:inotify"),
@@ -69,25 +72,25 @@ def look(collector: KernelMemory) -> Reading:
 )
 def test_a_leak_is_named_with_its_area_and_its_holder(kind: str, megabytes: int, areas: set[str], words: str) -> None:
     for _ in range(3):  # all of one kernel's programs share its counters: another's growth at this moment is not ours
-        with watching() as collector:
+        with opened() as collector:
             collector.read()
             with leaking(kind, megabytes) as leaker:
-                reading = look(collector)
-                who = culprit(reading)
-        if next(iter(grown(reading))) in areas:
+                analysis = analysis_with_holders(collector)
+                cause = attribute(analysis)
+        if next(iter(growth_by_area(analysis))) in areas:
             break
-    assert next(iter(grown(reading))) in areas, grown(reading)
-    assert words in who, who
-    assert f"pid {leaker.pid}" in who, who
+    assert next(iter(growth_by_area(analysis))) in areas, growth_by_area(analysis)
+    assert words in cause, cause
+    assert f"pid {leaker.pid}" in cause, cause
 
 
 def gained(area: str, kind: str, megabytes: int, path: Path) -> tuple[int, int]:
-    """By how much an area and what the kernel holds grew with a leak."""
-    with watching() as collector:
+    """Return how much an area and the unreclaimable memory grew with a leak."""
+    with opened() as collector:
         before = collector.read()
         with leaking(kind, megabytes, str(path)):
             after = collector.read()
-    return after.ledger.areas[area] - before.ledger.areas[area], after.ledger.held - before.ledger.held
+    return after.ledger.areas[area] - before.ledger.areas[area], after.ledger.unreclaimable - before.ledger.unreclaimable
 
 
 @pytest.mark.parametrize(
@@ -99,15 +102,15 @@ def gained(area: str, kind: str, megabytes: int, path: Path) -> tuple[int, int]:
         ("dentries", 100, "slab_reclaimable", 50),
     ],
 )
-def test_what_a_process_or_a_cache_owns_is_not_the_kernels(kind: str, megabytes: int, area: str, least: int, tmp_path: Path) -> None:
+def test_memory_of_a_process_or_a_cache_is_not_unreclaimable(kind: str, megabytes: int, area: str, least: int, tmp_path: Path) -> None:
     for number in range(3):  # another program's growth at this moment is in the same counters
         (tmp_path / str(number)).mkdir()
         name = tmp_path / str(number) / ("" if kind == "dentries" else "file")
-        owned, held = gained(area, kind, megabytes, name)
-        if owned > least * MIB and held < least * MIB // 2:
+        owned, unreclaimable = gained(area, kind, megabytes, name)
+        if owned > least * MIB and unreclaimable < least * MIB // 2:
             break
     assert owned > least * MIB
-    assert held < least * MIB // 2
+    assert unreclaimable < least * MIB // 2
 
 
 @pytest.mark.root
@@ -116,7 +119,7 @@ def test_reserved_huge_pages_are_set_aside() -> None:
     if not pool.exists():
         pytest.skip("this kernel has no huge pages of 2 MiB")
     was = pool.read_text()
-    with watching() as collector:
+    with opened() as collector:
         before = collector.read()
         try:
             pool.write_text(f"{int(was) + 100}\n")
@@ -126,14 +129,13 @@ def test_reserved_huge_pages_are_set_aside() -> None:
             pool.write_text(was)
     assert got > 0
     assert after.ledger.areas["hugepages"] - before.ledger.areas.get("hugepages", 0) == got * 2 * MIB
-    assert after.ledger.held - before.ledger.held < 100 * MIB
+    assert after.ledger.unreclaimable - before.ledger.unreclaimable < 100 * MIB
 
 
 @pytest.mark.root
-def test_sockets_that_nobody_reads_become_a_warning_that_names_them_and_heal() -> None:
-    """The clock runs 30 s a tick; the leak is real. A forecast may reach far here, because the machine is large and the leak small."""
-    settings = MemorySettings(max_extrapolation=1000.0)
-    collector = KernelMemory(settings, CollectorContext(mode=Mode.CHECK))
+def test_sockets_that_are_not_read_are_a_warning_that_names_them_and_clears() -> None:
+    """The clock advances by 30 s a tick; the leak is real."""
+    collector = KernelMemory(FAR, CollectorContext(mode=Mode.CHECK))
     now = [time.clock_gettime(time.CLOCK_BOOTTIME)]
     collector.clock = lambda: now[0]
     total = collector.read().ledger.total
@@ -144,9 +146,10 @@ def test_sockets_that_nobody_reads_become_a_warning_that_names_them_and_heal() -
             collector.read()
             more(leaker, each)
         now[0] += 15
-        collector.thorough = True
         reading = collector.read()
-        kernel, process = collector.judge([reading])
+        completed = collector.follow_up(reading, list(collector.judge([reading], FAR)))
+        assert completed is not None
+        kernel, process = collector.judge([completed], FAR)
     assert kernel.level is Level.WARNING, kernel
     assert "grows by" in kernel.message
     assert "UTC" in kernel.message
@@ -157,13 +160,13 @@ def test_sockets_that_nobody_reads_become_a_warning_that_names_them_and_heal() -
     for _ in range(12):
         now[0] += 30
         reading = collector.read()
-    assert next(iter(collector.judge([reading]))).level is Level.HEALTHY
+    assert next(iter(collector.judge([reading], FAR))).level is Level.HEALTHY
     collector.close()
 
 
-def test_an_ordinary_leak_is_the_processes_own(tmp_path: Path) -> None:
+def test_an_ordinary_leak_is_a_verdict_on_the_process(tmp_path: Path) -> None:
     """One process's anonymous memory grows: the verdict on the kernel stays healthy."""
-    collector = KernelMemory(MemorySettings(max_extrapolation=1000.0), CollectorContext(root=tmp_path))
+    collector = KernelMemory(FAR, CollectorContext(root=tmp_path))
     now = [time.clock_gettime(time.CLOCK_BOOTTIME)]
     collector.clock = lambda: now[0]
     total = collector.read().ledger.total
@@ -181,10 +184,11 @@ def test_an_ordinary_leak_is_the_processes_own(tmp_path: Path) -> None:
                 leaker.stdout.readline()
                 now[0] += 300
                 reading = collector.read()
-            kernel, process = collector.judge([reading])
+            kernel, process = collector.judge([reading], FAR)
         finally:
             leaker.kill()
     collector.close()
     assert process.level >= Level.WARNING, process
-    assert any(own.growth.sure for own in reading.processes if own.process.pid == leaker.pid), reading.processes
+    processes = analyse(reading, FAR).processes
+    assert any(found.growth.is_leak for found in processes if found.process.pid == leaker.pid), processes
     assert kernel.level is Level.HEALTHY, kernel

@@ -1,6 +1,6 @@
-"""Makes one leak and keeps it until stdin is closed: `python leaker.py KIND MEGABYTES [PATH]`. Says `ready` when it is there.
+"""One leak, kept until stdin is closed: `python leaker.py KIND MEGABYTES [PATH]`. Prints `ready` when it is complete.
 
-A line with a number on stdin makes so many megabytes more of it, and says `ready` again.
+A line with a number on stdin leaks so many megabytes more, and prints `ready` again.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ CHUNK = b"x" * (1 << 16)
 
 
 def fill(writer: socket.socket) -> int:
-    """Write until the other end's buffer and ours are full."""
+    """Write until both ends' buffers are full; return the bytes written."""
     writer.setblocking(False)  # noqa: FBT003
     done = 0
     try:
@@ -53,7 +53,7 @@ def unix(megabytes: int) -> None:
 
 
 def sockets(number: int) -> None:
-    """Not megabytes, but so many sockets, each with a word that nobody reads."""
+    """Open a number of sockets (not megabytes), each with a byte that is not read."""
     for _ in range(number // 2):
         one, other = socket.socketpair()
         one.send(b"x")
@@ -79,7 +79,7 @@ def slab(megabytes: int) -> None:
 
 
 def inotify(megabytes: int) -> None:
-    """Watch one folder many times, and read none of the events: each takes 512 bytes, 16,384 at most an instance."""
+    """Watch one folder many times, and read no event: each takes 512 bytes, 16,384 at most an instance."""
     libc = ctypes.CDLL(None, use_errno=True)
     with tempfile.TemporaryDirectory(prefix="vitald-leaker-", dir="/dev/shm") as folder:
         instances = [libc.inotify_init1(0) for _ in range(60)]

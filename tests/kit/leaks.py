@@ -1,4 +1,4 @@
-"""Leaks made for real: programs that hold what they were told to, until the test is over."""
+"""Real leaks: programs that hold kernel memory until the test is over."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LEAKER = Path(__file__).with_name("leaker.py")
 
 @contextlib.contextmanager
 def alone() -> Iterator[None]:
-    """Two of these at a time on one kernel would find each other's leaks."""
+    """Hold the lock of this machine: two tests at a time on one kernel would find each other's leaks."""
     with (Path(tempfile.gettempdir()) / "vitald-test-memory.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
@@ -27,7 +27,7 @@ def alone() -> Iterator[None]:
 
 @contextlib.contextmanager
 def leaking(kind: str, megabytes: int, *words: str) -> Iterator[subprocess.Popen[str]]:
-    """A leaker that has leaked. All is free again afterwards, as far as the kernel gets round to it within a minute."""
+    """Run leaker.py and yield it when it has leaked. Afterwards wait, at most a minute, until the kernel has freed the memory."""
     before = unreclaimable()
     with subprocess.Popen(
         [sys.executable, LEAKER, kind, str(megabytes), *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -38,18 +38,18 @@ def leaking(kind: str, megabytes: int, *words: str) -> Iterator[subprocess.Popen
         finally:
             leaked = unreclaimable() - before
             leaker.kill()
-    deadline = time.monotonic() + 60  # another program's growth is in the same figure, so this may wait in vain
+    deadline = time.monotonic() + 60  # another program's growth is in the same figure, so the deadline may be reached
     while unreclaimable() - before > max(leaked // 10, 32 << 20) and time.monotonic() < deadline:
         time.sleep(0.1)  # 2,000 network namespaces are taken apart one by one, long after their process has gone
 
 
 def unreclaimable() -> int:
-    """Return the bytes of slab that the kernel cannot reclaim."""
+    """Return the bytes of SUnreclaim."""
     return next(int(line.split()[1]) << 10 for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("SUnreclaim:"))
 
 
 def more(leaker: subprocess.Popen[str], megabytes: int) -> None:
-    """Leak so much more."""
+    """Leak more, and wait until it is done."""
     assert leaker.stdin is not None
     leaker.stdin.write(f"{megabytes}\n")
     leaker.stdin.flush()

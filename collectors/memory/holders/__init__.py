@@ -1,1 +1,1 @@
-"""Holders of kernel memory: a helper process that maps sockets and files to processes, and its client."""
+"""Holder scan: a helper process and its client. In: /proc and socket tables; out: the processes that hold most kernel memory."""

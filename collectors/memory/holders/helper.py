@@ -1,10 +1,10 @@
-"""Who holds kernel memory: a short-lived program at the lowest priority, which answers in JSON.
+"""Helper of the holder scan: a short-lived program at the lowest priority that prints its answer as JSON.
 
 `python -Im collectors.memory.holders.helper [/proc [hurry]]`; `hurry` where a person waits.
 
-A program of its own, because the tables of 50,000 sockets and 20,000 processes are tens of megabytes, and only a process that ends
-gives them all back; priority belongs to a process (SCHED_IDLE, so it takes only what nobody else wants); and if it hangs on a stuck
-/proc entry it is killed, and the daemon never waits for it.
+A program of its own, because the tables of 50,000 sockets and 20,000 processes are tens of megabytes, which only the end of a process
+frees; priority belongs to a process (SCHED_IDLE: it gets idle CPU time only); and if it hangs on a stuck /proc entry it is killed,
+and the daemon never waits for it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from collectors.memory.holders import owners
 from collectors.memory.holders import socket_diag as diag
-from collectors.memory.procfs import sockstat
+from collectors.memory.procfs.net import read_sockstat
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,32 +28,31 @@ if TYPE_CHECKING:
 SOCKETS = 50_000
 PROCESSES = 20_000
 CPU_SECONDS = 5.0
-WALL_SECONDS = 240.0  # as long as the daemon waits, less the time to answer
+WALL_SECONDS = 240.0  # the daemon's timeout, less the time to answer
 HURRY_SECONDS = 12.0
 TOP = 5
-ENOUGH = 1000  # files of one kind that are worth a word, by their weight: what one keeps in the kernel, an ordinary one being 1
+NOTABLE_FILES = 1000  # of one kind, by weight: the kernel memory of such a file, an ordinary one being 1
 WEIGHT = {"anon_inode:inotify": 100, "network namespace": 100}
-PIPE = 65_536  # bytes a pipe can hold unless somebody changed it (pipe(7))
 
 
-def look(proc: Path, seconds: float = WALL_SECONDS) -> dict[str, Any]:
-    """Look once, and say who holds most of what. Bounded in sockets, processes, files and seconds; what was left out is said."""
-    begun, cpu = time.monotonic(), time.thread_time()  # this look's own CPU, whatever else its program does meanwhile
+def scan(proc: Path, seconds: float = WALL_SECONDS) -> dict[str, Any]:
+    """Return the largest holders by kind of memory. Bounded in sockets, processes, files and seconds; `truncated` lists reached bounds."""
+    started, cpu = time.monotonic(), time.thread_time()  # of this thread, whatever else its program does meanwhile
     found, truncated = [], []
-    host = sockstat.read(proc, os.sysconf("SC_PAGE_SIZE"))
+    host = read_sockstat(proc, os.sysconf("SC_PAGE_SIZE"))
     counted = (host.tcp or 0) + (host.udp or 0)
     with contextlib.suppress(OSError):  # no NETLINK_SOCK_DIAG in this kernel, or a seccomp filter forbids it
         found = list(diag.sockets(SOCKETS))
     if len(found) >= SOCKETS:
         truncated.append(f"sockets after {SOCKETS}")
     wanted = {s.inode for s in found if s.memory} | {int(s.peer[6:]) for s in found if s.memory and s.peer.startswith("inode:")}
-    walk = owners.walk(proc, wanted, PROCESSES, lambda: time.thread_time() - cpu > CPU_SECONDS or time.monotonic() - begun > seconds)
+    walk = owners.walk(proc, wanted, PROCESSES, lambda: time.thread_time() - cpu > CPU_SECONDS or time.monotonic() - started > seconds)
     if walk.truncated:
         truncated.append(f"processes after {len(walk.processes)}")
     return {
         "sockets": {"seen": len(found), "bytes": sum(s.memory for s in found), "counted": counted, "by_kind": _by_kind(found)},
         "holders": _holders(proc, found, walk),
-        "own": [{**one, **_of_its_own(proc, walk.processes[one["pid"]])} for one in _top(proc, walk, lambda p: p.own, 16 << 20)],
+        "own": [{**row, **_private(proc, walk.processes[row["pid"]])} for row in _top(proc, walk, lambda p: p.private, 16 << 20)],
         "page_tables": _top(proc, walk, lambda p: p.page_tables, 1 << 20),
         "threads": _top(proc, walk, lambda p: p.threads, 100),
         "pipes": _top(proc, walk, lambda p: p.files["pipe"], 100),
@@ -67,47 +66,47 @@ def look(proc: Path, seconds: float = WALL_SECONDS) -> dict[str, Any]:
 
 def _by_kind(found: Iterable[diag.Socket]) -> dict[str, int]:
     kinds: Counter[str] = Counter()
-    for one in found:
-        kinds[one.kind] += one.memory
+    for sock in found:
+        kinds[sock.kind] += sock.memory
     return dict(kinds)
 
 
 def _holders(proc: Path, found: Iterable[diag.Socket], walk: owners.Walk) -> list[dict[str, Any]]:
-    held: defaultdict[int, list[diag.Socket]] = defaultdict(list)
-    for one in found:
-        if one.memory:
-            held[walk.owner.get(one.inode, -1 if one.inode else 0)].append(one)
-    most = sorted(held, key=lambda pid: -sum(s.memory for s in held[pid]))[:TOP]
-    return [_holder(proc, pid, held[pid], walk) for pid in most]
+    by_pid: defaultdict[int, list[diag.Socket]] = defaultdict(list)
+    for sock in found:
+        if sock.memory:
+            by_pid[walk.owner.get(sock.inode, -1 if sock.inode else 0)].append(sock)
+    most = sorted(by_pid, key=lambda pid: -sum(s.memory for s in by_pid[pid]))[:TOP]
+    return [_holder(proc, pid, by_pid[pid], walk) for pid in most]
 
 
-def _holder(proc: Path, pid: int, held: list[diag.Socket], walk: owners.Walk) -> dict[str, Any]:
+def _holder(proc: Path, pid: int, socks: list[diag.Socket], walk: owners.Walk) -> dict[str, Any]:
     peers: Counter[str] = Counter()
-    for one in held:
-        peers[one.peer] += one.memory
+    for sock in socks:
+        peers[sock.peer] += sock.memory
     peer, through = peers.most_common(1)[0]
     if peer.startswith("inode:"):
-        peer, through = _other_end(held, walk)
-    comm = walk.processes[pid].comm if pid > 0 else ("(no process that we can see)" if pid else "(no process: closed, not yet sent)")
+        peer, through = _other_end(socks, walk)
+    comm = walk.processes[pid].comm if pid > 0 else ("(process not readable)" if pid else "(no process: closed, not yet sent)")
     return {
         "pid": max(pid, 0),
         "comm": comm,
         "unit": owners.unit(proc, pid) if pid > 0 else "",
-        "bytes": sum(s.memory for s in held),
-        "unread": sum(s.received for s in held),
-        "sockets": len(held),
+        "bytes": sum(s.memory for s in socks),
+        "unread": sum(s.received for s in socks),
+        "sockets": len(socks),
         "peer": peer,
         "peer_bytes": through,
     }
 
 
-def _other_end(held: list[diag.Socket], walk: owners.Walk) -> tuple[str, int]:
+def _other_end(socks: list[diag.Socket], walk: owners.Walk) -> tuple[str, int]:
     ends: Counter[int] = Counter()
-    for one in held:
-        if one.peer.startswith("inode:"):
-            ends[walk.owner.get(int(one.peer[6:]), 0)] += one.memory
+    for sock in socks:
+        if sock.peer.startswith("inode:"):
+            ends[walk.owner.get(int(sock.peer[6:]), 0)] += sock.memory
     pid, through = ends.most_common(1)[0]
-    return (f"{walk.processes[pid].comm} pid {pid}" if pid in walk.processes else "a process we cannot see"), through
+    return (f"{walk.processes[pid].comm} pid {pid}" if pid in walk.processes else "(process not readable)"), through
 
 
 def _top(proc: Path, walk: owners.Walk, size: Any, least: int) -> list[dict[str, Any]]:  # noqa: ANN401 — Process to int
@@ -115,18 +114,18 @@ def _top(proc: Path, walk: owners.Walk, size: Any, least: int) -> list[dict[str,
     return [{"pid": p.pid, "comm": p.comm, "unit": owners.unit(proc, p.pid), "size": size(p)} for p in most]
 
 
-def _of_its_own(proc: Path, process: owners.Process) -> dict[str, Any]:
-    return {"swapped": process.swapped, "began": round(owners.began(proc, process.pid))}
+def _private(proc: Path, process: owners.Process) -> dict[str, Any]:
+    return {"swapped": process.swapped, "began": round(owners.start_time(proc, process.pid))}
 
 
 def _files(proc: Path, walk: owners.Walk) -> list[dict[str, Any]]:
     rows = [(number * WEIGHT.get(kind, 1), kind, p) for p in walk.processes.values() for kind, number in p.files.items()]
-    rows = sorted((row for row in rows if row[0] >= ENOUGH), key=lambda row: (-row[0], row[1], row[2].pid))[:TOP]
+    rows = sorted((row for row in rows if row[0] >= NOTABLE_FILES), key=lambda row: (-row[0], row[1], row[2].pid))[:TOP]
     return [{"pid": p.pid, "comm": p.comm, "unit": owners.unit(proc, p.pid), "kind": kind, "size": p.files[kind]} for _, kind, p in rows]
 
 
-def _step_back() -> None:
-    """Take the lowest priority there is. Failing that is no reason not to look."""
+def _lower_priority() -> None:
+    """Set the lowest priority, as far as it is permitted."""
     with contextlib.suppress(OSError):
         os.nice(19)
     with contextlib.suppress(OSError):  # not for real-time policies: also where RestrictRealtime= holds
@@ -134,11 +133,11 @@ def _step_back() -> None:
 
 
 def main() -> int:
-    """Look and print."""
+    """Scan and print."""
     proc, hurry = Path(sys.argv[1] if len(sys.argv) > 1 else "/proc"), "hurry" in sys.argv[2:]
     if not hurry:
-        _step_back()
-    json.dump(look(proc, HURRY_SECONDS if hurry else WALL_SECONDS), sys.stdout)
+        _lower_priority()
+    json.dump(scan(proc, HURRY_SECONDS if hurry else WALL_SECONDS), sys.stdout)
     return 0
 
 

@@ -1,7 +1,7 @@
-"""Walks /proc once: which process holds which socket, how many files of each kind, and what the kernel keeps on its behalf.
+"""One walk over /proc: the process of each socket, open files by kind, and the kernel memory allocated for each process.
 
-Processes come and go while we look; one that is gone in between is simply not there. Reading other users' /proc/PID/fd takes
-CAP_DAC_READ_SEARCH and CAP_SYS_PTRACE (proc(5)); those we may not read are counted as `hidden`.
+A process that exits during the walk is left out. Reading other users' /proc/PID/fd needs CAP_DAC_READ_SEARCH and CAP_SYS_PTRACE
+(proc(5)); processes whose files are not readable are counted as `hidden`.
 """
 
 from __future__ import annotations
@@ -14,28 +14,28 @@ from typing import TYPE_CHECKING
 import psutil
 
 from collectors.memory.procfs.cgroup import unit_of
-from collectors.memory.procfs.small_files import count, text_or_none
+from collectors.memory.procfs.small_files import parse_number, text_or_none
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Set as AbstractSet
     from pathlib import Path
 
-NOT_THERE = (psutil.Error, OSError, ValueError, IndexError, KeyError, RuntimeError)  # it died meanwhile; or nonsense
-FILES = 400_000  # looked at altogether; a process can have a million, and each is a system call
+GONE = (psutil.Error, OSError, ValueError, IndexError, KeyError, RuntimeError)  # it exited meanwhile; or its files are invalid
+FILES = 400_000  # of all processes; one can have a million, and each is a system call
 
 
 @dataclass(slots=True)
 class Process:
-    """What one look at a process told, sizes in bytes.
+    """One process, sizes in bytes. `private` is resident memory that is neither file-backed nor shared.
 
-    `own` is resident memory that is neither of a file nor shared; `files` counts open files by kind (`pipe`, `anon_inode:[eventpoll]`).
+    `files` counts open files by kind (`pipe`, `anon_inode:[eventpoll]`).
     """
 
     pid: int
     comm: str = ""
     threads: int = 0
-    own: int = 0
+    private: int = 0
     swapped: int = 0
     page_tables: int = 0
     files: Counter[str] = field(default_factory=Counter)
@@ -43,7 +43,7 @@ class Process:
 
 @dataclass(slots=True)
 class Walk:
-    """The processes seen, the owner of each wanted socket, how many hid their files from us, and whether we stopped early."""
+    """Processes by pid, `owner` of each wanted socket by inode, processes with unreadable files, and whether a limit was reached."""
 
     processes: dict[int, Process] = field(default_factory=dict)
     owner: dict[int, int] = field(default_factory=dict)
@@ -51,13 +51,13 @@ class Walk:
     truncated: bool = False
 
 
-def walk(proc: Path, wanted: AbstractSet[int], limit: int, enough: Callable[[], bool]) -> Walk:
-    """Look at no more than `limit` processes, and stop when `enough()` says so. `wanted` are the inodes of sockets."""
+def walk(proc: Path, wanted: AbstractSet[int], limit: int, is_over: Callable[[], bool]) -> Walk:
+    """Walk at most `limit` processes, and stop when `is_over()`. `wanted` are the inodes of sockets."""
     found = Walk()
     files = FILES
-    psutil.PROCFS_PATH = str(proc)  # psutil's own way to look at another host's /proc
+    psutil.PROCFS_PATH = str(proc)  # psutil's own way to read another host's /proc
     for pid in psutil.pids():
-        if len(found.processes) >= limit or files <= 0 or enough():
+        if len(found.processes) >= limit or files <= 0 or is_over():
             found.truncated = True
             break
         process = _process(proc, pid)
@@ -69,29 +69,29 @@ def walk(proc: Path, wanted: AbstractSet[int], limit: int, enough: Callable[[], 
 
 
 def unit(proc: Path, pid: int) -> str:
-    """Name the systemd unit or the cgroup of a process; empty where it is gone or in none."""
+    """Return the systemd unit or the cgroup of a process; empty where it is gone or in none."""
     return unit_of(text_or_none(proc / str(pid) / "cgroup") or "")
 
 
-def began(proc: Path, pid: int) -> float:
-    """Give the Unix time at which a process began, by psutil; 0 where it is gone."""
+def start_time(proc: Path, pid: int) -> float:
+    """Return the Unix time at which a process started; 0 where it is gone."""
     psutil.PROCFS_PATH = str(proc)
     try:
         return float(psutil.Process(pid).create_time())
-    except NOT_THERE:
+    except GONE:
         return 0.0
 
 
 def _process(proc: Path, pid: int) -> Process | None:
-    """Join what psutil says with what it leaves out: page tables. Not `psutil.Process.name()`, which may read the command line, too."""
+    """Read a process by psutil, and page tables, which psutil lacks. Not `psutil.Process.name()`, which may read the command line, too."""
     try:
-        seen = psutil.Process(pid)
-        with seen.oneshot():
-            memory = seen.memory_info()
-            process = Process(pid, threads=seen.num_threads(), own=max(0, memory.rss - memory.shared))
+        handle = psutil.Process(pid)
+        with handle.oneshot():
+            memory = handle.memory_info()
+            process = Process(pid, threads=handle.num_threads(), private=max(0, memory.rss - memory.shared))
         with open(f"{proc}/{pid}/status", "rb") as file:  # noqa: PTH123 — 20,000 Path objects would cost more than the reading
             text = file.read(8192).decode("utf-8", "backslashreplace")
-    except NOT_THERE:
+    except GONE:
         return None
     for line in text.split("\n"):
         if line.startswith("Name:"):
@@ -106,7 +106,7 @@ def _process(proc: Path, pid: int) -> Process | None:
 
 def _kilobytes(line: str) -> int:
     words = line.split()
-    return ((count(words[1]) if len(words) > 1 else 0) or 0) * 1024
+    return ((parse_number(words[1]) if len(words) > 1 else 0) or 0) * 1024
 
 
 def _files(folder: str, process: Process, wanted: AbstractSet[int], found: Walk) -> int:

@@ -1,1 +1,1 @@
-"""Parsers of memory statistics in /proc and /sys, one module per file."""
+"""Parsers of memory statistics in /proc and /sys. In: a root and a page size; out: bytes, None where the kernel has no counter."""

@@ -1,10 +1,10 @@
-"""Reads what cgroups tell of kernel memory (cgroups(7)): whose a process is, and cgroups gone that still hold memory. v1, v2, hybrid."""
+"""cgroups(7), v1, v2 and hybrid: the unit of a process, and removed cgroups that still hold memory."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from collectors.memory.procfs.small_files import count, text_or_none
+from collectors.memory.procfs.small_files import parse_number, text_or_none
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -13,9 +13,9 @@ UNITS = (".service", ".scope", ".slice")
 
 
 def unit_of(text: str) -> str:
-    """Name the unit in /proc/PID/cgroup: the innermost service or scope, else the path, else nothing.
+    """Return the unit in /proc/PID/cgroup: the innermost service or scope, else the path, else an empty string.
 
-    The line of cgroup v2 (`0::`) or of v1's `name=systemd` is systemd's; where neither says more than `/`, the memory controller's does.
+    The line of cgroup v2 (`0::`) or of v1's `name=systemd` is systemd's; where both are `/`, the memory controller's line is used.
     """
     paths = {kind: path for kind, path in (_line(line) for line in text.splitlines()) if path not in {"", "/"}}
     path = paths.get("") or paths.get("name=systemd") or paths.get("memory") or ""
@@ -31,14 +31,14 @@ def _line(line: str) -> tuple[str, str]:
     return ("memory" if "memory" in kinds else controllers), path
 
 
-def dying(sys: Path) -> int | None:
-    """Count cgroups that were removed but are still held by some page or slab object: they keep percpu and slab memory.
+def read_dying(sys: Path) -> int | None:
+    """Read how many removed cgroups are still held by some page or slab object: they keep percpu and slab memory.
 
-    v2 (and the v2 part of a hybrid host) says it in cgroup.stat; v1 alone does not, so the answer there is None, not 0.
+    The counter is in cgroup.stat of v2 (and of the v2 part of a hybrid host); v1 alone has none, so None is returned there, not 0.
     """
     for root in ("fs/cgroup", "fs/cgroup/unified"):
         for line in (text_or_none(sys / root / "cgroup.stat") or "").splitlines():
             name, _, value = line.partition(" ")
             if name == "nr_dying_descendants":
-                return count(value.strip())
+                return parse_number(value.strip())
     return None

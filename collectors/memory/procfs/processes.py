@@ -1,6 +1,6 @@
-"""Reads what processes use themselves: /proc/PID/statm and stat (proc(5)), for the largest few.
+"""/proc/PID/statm and stat (proc(5)): the private memory of the largest processes.
 
-Not psutil: it costs 4 MB of memory in the daemon, for two numbers that two small reads give.
+Not psutil: it costs 4 MB of memory in the daemon, for two numbers that are in two small files.
 """
 
 from __future__ import annotations
@@ -11,31 +11,34 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from pathlib import Path
 
-LIMIT = 20_000  # processes looked at
+LIMIT = 20_000  # processes read
 
 
-class Process(NamedTuple):
-    """A process and its own memory in bytes: resident less files and shared memory. `began` tells two owners of one pid apart."""
+class ProcessMemory(NamedTuple):
+    """A process and its private memory in bytes: resident less file-backed and shared pages.
+
+    `starttime` (clock ticks since boot) distinguishes two processes of one pid.
+    """
 
     pid: int
-    began: int
+    starttime: int
     comm: str
-    own: int
+    private: int
 
 
-def largest(proc: Path, page: int, top: int) -> tuple[Process, ...]:
-    """Give the `top` processes with most memory of their own; processes that die meanwhile are simply not there."""
+def read_largest(proc: Path, page: int, top: int) -> tuple[ProcessMemory, ...]:
+    """Read the `top` processes with most private memory; processes that exit meanwhile are left out."""
     sizes: list[tuple[int, int]] = []
     for name in os.listdir(proc):  # noqa: PTH208 — 20,000 Path objects would cost more than the reading
         if name.isdigit() and len(sizes) < LIMIT:
-            own = _own(f"{proc}/{name}/statm")
-            if own:
-                sizes.append((own, int(name)))
-    found = (_process(proc, pid, own * page) for own, pid in sorted(sizes, reverse=True)[:top])
+            private = _private_pages(f"{proc}/{name}/statm")
+            if private:
+                sizes.append((private, int(name)))
+    found = (_process(proc, pid, pages * page) for pages, pid in sorted(sizes, reverse=True)[:top])
     return tuple(process for process in found if process is not None)
 
 
-def _own(path: str) -> int:
+def _private_pages(path: str) -> int:
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # not open(): of thousands of files in a row, a file object is half the price
         try:
@@ -47,11 +50,11 @@ def _own(path: str) -> int:
         return 0
 
 
-def _process(proc: Path, pid: int, own: int) -> Process | None:
+def _process(proc: Path, pid: int, private: int) -> ProcessMemory | None:
     try:
         with open(f"{proc}/{pid}/stat", "rb", buffering=0) as file:  # noqa: PTH123
             text = file.read(2048).decode("utf-8", "backslashreplace")
         head, _, rest = text.rpartition(")")  # a command's name may hold spaces and brackets itself
-        return Process(pid, int(rest.split()[19]), head.partition("(")[2], own)
+        return ProcessMemory(pid, int(rest.split()[19]), head.partition("(")[2], private)
     except (OSError, ValueError, IndexError):
         return None

@@ -1,1 +1,1 @@
-"""Trend estimation: points and windows in, a growth rate with its confidence out."""
+"""Trend estimation. In: a window of points; out: a growth rate and whether it is a leak. Pure."""

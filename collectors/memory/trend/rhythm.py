@@ -1,11 +1,11 @@
-"""Tells slow leaks from the rhythm of days: `hours` and `days`, the slow looks of `trend.py`. Pure."""
+"""Slow leaks against the rhythm of days: the tests `hours`, `days` and `first days` of growth.py. Pure."""
 
 from __future__ import annotations
 
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
-from collectors.memory.trend.robust import BLOCKS, Growth, confidence, length, median
+from collectors.memory.trend.statistics import BLOCKS, Growth, confidence, length, median
 from collectors.memory.trend.window import DAY, QUARTER
 
 if TYPE_CHECKING:
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 
 STUDENT = 4.2  # one-sided 99.8 % of Student's t with BLOCKS - 1 = 7 degrees of freedom
 HOURS = (24, 32, 40, 48)  # quarters: 6, 8, 10 and 12 hours, each of eight blocks
-LEAST = 0.0025  # of MemTotal: what must have been gained before `hours` speaks
-LEAST_A_DAY = 0.004  # of MemTotal: what a day must have gained before `days` speaks
+LEAST = 0.0025  # of MemTotal: the smallest gain that `hours` reports
+LEAST_A_DAY = 0.004  # of MemTotal: the smallest gain of a day that `days` reports
 BEYOND = 0.025  # of MemTotal in half a day: caches that fill after boot and a day's swing together stay below it
-NOT_SLOWING = 0.85  # of the first half's gain must come again in the second half, where no earlier day tells what warms up
+NOT_SLOWING = 0.85  # of the first half's gain must come again in the second half, where no earlier day shows the warm-up
 SWING = 0.65  # of how far the host usually swings in those hours: no two days are alike
-SWING_UNKNOWN = 1.3  # the same while we may have seen nothing but a weekend
+SWING_UNKNOWN = 1.3  # the same while the history may contain nothing but a weekend
 WEEKDAYS = 5
 LASTING = 0.7  # of the first half's gain must come again in the second half: what warms up slows down
-LIFTED = 0.6  # of the gain must stand above the floor of earlier days: what only came back from a low is no leak
+LIFTED = 0.6  # of the gain must be above the floor of earlier days: a return from a low is no leak
 JUMP = 0.0002  # of MemTotal in a quarter of an hour; below it nothing is called a jump
 
 
 def first_days(slow: Sequence[Point], total: int) -> Growth | None:
-    """Look for growth beyond what any rhythm or warm-up makes, while there is no earlier day to compare with.
+    """Detect growth beyond any rhythm or warm-up, while there is no earlier day to compare with.
 
     Even over half a day, not slowing down, and by more than caches fill and days swing: so of the slow leaks only the quicker ones.
     """
@@ -47,10 +47,10 @@ def first_days(slow: Sequence[Point], total: int) -> Growth | None:
 
 
 def hours(slow: Sequence[Point], total: int) -> Growth | None:
-    """Look for half a day that rose more than the same hours of earlier days did.
+    """Detect half a day that rose more than the same hours of earlier days did.
 
-    The ordinary rise of each quarter hour, the median of earlier days at that time, is taken off. A daily cycle vanishes, and so
-    does a sawtooth, whose teeth all rise alike. What jumps is put back to the middle; what then still rises evenly is a leak.
+    The ordinary rise of each quarter hour, the median of earlier days at that time, is subtracted. That removes a daily cycle, and a
+    sawtooth, whose teeth all rise alike. Jumps are replaced by the median; an even rise that is left is a leak.
     """
     rises = _rises(slow)
     if len(rises) <= DAY + HOURS[-1] + 1 or _gaps(slow):
@@ -74,9 +74,9 @@ def hours(slow: Sequence[Point], total: int) -> Growth | None:
 
 
 def days(slow: Sequence[Point], total: int) -> Growth | None:
-    """Look for a whole day of which each quarter hour lies above the same one of the day before, all by amounts that are alike.
+    """Detect a whole day of which each quarter hour is above the same one of the day before, all by similar amounts.
 
-    For leaks that are older than the days we compare with. What jumps up is taken out first: a job that began yesterday is not a leak.
+    For leaks that are older than the days compared with. Jumps are removed first: a job that began yesterday is not a leak.
     """
     if len(slow) < 2 * DAY + 2 or _gaps(slow[-2 * DAY - 2 :]):
         return None
@@ -93,7 +93,7 @@ def days(slow: Sequence[Point], total: int) -> Growth | None:
 
 
 def _even_sums(rises: Sequence[float], total: int) -> list[float]:
-    """Sum rises up in eight blocks; what jumps is put back to the middle first."""
+    """Return the sums of rises in eight blocks; jumps are replaced by the median first."""
     middle = median(rises)
     limit = max(6 * 1.4826 * median([abs(rise - middle) for rise in rises]), total * JUMP)
     even = [rise if abs(rise - middle) <= limit else middle for rise in rises]
@@ -102,13 +102,13 @@ def _even_sums(rises: Sequence[float], total: int) -> list[float]:
 
 
 def _rises(slow: Sequence[Point]) -> list[float]:
-    return [float(b.held - a.held) for a, b in pairwise(slow)]
+    return [float(b.size - a.size) for a, b in pairwise(slow)]
 
 
 def _excess(rises: Sequence[float], span: int) -> list[float]:
-    """Give the newest rises less the usual ones: the median of the earlier days at that time, give or take half an hour.
+    """Return the newest rises less the usual ones: the median of the earlier days at that time, plus or minus half an hour.
 
-    Of only two earlier days the one that rose less is the usual one: on the other the host may have been warming up.
+    Of only two earlier days the one that rose less is the usual one: the other may contain a warm-up.
     """
     newest = range(len(rises) - span, len(rises))
     around = [[rises[back - 2 : back + 3] for back in range(i - DAY, 1, -DAY)] for i in newest]
@@ -121,20 +121,20 @@ def _excess(rises: Sequence[float], span: int) -> list[float]:
 
 
 def _lifted(slow: Sequence[Point]) -> float:
-    """Say how far the floor of the last two hours lies above the middle of the same hours on earlier days, in bytes."""
-    before = [median([p.held for p in slow[end - 8 : end]]) for end in range(len(slow) - DAY, 7, -DAY)]
-    return min(p.held for p in slow[-8:]) - median(before)
+    """Return how far the floor of the last two hours is above the median of the same hours on earlier days, in bytes."""
+    before = [median([p.size for p in slow[end - 8 : end]]) for end in range(len(slow) - DAY, 7, -DAY)]
+    return min(p.size for p in slow[-8:]) - median(before)
 
 
 def _swing(slow: Sequence[Point], span: int) -> float:
-    """Say how far the host went up and down at these hours on its liveliest earlier day, in bytes.
+    """Return the largest range of these hours on an earlier day, in bytes.
 
     The lesser of two measures: the levels' own range (large after a step) and that of the smoothed rises (large in a sawtooth).
     """
     found = 0.0
     for end in range(len(slow) - DAY, span + 3, -DAY):
         day = slow[end - span - 3 : end]
-        levels = sorted(p.held for p in day)
+        levels = sorted(p.size for p in day)
         rises = _rises(day)
         smooth = list(accumulate(sorted(rises[i : i + 5])[2] for i in range(len(rises) - 4)))
         found = max(found, min(levels[-span // 10] - levels[span // 10], max(smooth) - min(smooth)))
@@ -142,5 +142,5 @@ def _swing(slow: Sequence[Point], span: int) -> float:
 
 
 def _gaps(slow: Sequence[Point]) -> bool:
-    """Say whether quarters of an hour are missing: a day ago is then not 96 points ago."""
+    """Return whether quarters of an hour are missing: a day ago is then not 96 points ago."""
     return length(slow) > (len(slow) + 1) * QUARTER

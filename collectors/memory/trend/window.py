@@ -1,7 +1,7 @@
-"""What the trend remembers: at most 720 points, the newest hour as it was read and six days as the lowest of each quarter of an hour. Pure.
+"""Window of the trend: at most 720 points, the newest hour as read and six days as the lowest of each quarter of an hour. Pure.
 
-Times are seconds of CLOCK_BOOTTIME: it goes on while the host sleeps, and no change of the wall clock moves it. It restarts with the boot,
-so points are kept with the boot's id and never mixed.
+Times are seconds of CLOCK_BOOTTIME: it advances in suspend, and no change of the wall clock moves it. It restarts with the boot, so
+points are stored with the boot id and never mixed.
 """
 
 from __future__ import annotations
@@ -21,43 +21,43 @@ DAY = 96  # quarters
 
 
 class Point(NamedTuple):
-    """Seconds since boot, bytes held by the kernel, and the parts of it, in the order of `history.SIZES`."""
+    """Seconds since boot, bytes, and the areas they are the sum of, in the order of `history.SIZES`."""
 
     at: float
-    held: int
+    size: int
     parts: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The points, oldest first. `lowest` is the quarter of an hour that is not over yet."""
+    """The points, oldest first. `lowest` is that of the quarter of an hour in progress."""
 
     fast: tuple[Point, ...] = ()
     slow: tuple[Point, ...] = ()
     lowest: Point | None = None
 
     def add(self, point: Point) -> Window:
-        """Give the window with one more point. A point that is not newer than the last one starts afresh: the clock cannot go back."""
+        """Return the window with one more point. A point that is not newer than the last one starts a new window."""
         if self.fast and point.at <= self.fast[-1].at:
             return Window((point,), (), point)
         fast = (*self.fast[-FAST + 1 :], point)
         if self.lowest is None or self.lowest.at // QUARTER == point.at // QUARTER:
-            lowest = point if self.lowest is None or point.held < self.lowest.held else self.lowest
+            lowest = point if self.lowest is None or point.size < self.lowest.size else self.lowest
             return Window(fast, self.slow, lowest)
         finished = _between(self.lowest, point)
         return Window(fast, (*self.slow, *finished)[-SLOW:] if finished else (), point)
 
-    def plain(self) -> dict[str, Any]:
-        """Say it in JSON values."""
+    def to_json(self) -> dict[str, Any]:
+        """Return the window as JSON values."""
         return {
-            "fast": [[p.at, p.held, *p.parts] for p in self.fast],
-            "slow": [[p.at, p.held, *p.parts] for p in self.slow],
-            "lowest": [self.lowest.at, self.lowest.held, *self.lowest.parts] if self.lowest else None,
+            "fast": [[p.at, p.size, *p.parts] for p in self.fast],
+            "slow": [[p.at, p.size, *p.parts] for p in self.slow],
+            "lowest": [self.lowest.at, self.lowest.size, *self.lowest.parts] if self.lowest else None,
         }
 
 
 def _between(last: Point, new: Point) -> tuple[Point, ...]:
-    """Give the finished quarter, and a straight line over those we missed: a restart must not blind us. A missed day does."""
+    """Return the finished quarter, and a straight line over missed ones, so that a restart keeps the history. A missed day ends it."""
     missed = int(new.at // QUARTER - last.at // QUARTER) - 1
     if missed > DAY:
         return ()
@@ -67,7 +67,7 @@ def _between(last: Point, new: Point) -> tuple[Point, ...]:
         line.append(
             Point(
                 (last.at // QUARTER + i + 0.5) * QUARTER,
-                _mix(last.held, new.held, part),
+                _mix(last.size, new.size, part),
                 tuple(map(_mix, last.parts, new.parts, [part] * len(last.parts))),
             )
         )
@@ -78,8 +78,8 @@ def _mix(first: int, second: int, part: float) -> int:
     return round(first + (second - first) * part)
 
 
-def of_plain(value: Any, parts: int, now: float) -> Window:  # noqa: ANN401 — what a file held, so anything at all
-    """Read what `plain` said; an empty window for anything else. Points later than `now` mean another boot: none is taken."""
+def window_from_json(value: Any, parts: int, now: float) -> Window:  # noqa: ANN401 — what a file held, so anything at all
+    """Parse the output of `to_json`; an empty window for anything else. Points later than `now` mean another boot: the window is empty."""
     try:
         fast, slow = _points(value["fast"], parts, now)[-FAST:], _points(value["slow"], parts, now)[-SLOW:]
         lowest = _points([value["lowest"]], parts, now)[0] if value["lowest"] else None
@@ -91,10 +91,10 @@ def of_plain(value: Any, parts: int, now: float) -> Window:  # noqa: ANN401 — 
 def _points(rows: Sequence[Any], parts: int, now: float) -> tuple[Point, ...]:
     points: list[Point] = []
     for row in rows:
-        at, held, *rest = row
-        if type(at) not in {int, float} or len(rest) != parts or any(type(n) is not int or abs(n) > LARGEST for n in (held, *rest)):
+        at, size, *rest = row
+        if type(at) not in {int, float} or len(rest) != parts or any(type(n) is not int or abs(n) > LARGEST for n in (size, *rest)):
             raise ValueError(row)
         if not (points[-1].at if points else -1.0) < at <= now:
             raise ValueError(row)
-        points.append(Point(float(at), held, tuple(rest)))
+        points.append(Point(float(at), size, tuple(rest)))
     return tuple(points)

@@ -1,4 +1,4 @@
-"""Histories of growth as literals."""
+"""Series of growth as literals."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ PARTS = (0,) * len(SIZES)
 
 
 def quarters(shape: Callable[[float], float], days: float, noise: float = 0.00005) -> tuple[Point, ...]:
-    """A slow series: the shape is a share of RAM by day."""
+    """Return a slow series: the shape is a share of RAM by day."""
     dice = random.Random(3)  # noqa: S311
     number = int(days * DAY)
     return tuple(Point(i * QUARTER, int(TOTAL * (0.03 + shape(i / DAY) + dice.gauss(0, noise)))) for i in range(number))[-SLOW:]
 
 
 def minutes(shape: Callable[[float], float], number: int = FAST) -> Window:
-    """A fast series: the shape is bytes by minute, a point every 30 s."""
+    """Return a fast series: the shape is bytes by minute, a point every 30 s."""
     window = Window()
     for i in range(number):
         window = window.add(Point(1000 + 30.0 * i, int(GIB + shape(i / 2))))

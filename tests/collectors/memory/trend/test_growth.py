@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from collectors.memory.trend import growth as trend
-from collectors.memory.trend.robust import theil_sen
+from collectors.memory.trend.statistics import theil_sen
 from collectors.memory.trend.window import DAY, FAST, Window
-from tests.collectors.memory.quarters import GIB, TOTAL, cycle, minutes, quarters
+from tests.collectors.memory.trend.quarters import GIB, TOTAL, cycle, minutes, quarters
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,10 +46,10 @@ def test_a_slow_leak_is_found_within_half_a_day(background: Callable[[float], fl
     assert 0 < found.lower <= found.slope
 
 
-def test_an_old_leak_is_still_one_when_every_day_we_remember_leaks() -> None:
+def test_an_old_leak_is_detected_when_every_day_of_the_history_leaks() -> None:
     found = trend.steady(quarters(lambda day: cycle(day) + 0.01 * day, 6.2), TOTAL)
     assert found is not None
-    assert found.how == "days"
+    assert found.method == "days"
     assert found.slope == pytest.approx(0.01 * TOTAL / 86400, rel=0.1)
 
 
@@ -57,7 +57,7 @@ def test_an_old_leak_is_still_one_when_every_day_we_remember_leaks() -> None:
 def test_a_quick_leak_in_the_first_days_is_found_before_there_is_a_day_to_compare_with(begins: float) -> None:
     series = quarters(lambda day: cycle(day) + 0.08 * max(day - begins, 0), 1.5)
     first, found = next((end, found) for end in range(len(series)) if (found := trend.steady(series[:end], TOTAL)))
-    assert found.how == "first days"
+    assert found.method == "first days"
     assert first / DAY - begins < 0.5
     assert found.slope == pytest.approx(0.08 * TOTAL / 86400, rel=0.3)
     assert trend.steady(series[:first], TOTAL, young=False) is None  # a process that fills its heap
@@ -75,23 +75,23 @@ def test_a_quick_leak_in_the_first_days_is_found_before_there_is_a_day_to_compar
     ],
     ids=["warm-up", "cycle", "both", "steps", "sawtooth", "a large warm-up"],
 )
-def test_in_the_first_days_what_a_host_does_anyway_is_not_a_leak(shape: Callable[[float], float]) -> None:
+def test_in_the_first_days_ordinary_fluctuation_is_not_a_leak(shape: Callable[[float], float]) -> None:
     series = quarters(shape, 1.5)
     for end in range(len(series)):
         assert trend.steady(series[:end], TOTAL) is None, f"after {end / DAY:.1f} days"
 
 
-def test_a_fast_leak_ends_soon() -> None:
+def test_a_fast_leak_exhausts_memory_soon() -> None:
     found = trend.growth(minutes(lambda minute: 40e6 * minute), TOTAL, 8 * GIB, 4.0)
-    assert found.how == "fast"
+    assert found.method == "fast"
     assert found.slope == pytest.approx(40e6 / 60, rel=0.02)
     assert found.exhaustion(8 * GIB) == pytest.approx(8 * GIB / (40e6 / 60), rel=0.02)
 
 
-def test_no_forecast_goes_further_than_four_times_what_was_seen() -> None:
+def test_no_forecast_is_longer_than_four_times_the_observed_span() -> None:
     window = minutes(lambda minute: 4e6 * minute)
-    assert not trend.growth(window, TOTAL, 8 * GIB, 4.0).sure
-    assert trend.growth(window, TOTAL, 8 * GIB, 100.0).sure
+    assert not trend.growth(window, TOTAL, 8 * GIB, 4.0).is_leak
+    assert trend.growth(window, TOTAL, 8 * GIB, 100.0).is_leak
 
 
 @pytest.mark.parametrize(
@@ -105,19 +105,19 @@ def test_no_forecast_goes_further_than_four_times_what_was_seen() -> None:
 )
 def test_a_burst_is_not_a_fast_leak(shape: Callable[[float], float]) -> None:
     for number in range(10, FAST + 1, 5):
-        assert not trend.growth(minutes(shape, number), TOTAL, 8 * GIB, 4.0).sure
+        assert not trend.growth(minutes(shape, number), TOTAL, 8 * GIB, 4.0).is_leak
 
 
 def test_the_second_tooth_of_a_saw_is_not_a_fast_leak() -> None:
     for number in range(22, FAST + 1):
-        assert not trend.growth(minutes(lambda minute: 4e9 * (minute % 10) / 10, number), TOTAL, 8 * GIB, 4.0).sure
+        assert not trend.growth(minutes(lambda minute: 4e9 * (minute % 10) / 10, number), TOTAL, 8 * GIB, 4.0).is_leak
 
 
-def test_what_does_not_grow_never_ends() -> None:
+def test_without_growth_there_is_no_exhaustion() -> None:
     assert trend.growth(minutes(lambda _: 0.0), TOTAL, GIB, 4.0).exhaustion(GIB) == math.inf
     assert trend.growth(Window(), TOTAL, GIB, 4.0).exhaustion(GIB) == math.inf
 
 
-def test_theil_sen_does_not_mind_a_quarter_of_nonsense() -> None:
+def test_theil_sen_is_robust_against_a_quarter_of_outliers() -> None:
     series = [(float(i), 2.0 * i if i % 4 else 1e9) for i in range(41)]
     assert theil_sen(series) == pytest.approx(2.0, abs=0.5)

@@ -1,4 +1,4 @@
-"""What is remembered of the past: bounded, over restarts, and never believed when it is damaged."""
+"""History: bounded, kept over restarts, and rejected when damaged."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import random
 
 import pytest
 
-from collectors.memory.trend.history import SIZES, Mark, begin, restore
-from collectors.memory.trend.window import FAST, QUARTER, SLOW, Point, Window, of_plain
-from tests.collectors.memory.hosts import books
-from tests.collectors.memory.quarters import PARTS
+from collectors.memory.trend.history import SIZES, KernelSnapshot, new_history, restore
+from collectors.memory.trend.window import FAST, QUARTER, SLOW, Point, Window, window_from_json
+from tests.collectors.memory.hosts import ledger_of
+from tests.collectors.memory.trend.quarters import PARTS
 from tests.kit.slots import Kept
 
 
@@ -25,56 +25,56 @@ def test_the_window_keeps_the_lowest_of_each_quarter() -> None:
     window = Window()
     for i in range(61):
         window = window.add(Point(30.0 * i, 100 if i == 7 else 1000))
-    assert [point.held for point in window.slow] == [100, 1000]
+    assert [point.size for point in window.slow] == [100, 1000]
 
 
 def test_a_gap_is_bridged_and_a_lost_day_is_not() -> None:
     window = Window().add(Point(10, 100, PARTS)).add(Point(10 + 4 * QUARTER, 500, PARTS))
-    assert [point.held for point in window.slow] == [100, 200, 300, 400]
+    assert [point.size for point in window.slow] == [100, 200, 300, 400]
     assert window.add(Point(30 * 3600 + 10, 1, PARTS)).slow == ()
 
 
 @pytest.mark.fault(40)
-def test_a_clock_that_goes_back_starts_afresh() -> None:
+def test_a_clock_that_goes_back_starts_a_new_window() -> None:
     window = Window().add(Point(1000, 1)).add(Point(2000, 2)).add(Point(500, 3))
     assert window == Window((Point(500, 3),), (), Point(500, 3))
 
 
-def remembered(kept: Kept) -> None:
-    history = begin("boot-1", books("vm-6.18")).mark(Mark(5.0, {"dentry": 2}, frozenset({"ena"})), 24)
+def save_history(kept: Kept) -> None:
+    history = new_history("boot-1", ledger_of("vm-6.18")).add_snapshot(KernelSnapshot(5.0, {"dentry": 2}, frozenset({"ena"})))
     for i in range(300):
-        history = history.add(30.0 * i, books("vm-6.18"))
-    kept.save(history.plain())
+        history = history.add(30.0 * i, ledger_of("vm-6.18"))
+    kept.save(history.to_json())
 
 
 def test_the_history_survives_a_restart() -> None:
     kept = Kept()
-    remembered(kept)
-    history = restore(kept.load(), "boot-1", books("vm-6.18"), 10_000.0)
+    save_history(kept)
+    history = restore(kept.load(), "boot-1", ledger_of("vm-6.18"), 10_000.0)
     assert (len(history.window.fast), len(history.window.slow)) == (FAST, 9)
-    assert history.marks[0].slab == {"dentry": 2}
-    assert history.before(9000).modules == {"ena"}
+    assert history.snapshots[0].slab == {"dentry": 2}
+    assert history.snapshot_before(9000).modules == {"ena"}
 
 
-def test_a_reboot_or_another_size_forgets_it() -> None:
+def test_a_reboot_or_another_size_discards_it() -> None:
     kept = Kept()
-    remembered(kept)
-    assert restore(kept.load(), "boot-2", books("vm-6.18"), 10_000.0).window == Window()
-    assert restore(kept.load(), "boot-1", books("laptop-6.17"), 10_000.0).window == Window()
-    assert restore(kept.load(), "boot-1", books("vm-6.18-hugepages"), 10_000.0).window == Window()
-    assert restore(kept.load(), "boot-1", books("vm-6.18"), 100.0).window == Window(), "points of the future are another boot's"
+    save_history(kept)
+    assert restore(kept.load(), "boot-2", ledger_of("vm-6.18"), 10_000.0).window == Window()
+    assert restore(kept.load(), "boot-1", ledger_of("laptop-6.17"), 10_000.0).window == Window()
+    assert restore(kept.load(), "boot-1", ledger_of("vm-6.18-hugepages"), 10_000.0).window == Window()
+    assert restore(kept.load(), "boot-1", ledger_of("vm-6.18"), 100.0).window == Window(), "points of the future are of another boot"
 
 
 @pytest.mark.fault(27)
 @pytest.mark.parametrize("text", ["null", "[]", "7", '"x"', "{}", '{"boot": "boot-1"}'])
-def test_a_state_of_no_use_starts_afresh(text: str) -> None:
-    assert restore(Kept(text).load(), "boot-1", books("vm-6.18"), 10_000.0).window == Window()
+def test_an_invalid_state_starts_a_new_history(text: str) -> None:
+    assert restore(Kept(text).load(), "boot-1", ledger_of("vm-6.18"), 10_000.0).window == Window()
 
 
 @pytest.mark.fault(27)
-def test_a_damaged_state_starts_afresh_and_never_raises() -> None:
+def test_a_damaged_state_starts_a_new_history_and_never_raises() -> None:
     kept = Kept()
-    remembered(kept)
+    save_history(kept)
     dice = random.Random(4)  # noqa: S311
     for _ in range(300):
         text = list(kept.text)
@@ -84,11 +84,11 @@ def test_a_damaged_state_starts_afresh_and_never_raises() -> None:
             value = Kept("".join(text)).load()
         except ValueError:
             continue
-        restore(value, "boot-1", books("vm-6.18"), 10_000.0)
+        restore(value, "boot-1", ledger_of("vm-6.18"), 10_000.0)
 
 
 @pytest.mark.parametrize(
     "rows", [[[1.0]], [[1.0, 2, *PARTS], [1.0, 2, *PARTS]], [["a", 2, *PARTS]], [[1.0, 1 << 60, *PARTS]], [[True, 2, *PARTS]]]
 )
-def test_points_that_cannot_be_are_not_taken(rows: list[list[object]]) -> None:
-    assert of_plain({"fast": rows, "slow": [], "lowest": None}, len(SIZES), 10.0) == Window()
+def test_invalid_points_are_rejected(rows: list[list[object]]) -> None:
+    assert window_from_json({"fast": rows, "slow": [], "lowest": None}, len(SIZES), 10.0) == Window()
