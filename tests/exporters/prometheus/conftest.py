@@ -1,4 +1,4 @@
-"""A real exporter on a real port, and certificates made by openssl."""
+"""Fixtures: a real exporter on a real port, and certificates made by openssl."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ REPORT = Report("logs", 1.0, (Verdict("kernel_log", "kmsg", Level.HEALTHY),), (M
 
 
 def nothing() -> Status:
-    """Show an empty page."""
+    """Return the status of an empty page."""
     return Status({}, "1.2.3", (), ())
 
 
 @pytest.fixture
 def serve() -> Iterator[Callable[..., Exporter]]:
-    """Start an exporter with these settings; stopped at the end."""
+    """Start an exporter with these settings; it is stopped at the end."""
     with ExitStack() as stack:
 
         def start(reports: Callable[[], Any] = lambda: [REPORT], **settings: Any) -> Exporter:
@@ -107,6 +107,6 @@ def web(pki: Pki, tmp_path: Path) -> Callable[[str], Path]:
 
 
 @pytest.fixture
-def look_always(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look at the files at each connection, not once a second: tests are not that patient."""
+def check_always(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Check the files at each connection, not once a second."""
     monkeypatch.setattr(reloader, "_CHECK_SECONDS", 0.0)

@@ -1,4 +1,4 @@
-"""A client of the exporter: whole requests, and bytes as they are."""
+"""HTTP client of the exporter: whole requests, and raw bytes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def ask(exporter: Exporter, method: str, path: str, **headers: str) -> tuple[htt
 
 
 def raw(exporter: Exporter, request: bytes, *, finish: bool = False) -> bytes:
-    """Send bytes and read until the server hangs up."""
+    """Send bytes and read until the server closes the connection."""
     with socket.create_connection(("127.0.0.1", port(exporter)), timeout=10) as sock:
         sock.sendall(request)
         if finish:

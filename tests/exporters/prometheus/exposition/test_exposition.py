@@ -1,4 +1,4 @@
-"""Reports become expositions that Prometheus' own tools call valid, whatever the labels hold."""
+"""Exposition: valid for Prometheus' own tools with any label value."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_the_golden_exposition() -> None:
 
 
 @pytest.mark.fault(56)
-def test_openmetrics_is_what_the_librarys_own_parser_takes() -> None:
+def test_openmetrics_is_valid_for_prometheus_clients_parser() -> None:
     body = Exposition(Dropped()).render([PROBE], OPENMETRICS).decode()
     parse: Any = parse_openmetrics  # it has no types
     families = {family.name: family for family in parse(body)}
@@ -122,7 +122,7 @@ def test_openmetrics_is_what_the_librarys_own_parser_takes() -> None:
 @pytest.mark.fault(6)
 @pytest.mark.needs("promtool")
 @pytest.mark.parametrize("form", [TEXT, OPENMETRICS], ids=["text", "openmetrics"])
-def test_hostile_labels_spoil_no_scrape(form: Any) -> None:
+def test_hostile_labels_do_not_break_a_scrape(form: Any) -> None:
     verdicts = tuple(Verdict("kernel_log", value, Level.WARNING) for value in HOSTILE)
     body = Exposition(Dropped()).render([Report("x", 1.0, verdicts, tuple(Metric(ATTEMPTS, 1, (value,)) for value in HOSTILE))], form)
     parse: Any = parse_text if form is TEXT else parse_openmetrics
@@ -143,7 +143,7 @@ def test_labels_that_become_equal_are_exported_once_and_counted() -> None:
 
 
 @pytest.mark.needs("promtool")
-def test_two_reports_share_a_family_and_the_first_has_the_say() -> None:
+def test_of_a_series_in_two_reports_the_first_is_exported() -> None:
     one = Report("one", 1.0, (Verdict("c", "a", Level.HEALTHY), Verdict("c", "b", Level.HEALTHY)), ())
     two = Report("two", 1.0, (Verdict("c", "b", Level.CRITICAL), Verdict("c", "c", Level.WARNING)), ())
     dropped = Dropped()
@@ -158,7 +158,7 @@ def test_two_reports_share_a_family_and_the_first_has_the_say() -> None:
 
 
 @pytest.mark.fault(1)
-def test_a_collectors_broken_metrics_leave_the_others_whole() -> None:
+def test_invalid_metrics_of_one_collector_do_not_change_the_others() -> None:
     value: Any = "no number"
     label: Any = 5
     broken = (

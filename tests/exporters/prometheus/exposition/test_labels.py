@@ -1,4 +1,4 @@
-"""The one cleaning function of label values."""
+"""Cleaning of label values."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ HOSTILE = {
 
 @pytest.mark.fault(6)
 @pytest.mark.parametrize(("hostile", "cleaned"), HOSTILE.items(), ids=ascii)
-def test_what_does_not_print_is_written_as_an_escape(hostile: str, cleaned: str) -> None:
+def test_unprintable_characters_are_escaped(hostile: str, cleaned: str) -> None:
     assert clean(hostile) == cleaned
 
 
 @pytest.mark.fault(6)
-def test_what_is_too_long_is_cut_and_stays_different() -> None:
+def test_long_values_are_cut_and_stay_different() -> None:
     ones = {clean("x" * 100_000 + end) for end in "abc"} | {clean("\0" * 200), clean("\0" * 201)}
     assert len(ones) == 5
     assert max(map(len, ones)) == LIMIT

@@ -38,7 +38,7 @@ OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
         (";;;,,q=;version", TEXT),
     ],
 )
-def test_the_format_is_what_the_client_likes_best(accept: str, content_type: str) -> None:
+def test_the_format_is_the_one_the_client_prefers(accept: str, content_type: str) -> None:
     assert negotiate_format(accept).content_type == content_type
 
 

@@ -1,4 +1,4 @@
-"""Idle floods and used-up descriptors, against an exporter in a process of its own."""
+"""Floods of idle connections and exhausted descriptors, against an exporter in a process of its own."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from tests.exporters.prometheus.http_client import value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,7 +73,7 @@ class Child:
         return found
 
     def cpu(self) -> float:
-        """Give the seconds of CPU it has used."""
+        """Return the CPU time used, in seconds."""
         tasks = Path(f"/proc/{self.process.pid}/task").iterdir()
         return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
 
@@ -96,20 +98,16 @@ def child(descriptors: int = 0) -> Iterator[Child]:
 
 @pytest.fixture(autouse=True)
 def _descriptors() -> Iterator[None]:
-    """Let the test itself hold a thousand sockets."""
+    """Raise the limit of descriptors, for a thousand sockets of the test itself."""
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, before[1]), before[1]))
     yield
     resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
-def value(body: bytes, name: str) -> float:
-    return next(float(line.rpartition(b" ")[2]) for line in body.splitlines() if line.startswith(name.encode()))
-
-
 @pytest.mark.fault(4)
 @pytest.mark.parametrize("attacker", ["127.0.0.1", "127.0.0.9"])
-def test_a_thousand_idle_clients_keep_nobody_out(attacker: str) -> None:
+def test_a_thousand_idle_clients_do_not_block_a_scrape(attacker: str) -> None:
     with child() as server, ExitStack() as flood:
         for _ in range(20):
             server.scrape()
@@ -135,7 +133,7 @@ def test_a_thousand_idle_clients_keep_nobody_out(attacker: str) -> None:
 
 
 @pytest.mark.fault(5)
-def test_without_descriptors_it_neither_spins_nor_stays_away() -> None:
+def test_without_descriptors_the_server_does_not_spin_and_recovers() -> None:
     with child(descriptors=64) as server, ExitStack() as waiting:
         server.scrape()
         while server.sockets() > 1:  # the scrape's own is still being closed
@@ -155,7 +153,7 @@ def test_without_descriptors_it_neither_spins_nor_stays_away() -> None:
 
 
 @pytest.mark.fault(5)
-def test_clients_that_hold_the_descriptors_make_room_for_the_newest() -> None:
+def test_clients_that_hold_the_descriptors_are_evicted_for_the_newest() -> None:
     with child(descriptors=32) as server, ExitStack() as flood:
         for _ in range(60):
             flood.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=10))

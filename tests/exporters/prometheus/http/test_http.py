@@ -1,4 +1,4 @@
-"""The HTTP side over real sockets: paths, methods, framing, and clients that behave badly."""
+"""HTTP over real sockets: paths, methods, framing, and invalid requests."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_metrics_are_served_as_text_and_as_openmetrics(serve: Serve) -> None:
 
 @pytest.mark.fault(56)
 @pytest.mark.needs("promtool")
-def test_what_the_exporter_says_of_itself_is_clean(serve: Serve, tmp_path: Path) -> None:
+def test_the_exporters_own_metrics_are_valid(serve: Serve, tmp_path: Path) -> None:
     dropped = Dropped()
     dropped.add(Family("log_lines", Kind.COUNTER, "Lines.", ("source",)))
     (tmp_path / "web.yml").touch()
@@ -47,7 +47,7 @@ def test_what_the_exporter_says_of_itself_is_clean(serve: Serve, tmp_path: Path)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
-def test_the_process_itself_is_seen_as_any_exporters_is(serve: Serve) -> None:
+def test_process_metrics_have_their_standard_names(serve: Serve) -> None:
     exporter = serve()
     for accept in ("", "application/openmetrics-text"):
         body = ask(exporter, "GET", "/metrics", Accept=accept)[1]
@@ -87,7 +87,7 @@ def test_head_is_a_get_without_its_body(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH", "BREW"])
-def test_other_methods_are_refused_with_those_that_are_not(serve: Serve, method: str) -> None:
+def test_other_methods_get_a_405_with_the_allowed_ones(serve: Serve, method: str) -> None:
     response, _ = ask(serve(), method, "/metrics")
     assert (response.status, response.headers["Allow"]) == (405, "GET, HEAD")
 
@@ -147,11 +147,11 @@ def test_http_1_0_and_connection_close_end_the_connection(serve: Serve) -> None:
     assert b"200 OK" in raw(exporter, b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 
 
-def test_a_client_that_said_all_it_wants_still_gets_its_answer(serve: Serve) -> None:
+def test_a_half_closed_client_still_gets_its_response(serve: Serve) -> None:
     assert b"200 OK" in raw(serve(), GET, finish=True)
 
 
-def test_bodies_are_read_away_and_expectations_answered_at_once(serve: Serve) -> None:
+def test_bodies_are_discarded_and_expectations_answered_at_once(serve: Serve) -> None:
     exporter = serve()
     post = b"GET /-/healthy HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello"
     assert raw(exporter, post + b"GET / HTTP/1.0\r\n\r\n").count(b"200 OK") == 2
@@ -176,7 +176,7 @@ def test_requests_that_come_byte_by_byte_are_answered(serve: Serve) -> None:
 
 
 @pytest.mark.fault(1)
-def test_what_fails_while_rendering_is_a_500_and_not_the_end(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failure_while_rendering_is_a_500_and_the_server_goes_on(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
     broken = [True]
 
     def reports() -> list[Report]:
@@ -193,7 +193,7 @@ def test_what_fails_while_rendering_is_a_500_and_not_the_end(serve: Serve, caplo
     assert value(body, 'vitald_http_requests_total{code="500"}') == 1
 
 
-def test_what_the_runner_folded_and_what_could_not_be_exported_is_one_family(serve: Serve) -> None:
+def test_series_dropped_by_the_runner_and_by_the_exporter_are_one_family(serve: Serve) -> None:
     dropped = Dropped()
     lines = Family("log_lines", Kind.COUNTER, "Lines.", ("source",))
     dropped.add(lines, 5)

@@ -1,4 +1,4 @@
-"""Clients that are slow, silent, endless or hostile, and the end of the server."""
+"""Slow, silent, endless and hostile clients, and the shutdown of the server."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_slow_reader_of_a_large_scrape_gets_all_of_it(serve: Serve) -> None:
     assert body.count(b"vitald_big_total{") == 60_000
 
 
-def test_readers_that_never_read_are_thrown_out(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_readers_that_never_read_are_evicted(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(SECONDS, ConnectionState.WRITING, 0.2)
     report = large(60_000)
     exporter = serve(lambda: [report])
@@ -53,7 +53,7 @@ def test_readers_that_never_read_are_thrown_out(serve: Serve, monkeypatch: pytes
             time.sleep(0.01)
 
 
-def test_what_slow_readers_hold_together_is_bounded(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unsent_bytes_of_all_slow_readers_are_limited(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection_table, "MAX_UNSENT", 6 << 20)
     report = large(60_000)
     exporter = serve(lambda: [report])
@@ -69,7 +69,7 @@ def test_what_slow_readers_hold_together_is_bounded(serve: Serve, monkeypatch: p
         client.close()
 
 
-def test_a_request_that_takes_too_long_is_thrown_out(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_request_that_takes_too_long_is_evicted(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "REQUEST_SECONDS", 0.3)
     exporter = serve()
     with socket.create_connection(("127.0.0.1", port(exporter)), timeout=10) as dripping:

@@ -1,4 +1,4 @@
-"""Listen addresses: what is taken, and what is said about those that are not."""
+"""Listen addresses: valid ones, and the errors of others."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.fault(29)
-def test_a_port_in_use_is_named_with_what_to_do() -> None:
+def test_the_error_of_a_port_in_use_suggests_a_fix() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         with pytest.raises(BadInput, match="in use by another program") as refused:
@@ -30,7 +30,7 @@ def test_a_port_in_use_is_named_with_what_to_do() -> None:
 
 
 @pytest.mark.fault(29)
-def test_a_second_exporter_on_the_same_port_is_refused() -> None:
+def test_a_second_exporter_on_the_same_port_fails() -> None:
     first = Exporter(list, addresses=[":0"], status=nothing, ready=lambda: True)
     with pytest.raises(BadInput, match="in use"):
         Exporter(list, addresses=[":" + first.addresses[0].rpartition(":")[2]], status=nothing, ready=lambda: True)
@@ -54,7 +54,7 @@ def test_a_second_exporter_on_the_same_port_is_refused() -> None:
         ("..:0", "expected an address of this host"),
     ],
 )
-def test_what_is_no_address_of_ours_is_refused(address: str, reason: str) -> None:
+def test_an_invalid_address_is_an_error(address: str, reason: str) -> None:
     with pytest.raises(BadInput, match=reason) as refused:
         listen([address])
     assert "\n" not in str(refused.value)
@@ -67,20 +67,20 @@ def test_an_address_given_twice_is_bound_once() -> None:
     sockets[0].close()
 
 
-def test_no_address_at_all_is_refused() -> None:
+def test_no_address_at_all_is_an_error() -> None:
     with pytest.raises(BadInput, match="at least one"):
         listen([])
 
 
 @pytest.mark.parametrize("path", ["", "metrics", "/a b", "/a?b", "/-/ready", "/é", "/a\n"])
-def test_a_telemetry_path_that_no_client_could_ask_for_is_refused(path: str) -> None:
+def test_a_telemetry_path_that_cannot_be_requested_is_an_error(path: str) -> None:
     with pytest.raises(BadInput, match="as in /metrics"):
         Exporter(list, addresses=["127.0.0.1:0"], telemetry_path=path, status=nothing, ready=lambda: True)
 
 
 @pytest.mark.fault(55)
 @given(st.text(max_size=30).filter(lambda text: not text.isascii() or ":" not in text))
-def test_any_other_text_is_refused_and_nothing_worse(address: str) -> None:
+def test_any_other_text_is_a_bad_input(address: str) -> None:
     with pytest.raises(BadInput):
         listen([address])
 

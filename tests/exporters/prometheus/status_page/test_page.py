@@ -1,4 +1,4 @@
-"""The page at `/`: what it says, what it never lets through, and how it looks in a real browser."""
+"""Status page: its content, its escaping, and its layout in a real browser."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 EVIL = "<script>alert(1)</script>\"'&\u202e\udc80\x00\n"
 
 
-class Wellformed(html.parser.HTMLParser):
-    """Notes tags that are closed in the wrong order, and whatever would load something."""
+class TagChecker(html.parser.HTMLParser):
+    """Records tags that are closed in the wrong order, and tags that would load something."""
 
     VOID = frozenset(("meta",))
 
@@ -57,13 +57,13 @@ def finding(level: Level, check: str = "tcp_probe", subject: str = "10.0.0.5:22"
 
 def text(status: Status) -> str:
     written = render(status, "/metrics").decode()
-    seen = Wellformed()
+    seen = TagChecker()
     seen.feed(written)
     assert (seen.open, seen.wrong, seen.loads) == ([], [], [])
     return written
 
 
-def test_the_worst_finding_comes_first_with_its_evidence_its_mend_and_since_when() -> None:
+def test_the_worst_finding_comes_first_with_evidence_remediation_and_duration() -> None:
     written = text(Status({"hostname": "web1"}, "1", [finding(Level.WARNING, "dhcp_lease"), finding(Level.CRITICAL)], ()))
     assert written.index("<b>10.0.0.5:22</b>") < written.index("dhcp_lease")
     assert "Critical: web1" in written
@@ -71,13 +71,13 @@ def test_the_worst_finding_comes_first_with_its_evidence_its_mend_and_since_when
         assert words in written
 
 
-def test_a_healthy_host_says_so_and_names_what_was_looked_at() -> None:
+def test_a_healthy_host_has_no_findings_and_lists_its_subjects() -> None:
     written = text(Status({}, "1", [finding(Level.HEALTHY)], ()))
     assert "<h2>Findings</h2><p>No findings.</p>" in written
     assert "<dd>10.0.0.5:22</dd>" in written
 
 
-def test_nothing_that_a_host_says_becomes_markup() -> None:
+def test_no_text_of_a_host_becomes_markup() -> None:
     verdict = Verdict(EVIL, EVIL, Level.CRITICAL, EVIL, {EVIL: EVIL}, EVIL)
     panel = Panel(EVIL, (EVIL,), ((EVIL,), (Sparkline((1.0, None), EVIL),)), (Share(EVIL, 1.0, EVIL, (EVIL,)),), (EVIL,))
     status = Status({EVIL: EVIL}, EVIL, [Finding(verdict, 0.0)], [CollectorStatus(EVIL, "ok", EVIL, 1.0, 1.0, (panel,))])
@@ -95,7 +95,7 @@ def test_ten_thousand_findings_and_rows_make_a_page_that_a_phone_can_load() -> N
     assert f"and {10_000 - MAX_ROWS} more." in written
 
 
-def test_a_trace_is_as_high_as_its_value_and_a_gap_is_drawn_as_one() -> None:
+def test_a_sparkline_is_as_high_as_its_values_and_a_missing_one_is_marked() -> None:
     drawn = draw_sparkline(Sparkline((1.0, 2.0, None), "RTT"))
     heights = [float(height) for height in re.findall(r"v-([0-9.]+)h", drawn)]
     assert heights == [11.0, 22.0, 22.0]
@@ -105,7 +105,7 @@ def test_a_trace_is_as_high_as_its_value_and_a_gap_is_drawn_as_one() -> None:
     assert draw_sparkline(Sparkline((0.0, 0.0), "RTT")).count("v-1.0h") == 2
 
 
-def test_a_bar_is_a_hundred_wide_and_leaves_out_what_is_not_there() -> None:
+def test_a_bar_is_a_hundred_wide_and_leaves_out_empty_parts() -> None:
     drawn = draw_bar((Share("user", 3.0, "3 GB"), Share("slab", 1.0, "1 GB", ("tcp 1 MB",)), Share("none", 0.0, "0")))
     assert sum(float(width) for width in re.findall(r'width="([0-9.]+)"', drawn)) == pytest.approx(100)
     assert "user: 3 GB, 75.0 %" in drawn
@@ -114,7 +114,7 @@ def test_a_bar_is_a_hundred_wide_and_leaves_out_what_is_not_there() -> None:
     assert draw_bar((Share("none", 0.0, "0"),)) == ""
 
 
-def test_the_page_comes_with_a_policy_that_loads_and_runs_nothing(serve: Callable[..., Exporter]) -> None:
+def test_the_page_has_a_content_security_policy_that_loads_and_runs_nothing(serve: Callable[..., Exporter]) -> None:
     exporter = serve(status=lambda: Status({}, "1", [finding(Level.WARNING)], ()))
     with urllib.request.urlopen(f"http://{exporter.addresses[0]}/") as answer:
         assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")

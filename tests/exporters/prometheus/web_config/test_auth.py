@@ -1,4 +1,4 @@
-"""Basic authentication over real sockets: who is let in, what is remembered, and what a flood of wrong passwords can do."""
+"""Basic authentication over real sockets: valid users, the cache of passwords, and a flood of invalid ones."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from exporters.prometheus.web_config import reloader
 from exporters.prometheus.web_config.auth import Credentials, Users, parse_authorization
+from tests.exporters.prometheus.http_client import port
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,10 +43,6 @@ def basic(user: bytes, password: bytes) -> str:
     return "Basic " + base64.b64encode(user + b":" + password).decode()
 
 
-def port(exporter: Exporter) -> int:
-    return int(exporter.addresses[0].rpartition(":")[2])
-
-
 def ask(exporter: Exporter, authorization: str = "", path: str = "/metrics", source: str = "127.0.0.1") -> http.client.HTTPResponse:
     client = http.client.HTTPConnection("127.0.0.1", port(exporter), timeout=20, source_address=(source, 0))
     client.request("GET", path, headers={"Authorization": authorization} if authorization else {})
@@ -55,27 +52,27 @@ def ask(exporter: Exporter, authorization: str = "", path: str = "/metrics", sou
     return response
 
 
-def test_only_a_right_user_with_the_right_password_is_let_in(serve: Serve, tmp_path: Path) -> None:
+def test_only_a_valid_user_with_the_valid_password_is_authenticated(serve: Serve, tmp_path: Path) -> None:
     exporter = serve(web_config=config(tmp_path / "web.yml", alice=b"wonder", bob="gr\u00fcn:1".encode()))
     for path in ("/metrics", "/", "/-/healthy", "/nowhere"):
         response = ask(exporter, path=path)
         assert (response.status, response.headers["WWW-Authenticate"]) == (401, 'Basic realm="vitald", charset="UTF-8"')
     right = [basic(b"alice", b"wonder"), basic(b"bob", "gr\u00fcn:1".encode())]
-    assert [ask(exporter, who).status for who in right * 2] == [200] * 4
+    assert [ask(exporter, credentials).status for credentials in right * 2] == [200] * 4
     wrong = [(b"alice", b"wonde"), (b"alice", b""), (b"alic", b"ewonder"), (b"bob", b"wonder"), (b"nobody", b"fakepassword"), (b"", b"")]
-    assert [ask(exporter, basic(*who)).status for who in wrong * 2] == [401] * 12
+    assert [ask(exporter, basic(*credentials)).status for credentials in wrong * 2] == [401] * 12
     assert [ask(exporter, odd).status for odd in ("Basic", "Basic !", "Bearer x", "Basic YWxpY2U=", "Basic " + "A" * 4000)] == [401] * 5
 
 
-def test_a_right_password_is_asked_of_bcrypt_once_and_a_wrong_one_each_time(
+def test_a_valid_password_is_verified_once_and_an_invalid_one_each_time(
     serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[bytes] = []
     verify = Users.verify
 
-    def counted(users: Users, who: Credentials) -> bool:
-        asked.append(who.password)
-        return verify(users, who)
+    def counted(users: Users, credentials: Credentials) -> bool:
+        asked.append(credentials.password)
+        return verify(users, credentials)
 
     monkeypatch.setattr(Users, "verify", counted)
     exporter = serve(web_config=config(tmp_path / "web.yml", alice=b"wonder"))
@@ -105,12 +102,12 @@ def test_an_unknown_user_costs_what_a_known_one_does() -> None:
     assert known / 3 < unknown < known * 3
 
 
-def test_passwords_beyond_what_bcrypt_looks_at_are_cut_there(serve: Serve, tmp_path: Path) -> None:
+def test_passwords_are_cut_at_the_length_that_bcrypt_reads(serve: Serve, tmp_path: Path) -> None:
     exporter = serve(web_config=config(tmp_path / "web.yml", alice=b"a" * 72))
     assert [ask(exporter, basic(b"alice", b"a" * size)).status for size in (71, 72, 73, 1000)] == [401, 200, 200, 200]
 
 
-def test_a_removed_user_is_out_at_once_on_kept_connections_too(serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_removed_user_is_rejected_at_once_on_kept_connections_too(serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reloader, "_CHECK_SECONDS", 0.0)
     path = config(tmp_path / "web.yml", alice=b"wonder", bob=b"builder")
     exporter = serve(web_config=path)
@@ -128,7 +125,7 @@ def test_a_removed_user_is_out_at_once_on_kept_connections_too(serve: Serve, tmp
 
 @pytest.mark.fault(31)
 @pytest.mark.parametrize("edit", ["", "basic_auth_users:\n", "basic_auth_users: {alice: x}\n", "http_server_config:\n", "\0"])
-def test_an_edit_never_opens_the_door(serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, edit: str) -> None:
+def test_a_reload_never_removes_authentication(serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, edit: str) -> None:
     monkeypatch.setattr(reloader, "_CHECK_SECONDS", 0.0)
     path = config(tmp_path / "web.yml", alice=b"wonder")
     exporter = serve(web_config=path)
@@ -139,7 +136,7 @@ def test_an_edit_never_opens_the_door(serve: Serve, tmp_path: Path, monkeypatch:
 
 
 @pytest.mark.fault(4)
-def test_a_flood_of_wrong_passwords_does_not_keep_the_right_one_out(serve: Serve, tmp_path: Path) -> None:
+def test_a_flood_of_invalid_passwords_does_not_delay_the_valid_one(serve: Serve, tmp_path: Path) -> None:
     path = tmp_path / "web.yml"
     secret = hashed(b"right", 10)
     path.write_text(f"basic_auth_users:\n  prometheus: {secret}\n")
@@ -178,6 +175,6 @@ def test_a_flood_of_wrong_passwords_does_not_keep_the_right_one_out(serve: Serve
 
 @pytest.mark.fault(55)
 @given(st.binary(max_size=200) | st.binary(max_size=60).map(lambda raw: b"Basic " + base64.b64encode(raw)))
-def test_no_header_breaks_the_reading_of_credentials(header: bytes) -> None:
-    who: Any = parse_authorization(header)
-    assert who is None or (isinstance(who.user, bytes) and len(who.password) <= 72 and b":" not in who.user)
+def test_no_header_breaks_the_parsing_of_credentials(header: bytes) -> None:
+    credentials: Any = parse_authorization(header)
+    assert credentials is None or (isinstance(credentials.user, bytes) and len(credentials.password) <= 72 and b":" not in credentials.user)

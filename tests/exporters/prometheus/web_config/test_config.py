@@ -1,4 +1,4 @@
-"""The web config file: what the exporter-toolkit takes is taken, what is wrong is refused with file, key and what would be right."""
+"""Web config file: what the exporter-toolkit accepts is accepted, errors have file, key and expected value."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ TLS = "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n"
         "http_server_config:\n  http2: false\n  headers:\n    X-Frame-Options: deny\n    X-Content-Type-Options:\n    X-XSS-Protection:\n",
     ],
 )
-def test_what_the_toolkit_takes_is_taken(web: Any, text: str) -> None:
+def test_files_that_the_toolkit_accepts_are_accepted(web: Any, text: str) -> None:
     check_web_config(web(text))
 
 
-def test_inline_certificates_are_taken(web: Any, pki: Any) -> None:
+def test_inline_certificates_are_accepted(web: Any, pki: Any) -> None:
     parts = {"cert": "server.crt", "key": "server.key", "client_ca": "ca.crt"}
     lines = [
         f"  {key}: |\n" + "".join(f"    {line}\n" for line in (pki.folder / name).read_text().splitlines()) for key, name in parts.items()
@@ -96,7 +96,7 @@ def test_inline_certificates_are_taken(web: Any, pki: Any) -> None:
         ('http_server_config: {headers: {X-XSS-Protection: "1\\r\\nSet-Cookie: a"}}', "cannot carry"),
     ],
 )
-def test_what_is_wrong_is_refused_with_file_and_key(web: Any, text: str, reason: str) -> None:
+def test_errors_have_file_key_and_expected_value(web: Any, text: str, reason: str) -> None:
     path = web(text)
     with pytest.raises(BadInput, match=reason) as refused:
         check_web_config(path)
@@ -106,7 +106,7 @@ def test_what_is_wrong_is_refused_with_file_and_key(web: Any, text: str, reason:
 
 
 @pytest.mark.fault(30)
-def test_an_encrypted_key_is_refused_and_nobody_is_asked_for_a_password(web: Any, pki: Any) -> None:
+def test_an_encrypted_key_is_an_error_without_a_prompt(web: Any, pki: Any) -> None:
     path = web(TLS)
     command = ("ec", "-in", path.parent / "server.key", "-aes128", "-passout", "pass:x", "-out", path.parent / "server.key")
     pki._openssl(*command)
@@ -115,7 +115,7 @@ def test_an_encrypted_key_is_refused_and_nobody_is_asked_for_a_password(web: Any
 
 
 @pytest.mark.fault(30)
-def test_files_that_are_missing_endless_or_too_large_are_refused(tmp_path: Path) -> None:
+def test_files_that_are_missing_endless_or_too_large_are_errors(tmp_path: Path) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     large = tmp_path / "large"
@@ -158,7 +158,7 @@ TREE = st.recursive(LEAF, lambda inner: st.lists(inner, max_size=3) | st.diction
 @example(content=b"basic_auth_users: &a {b: *a}")
 @example(content=b"\xff\xfe")
 @example(content=b"!!python/object/apply:os.system ['false']")
-def test_any_bytes_are_taken_or_refused_and_nothing_worse(tmp_path: Path, content: bytes) -> None:
+def test_any_bytes_are_valid_or_a_bad_input(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "fuzz.yml"
     path.write_bytes(content)
     try:

@@ -1,4 +1,4 @@
-"""TLS over real sockets with certificates made by openssl: silence, rotation, client certificates."""
+"""TLS over real sockets with certificates made by openssl: silent clients, ciphers, client certificates."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.exporters.prometheus.web_config.tls_client import MUTUAL, TLS, ask, client_context, port, value
+from tests.exporters.prometheus.http_client import port, value
+from tests.exporters.prometheus.web_config.tls_client import MUTUAL, TLS, ask, client_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,11 +21,11 @@ if TYPE_CHECKING:
     Serve = Callable[..., Exporter]
 
 
-pytestmark = pytest.mark.usefixtures("look_always")
+pytestmark = pytest.mark.usefixtures("check_always")
 
 
 @pytest.mark.fault(3)
-def test_silent_connections_to_the_tls_port_delay_nobody(serve: Serve, web: Any, pki: Any) -> None:
+def test_silent_connections_to_the_tls_port_delay_no_other(serve: Serve, web: Any, pki: Any) -> None:
     exporter = serve(web_config=web(TLS))
     context = client_context(pki)
     silent = [socket.create_connection(("127.0.0.1", port(exporter)), timeout=10) for _ in range(20)]
@@ -40,7 +41,7 @@ def test_silent_connections_to_the_tls_port_delay_nobody(serve: Serve, web: Any,
         sock.close()
 
 
-def test_tls_1_1_is_not_spoken_and_1_2_only_where_it_is_allowed(serve: Serve, web: Any, pki: Any) -> None:
+def test_tls_1_2_is_rejected_where_the_minimum_is_1_3(serve: Serve, web: Any, pki: Any) -> None:
     exporter = serve(web_config=web(TLS + "  min_version: TLS13\n"))
     assert ask(exporter, client_context(pki))[0] == 200
     with pytest.raises((ssl.SSLError, ConnectionError)):
@@ -49,7 +50,7 @@ def test_tls_1_1_is_not_spoken_and_1_2_only_where_it_is_allowed(serve: Serve, we
     assert value(body, "vitald_http_tls_handshake_failures_total") == 1
 
 
-def test_the_configured_cipher_is_the_one_that_is_spoken(serve: Serve, web: Any, pki: Any) -> None:
+def test_the_configured_cipher_is_negotiated(serve: Serve, web: Any, pki: Any) -> None:
     suites = "  max_version: TLS12\n  cipher_suites: [TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256]\n"
     exporter = serve(web_config=web(TLS + suites))
     with socket.create_connection(("127.0.0.1", port(exporter)), timeout=10) as sock:
@@ -58,14 +59,14 @@ def test_the_configured_cipher_is_the_one_that_is_spoken(serve: Serve, web: Any,
         wrapped.close()
 
 
-def test_plain_http_to_the_tls_port_is_told_so(serve: Serve, web: Any) -> None:
+def test_plain_http_to_the_tls_port_gets_an_explanation(serve: Serve, web: Any) -> None:
     exporter = serve(web_config=web(TLS))
     with socket.create_connection(("127.0.0.1", port(exporter)), timeout=10) as sock:
         sock.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
         assert b"HTTP request to an HTTPS port" in sock.recv(1000)
 
 
-def test_a_large_scrape_over_tls_is_whole_and_connections_are_kept(serve: Serve, web: Any, pki: Any) -> None:
+def test_a_large_scrape_over_tls_is_complete_and_connections_are_kept(serve: Serve, web: Any, pki: Any) -> None:
     report = large()
     exporter = serve(lambda: [report], web_config=web(TLS + "http_server_config:\n  headers:\n    X-Frame-Options: deny\n"))
     client = http.client.HTTPSConnection("127.0.0.1", port(exporter), timeout=10, context=client_context(pki))
@@ -102,7 +103,7 @@ def test_a_certificate_is_verified_if_given(serve: Serve, web: Any, pki: Any) ->
 
 
 @pytest.mark.parametrize("san", ["prometheus.internal", "fd00::5", "spiffe://fleet/prometheus", "p@example.org"])
-def test_an_allowed_name_lets_its_certificate_in(serve: Serve, web: Any, pki: Any, san: str) -> None:
+def test_a_certificate_with_an_allowed_name_is_accepted(serve: Serve, web: Any, pki: Any, san: str) -> None:
     exporter = serve(web_config=web(MUTUAL + f"  client_allowed_sans: [nobody.internal, '{san}']\n"))
     assert ask(exporter, client_context(pki, "client"))[0] == 200
     with pytest.raises((ssl.SSLError, ConnectionError, http.client.RemoteDisconnected)):

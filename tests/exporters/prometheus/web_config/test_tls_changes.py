@@ -1,4 +1,4 @@
-"""Certificates and settings that change under the server: an edit never opens the door."""
+"""Certificates and settings that change while the server runs: no reload weakens authentication."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.exporters.prometheus.web_config.tls_client import MUTUAL, TLS, ask, client_context, port, value
+from tests.exporters.prometheus.http_client import port, value
+from tests.exporters.prometheus.web_config.tls_client import MUTUAL, TLS, ask, client_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,14 +22,14 @@ if TYPE_CHECKING:
     Serve = Callable[..., Exporter]
 
 
-pytestmark = pytest.mark.usefixtures("look_always")
+pytestmark = pytest.mark.usefixtures("check_always")
 
 
 def replace(path: Path, content: bytes) -> None:
     """Replace a file as certbot and cert-manager do: by a rename."""
     new = path.with_suffix(".new")
     new.write_bytes(content)
-    os.replace(new, path)  # noqa: PTH105 — said as the system call is called
+    os.replace(new, path)  # noqa: PTH105 — named after the system call
 
 
 @pytest.mark.fault(31)
@@ -46,7 +47,7 @@ def test_a_rotated_certificate_is_served_to_the_next_client(serve: Serve, web: A
 
 
 @pytest.mark.fault(31)
-def test_a_half_written_certificate_changes_nothing_and_is_said_once(
+def test_a_half_written_certificate_changes_nothing_and_is_logged_once(
     serve: Serve, web: Any, pki: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     exporter = serve(web_config=web(TLS))
@@ -89,7 +90,7 @@ def test_a_certificate_that_expired_is_replaced_without_a_restart(serve: Serve, 
         MUTUAL.replace("ca.crt", "none.crt"),
     ],
 )
-def test_no_edit_opens_the_door(serve: Serve, web: Any, pki: Any, edit: str) -> None:
+def test_no_reload_weakens_authentication(serve: Serve, web: Any, pki: Any, edit: str) -> None:
     exporter = serve(web_config=web(MUTUAL))
     ask(exporter, client_context(pki, "client"))
     web(edit)
@@ -105,7 +106,7 @@ def test_a_file_that_goes_missing_changes_nothing(serve: Serve, web: Any, pki: A
     assert value(ask(exporter, client_context(pki, "client"))[1], "vitald_web_config_last_reload_successful") == 0
 
 
-def test_another_client_ca_ends_the_connections_that_the_old_one_let_in(serve: Serve, web: Any, pki: Any) -> None:
+def test_another_client_ca_closes_the_connections_of_the_old_one(serve: Serve, web: Any, pki: Any) -> None:
     exporter = serve(web_config=web(MUTUAL))
     kept = http.client.HTTPSConnection("127.0.0.1", port(exporter), timeout=10, context=client_context(pki, "client"))
     kept.request("GET", "/metrics")

@@ -1,10 +1,12 @@
-"""A client that speaks TLS."""
+"""HTTPS client of the exporter."""
 
 from __future__ import annotations
 
 import http.client
 import ssl
 from typing import TYPE_CHECKING, Any
+
+from tests.exporters.prometheus.http_client import port
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,10 +29,6 @@ def client_context(pki: Any, client: str = "", **versions: ssl.TLSVersion) -> ss
     return context
 
 
-def port(exporter: Exporter) -> int:
-    return int(exporter.addresses[0].rpartition(":")[2])
-
-
 def ask(exporter: Exporter, context: ssl.SSLContext, path: str = "/metrics") -> tuple[int, bytes, dict[str, Any]]:
     client = http.client.HTTPSConnection("127.0.0.1", port(exporter), timeout=10, context=context)
     try:
@@ -41,7 +39,3 @@ def ask(exporter: Exporter, context: ssl.SSLContext, path: str = "/metrics") -> 
         return response.status, response.read(), certificate
     finally:
         client.close()
-
-
-def value(body: bytes, name: str) -> float:
-    return next(float(line.rpartition(b" ")[2]) for line in body.splitlines() if line.startswith(name.encode()))
