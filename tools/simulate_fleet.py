@@ -104,12 +104,12 @@ def share(found: Iterable[bool]) -> str:
 
 
 SHAPE = (
-    "hosts", "peers each", "watched by: fewest / mean / most", "P(a host is unwatched)", "unwatched here", "zones an agent sees, at least",
-    "series a host", "series of the fleet", "probes/s a host gets", "agents that change when one host joins",
+    "hosts", "peers each", "probers of a host: fewest / mean / most", "P(host without prober)", "hosts without prober",
+    "zones per agent, at least", "series per host", "series of the fleet", "probes/s per host", "agents that change when a host joins",
 )  # fmt: skip
 SEEN = (
-    "hosts", "dead host seen", "critical after: median / p99", "of a dead zone's hosts seen", "all of them critical after",
-    "5 % of SYNs lost, first warning: median / p99", "within 10 min", "loss by all its agents in 15 min, 95 %",
+    "hosts", "host down: detected", "critical after: median / p99", "zone down: hosts detected", "all of them critical after",
+    "5 % SYN loss, first warning: median / p99", "within 10 min", "loss measured by all its agents in 15 min, 95 %",
 )  # fmt: skip
 
 
