@@ -1,4 +1,4 @@
-"""The settings every collector has, and Prometheus' durations."""
+"""Settings that every collector has, and durations in Prometheus' notation."""
 
 from __future__ import annotations
 
@@ -14,40 +14,40 @@ _DURATION = re.compile(
 
 
 class Duration(float):
-    """Seconds, written in settings as Prometheus writes durations: `"5s"`, `"2m"`, `"1h30m"`, `"500ms"`."""
+    """Duration in seconds, parsed from Prometheus' notation: `"5s"`, `"2m"`, `"1h30m"`, `"500ms"`."""
 
     __slots__ = ()
 
     @classmethod
     def parse(cls, text: str) -> Duration:
-        """Read a duration; ValueError says what would be right."""
-        match = _DURATION.fullmatch(text) if text and len(text) <= 64 else None  # noqa: PLR2004 — longer ones are no durations
+        """Parse a duration. Raises `ValueError`."""
+        match = _DURATION.fullmatch(text) if text and len(text) <= 64 else None  # noqa: PLR2004 — no duration is longer
         if match is None:
-            msg = f'{text!r:.80} is not a duration; write it like "5s", "2m" or "1h30m"'
+            msg = f'{text!r:.80} is not a duration; expected one like "5s", "2m" or "1h30m"'
             raise ValueError(msg)
         parts = zip(match.groups(), _UNITS.values(), strict=True)
         return cls(sum(int(count) * unit for count, unit in parts if count))
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What each collector's section has; a subclass adds its own keys and a default for each."""
+    """Keys of every collector's section; a subclass adds its own, each with a default."""
 
     enabled: bool = True
     interval: Duration = Duration(30.0)
 
     def __post_init__(self) -> None:
-        refuse_unless(self.interval >= 0.1, "interval: must be at least 100ms")  # noqa: PLR2004 — below that the scheduler itself is the load
+        refuse_unless(self.interval >= 0.1, "interval: too short; expected at least 100ms")  # noqa: PLR2004 — below, the scheduler dominates the load
 
 
-def refuse_unless(right: bool, reason: str) -> None:  # noqa: FBT001 — reads as a sentence
-    """Raise the ValueError that msgspec turns into a refusal with the key's path, unless all is well."""
-    if not right:
+def refuse_unless(valid: bool, reason: str) -> None:  # noqa: FBT001 — the condition stands first, as in assert
+    """Raise `ValueError(reason)` unless valid; msgspec adds the path of the section."""
+    if not valid:
         raise ValueError(reason)
 
 
 def decode_hook(kind: type, value: Any) -> Any:  # noqa: ANN401 — msgspec's own signature
-    """Teach msgspec our types."""
+    """Decode types that msgspec does not support (its `dec_hook`)."""
     if issubclass(kind, Duration) and isinstance(value, str):
         return kind.parse(value)
-    msg = f'expected a duration like "5s", got {value!r:.80}' if issubclass(kind, Duration) else f"cannot read a {kind.__name__}"
+    msg = f'expected a duration like "5s", got {value!r:.80}' if issubclass(kind, Duration) else f"no decoder for {kind.__name__}"
     raise ValueError(msg)

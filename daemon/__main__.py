@@ -1,4 +1,4 @@
-"""`python -m daemon` is `vitald`."""
+"""Entry point of `python -m daemon`."""
 
 import sys
 

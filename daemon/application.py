@@ -1,4 +1,4 @@
-"""`vitald run`: puts the parts together, obeys signals, and goes in good order."""
+"""`vitald run`: builds the daemon from its parts, reloads on SIGHUP and stops on SIGTERM or SIGINT."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ from collectors.cardinality import Dropped
 from collectors.model import BadInput, CollectorContext, InUse, NoSlot, Report
 from collectors.packets import capability
 from collectors.registry import COLLECTORS
-from daemon.allocator import give_back, one_arena
 from daemon.board import Board
 from daemon.job import CollectorJob
+from daemon.process import TERMINATION, catch_signals, limit_arenas, trim_heap
 from daemon.runner import HEARTBEAT_SECONDS, Runner
-from daemon.self_metrics import VERSION, SelfReport
-from daemon.signals import ENDS, catch_signals
+from daemon.self_metrics import VERSION, SelfMetrics
 from daemon.state import StateDirectory
 from daemon.systemd import Notifier
 from exporters.prometheus.exporter import Exporter
@@ -35,25 +34,25 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("vitald")
 
-SAVE_EVERY = 6  # heartbeats
+HEARTBEATS_PER_SAVE = 6
 
 
 class Application:
-    """The daemon, from the first word to systemd to the last."""
+    """The daemon: state directory, collector jobs, runner and exporter."""
 
     def __init__(self, read_config: Callable[[], Config], roots: CollectorContext, state: Path, handler: logs.LineHandler) -> None:
-        """Read settings, lock the state, bind the port; BadInput says which of them cannot be had."""
+        """Read settings, lock the state directory and bind the port. Raises `BadInput` where one of these fails."""
         self._read_config = read_config
         self._handler = handler
         self._signals = catch_signals()
         self._ready = False
-        self._beats = 0
+        self._heartbeats = 0
         config = read_config()
         self._web = config.web
         self._notifier = Notifier()
         self._state = open_state(state)
-        self._board = Board(self._slot("health"), self._say_status)
-        self._self_report = SelfReport(handler, self._state)
+        self._board = Board(self._slot("health"), self._send_status)
+        self._self_metrics = SelfMetrics(handler, self._state)
         self._dropped = Dropped()
         self._exporter = Exporter(
             self._reports,
@@ -75,21 +74,21 @@ class Application:
         self._runner.start(self._jobs)
         self._ready = True
         for url in self._exporter.urls:
-            log.info("vitald %s is up: metrics at %s", VERSION, url)
+            log.info("vitald started version=%s url=%s", VERSION, url)
         self._notifier.ready()
-        self._say_status()
+        self._send_status()
         gc.collect()
-        gc.freeze()  # what start-up made stays: no need to look through it again and again
-        while not ENDS & set(self._signals.recv(4096)):  # a hundred SIGHUPs at once are one
+        gc.freeze()  # objects made at start-up stay: no need to traverse them at each collection
+        while not TERMINATION & set(self._signals.recv(4096)):  # pending SIGHUPs cause one reload
             self._reload()
         self._stop()
         return 0
 
     def _reports(self) -> tuple[Report, ...]:
-        return (*self._board.reports(), self._self_report.report(self._runner.jobs(), self._board.findings()))
+        return (*self._board.reports(), self._self_metrics.report(self._runner.jobs(), self._board.findings()))
 
     def _status(self) -> Status:
-        from daemon.status import status  # noqa: PLC0415 — costs nothing where nobody looks
+        from daemon.status import status  # noqa: PLC0415 — needed where the status page is opened only
 
         return status(self._board, self._runner.jobs())
 
@@ -97,7 +96,7 @@ class Application:
         return self._state.slot(name) if self._state else NoSlot()
 
     def _build(self, config: Config, old: dict[str, CollectorJob]) -> dict[str, CollectorJob]:
-        """Make a job for each collector that is switched on; one whose settings did not change is kept as it is."""
+        """Return a job for each enabled collector; one whose settings did not change is kept with its history."""
         jobs = {}
         for name, settings in config.collectors.items():
             if settings.enabled:
@@ -110,19 +109,19 @@ class Application:
     def _make(self, name: str, settings: Any) -> Collector[Any]:  # noqa: ANN401 — each collector's own struct
         roots = self._roots
         cache = self._state.path if self._state else None
-        host = CollectorContext(roots.proc, roots.sys, roots.root, self._exporter.addresses, self._slot(name), cache=cache)
-        return COLLECTORS[name](settings, host)
+        context = CollectorContext(roots.proc, roots.sys, roots.root, self._exporter.addresses, self._slot(name), cache=cache)
+        return COLLECTORS[name](settings, context)
 
     def _heartbeat(self) -> None:
-        """Run in the scheduler's thread: if that is stuck, systemd hears nothing."""
-        self._notifier.alive()
+        """Ping the watchdog. Runs in the scheduler's thread, so that a stuck scheduler stops the pings."""
+        self._notifier.watchdog()
         self._handler.flush_due()
-        self._beats += 1
-        if self._beats % SAVE_EVERY == 0:
+        self._heartbeats += 1
+        if self._heartbeats % HEARTBEATS_PER_SAVE == 0:
             self._board.save()
-            give_back()
+            trim_heap()
 
-    def _say_status(self) -> None:
+    def _send_status(self) -> None:
         if self._ready:
             self._notifier.status(self._board.summary())
 
@@ -132,16 +131,16 @@ class Application:
             config = self._read_config()
             jobs = self._build(config, self._jobs)
         except BadInput as error:
-            self._self_report.reload_ok = False
-            log.error("settings not taken, the old ones stay: %s", error)  # noqa: TRY400 — the line says it all
+            self._self_metrics.on_reload(success=False)
+            log.error('config reload failed, keeping the previous configuration error="%s"', error)  # noqa: TRY400 — no traceback: a user error
         else:
             changed = [name for name in COLLECTORS if jobs.get(name) is not self._jobs.get(name)]
             self._runner.replace(jobs)
             self._jobs = jobs
-            self._self_report.taken()
-            log.info("settings read again; changed: %s", ", ".join(changed) or "nothing")
+            self._self_metrics.on_reload(success=True)
+            log.info("config reloaded changed=%s", ",".join(changed) or "none")
             if config.web != self._web:
-                log.warning("[web] has changed; listening goes on as before until a restart")
+                log.warning("config section [web] changed, which takes effect at a restart only")
         self._notifier.ready()
 
     def _stop(self) -> None:
@@ -156,26 +155,26 @@ class Application:
 
 
 def open_state(path: Path) -> StateDirectory | None:
-    """Open and lock the state directory; without one that can be had at all, vitald runs on and remembers nothing."""
+    """Open and lock the state directory; None, logged, where the file system does not allow one. Raises `BadInput`."""
     try:
         return StateDirectory(path)
     except OSError as error:
-        log.warning("%s: %s; running without state: what a restart forgets is lost (--state.directory names another)", path, error.strerror)
+        log.warning("state directory unavailable, running without state path=%s error=%s", path, error.strerror)
         return None
 
 
 def main(read_config: Callable[[], Config], roots: CollectorContext, state: Path, handler: logs.LineHandler) -> int:
-    """Run the daemon; the exit code is for the shell and for systemd."""
+    """Run the daemon; return the exit status."""
     faulthandler.enable()
-    one_arena()
+    limit_arenas()
     try:
         capability.drop()
     except OSError as error:
-        log.warning("CAP_NET_RAW could not be set aside and stays with the daemon: %s", error)
+        log.warning("CAP_NET_RAW not dropped, the daemon keeps it error=%s", error)
     try:
         code = Application(read_config, roots, state, handler).run()
     except BadInput as error:
         log.critical("%s", error)
         return 1 if isinstance(error, InUse) else 2
     sys.stdout.flush()
-    os._exit(code)  # runs that hang in their threads are not waited for
+    os._exit(code)  # without waiting for threads whose runs hang

@@ -1,4 +1,4 @@
-"""The latest report of each collector: the one place where threads meet."""
+"""Board: each collector's newest report, shared between the runner's and the exporter's threads; logs changes of level."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collectors.model import Level, Report, Verdict
 from collectors.text import two_units
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from collectors.model import Slot
 
@@ -22,18 +22,18 @@ _Subject = tuple[str, str]  # check, subject
 
 
 class Board:
-    """Reports by collector, and since when each subject has been what it is.
+    """Reports by collector, and when each subject got its level.
 
-    Writers hold the lock; readers take the dictionary as it is, which is replaced and never changed, so a scrape waits for nobody.
+    Writers hold the lock. The dictionary of reports is replaced and never modified, so that readers need no lock.
     """
 
-    def __init__(self, slot: Slot, changed: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, slot: Slot, on_change: Callable[[], None] = lambda: None) -> None:
         self._lock = threading.Lock()
         self._reports: dict[str, Report] = {}
-        self._since: dict[_Subject, tuple[int, float]] = _remembered(slot.load())
+        self._since: dict[_Subject, tuple[int, float]] = _saved_levels(slot.load())
         self._slot = slot
         self._dirty = False
-        self._changed = changed
+        self._on_change = on_change
 
     def publish(self, report: Report) -> list[str]:
         """Store a collector's newest report and log each change of level; return the subjects that left `Level.HEALTHY`."""
@@ -42,37 +42,39 @@ class Board:
             if before is report:
                 return []
             self._reports = {**self._reports, report.collector: report}
-            changes = self._note_levels(report, before)
-        for verdict, _, lasted in changes:
-            log.log(*_message(verdict, lasted))
+            changes = self._store_levels(report, before)
+        for change in changes:
+            log.log(*_message(*change))
         if changes:
-            self._changed()
+            self._on_change()
         return [verdict.subject for verdict, old, _ in changes if old == Level.HEALTHY]
 
     def withdraw(self, collector: str) -> None:
-        """Take down the report of a collector that is gone, or that has nothing to look at any more."""
+        """Remove the report of a collector that was stopped or has become unavailable."""
         with self._lock:
+            if collector not in self._reports:
+                return
             self._reports = {name: report for name, report in self._reports.items() if name != collector}
-        self._changed()
+        self._on_change()
 
     def reports(self) -> tuple[Report, ...]:
-        """Give every collector's latest report."""
+        """Return every collector's newest report."""
         return tuple(self._reports.values())
 
     def since(self, verdict: Verdict) -> float:
-        """Say since when (Unix time, seconds) this subject has had this level."""
+        """Return when (Unix time, seconds) the subject got this level; now for a level that it does not have."""
         level, at = self._since.get((verdict.check, verdict.subject), (-1, time.time()))
         return min(at, time.time()) if level == verdict.level else time.time()
 
     def findings(self) -> Iterator[tuple[str, str, float]]:
-        """Give check, subject, and since when (Unix time, seconds), of each subject that is not healthy now."""
+        """Yield each unhealthy subject as check, subject, and Unix time in seconds at which it got its level."""
         for report in self.reports():
             for verdict in report.verdicts:
                 if verdict.level:
                     yield verdict.check, verdict.subject, self.since(verdict)
 
     def summary(self) -> str:
-        """Say in one line how the host is, the worst finding first."""
+        """Return the host's state as one line: counts by level, then the worst finding."""
         verdicts = [verdict for report in self._reports.values() for verdict in report.verdicts]
         bad = sorted((v for v in verdicts if v.level), key=lambda v: (-v.level, v.check, v.subject))
         if not bad:
@@ -82,21 +84,22 @@ class Board:
         return f"{counts}: {bad[0].check} {bad[0].subject}: {bad[0].message}"
 
     def save(self) -> None:
-        """Keep what began when, so that a restart does not make an old fault look new."""
+        """Save levels and their times, so that a fault keeps its age over a restart."""
         with self._lock:
             if not self._dirty:
                 return
             self._dirty = False
-            here = {(verdict.check, verdict.subject) for report in self._reports.values() for verdict in report.verdicts}
-            rows = [[*subject, *known] for subject, known in self._since.items() if subject in here]
+            current = {(verdict.check, verdict.subject) for report in self._reports.values() for verdict in report.verdicts}
+            rows = [[*subject, *since] for subject, since in self._since.items() if subject in current]
         self._slot.save(rows)
 
-    def _note_levels(self, report: Report, before: Report | None) -> list[tuple[Verdict, int, float]]:
+    def _store_levels(self, report: Report, before: Report | None) -> list[tuple[Verdict, int, float]]:
         """Store each subject's level; return those that changed, with the level before and how long it lasted in seconds."""
         now = time.time()
         changes: list[tuple[Verdict, int, float]] = []
-        arrived = False  # as many subjects as before may be others: who came tells that somebody may have left
-        for verdict in report.verdicts:
+        is_same_length = before is not None and len(before.verdicts) == len(report.verdicts)
+        arrived = False  # with as many subjects as before, one may have replaced another
+        for verdict in _changed(report.verdicts, before.verdicts) if before is not None and is_same_length else report.verdicts:
             key = (verdict.check, verdict.subject)
             arrived = arrived or key not in self._since
             old, at = self._since.get(key, (Level.HEALTHY, now))
@@ -105,7 +108,7 @@ class Board:
                 self._dirty = True
             if old != verdict.level:
                 changes.append((verdict, old, now - at))
-        if before is not None and (arrived or len(before.verdicts) != len(report.verdicts)):
+        if before is not None and (arrived or not is_same_length):
             self._forget(before.verdicts, report.verdicts)
         return changes
 
@@ -117,9 +120,19 @@ class Board:
                 self._dirty = True
 
 
-def _message(verdict: Verdict, lasted: float) -> tuple[Any, ...]:
+def _changed(verdicts: Sequence[Verdict], before: Sequence[Verdict]) -> list[Verdict]:
+    """Return the verdicts whose check, subject or level differs from the one in their place before: none of a thousand, most seconds."""
+    return [
+        verdict
+        for verdict, old in zip(verdicts, before, strict=True)
+        if verdict is not old and (verdict.level != old.level or verdict.subject != old.subject or verdict.check != old.check)
+    ]
+
+
+def _message(verdict: Verdict, old: int, lasted: float) -> tuple[Any, ...]:
     if verdict.level is Level.HEALTHY:
-        return logging.INFO, "%s %s is healthy again after %s", verdict.check, verdict.subject, two_units(max(0.0, lasted), "")
+        level, duration = Level(old).name.lower(), two_units(max(0.0, lasted), "")
+        return logging.INFO, "%s %s healthy: was %s for %s", verdict.check, verdict.subject, level, duration
     remediation = f"; {verdict.remediation}" if verdict.remediation else ""
     return (
         _LOG_LEVEL[verdict.level],
@@ -132,11 +145,11 @@ def _message(verdict: Verdict, lasted: float) -> tuple[Any, ...]:
     )
 
 
-def _remembered(rows: Any) -> dict[_Subject, tuple[int, float]]:  # noqa: ANN401 — whatever the file held
-    """Read saved rows `[check, subject, level, since]`; rows of another shape are dropped."""
-    known: dict[_Subject, tuple[int, float]] = {}
+def _saved_levels(rows: Any) -> dict[_Subject, tuple[int, float]]:  # noqa: ANN401 — any JSON value
+    """Parse saved rows `[check, subject, level, since]`; rows of another shape are dropped."""
+    levels: dict[_Subject, tuple[int, float]] = {}
     for row in rows if isinstance(rows, list) else ():
         match row:
             case [str(check), str(subject), int(level), float() | int() as at]:
-                known[check, subject] = (level, float(at))
-    return known
+                levels[check, subject] = (level, float(at))
+    return levels

@@ -1,4 +1,4 @@
-"""vitald.toml and the flags, as one frozen struct. Whatever is wrong in them is refused with file, key and reason."""
+"""Settings: vitald.toml with the flags applied, as one frozen struct. Errors read `FILE: KEY: what is wrong; what is expected`."""
 
 from __future__ import annotations
 
@@ -22,22 +22,23 @@ if TYPE_CHECKING:
 
 DEFAULT_FILE = Path("/etc/vitald/vitald.toml")
 MAX_BYTES = 4 << 20
+RENAMED = {"every": "interval", "syn_every": "syn_interval", "look_every": "full_scan_interval", "reach": "max_extrapolation"}
 
 
 class Web(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The section `[web]`: where to be scraped. Read at start only, except the files that `config_file` names."""
+    """Section `[web]`: the HTTP server. Read at start only, except the files that `config_file` names."""
 
     listen_addresses: tuple[str, ...] = ("127.0.0.1:19100",)
     telemetry_path: str = "/metrics"
     config_file: str = ""
 
     def __post_init__(self) -> None:
-        refuse_unless(bool(self.listen_addresses), 'listen_addresses: must name at least one address, like "127.0.0.1:19100"')
-        refuse_unless(self.telemetry_path.startswith("/"), 'telemetry_path: must start with "/"')
+        refuse_unless(bool(self.listen_addresses), 'listen_addresses: empty; expected at least one address, like "127.0.0.1:19100"')
+        refuse_unless(self.telemetry_path.startswith("/"), 'telemetry_path: no leading "/"; expected a path like "/metrics"')
 
 
 class Config(msgspec.Struct, frozen=True):
-    """Everything that was set: the web section, and each collector's own settings by name, disabled ones too."""
+    """All settings: the web section, and each collector's settings by name, disabled collectors included."""
 
     web: Web
     collectors: Mapping[str, Settings]
@@ -48,20 +49,20 @@ S = TypeVar("S", bound="Settings")
 
 @functools.cache
 def root() -> type[msgspec.Struct]:
-    """Describe the whole file: each section and its struct."""
-    from collectors.registry import COLLECTORS  # noqa: PLC0415 — 0.2 s of imports, which a command that needs one section does not pay
+    """Return the struct of the whole file: one field per section."""
+    from collectors.registry import COLLECTORS  # noqa: PLC0415 — 0.2 s of imports that a command of one section does not need
 
     sections = [(c.name, c.Settings, msgspec.field(default_factory=c.Settings)) for c in COLLECTORS.values()]
     return msgspec.defstruct("Root", [("web", Web, Web()), *sections], frozen=True, forbid_unknown_fields=True)
 
 
 def load(path: Path | None) -> Config:
-    """Read a settings file, or the default one if it is there; BadInput says what is wrong in one line."""
+    """Read a settings file, by default `DEFAULT_FILE` if it exists. Raises `BadInput`."""
     return parse(*_text(path))
 
 
 def load_section(path: Path | None, name: str, kind: type[S]) -> S:
-    """Read one section alone, for a command that uses nothing else: what stands in the others is not looked at. BadInput as `load()`."""
+    """Read one section and ignore the others. Raises `BadInput`."""
     text, file = _text(path)
     found = {key: value for key, value in _toml(text, file).items() if key == name}
     only = msgspec.defstruct("Only", [(name, kind, msgspec.field(default_factory=kind))], frozen=True)
@@ -70,49 +71,49 @@ def load_section(path: Path | None, name: str, kind: type[S]) -> S:
 
 
 def parse(text: str, file: str) -> Config:
-    """Read settings from TOML text; `file` is the name that complaints carry."""
+    """Read settings from TOML text; `file` is the name in errors. Raises `BadInput`."""
     whole = _convert(_toml(text, file), root(), file)
     return Config(whole.web, {name: getattr(whole, name) for name in whole.__struct_fields__ if name != "web"})
 
 
 def _text(path: Path | None) -> tuple[str, str]:
-    """Read the file's text; gives also the name that complaints carry."""
+    """Read the file; return its text and its name in errors."""
     file = path or DEFAULT_FILE
     try:
         return read_text(file), str(file)
     except FileNotFoundError:
         if path is not None:
-            raise BadInput(f"{file}: no such file; --config.file must name one, or be left out") from None
+            raise BadInput(f"{file}: no such file; expected the path of a settings file, or no --config.file") from None
         return "", str(file)
     except OSError as error:
-        raise BadInput(f"{file}: {error.strerror}; vitald runs as uid {os.geteuid()} and must be able to read it") from None
+        raise BadInput(f"{file}: {error.strerror}; expected a file that uid {os.geteuid()} can read") from None
 
 
 def _toml(text: str, file: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise BadInput(f"{file}: {_toml_complaint(str(error))}") from None
+        raise BadInput(f"{file}: {_toml_error(str(error))}") from None
     except RecursionError:
-        raise BadInput(f"{file}: nested too deeply to be settings") from None
+        raise BadInput(f"{file}: nested too deeply; expected sections of keys") from None
 
 
 def _convert(found: Mapping[str, Any], struct: type[msgspec.Struct], file: str) -> Any:  # noqa: ANN401 — made at run time
     try:
         return msgspec.convert(found, struct, dec_hook=decode_hook)
     except msgspec.ValidationError as error:
-        raise BadInput(f"{file}: {_complaint(str(error), found, struct)}") from None
+        raise BadInput(f"{file}: {_error(str(error), found, struct)}") from None
 
 
 def read_text(path: Path) -> str:
-    """Read a plain file whole; never waits on a FIFO, never swallows a device. OSError or BadInput."""
+    """Read a regular file; does not block on a FIFO and reads no device. Raises `OSError` or `BadInput`."""
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         info = os.fstat(fd)
         if not stat.S_ISREG(info.st_mode):
-            raise BadInput(f"{path}: not a plain file")
+            raise BadInput(f"{path}: not a regular file")
         if info.st_size > MAX_BYTES:
-            raise BadInput(f"{path}: larger than {MAX_BYTES >> 20} MiB, which no settings are")
+            raise BadInput(f"{path}: {info.st_size} bytes; expected at most {MAX_BYTES >> 20} MiB")
         data = os.read(fd, MAX_BYTES)
     finally:
         os.close(fd)
@@ -120,16 +121,16 @@ def read_text(path: Path) -> str:
         return data.decode()
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise BadInput(f"{path}: line {line}: not valid UTF-8, which TOML demands") from None
+        raise BadInput(f"{path}: line {line}: invalid UTF-8; expected TOML, which is UTF-8") from None
 
 
-def _toml_complaint(error: str) -> str:
+def _toml_error(error: str) -> str:
     match = re.fullmatch(r"(.*) \(at line (\d+), column (\d+)\)", error)
     return f"line {match[2]}, column {match[3]}: not TOML: {match[1]}" if match else f"not TOML: {error}"
 
 
-def _complaint(error: str, found: Mapping[str, Any], struct: type[msgspec.Struct]) -> str:
-    """Turn msgspec's words, `what - at `$.path``, into `path: what`, and say which keys there are where one is unknown."""
+def _error(error: str, found: Mapping[str, Any], struct: type[msgspec.Struct]) -> str:
+    """Turn msgspec's message, `what - at `$.path``, into `path: what`; for an unknown key, name the right one."""
     what, _, place = error.partition(" - at `$")
     section = place.rstrip("`").removeprefix(".").removesuffix("`")
     if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", what):
@@ -137,32 +138,34 @@ def _complaint(error: str, found: Mapping[str, Any], struct: type[msgspec.Struct
     if (own := re.match(r"(\w+): (.*)", what)) and not what.startswith("Expected"):
         return f"{section}.{own[1]}: {own[2]}"
     if not section or (section in found and not isinstance(found[section], dict)):
-        return f"{section or 'the file'}: must be a section, [{section}]"
+        return f"{section or 'top level'}: not a section; expected [{section or 'SECTION'}]"
     return f"{section}: {what[0].lower()}{what[1:]}"
 
 
 def _unknown(section: str, key: str, struct: Any) -> str:  # noqa: ANN401
-    from difflib import get_close_matches  # noqa: PLC0415 — only where somebody has mistyped
+    from difflib import get_close_matches  # noqa: PLC0415 — needed for typing errors only
 
     parts = re.sub(r"\[\d+\]", "", section).split(".") if section else []
     for part in parts:
         struct = _item_type({field.name: field.type for field in msgspec.structs.fields(struct)}[part])
     names = [field.encode_name for field in msgspec.structs.fields(struct)]
+    if RENAMED.get(key) in names:
+        return f"{section}.{key}: renamed to {RENAMED[key]}"
     meant = get_close_matches(key, names, n=1)
-    hint = f"did you mean {meant[0]}?" if meant else f"known are {', '.join(names)}"
-    return f"{section + '.' if section else ''}{key}: unknown {'key' if section else 'section'}; {hint}"
+    expected = f"did you mean {meant[0]}?" if meant else f"expected one of {', '.join(names)}"
+    return f"{section + '.' if section else ''}{key}: unknown {'key' if section else 'section'}; {expected}"
 
 
 def _item_type(kind: Any) -> Any:  # noqa: ANN401 — a type, or a generic alias
-    """Give the struct inside `tuple[Struct, ...]` and the like."""
+    """Return the struct inside `tuple[Struct, ...]` and the like."""
     args = [arg for arg in getattr(kind, "__args__", ()) if isinstance(arg, type) and issubclass(arg, msgspec.Struct)]
     return args[-1] if args else kind
 
 
 def with_flags(config: Config, *, web: Mapping[str, Any], enabled: Mapping[str, bool], disable_defaults: bool) -> Config:
-    """Lay what the command line said over what the file said."""
+    """Return the settings with the flags applied."""
     collectors = {}
     for name, settings in config.collectors.items():
-        on = enabled.get(name, settings.enabled and not disable_defaults)
-        collectors[name] = msgspec.structs.replace(settings, enabled=on)
+        is_enabled = enabled.get(name, settings.enabled and not disable_defaults)
+        collectors[name] = msgspec.structs.replace(settings, enabled=is_enabled)
     return Config(msgspec.structs.replace(config.web, **web), collectors)

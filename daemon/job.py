@@ -23,23 +23,24 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 INPUT_SECONDS = 15.0  # how long a run waits for the first run of a collector whose reading it needs
-MAX_EVENTS = 64  # subjects that turned bad, held for the next run; an outage of hundreds needs no more samples
+MAX_EVENTS = 64  # newly unhealthy subjects kept for the next run; more samples of one outage add nothing
 
 
 class OnDemand(Sequence["Metric"]):
-    """Metrics that are computed when they are first read, once, by whichever thread comes first."""
+    """Metrics that are computed once, by the thread that reads them first."""
 
-    def __init__(self, compute: Callable[[], Sequence[Metric]]) -> None:
+    def __init__(self, compute: Callable[[], Sequence[Metric]], lock: threading.Lock) -> None:
+        """`lock` is that of the collector, whose caps serve one report at a time."""
         self._compute: Callable[[], Sequence[Metric]] | None = compute
         self._metrics: Sequence[Metric] = ()
-        self._lock = threading.Lock()
+        self._lock = lock
 
     def _computed(self) -> Sequence[Metric]:
         if self._compute is not None:
             with self._lock:
                 if self._compute is not None:
                     self._metrics = self._compute()
-                    self._compute = None  # and with it the reading
+                    self._compute = None  # releases the reading
         return self._metrics
 
     @overload
@@ -57,7 +58,7 @@ class OnDemand(Sequence["Metric"]):
 
 
 class CollectorJob:
-    """A collector with its readings and the state of its runs. `run_once()` is called by one thread at a time."""
+    """A collector, its readings and the state of its runs. `run_once()` is called by one thread at a time."""
 
     def __init__(self, collector: Collector[Any], settings: Any, dropped: Dropped | None = None) -> None:  # noqa: ANN401 — its own struct
         self.collector = collector
@@ -65,7 +66,7 @@ class CollectorJob:
         self.history: deque[Any] = deque(maxlen=collector.keep)
         self.caps = Caps(dropped)
         self.begun = threading.Event()
-        self.has_read = threading.Event()  # the first reading is there, or will not come
+        self.has_read = threading.Event()  # set once the first `read()` has ended, also with an error
         self.retired = False
         self.started: float | None = None  # monotonic; None while no run is in progress
         self.began = 0.0  # monotonic: the last run's start
@@ -76,7 +77,8 @@ class CollectorJob:
         self.duration: float | None = None  # seconds
         self.last_success: float | None = None  # Unix time
         self._report: Report | None = None
-        self._unhealthy: dict[str, None] = {}
+        self._unhealthy: deque[str] = deque()
+        self._measuring = threading.Lock()
 
     @property
     def name(self) -> str:
@@ -102,10 +104,10 @@ class CollectorJob:
         return list(self.collector.show(readings, self.settings)) if readings else []
 
     def mark_unhealthy(self, subjects: Iterable[str]) -> None:
-        """Hold subjects of an input that turned bad for the next run; called from that input's thread."""
+        """Keep newly unhealthy subjects of an input for the next run. Called from that input's thread."""
         for subject in subjects:
             if len(self._unhealthy) < MAX_EVENTS:
-                self._unhealthy[subject] = None
+                self._unhealthy.append(subject)
 
     def run_once(self, jobs: Callable[[str], CollectorJob | None] = lambda _: None) -> Report:
         """Read, judge, follow up and report. `jobs` finds the job of a collector that this one names in `inputs`."""
@@ -121,13 +123,13 @@ class CollectorJob:
         self._report = self._judged(reading)
         return self._report
 
-    def _judged(self, reading: Any) -> Report:  # noqa: ANN401 — the collector's own
+    def _judged(self, reading: Any) -> Report:  # noqa: ANN401 — the collector's own type
         verdicts = self._verdicts()
         closer = self.collector.follow_up(reading, verdicts)
         if closer is not None:
             self.history[-1] = reading = closer
             verdicts = self._verdicts()
-        return Report(self.name, time.time(), tuple(verdicts), OnDemand(lambda: self._measure(reading)))
+        return Report(self.name, time.time(), tuple(verdicts), OnDemand(lambda: self._measure(reading), self._measuring))
 
     def _verdicts(self) -> list[Verdict]:
         return self.caps.fold_verdicts(self.collector.judge(self.history, self.settings))
@@ -142,7 +144,7 @@ class CollectorJob:
     def _measure(self, reading: Any) -> Sequence[Metric]:  # noqa: ANN401
         try:
             return self.caps.fold(self.collector.measure(reading, self.settings))
-        except Exception as error:  # noqa: BLE001 — the other collectors' series are scraped all the same
+        except Exception as error:  # noqa: BLE001 — the scrape continues with the other collectors
             self.fail(error)
             return ()
 
@@ -151,7 +153,7 @@ class CollectorJob:
         readings = {}
         for name in self.collector.inputs:
             job = jobs(name)
-            if job is not None and job.has_read.wait(max(0.0, end - time.monotonic())) and (known := job.readings()):
-                readings[name] = known[-1]
-        newly_unhealthy, self._unhealthy = tuple(self._unhealthy), {}
-        return Inputs(readings, newly_unhealthy)
+            if job is not None and job.has_read.wait(max(0.0, end - time.monotonic())) and (history := job.readings()):
+                readings[name] = history[-1]
+        newly_unhealthy = dict.fromkeys(self._unhealthy.popleft() for _ in range(len(self._unhealthy)))
+        return Inputs(readings, tuple(newly_unhealthy))

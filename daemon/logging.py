@@ -1,8 +1,8 @@
-"""What vitald says about itself: one line an event on stderr, as logfmt or JSON, never blocking and never a flood.
+"""Log output: one line per event on stderr, as logfmt or JSON; it never blocks, and its rate is limited.
 
-The same line again and again is printed once a minute with a count. A reader that has stopped (a full pipe, a stopped terminal, a
-frozen journald) costs lines, which are counted, and nothing else. Under systemd each line starts with its priority, `<3>`
-(sd-daemon(3)), and leaves the time of day to the journal.
+A repeated line is printed once a minute with a count. Lines for which the reader has no room (a full pipe, a stopped terminal, a
+frozen journald) are dropped and counted. Under systemd each line starts with its priority, `<3>` (sd-daemon(3)), and has no
+timestamp, since the journal adds one.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ Format = Literal["logfmt", "json"]
 
 MAX_LINE = 4000  # bytes; below PIPE_BUF (4096), so that poll(2)'s POLLOUT promises room for a whole line in a pipe
 FOLD_SECONDS = 60.0
-FOLD_LINES = 256  # distinct lines remembered
-BURST = 30  # distinct lines of one log call a minute
+FOLD_LINES = 256  # distinct lines counted at a time
+BURST = 30  # distinct lines of one log call per minute
 
 _PRIORITY = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
 
 
 class LineFormatter(logging.Formatter):
-    """One record as one line of printable text."""
+    """Formatter that makes a record one line of printable text."""
 
     def __init__(self, style: Format, *, under_systemd: bool) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class LineFormatter(logging.Formatter):
         self._under_systemd = under_systemd
 
     def format(self, record: logging.LogRecord) -> str:
-        """Write the record's fields in a fixed order."""
+        """Return the record's fields in a fixed order."""
         fields: dict[str, object] = {} if self._under_systemd else {"ts": _timestamp(record.created)}
         fields |= {"level": record.levelname.lower(), "msg": record.getMessage()}
         if record.exc_info:
@@ -49,9 +49,9 @@ class LineFormatter(logging.Formatter):
 
 
 class LineHandler(logging.Handler):
-    """Writes lines to a descriptor that may not be ready, folding repetitions.
+    """Handler that writes to a descriptor without blocking and folds repeated lines.
 
-    `dropped` counts lines the reader had no room for, `folded` those that stand as a count in another line.
+    Since start, `dropped` counts lines for which the reader had no room, `folded` those that are part of another line's count.
     """
 
     def __init__(self, fd: int) -> None:
@@ -62,52 +62,52 @@ class LineHandler(logging.Handler):
         self._socket = _as_socket(fd)
         self._poll = select.poll()
         self._poll.register(fd, select.POLLOUT)
-        self._folds: dict[tuple[str, str], _Fold] = {}
+        self._folds: dict[tuple[str, str], _Repetition] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print the record, or add it to the count of the one it repeats."""
+        """Print the record, or count it as a repetition."""
         line, call = (record.levelname, record.getMessage()), ("", str(record.msg))
-        if self._hides(line, record, 1, known_only=True) or self._hides(call, record, BURST):
+        if self._suppress(line, record, 1, counted_only=True) or self._suppress(call, record, BURST):
             self.folded += 1
             return
-        self._hides(line, record, 1)
+        self._suppress(line, record, 1)
         self._print(record)
 
-    def _hides(self, key: tuple[str, str], record: logging.LogRecord, limit: int, *, known_only: bool = False) -> bool:
-        """Count one more of `key`, and say whether that is beyond `limit` within its minute."""
+    def _suppress(self, key: tuple[str, str], record: logging.LogRecord, limit: int, *, counted_only: bool = False) -> bool:
+        """Count a record of `key`; return True beyond `limit` records within its minute. `counted_only`: start no new count."""
         fold = self._folds.get(key)
         if fold is None or time.monotonic() - fold.since >= FOLD_SECONDS:
             self._flush(key)
-            if known_only:
+            if counted_only:
                 return False
             if len(self._folds) >= FOLD_LINES:
                 self._flush(next(iter(self._folds)))
-            fold = self._folds[key] = _Fold(record)
+            fold = self._folds[key] = _Repetition(record)
         fold.count += 1
         if fold.count <= limit:
             return False
         fold.latest = record
-        fold.hidden += 1
+        fold.suppressed += 1
         return True
 
     def flush_due(self) -> None:
-        """Print counts whose minute is over; called now and then by somebody who is awake anyway."""
+        """Print counts whose minute is over. Called with each heartbeat."""
         now = time.monotonic()
         with self.lock or threading.RLock():
             for key in [key for key, fold in self._folds.items() if now - fold.since >= FOLD_SECONDS]:
                 self._flush(key)
 
     def flush_all(self) -> None:
-        """Print every count: the last words before the end."""
+        """Print every count, before the process ends."""
         with self.lock or threading.RLock():
             for key in list(self._folds):
                 self._flush(key)
 
     def _flush(self, key: tuple[str, str]) -> None:
         fold = self._folds.pop(key, None)
-        if fold is None or not fold.hidden:
+        if fold is None or not fold.suppressed:
             return
-        record = logging.makeLogRecord({**fold.latest.__dict__, "repeated": fold.hidden, "exc_info": None})
+        record = logging.makeLogRecord({**fold.latest.__dict__, "repeated": fold.suppressed, "exc_info": None})
         self._print(record)
 
     def _print(self, record: logging.LogRecord) -> None:
@@ -126,32 +126,32 @@ class LineHandler(logging.Handler):
             self.dropped += 1
 
 
-class _Fold:
-    """How often one line, or one log call, has come within its minute."""
+class _Repetition:
+    """Count of one line, or of one log call, within its minute."""
 
-    __slots__ = ("count", "hidden", "latest", "since")
+    __slots__ = ("count", "latest", "since", "suppressed")
 
     def __init__(self, record: logging.LogRecord) -> None:
         self.latest = record
         self.since = time.monotonic()
         self.count = 0
-        self.hidden = 0
+        self.suppressed = 0
 
 
 def set_up(level: str, style: Format, fd: int = 2) -> LineHandler:
-    """Send every logger's lines to `fd`; returns the handler, which counts."""
+    """Send every logger's lines to `fd`; return the handler."""
     handler = LineHandler(fd)
     handler.setFormatter(LineFormatter(style, under_systemd=_is_journal(fd)))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     logging.raiseExceptions = False
-    logging.getLogger("apscheduler").setLevel(logging.ERROR)  # what it would warn of is a metric of ours
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)  # its warnings of skipped runs are a metric here
     return handler
 
 
 def _is_journal(fd: int) -> bool:
-    """Say whether the descriptor is the stream that systemd connected to the journal (systemd.exec(5), $JOURNAL_STREAM)."""
+    """Return True if the descriptor is the stream that systemd connected to the journal (systemd.exec(5), $JOURNAL_STREAM)."""
     device, _, inode = os.environ.get("JOURNAL_STREAM", "").partition(":")
     try:
         info = os.fstat(fd)
@@ -173,7 +173,7 @@ def _timestamp(at: float) -> str:
 
 
 def _logfmt(value: object) -> str:
-    """Quote a value where go-logfmt would: spaces, `=`, quotes and whatever does not print."""
+    """Quote a value where go-logfmt does: spaces, `=`, quotes and unprintable characters."""
     text = str(value)
     if text and text.isprintable() and text.isascii() and not any(c in ' ="\\' for c in text):
         return text

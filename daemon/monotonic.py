@@ -1,8 +1,8 @@
-"""Time for the scheduler: a clock that nobody can set.
+"""CLOCK_MONOTONIC as the scheduler's clock.
 
-APScheduler 3 plans in wall-clock `datetime`s, all of them made by `datetime.now(scheduler.timezone)`. A clock set back by an hour would
-silence every collector for an hour, one set forward would make all of them late. `datetime.now(tz)` asks `tz.fromutc()` what the time is,
-so a timezone of ours answers with CLOCK_MONOTONIC, and the trigger does nothing but add.
+APScheduler 3 plans in wall-clock `datetime`s, all made by `datetime.now(scheduler.timezone)`. With a clock set back by an hour no
+collector would run for an hour, and with one set forward all would be late. `datetime.now(tz)` calls `tz.fromutc()`, so a timezone
+that returns CLOCK_MONOTONIC there makes the scheduler independent of the wall clock.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Any
 
 from apscheduler.triggers.base import BaseTrigger
 
-_EPOCH = dt.datetime(2000, 1, 1)  # noqa: DTZ001 — the zone is put on below
+_EPOCH = dt.datetime(2000, 1, 1)  # noqa: DTZ001 — MonotonicZone is added below
 
 
 class MonotonicZone(dt.tzinfo):
-    """A timezone in which it is always 2000-01-01 plus the seconds of CLOCK_MONOTONIC."""
+    """Timezone whose time is 2000-01-01 plus the seconds of CLOCK_MONOTONIC."""
 
     def utcoffset(self, _when: dt.datetime | None) -> dt.timedelta:  # noqa: D102
         return dt.timedelta(0)
@@ -30,19 +30,19 @@ class MonotonicZone(dt.tzinfo):
         return "MONOTONIC"
 
     def fromutc(self, _wall: dt.datetime) -> dt.datetime:
-        """Answer `datetime.now(zone)`; what the wall says is not looked at."""
+        """Return the time for `datetime.now(zone)`; the wall-clock argument is ignored."""
         return (_EPOCH + dt.timedelta(seconds=time.monotonic())).replace(tzinfo=self)
 
 
-_OFFSET = dt.timedelta(seconds=random.uniform(0, 3600))  # noqa: S311 — spreads a fleet's load, guards nothing
+_OFFSET = dt.timedelta(seconds=random.uniform(0, 3600))  # noqa: S311 — spreads a fleet's load, no security purpose
 
 
 class IntervalTrigger(BaseTrigger):  # type: ignore[misc]  # apscheduler 3 is untyped
-    """At once, then every `seconds`, at multiples of it on a clock whose zero is this process's own.
+    """Trigger that fires at once, then every `seconds`, at multiples of it after a random offset of this process.
 
-    Hosts that are restarted together do not stay in step, but the collectors of one host do: a processor that wakes once for all of them
-    spends less than one that wakes for each, whose caches are cold each time. A moment that was missed (a suspended machine, a CPU quota)
-    is not made up for.
+    The offset spreads the load of hosts that are restarted together. It is common to all collectors of a process: waking the CPU once
+    for all of them costs less than waking it for each, with cold caches each time. Missed runs (a suspended machine, a CPU quota) are
+    not made up for.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -50,12 +50,12 @@ class IntervalTrigger(BaseTrigger):  # type: ignore[misc]  # apscheduler 3 is un
         self._zero = _EPOCH + _OFFSET
 
     def get_next_fire_time(self, previous: dt.datetime | None, now: dt.datetime) -> dt.datetime:
-        """Give the next moment after `now`; the first pause is between a half and one and a half of the others."""
+        """Return the next multiple after `now`; the first interval is 0.5 to 1.5 times `seconds`."""
         if previous is None:
             return now
         after = max(now, previous + self._period / 2)
-        turn = (after.replace(tzinfo=None) - self._zero) // self._period + 1
-        return (self._zero + turn * self._period).replace(tzinfo=after.tzinfo)
+        count = (after.replace(tzinfo=None) - self._zero) // self._period + 1
+        return (self._zero + count * self._period).replace(tzinfo=after.tzinfo)
 
     def __getstate__(self) -> Any:  # noqa: ANN401 — the base class's signature
-        raise TypeError("jobs live in memory only")
+        raise TypeError("a trigger cannot be pickled: jobs are in memory only")

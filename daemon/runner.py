@@ -1,7 +1,7 @@
-"""When collectors run, and what becomes of a run: the owner of time, threads and history.
+"""Runner: schedules collectors, each run in a thread of a pool, and publishes their reports.
 
-Each collector is one job: never twice at once, never made up for, in step with the others. Each may hang for ever in a thread of its
-own without delaying another. A failure of a collector is caught here, in `tick()`, and nowhere else.
+Runs of one collector never overlap and missed ones are not made up for; the runs of all collectors start together. A collector that
+hangs delays no other. Failures of a run are caught in `run()`, and nowhere else.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 10.0
-MAX_THREADS = 64  # threads appear only as runs overlap; the bound is for collectors that hang and are replaced again and again
+MAX_THREADS = 64  # upper bound, reached only by hanging collectors that reloads replace repeatedly
 HEARTBEAT = "heartbeat"
-WAKE_GAP_SECONDS = 0.25  # a busy descriptor costs four runs a second at most, and the second in which an event must be seen is kept
-_RETURN_SECONDS = 0.02  # what a run needs to hand its thread back: a run planned before that would be skipped
+WAKE_GAP_SECONDS = 0.25  # limits a busy descriptor to four runs a second
+_RETURN_SECONDS = 0.02  # until APScheduler counts a run as ended; a run scheduled earlier would be skipped
 
 
 class Runner:
-    """Runs jobs on APScheduler until `stop()`."""
+    """Run jobs on APScheduler until `stop()`."""
 
     def __init__(self, board: Board, heartbeat: Callable[[], None], heartbeat_seconds: float = HEARTBEAT_SECONDS) -> None:
-        """`heartbeat` is called from the scheduler's own thread, so that it stops when the scheduler is stuck."""
+        """`heartbeat` is called from the scheduler's thread, so that it stops when the scheduler is stuck."""
         self._board = board
         self._jobs: dict[str, CollectorJob] = {}
-        self._waker = Waker(self._hasten)
+        self._waker = Waker(self._run_soon)
         workers = {"thread_name_prefix": "vitald-run", "initializer": _name_thread, "initargs": ("vitald-run",)}
         self._scheduler = BackgroundScheduler(
             timezone=MonotonicZone(),
@@ -57,18 +57,18 @@ class Runner:
         self._scheduler.add_job(_name_thread, args=("vitald-sched",), executor="inline", misfire_grace_time=None)
         self._scheduler.add_job(heartbeat, IntervalTrigger(heartbeat_seconds), id=HEARTBEAT, executor="inline")
 
-    def start(self, jobs: Mapping[str, CollectorJob], patience: float = 5.0) -> None:
-        """Start every collector, and wait until the first run of each has begun: `patience` seconds at most."""
+    def start(self, jobs: Mapping[str, CollectorJob], timeout: float = 5.0) -> None:
+        """Start every collector and wait, at most `timeout` seconds, until each has begun its first run."""
         for job in jobs.values():
             self._add(job)
         self._scheduler.start()
-        deadline = time.monotonic() + patience
+        deadline = time.monotonic() + timeout
         for job in jobs.values():
             if not job.begun.wait(max(0.0, deadline - time.monotonic())):
-                log.warning("collector %s has not begun within %.0f s of the start", job.name, patience)
+                log.warning("first run not started collector=%s seconds=%.0f", job.name, timeout)
 
     def replace(self, jobs: Mapping[str, CollectorJob]) -> None:
-        """Go on with these jobs: the same objects keep their history, others are started or ended."""
+        """Replace the jobs. Objects that are in both sets run on with their history; the others are started or stopped."""
         for name, old in list(self._jobs.items()):
             if jobs.get(name) is not old:
                 self._drop(old)
@@ -77,11 +77,11 @@ class Runner:
                 self._add(new)
 
     def jobs(self) -> tuple[CollectorJob, ...]:
-        """Give every configured collector's job, also of one whose first run hangs."""
+        """Return the jobs of all configured collectors, also of those without a finished run."""
         return tuple(self._jobs.values())
 
     def stop(self) -> None:
-        """Start no more runs, and tell collectors to let go; runs that are out are not waited for."""
+        """Start no more runs and close the collectors, without waiting for runs in progress."""
         if self._scheduler.running:
             self._scheduler.remove_all_jobs()
         self._waker.stop()
@@ -90,7 +90,7 @@ class Runner:
 
     def _add(self, job: CollectorJob) -> None:
         self._jobs = {**self._jobs, job.name: job}
-        self._scheduler.add_job(self.tick, IntervalTrigger(job.settings.interval), args=(job,), id=job.name)
+        self._scheduler.add_job(self.run, IntervalTrigger(job.settings.interval), args=(job,), id=job.name)
 
     def _drop(self, job: CollectorJob) -> None:
         self._jobs = {name: other for name, other in self._jobs.items() if other is not job}
@@ -98,7 +98,7 @@ class Runner:
         try:
             self._scheduler.remove_job(job.name)
         except JobLookupError:
-            log.debug("job %s was gone already", job.name)
+            log.debug("job not scheduled collector=%s", job.name)
         self._close(job)
         self._board.withdraw(job.name)
 
@@ -106,25 +106,25 @@ class Runner:
         try:
             job.collector.close()
         except Exception:
-            log.exception("collector %s would not close", job.name)
+            log.exception("collector close failed collector=%s", job.name)
 
     def _skipped(self, event: JobSubmissionEvent) -> None:
         job = self._jobs.get(event.job_id)
         if job is not None:
             job.skipped += 1
 
-    def tick(self, job: CollectorJob) -> None:
-        """Run one collector once; whatever it does, the others do not notice."""
-        if job.started is not None:  # its instance count went astray, as it does when no thread could be made
+    def run(self, job: CollectorJob) -> None:
+        """Run a collector once and publish its report; catch and count every error."""
+        if job.started is not None:  # APScheduler's instance count is wrong after it failed to start a thread
             job.skipped += 1
             return
         began = job.began = job.started = time.monotonic()
         job.begun.set()
         try:
             report = job.run_once(self._jobs.get)
-        except Unavailable as why:
-            self._unavailable(job, why)
-        except Exception as error:  # noqa: BLE001 — the one place where a failed run is caught
+        except Unavailable as error:
+            self._set_unavailable(job, error)
+        except Exception as error:  # noqa: BLE001 — the only place that catches a failed run
             job.fail(error)
         else:
             job.success, job.unavailable, job.last_success = True, None, time.time()
@@ -140,37 +140,37 @@ class Runner:
             return
         try:
             self._waker.arm(job.name, job.collector.wake_fds())
-        except OSError as error:  # closed under us: the next tick asks again
-            log.debug("collector %s cannot be woken: %s", job.name, error)
+        except OSError as error:  # closed meanwhile; the next run arms again
+            log.debug("wake descriptors not armed collector=%s error=%s", job.name, error)
 
     def _notify(self, name: str, newly_unhealthy: Sequence[str]) -> None:
-        """Hand subjects that turned bad to the collectors that read this one's readings, and run those at once."""
+        """Pass newly unhealthy subjects to the collectors that have this one as input, and run those at once."""
         for job in self.jobs() if newly_unhealthy else ():
             if name in job.collector.inputs:
                 job.mark_unhealthy(newly_unhealthy)
-                self._hasten(job.name)
+                self._run_soon(job.name)
 
-    def _hasten(self, name: str) -> None:
-        """Bring a collector's next run forward; called from the waker's thread."""
+    def _run_soon(self, name: str) -> None:
+        """Reschedule a collector's next run to now, or to `WAKE_GAP_SECONDS` after the last one. Called from any thread."""
         job = self._jobs.get(name)
         if job is None:
             return
         wait = max(_RETURN_SECONDS, job.began + WAKE_GAP_SECONDS - time.monotonic())
-        with contextlib.suppress(JobLookupError):  # dropped in this moment
+        with contextlib.suppress(JobLookupError):  # removed meanwhile
             scheduled = self._scheduler.get_job(name)
             when = dt.datetime.now(self._scheduler.timezone) + dt.timedelta(seconds=wait)
             if scheduled is not None and when < scheduled.next_run_time:
                 scheduled.modify(next_run_time=when)
 
-    def _unavailable(self, job: CollectorJob, why: Unavailable) -> None:
-        if job.unavailable is None or job.unavailable.reason != why.reason:
-            log.warning("collector %s is not available (%s): %s", job.name, why.reason, why)
-        job.success, job.unavailable, job.last_success = True, why, time.time()
+    def _set_unavailable(self, job: CollectorJob, error: Unavailable) -> None:
+        if job.unavailable is None or job.unavailable.reason != error.reason:
+            log.warning("collector unavailable collector=%s reason=%s: %s", job.name, error.reason, error)
+        job.success, job.unavailable, job.last_success = True, error, time.time()
         if not job.retired:
             self._board.withdraw(job.name)
 
 
 def _name_thread(name: str) -> None:
-    """Let `top -H` and `ps -L` tell our threads apart; Python does it by itself from 3.14 on."""
+    """Set the thread's comm for `top -H` and `ps -L`, as Python does from 3.14 on."""
     with contextlib.suppress(OSError):  # a sandbox may hide /proc
         Path(f"/proc/self/task/{threading.get_native_id()}/comm").write_text(name)

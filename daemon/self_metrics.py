@@ -1,4 +1,4 @@
-"""What the daemon says of itself: the runs of its collectors, its settings, its log, its state."""
+"""Metrics of the daemon itself: collector runs, reloads, log and state."""
 
 from __future__ import annotations
 
@@ -18,48 +18,64 @@ if TYPE_CHECKING:
 
 VERSION = installed_version("vitald")
 
-_BUILD = Family("build", Kind.INFO, "The version that runs.", ("version", "python"))
-_SUCCESS = Family("collector_success", Kind.GAUGE, "1 if the last run worked, 0 if it failed or has never ended.", ("collector",))
+_BUILD = Family("build", Kind.INFO, "Version of vitald and of Python.", ("version", "python"))
+_SUCCESS = Family("collector_success", Kind.GAUGE, "1 if the last run succeeded, 0 if it failed or no run has ended.", ("collector",))
 _AVAILABLE = Family(
-    "collector_available", Kind.GAUGE, "0 where the host has no such thing or we may not read it, with the reason.", ("collector", "reason")
+    "collector_available",
+    Kind.GAUGE,
+    "1 if the collector is available, else 0 with a reason: missing, permission, unconfigured.",
+    ("collector", "reason"),
 )
-_DURATION = Family("collector_duration_seconds", Kind.GAUGE, "How long the last run took.", ("collector",))
-_LAST = Family("collector_last_success_timestamp_seconds", Kind.GAUGE, "When a run last worked.", ("collector",))
-_RUNNING = Family("collector_running_seconds", Kind.GAUGE, "How long the run that is out has been out; 0 where none is.", ("collector",))
-_SKIPPED = Family("collector_runs_skipped", Kind.COUNTER, "Runs not started because the one before was still out.", ("collector",))
-_FAILURES = Family("collector_failures", Kind.COUNTER, "Runs that failed.", ("collector",))
-_RELOAD = Family("config_last_reload_successful", Kind.GAUGE, "1 if the settings were good when last read.")
-_RELOADED = Family("config_last_reload_success_timestamp_seconds", Kind.GAUGE, "When settings were last read and good.")
-_STATE_FAILURES = Family("state_save_failures", Kind.COUNTER, "Times the state could not be written; what was saved before is kept.")
+_DURATION = Family("collector_duration_seconds", Kind.GAUGE, "Duration of the last run in seconds.", ("collector",))
+_LAST = Family("collector_last_success_timestamp_seconds", Kind.GAUGE, "Unix time of the last successful run in seconds.", ("collector",))
+_RUNNING = Family("collector_running_seconds", Kind.GAUGE, "Age of the run in progress in seconds, 0 if idle.", ("collector",))
+_SKIPPED = Family(
+    "collector_runs_skipped",
+    Kind.COUNTER,
+    "Runs skipped because one was in progress, since the collector's start.",
+    ("collector",),
+)
+_FAILURES = Family("collector_failures", Kind.COUNTER, "Failed runs since the collector's start.", ("collector",))
+_RELOAD = Family("config_last_reload_successful", Kind.GAUGE, "1 if the last reload of the configuration succeeded, else 0.")
+_RELOADED = Family(
+    "config_last_reload_success_timestamp_seconds", Kind.GAUGE, "Unix time of the last successful configuration load in seconds."
+)
+_STATE_FAILURES = Family("state_save_failures", Kind.COUNTER, "Failed writes of state files since the start; the previous file is kept.")
 _SINCE = Family(
-    "health_since_timestamp_seconds", Kind.GAUGE, "Since when a subject that is not healthy has had its level.", ("check", "subject")
+    "health_since_timestamp_seconds", Kind.GAUGE, "Unix time in seconds at which an unhealthy subject got its level.", ("check", "subject")
 )
-_LINES = Family("log_messages_suppressed", Kind.COUNTER, "Lines of vitald's own log that were not printed, by why.", ("why",))
+_LINES = Family(
+    "log_messages_suppressed",
+    Kind.COUNTER,
+    "Lines of vitald's own log that were not printed, by reason: folded into a count, or dropped for a full pipe; since the start.",
+    ("reason",),
+)
 
 
-class SelfReport:
-    """Facts of the daemon that no collector knows."""
+class SelfMetrics:
+    """Source of the report `vitald`."""
 
     def __init__(self, log: LineHandler, state: StateDirectory | None) -> None:
-        self.reload_ok = True
-        self.reloaded_at = time.time()
+        self._is_reloaded = True
+        self._reloaded_at = time.time()
         self._log = log
         self._state = state
 
-    def taken(self) -> None:
-        """Note that settings were read and were good."""
-        self.reload_ok = True
-        self.reloaded_at = time.time()
+    def on_reload(self, *, success: bool) -> None:
+        """Record the result of a reload."""
+        self._is_reloaded = success
+        if success:
+            self._reloaded_at = time.time()
 
     def report(self, jobs: Sequence[CollectorJob], findings: Iterable[tuple[str, str, float]]) -> Report:
-        """Say how the daemon is, now; `findings` are check, subject, and since when."""
+        """Return the current metrics; `findings` are check, subject, and Unix time of the level, as of `Board.findings()`."""
         since = (Metric(_SINCE, at, (check, subject)) for check, subject, at in findings)
-        return Report("vitald", time.time(), metrics=(*self._own(), *_runs(jobs), *since))
+        return Report("vitald", time.time(), metrics=(*self._daemon(), *_runs(jobs), *since))
 
-    def _own(self) -> Iterator[Metric]:
+    def _daemon(self) -> Iterator[Metric]:
         yield Metric(_BUILD, 1, (VERSION, platform.python_version()))
-        yield Metric(_RELOAD, self.reload_ok)
-        yield Metric(_RELOADED, self.reloaded_at)
+        yield Metric(_RELOAD, self._is_reloaded)
+        yield Metric(_RELOADED, self._reloaded_at)
         yield Metric(_STATE_FAILURES, self._state.failures if self._state else 0)
         yield Metric(_LINES, self._log.folded, ("folded",))
         yield Metric(_LINES, self._log.dropped, ("dropped",))
@@ -68,9 +84,9 @@ class SelfReport:
 def _runs(jobs: Sequence[CollectorJob]) -> Iterator[Metric]:
     for job in jobs:
         name = (job.name,)
-        why = job.unavailable
+        unavailable = job.unavailable
         yield Metric(_SUCCESS, job.success, name)
-        yield Metric(_AVAILABLE, why is None, (job.name, "" if why is None else why.reason))
+        yield Metric(_AVAILABLE, unavailable is None, (job.name, "" if unavailable is None else unavailable.reason))
         yield Metric(_RUNNING, job.running_seconds(), name)
         yield Metric(_SKIPPED, job.skipped, name)
         yield Metric(_FAILURES, job.failures, name)

@@ -1,8 +1,8 @@
-"""What outlives a restart: versioned JSON files in one locked directory, each replaced atomically.
+"""Persistent state: versioned JSON files in one locked directory, each replaced atomically.
 
-A file is written beside the old one, fsynced, renamed over it, and the directory is fsynced, so that after a power cut there is the old
-state or the new one (rename(2); LWN 457667 "Ensuring data reaches disk"). All calls go through the directory's descriptor with
-`O_NOFOLLOW`: whoever can write a symlink into the directory still cannot point us at another file.
+A file is written beside the old one, fsynced and renamed over it, and the directory is fsynced, so that a power cut leaves either the
+old state or the new one (rename(2); LWN 457667 "Ensuring data reaches disk"). Files are opened relative to the directory's descriptor
+with `O_NOFOLLOW`, so that a symlink in the directory is not followed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 VERSION = 1
-MAX_BYTES = 16 << 20  # no state of ours is near it; a file that is was not written by us
+MAX_BYTES = 16 << 20  # far above any state that vitald writes
 
 
 class _File(msgspec.Struct, frozen=True):
@@ -34,36 +34,36 @@ class _File(msgspec.Struct, frozen=True):
 
 
 class StateDirectory:
-    """A directory of ours, locked against a second daemon until `close()`."""
+    """State directory, locked against a second daemon until `close()`."""
 
     def __init__(self, path: Path) -> None:
-        """Open and lock `path`, made if missing. BadInput: somebody else's, a symlink, or locked; OSError: cannot be had at all."""
+        """Open and lock `path`, created if missing. Raises `BadInput` (another owner, a symlink, locked) or `OSError`."""
         self.path = path
-        self.failures = 0  # saves that did not reach the disk, since start
+        self.failures = 0  # failed saves since start
         path.mkdir(mode=0o750, parents=True, exist_ok=True)
         try:
             self._fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except NotADirectoryError:
-            raise BadInput(f"{path}: not a directory (or a symlink to one); --state.directory wants a real directory") from None
+            raise BadInput(f"{path}: not a directory, or a symlink to one; expected a directory for --state.directory") from None
         try:
-            self._refuse_strangers()
-            self._lock = self._take_lock()
+            self._check_owner()
+            self._lock = self._acquire_lock()
         except BaseException:
             os.close(self._fd)
             raise
 
-    def _refuse_strangers(self) -> None:
+    def _check_owner(self) -> None:
         info = os.fstat(self._fd)
         if info.st_uid != os.geteuid():
-            raise BadInput(f"{self.path}: belongs to uid {info.st_uid}, vitald runs as uid {os.geteuid()}; chown it or choose another")
+            raise BadInput(f"{self.path}: owned by uid {info.st_uid}; expected uid {os.geteuid()}, which vitald runs as")
         if info.st_mode & 0o022:
-            raise BadInput(f"{self.path}: others may write to it (mode {stat.S_IMODE(info.st_mode):o}); chmod go-w it")
+            raise BadInput(f"{self.path}: writable by others (mode {stat.S_IMODE(info.st_mode):o}); expected mode 750 or less")
 
-    def _take_lock(self) -> int:
+    def _acquire_lock(self) -> int:
         try:
             fd = os.open("lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600, dir_fd=self._fd)
         except OSError as error:
-            raise BadInput(f"{self.path}/lock: {error.strerror}; it must be a plain file of vitald's own: remove it") from None
+            raise BadInput(f"{self.path}/lock: {error.strerror}; expected a regular file owned by vitald, or none") from None
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.ftruncate(fd, 0)
@@ -71,17 +71,17 @@ class StateDirectory:
         except BlockingIOError:
             holder = os.read(fd, 32).decode("ascii", "replace").strip() or "unknown"
             os.close(fd)
-            raise InUse(f"{self.path}: another vitald (pid {holder}) uses it; stop it or give this one its own --state.directory") from None
-        except OSError as error:  # a full disk takes the pid, not the lock
-            log.warning("cannot write our pid into %s/lock: %s", self.path, error.strerror)
+            raise InUse(f"{self.path}: in use by another vitald (pid {holder}); expected a --state.directory of its own for each") from None
+        except OSError as error:  # a full disk; the lock itself is held
+            log.warning("pid not written to the lock file file=%s/lock error=%s", self.path, error.strerror)
         return fd
 
     def slot(self, name: str) -> FileSlot:
-        """Give the place of one collector."""
+        """Return the slot of one collector."""
         return FileSlot(self, f"{name}.json")
 
     def load(self, name: str) -> Any:  # noqa: ANN401 — plain JSON values
-        """Read a file back, or None; what cannot be used is moved aside, for a person to look at, and said."""
+        """Return the value of a file, or None; an unusable file is renamed to `NAME.unusable`, logged."""
         try:
             fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=self._fd)
         except FileNotFoundError:
@@ -91,23 +91,23 @@ class StateDirectory:
         try:
             info = os.fstat(fd)
             if not stat.S_ISREG(info.st_mode) or info.st_uid != os.geteuid() or info.st_size > MAX_BYTES:
-                return self._set_aside(name, "not a plain file of ours")
+                return self._set_aside(name, "not a regular file of this user, or too large")
             found = msgspec.convert(json.loads(_read(fd)), type=_File)  # msgspec's own decoder refuses lone surrogates
         except (ValueError, RecursionError, OSError) as error:  # msgspec's own errors are ValueErrors
             return self._set_aside(name, str(error))
         finally:
             os.close(fd)
         if found.version != VERSION:
-            return self._set_aside(name, f"version {found.version}, this vitald writes {VERSION}")
+            return self._set_aside(name, f"version {found.version}, expected {VERSION}")
         return found.value
 
     def _set_aside(self, name: str, reason: str) -> None:
-        log.warning("state %s/%s is of no use (%s): starting fresh, the old one is kept as %s.unusable", self.path, name, reason, name)
+        log.warning("state file unusable, starting without it file=%s/%s kept_as=%s.unusable error=%s", self.path, name, name, reason)
         with contextlib.suppress(OSError):
             os.rename(name, f"{name}.unusable", src_dir_fd=self._fd, dst_dir_fd=self._fd)
 
     def save(self, name: str, value: Any) -> bool:  # noqa: ANN401
-        """Replace a file atomically; False, counted and logged, where the disk would not take it."""
+        """Replace a file atomically; False, counted and logged, if it could not be written."""
         data = _encode(_File(VERSION, value))
         temporary = f"{name}.new"
         try:
@@ -118,7 +118,7 @@ class StateDirectory:
             os.fsync(self._fd)
         except OSError as error:
             self.failures += 1
-            log.error("cannot save state %s/%s: %s; what was saved before is still there", self.path, name, error.strerror)  # noqa: TRY400
+            log.error("state save failed, keeping the previous file file=%s/%s error=%s", self.path, name, error.strerror)  # noqa: TRY400
             with contextlib.suppress(OSError):
                 os.unlink(temporary, dir_fd=self._fd)
             return False
@@ -134,7 +134,7 @@ class StateDirectory:
             os.fsync(fd)
 
     def close(self) -> None:
-        """Let the next daemon in."""
+        """Release the lock."""
         os.close(self._lock)
         os.close(self._fd)
 
@@ -142,7 +142,7 @@ class StateDirectory:
 def _encode(file: _File) -> bytes:
     try:
         return msgspec.json.encode(file)
-    except UnicodeEncodeError:  # a device or file whose name is no UTF-8, as os.fsdecode gives it: json writes it as an escape
+    except UnicodeEncodeError:  # a name that is not UTF-8, as os.fsdecode() returns it; json escapes it
         return json.dumps(msgspec.to_builtins(file)).encode()
 
 
@@ -154,16 +154,16 @@ def _read(fd: int) -> bytes:
 
 
 class FileSlot:
-    """One name in the state directory, as collectors know it (`collectors.model.Slot`)."""
+    """One file of the state directory, as a `collectors.model.Slot`."""
 
     def __init__(self, directory: StateDirectory, name: str) -> None:
         self._directory = directory
         self._name = name
 
     def load(self) -> Any:  # noqa: ANN401
-        """Give what was saved last, or None."""
+        """Return the value saved last, or None."""
         return self._directory.load(self._name)
 
     def save(self, value: Any) -> bool:  # noqa: ANN401
-        """Replace it atomically."""
+        """Replace the file atomically."""
         return self._directory.save(self._name, value)

@@ -1,4 +1,4 @@
-"""What the status page shows: findings from the Board, collectors and panels from the jobs. Made when somebody looks, and only then."""
+"""Contents of the status page: findings from the board, collector states and panels from the jobs. Made on request only."""
 
 from __future__ import annotations
 
@@ -18,18 +18,17 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-STUCK_SECONDS = 60.0  # a run that has been out for longer, and for three of its intervals, does not come back
+STUCK_SECONDS = 60.0  # age of a run, in addition to three intervals, from which it counts as stuck
 
 
 def status(board: Board, jobs: Iterable[CollectorJob]) -> Status:
-    """Put together what is known now."""
+    """Return the current status."""
     reports = board.reports()
     findings = [Finding(verdict, board.since(verdict)) for report in reports for verdict in report.verdicts]
     host = {}
-    for report in reports:
-        for metric in report.metrics:
-            if metric.family.name == "host":
-                host = dict(zip(metric.family.labels, metric.labels, strict=True))
+    for metric in next((report.metrics for report in reports if report.collector == "host"), ()):
+        if metric.family.name == "host":
+            host = dict(zip(metric.family.labels, metric.labels, strict=True))
     return Status(host, VERSION, findings, [_collector_status(job) for job in jobs])
 
 
@@ -38,9 +37,9 @@ def _collector_status(job: CollectorJob) -> CollectorStatus:
     if job.unavailable is not None:
         state, detail = "absent", f"{job.unavailable} ({job.unavailable.reason})"
     elif job.running_seconds() > max(STUCK_SECONDS, 3 * job.settings.interval):
-        state, detail = "stuck", f"its run has been out for {job.running_seconds():.0f} s"
+        state, detail = "stuck", f"run in progress for {job.running_seconds():.0f} s"
     elif job.failures and not job.success:
-        state, detail = "failed", "its last run failed; vitald's log says why"
+        state, detail = "failed", "last run failed; the error is in vitald's log"
     age = None if job.last_success is None else max(0.0, time.time() - job.last_success)
     return CollectorStatus(job.name, state, detail, age, job.duration, _panels(job))
 
@@ -51,5 +50,5 @@ def _panels(job: CollectorJob) -> list[Panel]:
     try:
         return job.panels()
     except Exception:
-        log.exception("collector %s could not show its readings", job.name)
+        log.exception("panels failed collector=%s", job.name)
         return []

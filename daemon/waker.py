@@ -1,7 +1,7 @@
-"""Wake-ups between ticks: a collector runs as soon as a descriptor of its own has something to say.
+"""Wake-ups between scheduled runs: a collector runs as soon as one of its descriptors is readable.
 
-One thread sleeps in epoll for all of them. A descriptor is armed once after each run that worked, so a collector that cannot drain
-its own costs no more than its `every`.
+One thread waits in epoll for all collectors. Descriptors are armed (EPOLLONESHOT) after each successful run, so that a collector that
+fails and drains nothing runs at its `interval` only.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ _ARMED = select.EPOLLIN | select.EPOLLPRI | select.EPOLLONESHOT
 
 
 class Waker:
-    """Calls `hasten(name)` when a descriptor armed under that name becomes readable."""
+    """Call `on_readable(name)` when a descriptor armed under that name becomes readable."""
 
-    def __init__(self, hasten: Callable[[str], None]) -> None:
-        self._hasten = hasten
+    def __init__(self, on_readable: Callable[[str], None]) -> None:
+        self._on_readable = on_readable
         self._epoll = select.epoll()
         self._names: dict[int, str] = {}
         self._lock = threading.Lock()
@@ -29,7 +29,7 @@ class Waker:
         self._end = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
 
     def arm(self, name: str, descriptors: Iterable[int]) -> None:
-        """Wait for these once; the thread is made when somebody has any. A descriptor closed since leaves epoll by itself."""
+        """Wait for each descriptor once; the first call starts the thread. The kernel removes closed descriptors from epoll."""
         with self._lock:
             for descriptor in descriptors:
                 self._names[descriptor] = name
@@ -54,4 +54,4 @@ class Waker:
                 with self._lock:
                     name = self._names.pop(descriptor, None)
                 if name is not None:
-                    self._hasten(name)
+                    self._on_readable(name)

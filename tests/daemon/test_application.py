@@ -40,7 +40,7 @@ def test_sigterm_while_starting_reloading_and_hanging_ends_it_within_five_second
         daemon = launch()
         time.sleep(pause)
         status, seconds = daemon.stop()
-        assert status in {0, -signal.SIGTERM}, daemon.log  # before its handlers stand, the kernel's own end is good order enough
+        assert status in {0, -signal.SIGTERM}, daemon.log  # before its handlers are installed, the default action is a clean end
         assert seconds < 5
     with hanging_probe(tmp_path) as flags:
         daemon = launch(*flags).ready()
@@ -90,7 +90,7 @@ def test_a_reload_takes_what_changed_and_tells_systemd(launch: Launch) -> None:
     daemon.config.write_text(f'[probe]\ntargets = ["{own}", "127.0.0.1:1"]\ninterval = "1s"\ntimeout = "500ms"\n')
     daemon.signal(signal.SIGHUP)
     daemon.until(lambda: daemon.metric('vitald_health{check="tcp_probe",subject="127.0.0.1:1"}') == 2)
-    assert "changed: probe" in daemon.log
+    assert "config reloaded changed=probe" in daemon.log
     assert "tcp_probe 127.0.0.1:1 critical: refused" in daemon.log
 
 
@@ -106,7 +106,7 @@ def test_a_bad_file_on_reload_changes_nothing_and_is_seen(launch: Launch) -> Non
         assert daemon.metric("vitald_config_last_reload_successful") == 0
     assert daemon.metric("vitald_config_last_reload_success_timestamp_seconds") == good_at
     assert daemon.metric('vitald_collector_success{collector="probe"}') == 1
-    assert "settings not taken, the old ones stay: " in daemon.log
+    assert "config reload failed, keeping the previous configuration error=" in daemon.log
     daemon.config.write_text("")
     daemon.signal(signal.SIGHUP)
     daemon.ready()

@@ -24,7 +24,7 @@ def test_a_second_daemon_on_the_state_is_told_so(launch: Launch) -> None:
     first = launch().ready()
     second = launch("--state.directory", str(first.folder / "state"))
     assert second.process.wait(30) == 1
-    assert f"another vitald (pid {first.process.pid}) uses it" in second.log
+    assert f"in use by another vitald (pid {first.process.pid})" in second.log
     assert first.metric("vitald_config_last_reload_successful") == 1
 
 
@@ -72,12 +72,12 @@ def test_without_any_privilege_there_is_less_to_see_and_nothing_broken(tmp_path:
     said: list[str] = []
     try:
         deadline = time.monotonic() + 30
-        awaited = ("metrics at", "running without state", "path_mtu is not available (permission)")
+        awaited = ("vitald started", "running without state", "collector unavailable collector=path_mtu reason=permission")
         while missing := [words for words in awaited if not any(words in line for line in said)]:
             assert time.monotonic() < deadline, (missing, said)
             said = [json.loads(row)["msg"] for row in (tmp_path / "stderr").read_text().splitlines()]
             time.sleep(0.05)
-        url = next(line for line in said if "metrics at" in line).partition("metrics at ")[2]
+        url = next(line for line in said if "vitald started" in line).partition(" url=")[2]
         with urllib.request.urlopen(url, timeout=30) as answer:
             text = answer.read().decode()
         for collector in COLLECTORS:
@@ -132,7 +132,7 @@ def test_a_reader_of_its_log_that_has_stopped_stops_nothing(tmp_path: Path) -> N
             except OSError:
                 time.sleep(0.05)
                 continue
-            lines = [line for line in text.splitlines() if line.startswith('vitald_log_messages_suppressed_total{why="dropped"}')]
+            lines = [line for line in text.splitlines() if line.startswith('vitald_log_messages_suppressed_total{reason="dropped"}')]
             if lines and float(lines[0].split()[-1]) >= 2:
                 break
             time.sleep(0.05)

@@ -43,7 +43,7 @@ def test_a_change_is_logged_once_with_its_mend_and_its_end(caplog: pytest.LogCap
         board.publish(report(level))
     assert [(r.levelname, r.getMessage()) for r in caplog.records] == [
         ("ERROR", "tcp_probe host0:22 critical: message 0; look"),
-        ("INFO", "tcp_probe host0:22 is healthy again after 0s"),
+        ("INFO", "tcp_probe host0:22 healthy: was critical for 0s"),
     ]
 
 
@@ -53,7 +53,7 @@ def test_a_clock_that_was_set_back_makes_no_fault_shorter_than_nothing(caplog: p
     slot = Kept()
     slot.value = [["tcp_probe", "host0:22", 2, time.time() + 3600]]
     Board(slot).publish(report(Level.HEALTHY))
-    assert [r.getMessage() for r in caplog.records] == ["tcp_probe host0:22 is healthy again after 0s"]
+    assert [r.getMessage() for r in caplog.records] == ["tcp_probe host0:22 healthy: was critical for 0s"]
 
 
 def test_findings_are_what_is_not_healthy_and_since_when() -> None:

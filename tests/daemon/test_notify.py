@@ -25,7 +25,7 @@ def test_systemd_hears_every_word(manager: socket.socket) -> None:
     assert notifier.watchdog_seconds == 30
     for speak, words in [
         (notifier.ready, b"READY=1"),
-        (notifier.alive, b"WATCHDOG=1"),
+        (notifier.watchdog, b"WATCHDOG=1"),
         (notifier.stopping, b"STOPPING=1"),
         (lambda: notifier.status("healthy"), b"STATUS=healthy"),
     ]:

@@ -96,7 +96,7 @@ def test_a_state_file_of_another_owner_is_not_believed(folder: Path) -> None:
 def test_a_state_directory_of_another_owner_is_refused(folder: Path) -> None:
     folder.mkdir()
     os.chown(folder, 65534, 65534)
-    with pytest.raises(BadInput, match="belongs to uid 65534"):
+    with pytest.raises(BadInput, match="owned by uid 65534"):
         StateDirectory(folder)
 
 
@@ -104,7 +104,7 @@ def test_a_state_directory_of_another_owner_is_refused(folder: Path) -> None:
 def test_a_state_directory_that_others_may_write_to_is_refused(folder: Path) -> None:
     folder.mkdir()
     folder.chmod(0o777)
-    with pytest.raises(BadInput, match="others may write"):
+    with pytest.raises(BadInput, match="writable by others"):
         StateDirectory(folder)
 
 

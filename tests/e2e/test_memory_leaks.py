@@ -54,7 +54,7 @@ class MemoryDaemon:
         (folder / "state").mkdir()
         with self._log.open("wb") as log:
             self.process = subprocess.Popen([sys.executable, *program, "run", *flags], stdout=log, stderr=subprocess.STDOUT)
-        self._url = wait(lambda: re.search(r"metrics at (http\S+?)\"", self.log()), "the daemon's address", 60)[1]
+        self._url = wait(lambda: re.search(r"url=(http\S+?)\"", self.log()), "the daemon's address", 60)[1]
 
     def log(self) -> str:
         return self._log.read_text()

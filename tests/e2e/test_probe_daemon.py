@@ -47,7 +47,7 @@ def test_a_target_that_turns_bad_is_looked_at_at_once(tmp_path: Path) -> None:
             ["ip", "netns", "exec", lab.near, sys.executable, "-m", "daemon", "run", *flags], stdout=log, stderr=subprocess.STDOUT
         )
         try:
-            url = wait_for_line(tmp_path / "log", r"metrics at (http\S+?)\"")
+            url = wait_for_line(tmp_path / "log", r"url=(http\S+?)\"")
             mtu = r'vitald_probe_path_mtu_bytes\{target="10\.98\.3\.2:80"\} (\S+)'
             assert wait_for(lab, url, mtu, 0) == 9001
             runs = r'vitald_collector_last_success_timestamp_seconds\{collector="path_mtu"\} (\S+)'

@@ -114,13 +114,13 @@ def test_a_client_that_says_nothing_does_not_stop_the_watchdog(service: Service,
 def test_the_journal_has_readable_lines_with_priorities(service: Service, targets: Targets) -> None:
     since = service.cursor()
     service.systemctl("restart")
-    up = service.wait_for_line(since, "is up")
+    up = service.wait_for_line(since, "vitald started")
     assert up["PRIORITY"] == "6"
     assert str(up["MESSAGE"]).startswith("level=info msg=")
     assert up["SYSLOG_IDENTIFIER"] == "vitald"
     service.host.write(SETTINGS, targets.settings() + "nonsense = 1\n")
     service.systemctl("reload", check=False)
-    assert service.wait_for_line(since, "settings not taken")["PRIORITY"] == "3"
+    assert service.wait_for_line(since, "config reload failed")["PRIORITY"] == "3"
 
 
 @pytest.mark.fault(30)
@@ -192,7 +192,7 @@ def test_out_of_its_memory_it_is_killed_and_comes_back_with_its_state(service: S
     wait(lambda: service.show("ActiveState") == "active", "systemd to start it again", 60)
     assert service.pid() != before
     prometheus.wait_for("up == 1")
-    assert not [e for e in service.journal(since) if "is of no use" in str(e["MESSAGE"])]
+    assert not [e for e in service.journal(since) if "state file unusable" in str(e["MESSAGE"])]
 
 
 def _skipped(page: str) -> float:

@@ -71,7 +71,7 @@ class Vitald:
     @property
     def url(self) -> str:
         """Where the metrics are."""
-        found = re.search(r"metrics at (\S+)/metrics", self.log)
+        found = re.search(r"url=(\S+)/metrics", self.log)
         assert found, self.log
         return found[1]
 

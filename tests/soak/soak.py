@@ -61,7 +61,7 @@ class Soak:
 
     def _await_port(self) -> int:
         deadline = time.monotonic() + 60
-        while not (found := re.search(r"metrics at http://127\.0\.0\.1:(\d+)", (self._folder / "log").read_text())):
+        while not (found := re.search(r"url=http://127\.0\.0\.1:(\d+)", (self._folder / "log").read_text())):
             if time.monotonic() > deadline or self._daemon.poll() is not None:
                 raise BenchError("the daemon did not start: " + (self._folder / "log").read_text()[-300:])
             time.sleep(0.1)

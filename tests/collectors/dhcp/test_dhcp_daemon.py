@@ -36,7 +36,7 @@ class Daemon:
             lab.start(sys.executable, "-m", "daemon", "run", *flags, stderr=stderr, cwd=REPOSITORY)
 
     def scrape(self) -> str:
-        found = re.search(r"metrics at (\S+/metrics)", self.log.read_text())
+        found = re.search(r"url=(\S+/metrics)", self.log.read_text())
         return self.lab.run(f"curl -sS {found[1]}", check=False) if found else ""
 
     def until(self, right: Callable[[str], bool]) -> str:

@@ -31,18 +31,18 @@ def test_a_section_is_its_collectors_own_struct() -> None:
 
 @pytest.mark.fault(30)
 @pytest.mark.parametrize(
-    ("text", "complaint"),
+    ("text", "error"),
     [
         ("[probe]\ntarget = []", "f: probe.target: unknown key; did you mean targets?"),
-        ("[probe]\nxyz = 1", "f: probe.xyz: unknown key; known are enabled, every, "),
+        ("[probe]\nxyz = 1", "f: probe.xyz: unknown key; expected one of enabled, interval, "),
         ("[prob]", "f: prob: unknown section; did you mean probe?"),
-        ("probe = 7", "f: probe: must be a section, [probe]"),
+        ("probe = 7", "f: probe: not a section; expected [probe]"),
         ("[web]\nlisten_address = []", "f: web.listen_address: unknown key; did you mean listen_addresses?"),
-        ("[web]\nlisten_addresses = []", "f: web.listen_addresses: must name at least one address"),
-        ("[web]\ntelemetry_path = 'metrics'", 'f: web.telemetry_path: must start with "/"'),
+        ("[web]\nlisten_addresses = []", "f: web.listen_addresses: empty; expected at least one address"),
+        ("[web]\ntelemetry_path = 'metrics'", 'f: web.telemetry_path: no leading "/"; expected a path like "/metrics"'),
         ("[probe]\ninterval = 5", 'f: probe.interval: expected a duration like "5s", got 5'),
-        ("[probe]\ninterval = 'soon'", "f: probe.interval: 'soon' is not a duration; write it like \"5s\""),
-        ("[probe]\ninterval = '50ms'\ntimeout = '10ms'", "f: probe.interval: must be at least 100ms"),
+        ("[probe]\ninterval = 'soon'", "f: probe.interval: 'soon' is not a duration; expected one like \"5s\""),
+        ("[probe]\ninterval = '50ms'\ntimeout = '10ms'", "f: probe.interval: too short; expected at least 100ms"),
         ("[probe]\ntimeout = '10s'", "f: probe.timeout: must be shorter than interval"),
         ("[probe]\ntargets = [22]", "f: probe.targets[0]: expected `str`, got `int`"),
         ("[probe]\ntargets = ['nowhere']", "f: probe.targets: "),
@@ -53,30 +53,50 @@ def test_a_section_is_its_collectors_own_struct() -> None:
         ("x = " + "[" * 100_000, "f: "),
     ],
 )
-def test_what_is_wrong_is_named_with_file_key_and_reason(text: str, complaint: str) -> None:
+def test_an_error_names_file_key_and_what_is_expected(text: str, error: str) -> None:
     with pytest.raises(BadInput) as refused:
         settings.parse(text, "f")
-    assert str(refused.value).startswith(complaint)
+    assert str(refused.value).startswith(error)
     assert "\n" not in str(refused.value)
 
 
 @pytest.mark.fault(30)
 @pytest.mark.parametrize(
-    ("make", "complaint"),
+    ("section", "old", "new"),
+    [
+        *((name, "every", "interval") for name in COLLECTORS),
+        ("probe", "syn_every", "syn_interval"),
+        ("nic", "look_every", "full_scan_interval"),
+        ("memory", "reach", "max_extrapolation"),
+    ],
+)
+def test_a_renamed_key_is_refused_with_its_new_name(section: str, old: str, new: str) -> None:
+    with pytest.raises(BadInput, match=f"^f: {section}.{old}: renamed to {new}$"):
+        settings.parse(f'[{section}]\n{old} = "1m"\n', "f")
+
+
+def test_a_renamed_key_in_another_section_is_unknown() -> None:
+    with pytest.raises(BadInput, match=r"^f: dhcp\.reach: unknown key; expected one of enabled, interval, "):
+        settings.parse("[dhcp]\nreach = 4.0\n", "f")
+
+
+@pytest.mark.fault(30)
+@pytest.mark.parametrize(
+    ("make", "error"),
     [
         (lambda path: None, "no such file"),  # noqa: ARG005
-        (Path.mkdir, "not a plain file"),
-        (os.mkfifo, "not a plain file"),
-        (lambda path: path.symlink_to("/dev/zero"), "not a plain file"),
-        (lambda path: path.write_bytes(b"# fine\n# \xff\n"), "line 2: not valid UTF-8"),
-        (lambda path: path.write_bytes(b"#" * (5 << 20)), "larger than 4 MiB"),
+        (Path.mkdir, "not a regular file"),
+        (os.mkfifo, "not a regular file"),
+        (lambda path: path.symlink_to("/dev/zero"), "not a regular file"),
+        (lambda path: path.write_bytes(b"# fine\n# \xff\n"), "line 2: invalid UTF-8"),
+        (lambda path: path.write_bytes(b"#" * (5 << 20)), "5242880 bytes; expected at most 4 MiB"),
     ],
     ids=["missing", "directory", "FIFO", "device", "latin-1", "huge"],
 )
-def test_a_file_that_cannot_be_settings_is_refused(tmp_path: Path, make: Callable[[Path], Any], complaint: str) -> None:
+def test_a_file_that_cannot_be_settings_is_refused(tmp_path: Path, make: Callable[[Path], Any], error: str) -> None:
     path = tmp_path / "vitald.toml"
     make(path)
-    with pytest.raises(BadInput, match=complaint):
+    with pytest.raises(BadInput, match=error):
         settings.load(path)
 
 
@@ -94,12 +114,12 @@ def test_only_our_own_error_escapes_the_parser(text: str) -> None:
 @given(st.text(max_size=20))
 @pytest.mark.fault(55)
 def test_only_value_errors_escape_a_duration(text: str) -> None:
-    refused = "write it like"
+    refused = "expected one like"
     try:
         assert Duration.parse(text) >= 0
     except ValueError as error:
         refused = str(error)
-    assert "write it like" in refused
+    assert "expected one like" in refused
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("5s", 5), ("1h30m", 5400), ("500ms", 0.5), ("1d", 86400), ("2w1d", 1296000)])
@@ -109,7 +129,7 @@ def test_durations_are_prometheus_own(text: str, seconds: float) -> None:
 
 @pytest.mark.parametrize("text", ["", "5", "s", "5m1h", "1.5h", "-5s", "5 s", "\u0665s"])
 def test_what_prometheus_refuses_we_refuse(text: str) -> None:
-    with pytest.raises(ValueError, match="write it like"):
+    with pytest.raises(ValueError, match="expected one like"):
         Duration.parse(text)
 
 
@@ -130,6 +150,6 @@ def test_one_section_alone_is_read_as_strictly_and_the_others_not_at_all(tmp_pat
     with pytest.raises(BadInput, match=r"logs\.signature_dir: unknown key; did you mean signature_dirs\?"):
         settings.load_section(path, "logs", LogSettings)
     path.write_text("logs = 3\n")
-    with pytest.raises(BadInput, match=r"must be a section, \[logs\]"):
+    with pytest.raises(BadInput, match=r"logs: not a section; expected \[logs\]"):
         settings.load_section(path, "logs", LogSettings)
     assert settings.load_section(None, "logs", LogSettings) == LogSettings()
