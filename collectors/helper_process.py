@@ -31,6 +31,10 @@ class HelperFailed(Exception):  # noqa: N818 — the reason why there is no answ
     """The helper could not be started, was killed, did not answer in time, or answered too much; the text says which."""
 
 
+class HelperNotStarted(HelperFailed):
+    """No process, no memory, or no interpreter any more."""
+
+
 class HelperStopped(HelperFailed):
     """`stop()` was called: there will be no more answers."""
 
@@ -70,12 +74,12 @@ class HelperProcess:
                         env=environment,
                         bufsize=0,
                     )
-            except OSError as error:  # no memory, no process to be had, no interpreter any more
-                raise HelperFailed(f"could not be started: {error.strerror or error}") from None
+            except OSError as error:
+                raise HelperNotStarted(f"could not be started: {error.strerror or error}") from None
             return self._process
 
     def ask(self, *arguments: str, question: bytes = b"", seconds: float, max_answer: int = MAX_ANSWER) -> bytes:
-        """Start the program, write `question` (less than a pipe holds) to its stdin and return all it writes to stdout.
+        """Start the program, write `question` to its stdin, which it reads to its end, and return all it writes to stdout.
 
         Raises HelperFailed after `seconds`, for an answer of more than `max_answer` bytes, and for one of no byte.
         """
@@ -84,7 +88,9 @@ class HelperProcess:
         try:
             assert process.stdin is not None  # noqa: S101 — for mypy
             with contextlib.suppress(BrokenPipeError):  # its exit status says what it died of
-                process.stdin.write(question)
+                unsent = memoryview(question)
+                while unsent:
+                    unsent = unsent[process.stdin.write(unsent) :]
                 process.stdin.close()
             answer = read_all(process, deadline, max_answer)
             if not answer:

@@ -10,7 +10,7 @@ from collectors.collector import Collector
 from collectors.logs import clock, metrics
 from collectors.logs.judge import judge
 from collectors.logs.matching import samples
-from collectors.logs.matching.pack_reloader import PacksInUse
+from collectors.logs.matching.pack_reloader import PackReloader
 from collectors.logs.panels import panels
 from collectors.logs.reading import LogsReading
 from collectors.logs.recorder import Recorder
@@ -35,7 +35,7 @@ class LogsCollector(Collector[LogsReading]):
     def __init__(self, settings: LogSettings, host: CollectorContext) -> None:
         self._settings = settings
         self._host = host
-        self._packs = PacksInUse(settings.signature_dirs, host.cache)
+        self._packs = PackReloader(settings.signature_dirs, host.cache)
         self._poller = FilePoller(self._follow)
         self._recorder: Recorder | None = None
         self._lock = threading.Lock()
@@ -93,7 +93,7 @@ class LogsCollector(Collector[LogsReading]):
             choice=sources.choice,
             troubles=dict(sources.troubles),
             restarts=sources.journal.restarts if sources.journal else None,
-            packs_valid=self._packs.valid,
+            packs_valid=self._packs.last_reload_successful,
             signatures=self._packs.packs.by_id,
         )
 

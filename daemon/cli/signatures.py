@@ -34,16 +34,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def load(arguments: argparse.Namespace) -> tuple[packs.Packs, Matcher]:
-    """Load the shipped packs and the user's. Raises `BadInput`, with file and id."""
-    own = settings.load_section(arguments.config, "logs", LogSettings).signature_dirs
-    loaded = packs.load([*map(Path, own), *arguments.signatures])
+    """Load the shipped packs and the user's. Raises `BadInput`, one line with file and id."""
+    directories = settings.load_section(arguments.config, "logs", LogSettings).signature_dirs
+    loaded = packs.load([*map(Path, directories), *arguments.signatures])
     return loaded, Matcher(loaded.signatures, open_database(loaded.signatures, _cache()))
 
 
 def problems(config: Config) -> Iterator[str]:
     """Return what is wrong with the packs and their samples, a line each."""
-    own: Any = config.collectors["logs"]
-    yield from samples.problems([Path(directory) for directory in own.signature_dirs])
+    logs: Any = config.collectors["logs"]
+    yield from samples.problems([Path(directory) for directory in logs.signature_dirs])
 
 
 def _cache() -> Path | None:

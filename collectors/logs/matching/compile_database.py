@@ -1,8 +1,7 @@
-"""Compile expressions for hyperscan, in a process of its own: `python -Im collectors.logs.matching.compile_database`.
+"""Compiler of the hyperscan database, a helper process: `python -Im collectors.logs.matching.compile_database`.
 
-The compiler takes several times the memory of what it makes. A child gives all of it back.
-Reads a JSON list of expressions from stdin and writes the serialised database to stdout; an expression that is refused is named on
-stderr as `NUMBER reason`, exit 1.
+The compiler takes several times the memory of its result; a helper gives it back. Reads a JSON list of expressions from stdin and
+writes `COMPILED` and the serialised database to stdout, or for a refused expression its number and the reason.
 """
 
 from __future__ import annotations
@@ -12,9 +11,11 @@ import sys
 
 import hyperscan
 
+COMPILED = b"compiled\n"
+
 
 def compile_database(expressions: list[str]) -> hyperscan.Database:
-    """Build one database; expression n gets the id n."""
+    """Compile one database; expression n gets the id n. Raises `hyperscan.error`."""
     database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
     database.compile(
         [e.encode() for e in expressions], ids=list(range(len(expressions))), flags=[hyperscan.HS_FLAG_MULTILINE] * len(expressions)
@@ -22,22 +23,23 @@ def compile_database(expressions: list[str]) -> hyperscan.Database:
     return database
 
 
-def main() -> int:
-    """Serve one request."""
+def main() -> None:
+    """Answer one request."""
     expressions = json.load(sys.stdin)
     try:
-        sys.stdout.buffer.write(hyperscan.dumpb(compile_database(expressions)))
+        sys.stdout.buffer.write(COMPILED + hyperscan.dumpb(compile_database(expressions)))
     except hyperscan.error:
-        for number, expression in enumerate(expressions):
-            try:
-                compile_database([expression])
-            except hyperscan.error as error:
-                sys.stderr.write(f"{number} {error.args[0] if error.args else error}\n")
-                return 1
-        sys.stderr.write("-1 all patterns together are too large for hyperscan\n")
-        return 1
-    return 0
+        sys.stdout.write(_refusal(expressions))
+
+
+def _refusal(expressions: list[str]) -> str:
+    for number, expression in enumerate(expressions):
+        try:
+            compile_database([expression])
+        except hyperscan.error as error:
+            return f"{number} {error.args[0] if error.args else error}"
+    return "-1 all patterns together are too large for hyperscan"
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -1,4 +1,4 @@
-"""Hyperscan's compiled database of all signatures: made once, kept in a file, used on whole blocks."""
+"""Hyperscan database of all signatures: compiled once, cached in a file, matched on whole blocks."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import json
 import logging
 import os
 import stat
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import hyperscan
 
+from collectors.helper_process import HelperFailed, HelperNotStarted, HelperProcess, module_command
+from collectors.logs.matching.compile_database import COMPILED
 from collectors.logs.matching.pattern import prefilter
 from collectors.model import BadInput
 
@@ -26,39 +26,39 @@ _log = logging.getLogger(__name__)
 _MAGIC = b"vitald-signatures-1\n"
 _MAX_BYTES = 64 << 20
 _VERSION: str = hyperscan.__version__  # type: ignore[attr-defined]  # its stubs leave it out; importlib.metadata's takes 12 ms
-_LONGEST = 120  # seconds; the shipped packs take one
-REPEATED = r"last message repeated [0-9]{1,9} time"  # old syslogd's compression; it has the id after the last signature's
+_COMPILE_SECONDS = 120.0  # the shipped packs take one
+REPEATED = r"last message repeated [0-9]{1,9} time"  # sysklogd's compression of repeats; its id is that after the last signature's
 
 
 class Database:
-    """Which lines of a block may match which signatures. Not for two threads at once: the scratch space is shared."""
+    """Finds the lines of a block that may match, and the signatures. Not thread-safe: the scratch space is shared."""
 
     def __init__(self, serialised: bytes) -> None:
-        """Take a database that `hyperscan.dumpb` wrote; raises `hyperscan.error` where it is not one for this machine."""
+        """Load a database that `hyperscan.dumpb` wrote. Raises `hyperscan.error` if it is none for this machine."""
         self._database = hyperscan.loadb(serialised, hyperscan.HS_MODE_BLOCK)
         self._database.scratch = hyperscan.Scratch(self._database)
 
     def scan(self, block: bytes) -> list[tuple[int, int]]:
-        """Find (end offset, number of the signature) of everything that may be a match, in no particular order."""
-        found: list[tuple[int, int]] = []
-        add = found.append
+        """Return (end offset, number of the signature) of all candidates, unordered."""
+        candidates: list[tuple[int, int]] = []
+        add = candidates.append
 
         def on_match(number: int, _start: int, end: int, _flags: int, _context: object) -> None:
             add((end, number))
 
         self._database.scan(block, match_event_handler=on_match)
-        return found
+        return candidates
 
 
 def open_database(signatures: Sequence[Signature], cache: Path | None = None) -> Database:
-    """Load the database from the file `cache`, or compile it and keep it there. A cache that is not good is made again.
+    """Load the database from the file `cache`, or compile it and write it there; an invalid or outdated file is replaced.
 
-    Raises `BadInput`, naming file and id, for a pattern hyperscan refuses.
+    Raises `BadInput`, with file and id, for a pattern that hyperscan refuses.
     """
     expressions = [*(prefilter(signature.pattern) for signature in signatures), REPEATED]
     key = _key(expressions)
-    if cache is not None and (kept := _load(cache, key)) is not None:
-        return kept
+    if cache is not None and (cached := _load(cache, key)) is not None:
+        return cached
     serialised = _compile(expressions, signatures)
     if cache is not None:
         _save(cache, key, serialised)
@@ -66,7 +66,7 @@ def open_database(signatures: Sequence[Signature], cache: Path | None = None) ->
 
 
 def _key(expressions: Sequence[str]) -> bytes:
-    """Hash what the compiled form depends on: the patterns, hyperscan's version, the machine (hyperscan itself checks instruction sets)."""
+    """Return the hash of all that the database depends on; instruction sets are checked by hyperscan itself."""
     return hashlib.sha256(json.dumps([os.uname().machine, _VERSION, list(expressions)]).encode()).digest()
 
 
@@ -78,7 +78,7 @@ def _load(cache: Path, key: bytes) -> Database | None:
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode) or status.st_uid not in {0, os.geteuid()} or status.st_size > _MAX_BYTES:
         os.close(descriptor)
-        return None  # hyperscan trusts what it loads, so it must be ours
+        return None  # hyperscan does not validate what it loads, so only root or we may have written it
     with os.fdopen(descriptor, "rb") as file:
         try:
             head, check, body = file.read(len(_MAGIC) + 32), file.read(32), file.read()
@@ -90,7 +90,7 @@ def _load(cache: Path, key: bytes) -> Database | None:
 
 
 def _save(cache: Path, key: bytes, body: bytes) -> None:
-    """Keep the database; without a cache the next start is a second slower, and no worse."""
+    """Write the cache file; failures are logged only, since the next start is just a second slower."""
     temporary = cache.with_name(f".{cache.name}.{os.getpid()}")
     try:
         temporary.unlink(missing_ok=True)
@@ -98,24 +98,17 @@ def _save(cache: Path, key: bytes, body: bytes) -> None:
             file.write(_MAGIC + key + hashlib.sha256(body).digest() + body)
         temporary.replace(cache)
     except OSError as error:
-        _log.warning("signature cache %s cannot be written: %s", cache, error.strerror)
+        _log.warning('signature cache not written file=%s error="%s"', cache, error.strerror)
         temporary.unlink(missing_ok=True) if temporary.parent.is_dir() else None
 
 
 def _compile(expressions: Sequence[str], signatures: Sequence[Signature]) -> bytes:
+    helper = HelperProcess(module_command("collectors.logs.matching.compile_database"))
+    question = json.dumps(expressions).encode()
     try:
-        child = subprocess.run(
-            [sys.executable, "-Im", "collectors.logs.matching.compile_database"],
-            input=json.dumps(expressions).encode(),
-            capture_output=True,
-            check=False,
-            timeout=_LONGEST,
-        )
-    except subprocess.TimeoutExpired:
-        problem = f"signatures cannot be compiled within {_LONGEST} s: a pattern of yours is too large"
-        raise BadInput(problem) from None
-    except OSError as error:  # no process to be had: better a larger one than a blind one
-        _log.warning("signatures are compiled in the daemon itself, which takes memory: %s", error.strerror)
+        answer = helper.ask(question=question, seconds=_COMPILE_SECONDS, max_answer=_MAX_BYTES)
+    except HelperNotStarted as error:
+        _log.warning('signature compiler not started, compiling in the daemon, which takes memory error="%s"', error)
         from collectors.logs.matching.compile_database import compile_database  # noqa: PLC0415 — nearly never
 
         try:
@@ -123,13 +116,15 @@ def _compile(expressions: Sequence[str], signatures: Sequence[Signature]) -> byt
         except hyperscan.error as refusal:
             problem = f"signatures cannot be compiled: {refusal}"
             raise BadInput(problem) from None
-    if child.returncode == 0:
-        return child.stdout
-    told = (child.stderr.decode(errors="replace").strip().splitlines() or [f"the compiler ended with {child.returncode}"])[-1]
-    number, _, reason = told.partition(" ")
+    except HelperFailed as error:
+        problem = f"signatures cannot be compiled: the compiler {error}"
+        raise BadInput(problem) from None
+    if answer.startswith(COMPILED):
+        return answer[len(COMPILED) :]
+    number, _, reason = answer.decode(errors="replace").partition(" ")
     if number.isdigit() and int(number) < len(signatures):
         refused = signatures[int(number)]
         problem = f"{refused.origin}: signature '{refused.id}': pattern is refused by hyperscan: {reason}"
     else:
-        problem = f"signatures cannot be compiled: {told.removeprefix('-1 ')}"
+        problem = f"signatures cannot be compiled: {reason}"
     raise BadInput(problem)

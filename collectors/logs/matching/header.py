@@ -1,7 +1,7 @@
-"""The head of a log line: who says it, and where the message starts. No clock, no I/O.
+"""Header of a log line: time, host and program, and where the message starts. No clock, no I/O.
 
-Formats meet in one file (an upgrade changes them overnight, consoles mix them), so each line is looked at by itself. What is not
-recognised is left to the message: a signature is searched in it, not compared with it.
+One file may contain several formats (an upgrade changes them, consoles mix them), so each line is parsed by itself. What is not
+recognised remains part of the message: signatures are searched in it, not compared with it.
 """
 
 from __future__ import annotations
@@ -34,24 +34,27 @@ _KMSG = re.compile(rb"(?P<priority>\d{1,10}),\d{1,20},\d{1,20},[^;\s]{1,64};")
 _KERNEL_STAMP = re.compile(rb"\s*" + _STAMP + rb"\s?")
 _ANY_STAMP = re.compile(_STAMP + rb"\s?")
 _KERNEL_TAG = re.compile(rb"kernel: ?")
-_ECHO = re.compile(rb"(?P<tag>[\w.@/-]{1,48})\[\d{1,10}\]: ")  # a program's line on the console, behind the kernel's stamp
+_ECHO = re.compile(rb"(?P<tag>[\w.@/-]{1,48})\[\d{1,10}\]: ")  # a program's line on the console, after the kernel's timestamp
 _REPEATED = re.compile(rb"message repeated (?P<times>\d{1,9}) times: \[ ?(?P<message>.*?)\]?\s*$", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What stands before the message. `program` is None where nobody is named; `is_conclusive` says that the line's form named it."""
+    """Parsed header. `program` is None where the line names none; `is_conclusive` if the line's format determines that.
+
+    `times` is above 1 for syslog's "message repeated N times".
+    """
 
     message: bytes
     program: str | None = None
     is_conclusive: bool = False
     time: bytes = b""
     host: str = ""
-    times: int = 1  # how often syslog says this message came: its own compression
+    times: int = 1
 
 
-def split_header(line: bytes, known: frozenset[str] = frozenset()) -> Header:
-    """Take a line apart. `known` are programs that are recognised by their bare tag where a line has no time before it."""
+def split_header(line: bytes, known_tags: frozenset[str] = frozenset()) -> Header:
+    """Split a line into header and message. A line without a time has a tag only if the tag has a PID or is one of `known_tags`."""
     if line[:1].isdigit() and (record := _KMSG.match(line)):
         kernel = int(record["priority"]) >> 3 == 0
         return Header(line[record.end() :], "kernel" if kernel else "userspace", is_conclusive=True)
@@ -70,32 +73,32 @@ def split_header(line: bytes, known: frozenset[str] = frozenset()) -> Header:
     if kernel:
         return _kernel(_without(_KERNEL_STAMP, _without(_KERNEL_TAG, rest)), time)
     if not time:
-        return _without_time(rest, known)
+        return _without_time(rest, known_tags)
     tag = _SYSLOG.match(rest)
     if tag is None:
         return Header(rest, is_conclusive=True, time=time)
     return _finish(rest[tag.end() :], _text(tag["tag"]), time, _text(tag["host"] or b""))
 
 
-def _without_time(line: bytes, known: frozenset[str]) -> Header:
+def _without_time(line: bytes, known_tags: frozenset[str]) -> Header:
     tag = _LONE_TAG.match(line)
-    if tag is not None and (tag["pid"] or tag["tag"] == b"kernel" or _text(tag["tag"]) in known):
+    if tag is not None and (tag["pid"] or tag["tag"] == b"kernel" or _text(tag["tag"]) in known_tags):
         return _finish(line[tag.end() :], _text(tag["tag"]))
-    stamp = _ANY_STAMP.search(line, 0, 120)  # consoles put other things before it
+    stamp = _ANY_STAMP.search(line, 0, 120)  # consoles write other text before it
     if stamp is None or b"printk messages dropped" in line[: stamp.start()]:
         return Header(line)
     return _kernel(_without(_KERNEL_TAG, line[stamp.end() :]))
 
 
 def _kernel(rest: bytes, time: bytes = b"") -> Header:
-    """Read what follows a kernel stamp: the kernel's own words, or a program's that were echoed to the console."""
+    """Parse what follows a kernel timestamp: a kernel message, or a program's line that was echoed to the console."""
     if echo := _ECHO.match(rest):
         return Header(rest[echo.end() :], _text(echo["tag"]), is_conclusive=True, time=time)
     return Header(rest, "kernel", is_conclusive=True, time=time)
 
 
 def _finish(message: bytes, program: str, time: bytes = b"", host: str = "") -> Header:
-    """Take off what stands between the tag and the message."""
+    """Remove a kernel timestamp after the tag, and expand "message repeated N times"."""
     if program == "kernel":
         message = _without(_KERNEL_STAMP, message)
     times = 1
@@ -104,10 +107,10 @@ def _finish(message: bytes, program: str, time: bytes = b"", host: str = "") -> 
     return Header(message, program, is_conclusive=True, time=time, host=host, times=times)
 
 
-def _without(head: re.Pattern[bytes], text: bytes) -> bytes:
-    """Take something off where the text begins with it."""
-    found = head.match(text)
-    return text[found.end() :] if found else text
+def _without(prefix: re.Pattern[bytes], text: bytes) -> bytes:
+    """Return text without the prefix, if it has it."""
+    match = prefix.match(text)
+    return text[match.end() :] if match else text
 
 
 def _text(raw: bytes) -> str:

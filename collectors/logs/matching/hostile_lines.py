@@ -1,4 +1,4 @@
-"""How long a signature's expression can take: crafted lines that a backtracking engine finds hard, and the time it needs for them."""
+"""Worst-case time of a signature's expression: crafted lines that make a backtracking engine slow, and the time it takes on them."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import re
 import time
 from typing import TYPE_CHECKING
 
-from collectors.logs.matching.pattern import children, name, parse, write_class
+from collectors.logs.matching.pattern import children, opcode, parse, write_class
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from collectors.logs.matching.pattern import Node
 
-LENGTHS = (32, 64, 128, 256, 512, 1024, 2048, 4096, 8192)  # short ones first: an exponential pattern never ends on a long one
+LENGTHS = (32, 64, 128, 256, 512, 1024, 2048, 4096, 8192)  # ascending: an exponential pattern does not end on a long line
 SLOW = 0.05  # seconds for one crafted line of 8 KiB; shipped signatures stay below a tenth of it
 _FILL = b"a0 :-~Z_x/.[("  # characters to try where a negated class allows nearly everything
 
 
 def hostile_lines(pattern: str, length: int = 8192) -> Iterator[bytes]:
-    """Make lines that a backtracking engine finds hard: each beginning of a match, over and over, and never its end."""
+    """Yield lines that make a backtracking engine slow: each prefix of a match, repeated, without the rest."""
     items = list(parse(pattern))
     for cut in range(1, len(items) + 1):
         for extra in (0, 7):
@@ -29,12 +29,12 @@ def hostile_lines(pattern: str, length: int = 8192) -> Iterator[bytes]:
         yield (head + last)[:length]
 
 
-def slowest(pattern: str, enough: float = SLOW, lengths: Iterable[int] = LENGTHS) -> float:
-    """Time `re` on the worst of the crafted lines, in seconds of CPU. It begins with short ones and stops once it has seen `enough`."""
+def worst_case_seconds(pattern: str, enough: float = SLOW, lengths: Iterable[int] = LENGTHS) -> float:
+    """Return the CPU seconds of `re` on the worst crafted line, shortest lines first, up to the first that takes `enough`."""
     expression = re.compile(pattern.encode())
 
     def once(line: bytes) -> float:
-        start = time.thread_time()  # a busy host must not refuse what an idle one takes
+        start = time.thread_time()  # not wall clock: the result must not depend on the host's load
         expression.search(line)
         return time.thread_time() - start
 
@@ -48,8 +48,8 @@ def slowest(pattern: str, enough: float = SLOW, lengths: Iterable[int] = LENGTHS
 
 
 def _example(node: Node, extra: int) -> bytes:
-    """Write the shortest text a node matches, its repeats `extra` times longer."""
-    kind, value = name(node), node[1]
+    """Return the shortest text that a node matches, with `extra` more repetitions of each repeat."""
+    kind, value = opcode(node), node[1]
     if kind == "LITERAL":
         return bytes([value])
     if kind in {"NOT_LITERAL", "ANY"}:
@@ -65,7 +65,7 @@ def _example(node: Node, extra: int) -> bytes:
 
 
 def _member(members: list[Node]) -> int:
-    """Pick a byte that belongs to a class: the first it names, or a common one where it names what it excludes."""
+    """Return a byte that a character class accepts, a common one if possible."""
     accepts = re.compile(write_class(members).encode())
     candidates: Iterator[int] = (code for code in (*_FILL, *range(32, 256)) if accepts.match(bytes([code])))
     return next(candidates)

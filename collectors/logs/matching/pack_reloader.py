@@ -1,4 +1,4 @@
-"""The packs in use: read at start, and again when their files change; bad ones never replace good ones."""
+"""Pack reloader: loads the packs at start and when their files change; invalid packs never replace valid ones."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_PAUSE = 10.0  # seconds between two looks whether something has changed
+_CHECK_SECONDS = 10.0  # between two checks for changes
 
-_Seen = tuple[tuple[str, "Stamp | None"], ...]
+_Stamps = tuple[tuple[str, "Stamp | None"], ...]
 
 
-class PacksInUse:
-    """The shipped packs and those of some directories, with their matcher."""
+class PackReloader:
+    """Current packs (the shipped ones and those of `directories`) and their matcher."""
 
     def __init__(self, directories: Iterable[str], cache: Path | None) -> None:
-        """Read and compile them; `cache` is a folder for the compiled form. Raises BadInput, one line that names file and id."""
+        """Load and compile the packs; `cache` is a directory for the compiled database. Raises BadInput, one line with file and id."""
         self._directories = [Path(directory) for directory in directories]
         self._cache = cache / "signatures.db" if cache is not None else None
-        self._seen = self._look()
-        self._next = time.monotonic() + _PAUSE
-        self.valid = True  # False while what stands in the files is not what is in use
+        self._stamps = self._read_stamps()
+        self._next = time.monotonic() + _CHECK_SECONDS
+        self.last_reload_successful = True
         self.packs, self.matcher = self._load()
 
     def _load(self) -> tuple[Packs, Matcher]:
@@ -42,29 +42,29 @@ class PacksInUse:
         return packs, Matcher(packs.signatures, open_database(packs.signatures, self._cache))
 
     def refresh(self) -> bool:
-        """Look for changes now and then; True where other packs are in use from now on."""
+        """Reload the packs if their files have changed since the last check; return True if the packs were replaced."""
         if time.monotonic() < self._next:
             return False
-        self._next = time.monotonic() + _PAUSE
-        seen = self._look()
-        if seen == self._seen:
+        self._next = time.monotonic() + _CHECK_SECONDS
+        stamps = self._read_stamps()
+        if stamps == self._stamps:
             return False
-        self._seen = seen
+        self._stamps = stamps
         try:
             self.packs, self.matcher = self._load()
         except BadInput as error:
-            self.valid = False
-            log.error("signature packs not taken, the old ones stay: %s", error)  # noqa: TRY400 — the line says it all
+            self.last_reload_successful = False
+            log.error('signature pack reload failed, keeping the previous packs error="%s"', error)  # noqa: TRY400 — the user's mistake, not ours
             return False
-        self.valid = True
-        log.info("signature packs read again: %d signatures", len(self.packs.signatures))
+        self.last_reload_successful = True
+        log.info("signature packs reloaded signatures=%d", len(self.packs.signatures))
         return True
 
-    def _look(self) -> _Seen:
-        found = []
+    def _read_stamps(self) -> _Stamps:
+        stamps = []
         for directory in self._directories:
             try:
-                found += [(str(path), stamp(path)) for path in sorted(directory.glob("*.toml"))]
+                stamps += [(str(path), stamp(path)) for path in sorted(directory.glob("*.toml"))]
             except OSError:
-                continue  # load() says what is wrong with it
-        return tuple(found)
+                continue  # load() reports it
+        return tuple(stamps)

@@ -1,4 +1,4 @@
-"""Signature packs: what a log line means, as data. The shipped ones lie in `signatures/`, a user's own where settings say."""
+"""Signature packs: log lines and their meaning, as TOML. The shipped packs are in `signatures/`, a user's in `[logs] signature_dirs`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from collectors.logs.matching.hostile_lines import SLOW, slowest
+from collectors.logs.matching.hostile_lines import SLOW, worst_case_seconds
 from collectors.logs.matching.pattern import BadPattern, parse, prefilter
 from collectors.model import BadInput
 from collectors.settings import Duration, decode_hook, refuse_unless
@@ -23,16 +23,17 @@ if TYPE_CHECKING:
 SHIPPED = Path(__file__).parents[1] / "signatures"
 _ID = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}", re.ASCII)
 _MAX_BYTES = 4 << 20
+_TOO_SLOW = "takes too long on a crafted line; expected bounded repeats, as in [a-z]{1,40}, and fixed text at its beginning"
 
 FamilyName = Literal["dhcp", "nic", "storage", "memory", "kernel", "custom"]
 Severity = Literal["info", "recovery", "warning", "critical"]
 
 
 class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Who may say a pack's lines. An empty one: any program, in files.
+    """Senders whose lines count. Without any: every sender, in files only.
 
-    `kernel`: the kernel itself (kmsg of facility 0, the journal's kernel transport). `tags`: the program as syslog files spell it.
-    `comms`, `units`: the process name and the unit as the journal knows them for sure.
+    `kernel`: the kernel (kmsg of facility 0, the journal's kernel transport). `tags`: the program's tags in syslog files.
+    `comms`, `units`: process names and units, as journald determines them (_COMM, _SYSTEMD_UNIT).
     """
 
     kernel: bool = False
@@ -41,16 +42,16 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     units: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        refuse_unless(not (self.kernel and (self.tags or self.comms or self.units)), "a pack is the kernel's or a program's, not both")
+        refuse_unless(not (self.kernel and (self.tags or self.comms or self.units)), "kernel: excludes tags, comms and units")
 
     @property
     def is_unrestricted(self) -> bool:
-        """Say whether the pack names nobody."""
+        """True if the pack names no sender."""
         return not (self.kernel or self.tags or self.comms or self.units)
 
 
 class Escalation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Lines that are harmless once and a fault when they repeat: `count` of them `within` that time, no recovery between."""
+    """Rule for lines that are a fault only if they repeat: `count` of them `within` that time, without a recovery between."""
 
     severity: Literal["warning", "critical"]
     count: int
@@ -62,7 +63,7 @@ class Escalation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 class Signature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, dict=True):
-    """One kind of line. The pattern's named groups are its fields; `origin` is the file it came from."""
+    """One kind of line. The pattern's named groups are its fields; `origin` is the pack's path."""
 
     id: str
     pattern: str
@@ -72,13 +73,13 @@ class Signature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     remediation: str = ""
     cleared_by: tuple[str, ...] = ()
     window: Duration = Duration(3600)
-    strict: bool = False  # its text is too plain to be believed where the program is unknown
+    strict: bool = False  # its text is too common to count where the line names no program
     escalate: Escalation | None = None
-    files: tuple[str, ...] = ()  # read these as well, and count this signature in them alone
+    files: tuple[str, ...] = ()  # follow these too, and count this signature in no other file
     match: tuple[str, ...] = ()
     no_match: tuple[str, ...] = ()
 
-    source: Source = Source()  # the pack's, unless written here
+    source: Source = Source()  # the pack's, unless given here
     origin: str = ""
 
     def __post_init__(self) -> None:
@@ -90,12 +91,12 @@ class Signature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
     @cached_property
     def expression(self) -> re.Pattern[bytes]:
-        """The pattern itself, compiled when the first line asks for it: most never do."""
+        """The compiled pattern; compiled on first use, since most are never needed."""
         return re.compile(self.pattern.encode())
 
     @cached_property
     def longest(self) -> int:
-        """How many bytes a match has at the most; a number beyond any line's where the pattern sets no bound."""
+        """Upper bound of a match's length in bytes; larger than any line if the pattern is unbounded."""
         return int(parse(self.pattern).getwidth()[1])
 
 
@@ -106,7 +107,7 @@ class _Pack(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 @dataclass(frozen=True)
 class Packs:
-    """All signatures, in a fixed order, and what their texts hash to."""
+    """All signatures, in a fixed order, and the hash of the packs' content."""
 
     signatures: tuple[Signature, ...]
     digest: str
@@ -117,9 +118,9 @@ class Packs:
 
 
 def load(directories: Iterable[Path] = (), *, samples: bool = False) -> Packs:
-    """Read the shipped packs and those of `directories` (`*.toml`; a directory that is missing is an empty one).
+    """Load the shipped packs and those of `directories` (`*.toml`; a missing directory counts as empty).
 
-    `samples` keeps the sample lines, which only tests and `check-config` need. Raises `BadInput`, one line that names file and id.
+    `samples` keeps the sample lines, which only tests and `check-config` need. Raises `BadInput`, one line with file and id.
     """
     problems: list[str] = []
     packs = read(directories, problems, samples=samples)
@@ -129,51 +130,53 @@ def load(directories: Iterable[Path] = (), *, samples: bool = False) -> Packs:
 
 
 def read(directories: Iterable[Path], problems: list[str], *, samples: bool) -> Packs:
-    """Read what can be read, as `load` does, and add to `problems` a line for each thing that is wrong."""
-    seen: dict[str, Signature] = {}
+    """Load all valid packs and signatures as `load` does, and append a line to `problems` for each that is not."""
+    by_id: dict[str, Signature] = {}
     digest = hashlib.sha256()
     for path in _files(directories, problems):
         try:
             if path.stat().st_size > _MAX_BYTES:
-                raise OSError(0, "larger than 4 MiB")  # noqa: TRY301 — told like the others
+                raise OSError(0, "larger than 4 MiB")  # noqa: TRY301 — reported like the others
             text = path.read_bytes()
             pack = msgspec.convert(tomllib.loads(text.decode()), _Pack, dec_hook=decode_hook)
         except OSError as error:
             problems.append(f"{path}: cannot be read: {error.strerror}")
         except (ValueError, RecursionError) as error:  # bad UTF-8, bad TOML, msgspec's own refusals
-            missing = "has no [[signature]]; a pack is a list of them" if "required field `signature`" in str(error) else ""
+            missing = "has no [[signature]]; expected at least one" if "required field `signature`" in str(error) else ""
             problems.append(f"{path}: {missing or error}")
         else:
             digest.update(text)
             for number, table in enumerate(pack.signature, 1):
-                _add(table, f"{path}: signature {str(table.get('id', number))!r:.80}", seen, problems, (path, pack.source, samples))
-    for signature in seen.values():
+                _add(table, f"{path}: signature {str(table.get('id', number))!r:.80}", by_id, problems, (path, pack.source, samples))
+    for signature in by_id.values():
         problems += [f"{signature.origin}: signature '{signature.id}': cleared_by names {unknown!r:.80}, which no pack has"
-                     for unknown in signature.cleared_by if unknown not in seen]  # fmt: skip
-    return Packs(tuple(seen.values()), digest.hexdigest())
+                     for unknown in signature.cleared_by if unknown not in by_id]  # fmt: skip
+    return Packs(tuple(by_id.values()), digest.hexdigest())
 
 
-def _add(table: dict[str, Any], where: str, seen: dict[str, Signature], problems: list[str], pack: tuple[Path, Source, bool]) -> None:
+def _add(table: dict[str, Any], where: str, by_id: dict[str, Signature], problems: list[str], pack: tuple[Path, Source, bool]) -> None:
     path, source, samples = pack
-    kept = {"source": source, **table, "origin": str(path)}
+    fields = {"source": source, **table, "origin": str(path)}
     if not samples:
-        kept |= {"match": (), "no_match": ()}
+        fields |= {"match": (), "no_match": ()}
     try:
         if "origin" in table:
-            raise ValueError("origin: unknown key")  # noqa: TRY301 — told like the others
-        signature = msgspec.convert(kept, Signature, dec_hook=decode_hook)
+            raise ValueError("origin: unknown key")  # noqa: TRY301 — reported like the others
+        if "mend" in table:
+            raise ValueError("mend: renamed to remediation")  # noqa: TRY301 — reported like the others
+        signature = msgspec.convert(fields, Signature, dec_hook=decode_hook)
         prefilter(signature.pattern)
-        if path.parent != SHIPPED and slowest(signature.pattern) >= SLOW:
-            raise BadPattern("takes too long on a crafted line: bound its repeats, as in [a-z]{1,40}, and begin it with fixed text")  # noqa: TRY301 — told below
+        if path.parent != SHIPPED and worst_case_seconds(signature.pattern) >= SLOW:
+            raise BadPattern(_TOO_SLOW)  # noqa: TRY301 — reported below
     except BadPattern as error:
         problems.append(f"{where}: pattern {error}")
     except ValueError as error:
         problems.append(f"{where}: {error}")
     else:
-        if signature.id in seen:
-            problems.append(f"{where}: the id is taken by {seen[signature.id].origin}; choose another")
+        if signature.id in by_id:
+            problems.append(f"{where}: the id is taken by {by_id[signature.id].origin}; expected another")
         else:
-            seen[signature.id] = signature
+            by_id[signature.id] = signature
 
 
 def _files(directories: Iterable[Path], problems: list[str]) -> Sequence[Path]:

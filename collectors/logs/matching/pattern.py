@@ -1,8 +1,8 @@
-r"""A signature's regular expression: whether it is safe to run, and what hyperscan needs of it.
+r"""Regular expressions of signatures: check that they run in linear time, and derive hyperscan's prefilter from them.
 
-Two engines look at a line. Hyperscan names the few lines of a block that may match, and `re` says whether they do and what the fields
-are. So hyperscan gets a cheaper expression that matches whenever the full one does: no captures, no optional ends, no anchors to the
-message (it sees whole lines, the header included). Both see bytes: `\d`, `\w` and `(?i)` are ASCII.
+Two engines are used. Hyperscan finds the few lines of a block that may match; `re` decides and extracts the fields. Hyperscan gets a
+cheaper expression that matches whenever the full one does: no captures, no optional ends, no anchors to the message (it matches whole
+lines, header included). Both match bytes: `\d`, `\w` and `(?i)` are ASCII.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ import importlib
 from typing import Any
 
 _sre: Any = importlib.import_module("re._parser")  # private, but the only parser that reads exactly what `re` reads
-_LONG = 32  # a repeat with a higher bound is as good as endless: hyperscan unrolls bounds, and nesting them costs `re` as much
+_LONG = 32  # a repeat with a higher bound is treated as unbounded: hyperscan unrolls bounds, and nesting them costs `re` as much
 _CLASSES = {"DIGIT": "0-9", "SPACE": r" \t\r\f\v", "WORD": "0-9A-Za-z_"}  # of a line: it holds no newline
 LINE_END = r"[ \t\r\]]*$"  # `$` of a message: the line may go on with CR, or with the bracket of "message repeated"
 
 Node = tuple[Any, Any]
 
 
-class BadPattern(ValueError):  # noqa: N818 — it is the user's mistake, told to the user, like BadInput
-    """The expression cannot be run over every line of a host; the text says why."""
+class BadPattern(ValueError):  # noqa: N818 — the user's mistake, like BadInput
+    """The expression is not safe to run on every line; the text is the reason."""
 
 
 @functools.lru_cache(512)
 def prefilter(pattern: str) -> str:
-    """Give the expression hyperscan is to look for. It matches each line on which `pattern` matches, and a few more.
+    """Return the expression for hyperscan. It matches each line on which `pattern` matches, and a few more.
 
     Raises `BadPattern` for syntax errors, for what has no linear-time form (look-around, references, nested repeats), and for
     expressions that match everything.
@@ -34,12 +34,12 @@ def prefilter(pattern: str) -> str:
     _refuse_nested(tree, inside=False)
     trimmed = _trim(_trim(list(tree), -1), 0)
     if not trimmed:
-        raise BadPattern("matches every line: give it some fixed text")
+        raise BadPattern("matches every line; expected some fixed text")
     return ("(?i)" if tree.state.flags & 2 else "") + _write(trimmed)
 
 
 def parse(pattern: str) -> Any:  # noqa: ANN401 — the tree of a module without types
-    """Read an expression as `re` does. Raises `BadPattern`."""
+    """Parse an expression as `re` does. Raises `BadPattern`."""
     try:
         return _sre.parse(pattern.encode())
     except (ValueError, OverflowError, RecursionError, _sre.error) as error:
@@ -47,14 +47,14 @@ def parse(pattern: str) -> Any:  # noqa: ANN401 — the tree of a module without
         raise BadPattern(reason) from None
 
 
-def name(node: Node) -> str:
-    """Name a node's kind: LITERAL, IN, MAX_REPEAT, …."""
+def opcode(node: Node) -> str:
+    """Return a node's opcode: LITERAL, IN, MAX_REPEAT, …."""
     return str(node[0])
 
 
 def children(node: Node) -> list[list[Node]]:
-    """Give a node's sequences, whichever kind it is."""
-    kind, value = name(node), node[1]
+    """Return a node's subsequences. Raises `BadPattern` for what has no linear-time form."""
+    kind, value = opcode(node), node[1]
     if kind == "BRANCH":
         return [list(branch) for branch in value[1]]
     if kind == "SUBPATTERN":
@@ -69,18 +69,18 @@ def children(node: Node) -> list[list[Node]]:
 
 
 def _refuse_nested(nodes: Any, *, inside: bool) -> None:  # noqa: ANN401
-    """Refuse `(a+)+`: on a line that almost matches, `re` would need longer than the universe has."""
+    """Refuse `(a+)+`: on a line that almost matches, `re` takes exponential time."""
     for node in nodes:
-        repeat = name(node) in {"MAX_REPEAT", "MIN_REPEAT"} and int(node[1][1]) > _LONG
+        repeat = opcode(node) in {"MAX_REPEAT", "MIN_REPEAT"} and int(node[1][1]) > _LONG
         if repeat and inside:
-            raise BadPattern("repeats something that repeats itself, which can take for ever: take one of the repeats away")
+            raise BadPattern("repeats a repeat, which can take exponential time; remove one of the two")
         for child in children(node):
             _refuse_nested(child, inside=inside or repeat)
 
 
 def _nullable(node: Node) -> bool:
-    """Say whether a node can match nothing at all; line anchors count, since hyperscan is not told of them at the ends."""
-    kind, value = name(node), node[1]
+    """Return whether a node can match the empty string; anchors to the line's beginning count, since they are dropped at the ends."""
+    kind, value = opcode(node), node[1]
     if kind == "AT":
         return "BEGINNING" in str(value)
     if kind in {"MAX_REPEAT", "MIN_REPEAT"} and int(value[0]) == 0:
@@ -90,17 +90,17 @@ def _nullable(node: Node) -> bool:
 
 
 def _trim(nodes: list[Node], end: int) -> list[Node]:
-    """Drop what is optional from one end (0 or -1), and keep only the least of a repeat that stands there."""
+    """Drop optional nodes from one end (0 or -1), and reduce a repeat there to its minimum."""
     nodes = list(nodes)
     while nodes and _nullable(nodes[end]):
         nodes.pop(end)
     if nodes:
         kind, value = nodes[end]
-        if name(nodes[end]) in {"MAX_REPEAT", "MIN_REPEAT"}:
+        if opcode(nodes[end]) in {"MAX_REPEAT", "MIN_REPEAT"}:
             nodes[end] = (kind, (value[0], value[0], value[2]))
-        elif name(nodes[end]) == "SUBPATTERN":
+        elif opcode(nodes[end]) == "SUBPATTERN":
             nodes[end] = (kind, (*value[:3], _trim(list(value[3]), end)))
-        elif name(nodes[end]) == "BRANCH":
+        elif opcode(nodes[end]) == "BRANCH":
             nodes[end] = (kind, (None, [_trim(list(branch), end) for branch in value[1]]))
     return nodes
 
@@ -110,7 +110,7 @@ def _write(nodes: list[Node]) -> str:
 
 
 def _write_node(node: Node) -> str:  # noqa: PLR0911 — one return for each kind of node
-    kind, value = name(node), node[1]
+    kind, value = opcode(node), node[1]
     if kind == "LITERAL":
         return _byte(value)
     if kind == "NOT_LITERAL":
@@ -131,11 +131,11 @@ def _write_node(node: Node) -> str:  # noqa: PLR0911 — one return for each kin
 
 
 def write_class(members: list[Node]) -> str:
-    """Write a class of characters for hyperscan."""
-    negated = name(members[0]) == "NEGATE"
+    """Return a character class in hyperscan's syntax."""
+    negated = opcode(members[0]) == "NEGATE"
     parts = [r"\n"] if negated else []
     for member in members[negated:]:
-        kind, value = name(member), member[1]
+        kind, value = opcode(member), member[1]
         if kind == "CATEGORY":
             category = str(value).removeprefix("CATEGORY_")
             spelled = {"NOT_DIGIT": r"\D", "NOT_SPACE": r"\S", "NOT_WORD": r"\W"}.get(category)

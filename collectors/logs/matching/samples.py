@@ -1,4 +1,4 @@
-"""A pack's samples are its test: every one must match, or not, as the pack says."""
+"""Check of the packs' samples: each line of `match` must match its signature, no line of `no_match` may."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 def problems(directories: Iterable[Path]) -> Iterator[str]:
-    """Name what is wrong with the packs, a line each; where they can be loaded, what is wrong with their samples."""
-    found: list[str] = []
-    packs = read(directories, found, samples=True)
-    yield from found or broken_samples(packs.signatures)
+    """Return what is wrong with the packs, a line each; if they can be loaded, what is wrong with their samples."""
+    pack_problems: list[str] = []
+    packs = read(directories, pack_problems, samples=True)
+    yield from pack_problems or broken_samples(packs.signatures)
 
 
 def broken_samples(signatures: Sequence[Signature]) -> Iterator[str]:
-    """Name what the packs promise and do not hold, a line each."""
+    """Return the samples that do not match as declared, a line each."""
     try:
         matcher = Matcher(signatures, open_database(signatures))
     except BadInput as error:
@@ -33,8 +33,8 @@ def broken_samples(signatures: Sequence[Signature]) -> Iterator[str]:
     for signature in signatures:
         where = f"{signature.origin}: signature '{signature.id}'"
         for line in signature.match:
-            if signature.id not in (found := _matches(matcher, line)):
-                yield f"{where}: match: {line!r:.120} is not matched{f' (but by {found[0]})' if found else ''}"
+            if signature.id not in (matched := _matches(matcher, line)):
+                yield f"{where}: match: {line!r:.120} is not matched{f', only by {matched[0]}' if matched else ''}"
         for line in signature.no_match:
             if signature.id in _matches(matcher, line):
                 yield f"{where}: no_match: {line!r:.120} is matched"

@@ -1,4 +1,4 @@
-"""The time a log line says, as Unix time. RFC 3164 has no year and no zone: the year is guessed, the zone is this machine's."""
+"""Timestamps of log lines as Unix time. RFC 3164 has neither year nor zone: the year is inferred, the zone is the local one."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _MONTHS = {
 
 
 def parse(text: bytes, reference: float) -> float | None:
-    """Read a header's time. `reference` is a Unix time near it (now, or the file's last change): it gives the year that is missing.
+    """Parse a header's time; None where it is none. `reference` (now, or the file's mtime) determines a missing year.
 
-    None where the text is not a time. A time up to a day after the reference is believed: clocks differ.
+    A time up to a day after the reference is accepted, since clocks differ.
     """
     try:
         if (match := _ISO.fullmatch(text)) is not None:
@@ -56,16 +56,16 @@ def _syslog(match: re.Match[bytes], reference: float) -> float | None:
         return None
 
     def in_year(chosen: int) -> float:
-        moment = datetime(chosen, month, int(day), int(hour), int(minute), min(59, int(second)))  # noqa: DTZ001 — local time is what it is
+        moment = datetime(chosen, month, int(day), int(hour), int(minute), min(59, int(second)))  # noqa: DTZ001 — the format has no zone
         return moment.timestamp() + float(b"0." + (fraction or b"0"))
 
     if year:
         return in_year(int(year))
-    this = datetime.fromtimestamp(reference + _DAY).year  # noqa: DTZ006
-    for chosen in (this, this - 1, this - 2, this - 3, this - 4):  # 29 February needs up to four
+    newest = datetime.fromtimestamp(reference + _DAY).year  # noqa: DTZ006
+    for chosen in range(newest, newest - 5, -1):  # 29 February needs up to four
         try:
-            if (found := in_year(chosen)) <= reference + _DAY:
-                return found
+            if (at := in_year(chosen)) <= reference + _DAY:
+                return at
         except ValueError:
             continue
     return None

@@ -1,164 +1,125 @@
-"""Compressed logs and pipes as blocks of whole lines: .gz, .xz, .bz2 and .zst. What a file is, its first bytes say, not its name."""
+"""Log files to scan: what kind of file each is, and compressed files and pipes as blocks of whole lines."""
 
 from __future__ import annotations
 
-import io
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
-from collectors.logs.scan.blocks import BLOCK, HEAD, LONGEST, whole_lines
+from collectors.compression import MAGIC_BYTES, CompressionError, Decompressor, detect
+from collectors.logs.scan.blocks import BLOCK_BYTES, LINE_HEAD_BYTES, MAX_LINE_BYTES, whole_lines
 from collectors.model import BadInput
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 STDIN = "-"
-_MAGIC = {b"\x1f\x8b": "gzip", b"\xfd7zXZ\0": "xz", b"BZh": "bzip2", b"\x28\xb5\x2f\xfd": "zstd"}
-_JOURNAL = b"LPKSHHRH"
+_JOURNAL_MAGIC = b"LPKSHHRH"
+_INPUT_BYTES = 1 << 16
 
 
-class Incomplete(Exception):  # noqa: N818 — what was read before it counts
-    """A file could not be read to its end; the text says why, for people."""
+class IncompleteRead(Exception):  # noqa: N818 — what was read before it counts
+    """A file could not be read to its end; the text is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """What a file is: `compression` is empty for plain text; `size` in bytes as it lies there, 0 for a pipe; `at`: its last change."""
+class LogFile:
+    """A file's properties: `compression` is empty for plain text, `size` is in bytes on disk, 0 for a pipe; `mtime` is Unix time.
+
+    In a gzip file `mtime` is that of the original (RFC 1952 2.3.1) if it is earlier.
+    """
 
     compression: str
     size: int
-    at: float | None
+    mtime: float | None
     head: bytes = b""
 
     @property
-    def divisible(self) -> bool:
-        """Say whether any part of it can be read by itself."""
+    def is_divisible(self) -> bool:
+        """True if any part of the file can be read on its own."""
         return not self.compression and self.size > 0
 
 
-def look(name: str) -> Kind:
-    """Look at a file's first bytes. `-` is stdin, which is not touched. Raises `BadInput` for what is no log, with the way out."""
+def inspect(name: str) -> LogFile:
+    """Read a file's status and first bytes; a pipe and stdin (`-`) are not read.
+
+    Raises `BadInput` for a directory, a binary journal or an unreadable file.
+    """
     if name == STDIN:
-        return Kind("", 0, None)
+        return LogFile("", 0, None)
     try:
         status = Path(name).stat()
         if stat.S_ISDIR(status.st_mode):
-            msg = f"{name}: is a directory; name the files in it"
+            msg = f"{name}: is a directory; expected files"
             raise BadInput(msg)
         if not stat.S_ISREG(status.st_mode):
-            return Kind("", 0, None)  # a FIFO without a writer must not hang us here
+            return LogFile("", 0, None)  # opening a FIFO without a writer would block
         with Path(name).open("rb", buffering=0) as file:
-            head = file.read(HEAD)
+            head = file.read(LINE_HEAD_BYTES)
     except OSError as error:
         msg = f"{name}: cannot be read: {error.strerror}"
         raise BadInput(msg) from None
-    if head.startswith(_JOURNAL):
-        msg = f"{name}: is a binary journal: `journalctl --file={name} -o json --all | vitald scan -` reads it"
+    if head.startswith(_JOURNAL_MAGIC):
+        msg = f"{name}: is a binary journal; expected its export: `journalctl --file={name} -o json --all | vitald scan -`"
         raise BadInput(msg)
-    compression = compressed(head)
-    written = int.from_bytes(head[4:8], "little") if compression == "gzip" else 0  # RFC 1952: when the original was changed
-    return Kind(compression, status.st_size, min(written or status.st_mtime, status.st_mtime), head)
-
-
-def compressed(head: bytes) -> str:
-    """Name the compression that data of this beginning has; empty: none that we know."""
-    return next((name for magic, name in _MAGIC.items() if head.startswith(magic)), "")
+    compression = detect(head)
+    original_mtime = int.from_bytes(head[4:8], "little") if compression == "gzip" else 0
+    return LogFile(compression, status.st_size, min(original_mtime or status.st_mtime, status.st_mtime), head)
 
 
 def stream(name: str, progress: Callable[[int], None]) -> Iterator[bytes]:
-    """Give a compressed file's, or a pipe's, lines in blocks. Raises `Incomplete` after the last block that could be read."""
-    with cast("Any", open(0 if name == STDIN else name, "rb", buffering=0, closefd=name != STDIN)) as raw:
-        counted: Any = io.BufferedReader(_Counted(raw, progress), BLOCK)
-        compression = compressed(counted.peek(8))
-        try:
-            reader = _reader(counted, compression)
-        except BadInput as error:
-            raise Incomplete(str(error)) from None
-        damage = _errors(compression)
+    """Yield the lines of a compressed file or a pipe in blocks; `progress` is called with the bytes read from it.
+
+    Raises `IncompleteRead` after the last block that could be read.
+    """
+    with open(0 if name == STDIN else name, "rb", buffering=0, closefd=name != STDIN) as raw:
+
+        def read(size: int) -> bytes:
+            data = raw.read(size) or b""
+            progress(len(data))
+            return data
+
         carry, skipping = b"", False
-        while True:
-            try:
-                data = reader.read1(BLOCK)
-            except damage as error:
-                if carry:
-                    yield carry
-                what = "ends in the middle" if isinstance(error, EOFError) else f"is damaged ({' '.join(str(error).split()):.80})"
-                msg = f"its {compression or 'text'} data {what}; what stands before that was read"
-                raise Incomplete(msg) from None
-            if not data:
-                break
-            if skipping:
-                _, newline, data = data.partition(b"\n")
-                skipping = not newline
-            carry += data
-            if cut := whole_lines(carry) if len(carry) >= BLOCK // 2 else 0:
-                yield carry[:cut]
-                carry = carry[cut:]
-            elif len(carry) >= LONGEST:
-                yield carry[:HEAD] + b"\n"
-                carry, skipping = b"", True
+        try:
+            for data in _plain(read):
+                if skipping:
+                    _, newline, data = data.partition(b"\n")  # noqa: PLW2901 — the rest of it
+                    skipping = not newline
+                carry += data
+                if cut := whole_lines(carry) if len(carry) >= BLOCK_BYTES // 2 else 0:
+                    yield carry[:cut]
+                    carry = carry[cut:]
+                elif len(carry) >= MAX_LINE_BYTES:
+                    yield carry[:LINE_HEAD_BYTES] + b"\n"
+                    carry, skipping = b"", True
+        except (IncompleteRead, OSError):
+            if carry:
+                yield carry
+            raise
         if carry:
             yield carry
 
 
-class _Counted(io.RawIOBase):
-    """A raw file that tells how many bytes were read from it."""
-
-    def __init__(self, raw: Any, progress: Callable[[int], None]) -> None:  # noqa: ANN401 — a FileIO
-        self._raw, self._progress = raw, progress
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 — any writable buffer
-        count = self._raw.readinto(buffer) or 0
-        self._progress(count)
-        return count
-
-
-def _reader(raw: Any, compression: str) -> Any:  # noqa: ANN401 — four modules' files, alike in `read1`
-    """Import what this file needs, and nothing else: `run` never comes here."""
-    if compression == "gzip":
-        import gzip  # noqa: PLC0415
-
-        return gzip.GzipFile(fileobj=raw)
-    if compression == "xz":
-        import lzma  # noqa: PLC0415
-
-        return lzma.LZMAFile(raw)
-    if compression == "bzip2":
-        import bz2  # noqa: PLC0415
-
-        return bz2.BZ2File(raw)
-    return zstd().ZstdFile(raw) if compression == "zstd" else raw
-
-
-def zstd() -> Any:  # noqa: ANN401 — a module
-    """Give the module that reads zstd; BadInput where this Python has none."""
-    import importlib  # noqa: PLC0415
-
-    for name in ("compression.zstd", "backports.zstd"):  # Python 3.14's own, and the same for older ones
-        try:
-            return importlib.import_module(name)
-        except ImportError:
-            continue
-    msg = "this Python cannot read zstd; `zstd -dc FILE | vitald scan -` does"
-    raise BadInput(msg)
-
-
-def _errors(compression: str) -> tuple[type[Exception], ...]:
-    """Name what a decompressor raises for damaged data."""
-    own: list[type[Exception]] = []
-    if compression == "gzip":
-        import zlib  # noqa: PLC0415
-
-        own = [zlib.error]
-    elif compression == "xz":
-        import lzma  # noqa: PLC0415
-
-        own = [lzma.LZMAError]
-    elif compression == "zstd":
-        own = [zstd().ZstdError]
-    return (EOFError, OSError, ValueError, *own)
+def _plain(read: Callable[[int], bytes]) -> Iterator[bytes]:
+    """Yield the plain text of what `read` returns, compressed or not."""
+    head = read(_INPUT_BYTES)
+    while 0 < len(head) < MAGIC_BYTES and (more := read(_INPUT_BYTES)):
+        head += more
+    if not (compression := detect(head)):
+        while head:
+            yield head
+            head = read(BLOCK_BYTES)
+        return
+    pending = [head]
+    try:
+        decompressor = Decompressor(lambda size: pending.pop() if pending else read(size))
+    except CompressionError as error:  # no module for zstd
+        msg = f"{error}: pipe its output into `vitald scan -`"
+        raise IncompleteRead(msg) from None
+    try:
+        while data := decompressor.read(BLOCK_BYTES):
+            yield data
+    except CompressionError as error:
+        msg = f"{compression} data: {error!s:.80}; only what precedes it was read"
+        raise IncompleteRead(msg) from None

@@ -1,4 +1,4 @@
-"""Journal exports (`journalctl -o json`): one entry a line, its message taken out so that the matcher sees blocks again.
+"""Journal exports (`journalctl -o json`): one entry per line; the matcher gets the messages as blocks.
 
 Format: systemd docs/JOURNAL_EXPORT_FORMATS.md. A field is a string, an array of byte values (not printable), an array of several
 values, or null (4 KiB and more, without `--all`).
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from collectors.logs.matching.matcher import allow_any
 from collectors.logs.sources.journal_entry import field_bytes, field_text
 
 if TYPE_CHECKING:
@@ -32,8 +33,8 @@ class _Fields(msgspec.Struct):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """Who said a message of an export, when (Unix time) and on which host."""
+class ExportedEntry:
+    """Origin of a message in an export: time (Unix time), host, and the sender."""
 
     at: float | None
     host: str
@@ -42,9 +43,9 @@ class Entry:
     unit: str
 
     def allows(self, signature: Signature) -> bool:
-        """Say whether this may be the signature's.
+        """Return whether the entry's sender is one of the signature's source.
 
-        Exports are read for people: a program's own name for itself is believed, but never that it is the kernel.
+        SYSLOG_IDENTIFIER counts, though the sender sets it itself; the kernel is recognised by its transport alone.
         """
         source = signature.source
         if source.is_unrestricted:
@@ -57,14 +58,14 @@ class Entry:
 _decode = msgspec.json.Decoder(_Fields).decode
 
 
-def recognise(head: bytes) -> bool:
-    """Say whether a file that begins so is an export."""
+def is_export(head: bytes) -> bool:
+    """Return whether a file that begins with `head` is an export."""
     line = head.lstrip(b"\x1e \t\r\n").partition(b"\n")[0]
     return line.startswith(b"{") and (b'"__REALTIME_TIMESTAMP"' in line or b'"MESSAGE"' in line or b'"__CURSOR"' in line)
 
 
-def match_entries(matcher: Matcher, block: bytes) -> Iterator[tuple[Match, Entry]]:
-    """Find every match in a block of entries. A line that is no entry, or one without a message, holds none."""
+def match_entries(matcher: Matcher, block: bytes) -> Iterator[tuple[Match, ExportedEntry]]:
+    """Yield all matches in a block of entries. Lines that are no entry, and entries without a message, are ignored."""
     starts, entries, messages, length = [], [], [], 0
     for line in block.splitlines():
         try:
@@ -76,15 +77,15 @@ def match_entries(matcher: Matcher, block: bytes) -> Iterator[tuple[Match, Entry
             entries.append(fields)
             messages.append(part)
             length += len(part) + 1
-    for match in matcher.match_block(b"\n".join([*messages, b""]), lambda _signature, _header: True, bare=True):
+    for match in matcher.match_block(b"\n".join([*messages, b""]), allow_any, bare=True):
         entry = _entry(entries[bisect_right(starts, match.start) - 1])
         if entry.allows(match.signature):
             yield match, entry
 
 
-def _entry(fields: _Fields) -> Entry:
+def _entry(fields: _Fields) -> ExportedEntry:
     realtime = field_text(fields.realtime)
-    return Entry(
+    return ExportedEntry(
         int(realtime) / 1e6 if realtime.isascii() and realtime.isdigit() and len(realtime) <= 17 else None,  # noqa: PLR2004 — the year 5138
         field_text(fields.host),
         field_text(fields.transport) == "kernel",

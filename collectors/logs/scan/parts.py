@@ -1,4 +1,4 @@
-"""Old logs, part by part: what one piece of a file holds. Parts know nothing of each other, so each may have a process of its own."""
+"""Parts of log files: independent of each other, so that each can be read by a process of its own."""
 
 from __future__ import annotations
 
@@ -8,20 +8,19 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from collectors.logs.matching.header import split_header
 from collectors.logs.matching.matcher import allow_claimed_origin
-from collectors.logs.scan import archive, blocks
-from collectors.logs.scan import journal_export as exports
+from collectors.logs.scan import archive, blocks, journal_export
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from collectors.logs.matching.matcher import Match, Matcher
 
-PART = 32 << 20  # bytes: a second of work at most, so that processes end together
-_MARKS = 1 << 16  # bytes between two looks at the date, so that a year that turned unseen between two events is not missed
+PART_BYTES = 32 << 20  # a second of work at most, so that processes end together
+_DATE_BYTES = 1 << 16  # between two lines whose date is read, so that a turn of the year between two events is not missed
 
 
-class Part(NamedTuple):
-    """Bytes `start` … `stop` of a file, or all of it where `whole`."""
+class FilePart(NamedTuple):
+    """Bytes `start` … `stop` of a file, or all of it if `whole`."""
 
     file: int
     name: str
@@ -30,8 +29,8 @@ class Part(NamedTuple):
     whole: bool = False
 
 
-class Event(NamedTuple):
-    """A line that matched, or (`signature` empty) only a date passed by. `at` is Unix time, or the header's time as it stands."""
+class ScanEvent(NamedTuple):
+    """A line that matched, or (`signature` empty) a date only. `at` is Unix time, or the time in the line's header as bytes."""
 
     signature: str
     host: str
@@ -41,58 +40,59 @@ class Event(NamedTuple):
 
 
 @dataclass
-class Found:
-    """What a part holds, in the order of its lines; `problem` says why it could not be read to its end."""
+class PartResult:
+    """Events of a part, in the order of its lines; `problem` is the reason if it could not be read to its end."""
 
-    events: list[Event] = field(default_factory=list)
+    events: list[ScanEvent] = field(default_factory=list)
     size: int = 0
     problem: str = ""
 
 
-def divide(kinds: Sequence[tuple[str, archive.Kind]]) -> Iterator[Part]:
-    """Cut files into parts; what cannot be cut is one part."""
-    for number, (name, kind) in enumerate(kinds):
-        if not kind.divisible:
-            yield Part(number, name, whole=True)
+def divide(files: Sequence[tuple[str, archive.LogFile]]) -> Iterator[FilePart]:
+    """Divide files into parts; a file that is not divisible is one part."""
+    for number, (name, file) in enumerate(files):
+        if not file.is_divisible:
+            yield FilePart(number, name, whole=True)
         else:
-            yield from (Part(number, name, start, min(kind.size, start + PART)) for start in range(0, kind.size, PART))
+            yield from (FilePart(number, name, start, min(file.size, start + PART_BYTES)) for start in range(0, file.size, PART_BYTES))
 
 
-def read(part: Part, matcher: Matcher, progress: Callable[[int], None]) -> Found:
-    """Look through one part; `progress` is told bytes of the file as they are read. Never raises for what it finds there."""
-    found = Found()
+def read(part: FilePart, matcher: Matcher, progress: Callable[[int], None]) -> PartResult:
+    """Match one part; `progress` is called with the bytes of the file as they are read. Raises nothing for unreadable files."""
+    result = PartResult()
     day = b""
     try:
         pieces = archive.stream(part.name, progress) if part.whole else blocks.blocks(part.name, part.start, part.stop, progress)
-        export: bool | None = None
+        is_export: bool | None = None
         for block in pieces:
-            if export is None:
-                export = exports.recognise(block if part.whole or not part.start else archive.look(part.name).head)
-            found.size += len(block)
-            if export:
-                found.events += merged(_event(match, entry.at, entry.host) for match, entry in exports.match_entries(matcher, block))
+            if is_export is None:
+                is_export = journal_export.is_export(block if part.whole or not part.start else archive.inspect(part.name).head)
+            result.size += len(block)
+            if is_export:
+                matched = journal_export.match_entries(matcher, block)
+                result.events += merged(_event(match, entry.at, entry.host) for match, entry in matched)
                 continue
-            marks = _days(block, day)
+            dates = _new_dates(block, day)
             matches = matcher.match_block(block, allow_claimed_origin)
-            if marks:
-                day = block[marks[-1] : marks[-1] + 6]
-                found.events += merged(_in_order(block, marks, matches))
+            if dates:
+                day = block[dates[-1] : dates[-1] + 6]
+                result.events += merged(_in_order(block, dates, matches))
             else:
-                found.events += merged(_event(match, match.header.time or None, match.header.host) for match in matches)
-    except archive.Incomplete as error:
-        found.problem = str(error)
+                result.events += merged(_event(match, match.header.time or None, match.header.host) for match in matches)
+    except archive.IncompleteRead as error:
+        result.problem = str(error)
     except OSError as error:
-        found.problem = f"cannot be read: {error.strerror}"
-    return found
+        result.problem = f"cannot be read: {error.strerror}"
+    return result
 
 
-def _event(match: Match, at: float | bytes | None, host: str) -> Event:
-    return Event(match.signature.id, intern(host), intern(match.instance), at, match.times)  # millions of events share a few names
+def _event(match: Match, at: float | bytes | None, host: str) -> ScanEvent:
+    return ScanEvent(match.signature.id, intern(host), intern(match.instance), at, match.times)  # millions of events share a few names
 
 
-def merged(events: Iterable[Event]) -> Iterator[Event]:
-    """Make one event of neighbours that differ in nothing: a log of second's resolution has many in a second."""
-    last: Event | None = None
+def merged(events: Iterable[ScanEvent]) -> Iterator[ScanEvent]:
+    """Merge consecutive events that differ in nothing: with a resolution of one second there are many."""
+    last: ScanEvent | None = None
     for event in events:
         if last is None:
             last = event
@@ -105,10 +105,10 @@ def merged(events: Iterable[Event]) -> Iterator[Event]:
         yield last
 
 
-def _days(block: bytes, day: bytes) -> list[int]:
-    """Find lines whose first bytes (`Mar  5`) are not those of the line looked at before; the last line is always looked at."""
+def _new_dates(block: bytes, day: bytes) -> list[int]:
+    """Return offsets of sampled lines whose first bytes (`Mar  5`) differ from those of the sample before; the last line is sampled."""
     starts = []
-    for offset in (*range(0, len(block), _MARKS), len(block) - 2):
+    for offset in (*range(0, len(block), _DATE_BYTES), len(block) - 2):
         start = block.rfind(b"\n", 0, max(0, offset)) + 1
         if block[start : start + 6] != day:
             day = block[start : start + 6]
@@ -116,10 +116,10 @@ def _days(block: bytes, day: bytes) -> list[int]:
     return starts
 
 
-def _in_order(block: bytes, marks: Sequence[int], matches: Sequence[Match]) -> list[Event]:
-    """Join dates and events by where they stand."""
+def _in_order(block: bytes, dates: Sequence[int], matches: Sequence[Match]) -> list[ScanEvent]:
+    """Merge dates and matches by their offset in the block."""
     both = [(match.start, 1, _event(match, match.header.time or None, match.header.host)) for match in matches]
-    for start in marks:
+    for start in dates:
         time = split_header(block[start : start + 200].partition(b"\n")[0]).time
-        both += [(start, 0, Event("", "", "", time))] if time else []
-    return [event for _, _, event in sorted(both, key=lambda one: one[:2])]
+        both += [(start, 0, ScanEvent("", "", "", time))] if time else []
+    return [event for _, _, event in sorted(both, key=lambda item: item[:2])]

@@ -1,6 +1,6 @@
-"""Years for times that have none (RFC 3164). No clock, no I/O.
+"""Years of times that have none (RFC 3164). No clock, no I/O.
 
-A file is read backwards: its last line is not younger than the file, and each line is not younger than the one after it.
+A file is evaluated backwards: its last line is not newer than the file's mtime, and each line is not newer than the next one.
 """
 
 from __future__ import annotations
@@ -14,39 +14,43 @@ if TYPE_CHECKING:
 
 _DAY = 86_400.0
 _MONTH = 31 * _DAY
-_LONGEST = 30 * 366 * _DAY  # no file without years holds more of them
+_MAX_SPAN = 30 * 366 * _DAY  # of one file
 
 
-def place(texts: Sequence[bytes], reference: float) -> list[float | None]:
-    """Read header times, in the order of their lines, as Unix times. `reference` is when the file was changed last.
+def resolve(texts: Sequence[bytes], reference: float) -> list[float | None]:
+    """Return header times, in the order of their lines, as Unix times; None for what is no time. `reference` is the file's mtime.
 
-    None for what is no time. A clock that was wrong for some lines (at boot) does not turn the year for those before them; where the
-    lines are in no order at all, each has the latest year it can have.
+    A clock that was wrong for some lines (at boot) does not change the year of those before them. Lines that are in no order at all
+    get the latest possible year each.
     """
-    placed = _backwards(texts, reference)
-    if any(at is not None and at < reference - _LONGEST for at in placed):
+    resolved = _backwards(texts, reference)
+    if any(at is not None and at < reference - _MAX_SPAN for at in resolved):
         return [parse(text, reference) for text in texts]
-    return placed
+    return resolved
 
 
 def _backwards(texts: Sequence[bytes], reference: float) -> list[float | None]:
-    placed: list[float | None] = []
-    memory: dict[bytes, float | None] = {}
+    resolved: list[float | None] = []
+    cache: dict[bytes, float | None] = {}
     for index in range(len(texts) - 1, -1, -1):
         text = texts[index]
-        if (at := memory.get(text)) is None or at > reference + _DAY:
-            at = memory[text] = parse(text, reference)
-        placed.append(at)
-        if at is not None and at < reference and not (reference - at > _MONTH and placed[:-1] and _strays(texts, index, at, reference)):
+        if (at := cache.get(text)) is None or at > reference + _DAY:
+            at = cache[text] = parse(text, reference)
+        resolved.append(at)
+        if (
+            at is not None
+            and at < reference
+            and not (reference - at > _MONTH and len(resolved) > 1 and _is_stray(texts, index, at, reference))
+        ):
             reference = at
-            if len(memory) > 10_000:  # noqa: PLR2004 — enough for a burst
-                memory.clear()
-    placed.reverse()
-    return placed
+            if len(cache) > 10_000:  # noqa: PLR2004 — enough for a burst
+                cache.clear()
+    resolved.reverse()
+    return resolved
 
 
-def _strays(texts: Sequence[bytes], index: int, at: float, reference: float) -> bool:
-    """Say whether the lines before this one are back at the reference's time."""
+def _is_stray(texts: Sequence[bytes], index: int, at: float, reference: float) -> bool:
+    """Return whether the lines before this one are at the reference's time again: the clock was wrong for this line only."""
     for earlier in range(index - 1, max(-1, index - 1000), -1):
         found = parse(texts[earlier], reference)
         if found is not None and abs(found - at) > 2 * _DAY:

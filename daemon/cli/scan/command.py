@@ -1,4 +1,4 @@
-"""`vitald scan`: years of old logs through the signature packs."""
+"""`vitald scan`: match old logs against the signature packs, and print events and outages."""
 
 from __future__ import annotations
 
@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING
 
 from collectors.logs.scan import archive, years
 from collectors.logs.scan.history import EventHistory, EventKey
-from collectors.logs.scan.parts import Event, divide
+from collectors.logs.scan.parts import ScanEvent, divide
 from collectors.model import BadInput
 from daemon.cli import signatures
-from daemon.cli.scan import report as scan_report
-from daemon.cli.scan import workers as scan_workers
-from daemon.cli.scan.report import Scan
-from daemon.cli.scan.units import amount
+from daemon.cli.scan import report, workers
+from daemon.cli.scan.report import ScanResult, amount
 
 if TYPE_CHECKING:
     import argparse
@@ -44,98 +42,104 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Scan, and print what was found. Gives the exit status."""
+    """Scan, print the result and return the exit status."""
     if arguments.year is not None and not 1970 <= arguments.year <= 9999:  # noqa: PLR2004 — what Unix time and datetime have
-        msg = f"--year: must be from 1970 to 9999, not {arguments.year}"
+        msg = f"--year: {arguments.year} is out of range; expected 1970 to 9999"
         raise BadInput(msg)
     packs, matcher = signatures.load(arguments)
-    found = scan(arguments.files, packs, matcher, arguments.year)
-    outages = found.history.outages()
+    result = scan(arguments.files, packs, matcher, arguments.year)
+    outages = result.history.outages()
     if arguments.format == "table":
-        scan_report.print_table(found, outages)
+        report.print_table(result, outages)
     elif arguments.format == "json":
-        scan_report.print_json(found, outages)
+        report.print_json(result, outages)
     else:
-        from daemon.cli.scan import openmetrics as scan_openmetrics  # noqa: PLC0415
+        from daemon.cli.scan import openmetrics  # noqa: PLC0415
 
-        sys.stdout.writelines(scan_openmetrics.lines(found.history))
-        if (untimed := found.history.untimed) == 1:
-            found.problems.append("1 event has no time in its line and is left out")
-        elif untimed:
-            found.problems.append(f"{untimed} events have no time in their lines and are left out")
-    for problem in found.problems:
+        sys.stdout.writelines(openmetrics.lines(result.history))
+        if result.history.untimed:
+            result.problems.append(f"events without a time in their line are omitted: {result.history.untimed}")
+    for problem in result.problems:
         sys.stderr.write(f"vitald: {problem}\n")
-    return 2 if found.problems else int(bool(outages) or any(row.severity in {"warning", "critical"} for row in found.history.rows()))
+    return 2 if result.problems else int(bool(outages) or any(row.severity in {"warning", "critical"} for row in result.history.rows()))
 
 
-def scan(names: list[str], packs: Packs, matcher: Matcher, year: int | None = None) -> Scan:
-    """Look through files, many at a time; a file that cannot be read is told in `problems`, and the others are read all the same."""
-    found = Scan(packs, EventHistory(packs.by_id))
-    begun = time.monotonic()
-    kinds: list[tuple[str, archive.Kind]] = []
+def scan(names: list[str], packs: Packs, matcher: Matcher, year: int | None = None) -> ScanResult:
+    """Scan files in parallel; a file that cannot be read is reported in `problems`, and the others are still read."""
+    result = ScanResult(packs, EventHistory(packs.by_id))
+    started = time.monotonic()
+    files: list[tuple[str, archive.LogFile]] = []
     for name in dict.fromkeys(names):
         try:
-            kinds.append((name, archive.look(name)))
+            files.append((name, archive.inspect(name)))
         except BadInput as error:
-            found.problems.append(str(error))
-    parts = list(divide(kinds))
-    events: list[Event] = []
-    looked = scan_workers.start(parts, matcher, scan_workers.processes())
-    with _bar(sum(kind.size for _, kind in kinds) if all(kind.size or kind.at for _, kind in kinds) else 0) as progress:
-        for number, (part, held) in enumerate(looked(progress)):
-            events += held.events
-            found.size += held.size
-            if held.problem:
-                found.problems.append(f"{part.name}: {held.problem}")
+            result.problems.append(str(error))
+    parts = list(divide(files))
+    events: list[ScanEvent] = []
+    results = workers.start(parts, matcher, workers.processes())
+    with _progress_bar(sum(file.size for _, file in files) if all(file.size or file.mtime for _, file in files) else 0) as progress:
+        for number, (part, of_part) in enumerate(results(progress)):
+            events += of_part.events
+            result.size += of_part.size
+            if of_part.problem:
+                result.problems.append(f"{part.name}: {of_part.problem}")
             if number + 1 == len(parts) or parts[number + 1].file != part.file:
-                _place(found.history, events, _reference(kinds[part.file][1], year))
+                _add_events(result.history, events, _reference(files[part.file][1], year))
                 events = []
-    found.files = [name for name, _ in kinds]
-    found.seconds = time.monotonic() - begun
-    return found
+    result.files = [name for name, _ in files]
+    result.seconds = time.monotonic() - started
+    return result
 
 
-def _reference(kind: archive.Kind, year: int | None) -> float:
+def _reference(file: archive.LogFile, year: int | None) -> float:
     if year is not None:
-        return datetime(year, 12, 31, 23, 59, 59).timestamp() - 86_400  # noqa: DTZ001 — the zone of lines that name none; a day's slack is theirs
-    return kind.at if kind.at is not None else time.time()
+        return datetime(year, 12, 31, 23, 59, 59).timestamp() - 86_400  # noqa: DTZ001 — the zone of lines without one; lines may be a day newer
+    return file.mtime if file.mtime is not None else time.time()
 
 
-def _place(history: EventHistory, events: list[Event], reference: float) -> None:
-    """Put a file's events into the history, once all of it was read: its last line tells the years of those before."""
+def _add_events(history: EventHistory, events: list[ScanEvent], reference: float) -> None:
+    """Add all events of a file, after it was read to its end, since the years are inferred backwards from its last line."""
     texts = [event.at for event in events if isinstance(event.at, bytes)]
-    placed = iter(years.place(texts, reference))
+    resolved = iter(years.resolve(texts, reference))
     for event in events:
-        at = next(placed) if isinstance(event.at, bytes) else event.at
+        at = next(resolved) if isinstance(event.at, bytes) else event.at
         if event.signature:
             history.add(EventKey(event.signature, event.host, event.instance), at, event.times)
 
 
 @contextmanager
-def _bar(total: int) -> Iterator[Callable[[int], None]]:
-    """Give what is told of bytes read; on a terminal that is a progress bar with the rate."""
+def _progress_bar(total: int) -> Iterator[Callable[[int], None]]:
+    """Return a callback for the number of bytes read; on a terminal it draws a progress bar with the rate."""
     if not sys.stderr.isatty():
         yield lambda _count: None
         return
-    from rich import progress as parts  # noqa: PLC0415 — 6 MB, for terminals only
+    from rich import progress as widgets  # noqa: PLC0415 — 6 MB, for terminals only
     from rich.console import Console  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    class Rate(parts.ProgressColumn):
-        """Bytes a second since the start: parts end in bursts, and a rate that jumps tells nobody anything."""
+    class Rate(widgets.ProgressColumn):
+        """Mean rate since the start, since parts end in bursts."""
 
         def render(self, task: Task) -> Text:
             rate = task.completed / task.elapsed if task.elapsed else 0.0
             return Text(f"{amount(rate)}/s", "progress.data.speed")
 
-    class Amount(parts.ProgressColumn):
-        """How much was read of what nobody knows the size of."""
+    class Amount(widgets.ProgressColumn):
+        """Bytes read, where the total is unknown."""
 
         def render(self, task: Task) -> Text:
             return Text(amount(task.completed), "progress.download")
 
-    known = [parts.BarColumn(), parts.TaskProgressColumn(), parts.DownloadColumn(), Rate(), parts.TimeRemainingColumn(compact=True)]
-    columns = known if total else [parts.SpinnerColumn(), Amount(), Rate(), parts.TimeElapsedColumn()]
-    with parts.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    if total:
+        columns = [
+            widgets.BarColumn(),
+            widgets.TaskProgressColumn(),
+            widgets.DownloadColumn(),
+            Rate(),
+            widgets.TimeRemainingColumn(compact=True),
+        ]
+    else:
+        columns = [widgets.SpinnerColumn(), Amount(), Rate(), widgets.TimeElapsedColumn()]
+    with widgets.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=total or None)
         yield lambda count: bar.update(task, advance=count)

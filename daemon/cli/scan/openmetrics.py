@@ -1,4 +1,4 @@
-"""The past as OpenMetrics with timestamps, for `promtool tsdb create-blocks-from openmetrics`."""
+"""Output as OpenMetrics with timestamps, for `promtool tsdb create-blocks-from openmetrics`."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
     from collectors.logs.scan.history import EventHistory
 
-STEP = 60  # seconds: the scrape interval that the past is written in
-MAX_HOSTS = 1000  # label values; what comes after them is "other"
+STEP = 60  # seconds between samples, as a scrape interval
+MAX_HOSTS = 1000  # label values; further ones become "other"
 _NAME = "vitald_log_events"
 
 
 def lines(history: EventHistory) -> Iterator[str]:
-    """Give the exposition, a line at a time. Each series stands at 0 a step before its first event, and rises at the steps that had any.
+    """Yield the exposition, a line at a time. Each series is 0 one step before its first event and increases at each step with events.
 
-    A flat stretch has a sample at its start and its end only, so that years of logs stay small.
+    Between steps with events there are no samples, so that years of logs stay small.
     """
     yield f"# HELP {_NAME} Log lines of a signature, from old logs.\n# TYPE {_NAME} counter\n"
     for (signature, host), steps in sorted(_steps(history).items()):
@@ -37,16 +37,16 @@ def lines(history: EventHistory) -> Iterator[str]:
 
 
 def _steps(history: EventHistory) -> dict[tuple[str, str], dict[int, int]]:
-    """Count events by series and by the step they are first seen at."""
-    found: dict[tuple[str, str], dict[int, int]] = defaultdict(lambda: defaultdict(int))
+    """Return the number of events by series and by the step at which a scrape would first see them."""
+    series: dict[tuple[str, str], dict[int, int]] = defaultdict(lambda: defaultdict(int))
     hosts: set[str] = set()
     for at, key, times in history.events():
         host = clean(key.host)
         if host == FOLDED or (host not in hosts and len(hosts) >= MAX_HOSTS):
             host = "other"
         hosts.add(host)
-        found[key.signature, host][-int(-at // STEP) * STEP] += times
-    return found
+        series[key.signature, host][-int(-at // STEP) * STEP] += times
+    return series
 
 
 def _escape(value: str) -> str:

@@ -1,4 +1,4 @@
-"""Processes that look through parts of old logs at the same time: hyperscan holds Python's lock, so threads would take turns."""
+"""Worker processes that match parts of files in parallel; not threads, since hyperscan holds the GIL."""
 
 from __future__ import annotations
 
@@ -8,24 +8,26 @@ import signal
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING
 
-from collectors.logs.scan.parts import Found, Part, read
+from collectors.logs.scan.parts import FilePart, PartResult, read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from multiprocessing.connection import Connection
     from multiprocessing.context import ForkProcess
 
+    Progress = Callable[[int], None]
+
     from collectors.logs.matching.matcher import Matcher
 
-MOST = 8  # processes
-_TELL = 4 << 20  # bytes between two words of progress
-_fork = multiprocessing.get_context("fork")  # the packs are loaded once, and shared
+MAX_PROCESSES = 8
+_PROGRESS_BYTES = 4 << 20  # between two progress messages
+_fork = multiprocessing.get_context("fork")  # the packs are loaded once and shared
 
 
-def start(parts: Sequence[Part], matcher: Matcher, processes: int) -> Callable[[Callable[[int], None]], Iterator[tuple[Part, Found]]]:
-    """Start processes for all parts; call this before there are threads, since it forks. With one process, it is this one.
+def start(parts: Sequence[FilePart], matcher: Matcher, processes: int) -> Callable[[Progress], Iterator[tuple[FilePart, PartResult]]]:
+    """Fork the workers; must be called before threads are started. With one process there are none, and this one does the work.
 
-    Gives what is to be called with `progress`: the parts in their order, with what they hold.
+    Returns a function of `progress` that yields all parts in their order, with their results.
     """
     if processes < 2 or len(parts) < 2:  # noqa: PLR2004 — nothing to share
         return lambda progress: ((part, read(part, matcher, progress)) for part in parts)
@@ -34,34 +36,34 @@ def start(parts: Sequence[Part], matcher: Matcher, processes: int) -> Callable[[
 
 
 def processes() -> int:
-    """Say how many this machine and this process's share of it can use."""
-    return min(MOST, len(os.sched_getaffinity(0)))
+    """Return the number of workers for the CPUs that this process may use."""
+    return min(MAX_PROCESSES, len(os.sched_getaffinity(0)))
 
 
 class _Workers:
-    def __init__(self, parts: Sequence[Part], matcher: Matcher, count: int) -> None:
+    def __init__(self, parts: Sequence[FilePart], matcher: Matcher, count: int) -> None:
         self._parts = parts
         self._next = 0
         self._busy: dict[Connection, tuple[ForkProcess, int]] = {}
         for _ in range(count):
-            ours, theirs = _fork.Pipe()
-            process = _fork.Process(target=_work, args=(theirs, ours, parts, matcher), daemon=True)
+            parent_end, child_end = _fork.Pipe()
+            process = _fork.Process(target=_work, args=(child_end, parent_end, parts, matcher), daemon=True)
             process.start()
-            theirs.close()
-            self._hand_out(ours, process)
+            child_end.close()
+            self._assign(parent_end, process)
 
-    def each(self, progress: Callable[[int], None]) -> Iterator[tuple[Part, Found]]:
-        """Give every part with what it holds, in their order."""
+    def each(self, progress: Progress) -> Iterator[tuple[FilePart, PartResult]]:
+        """Yield every part with its result, in their order."""
         try:
-            found: dict[int, Found] = {}
+            results: dict[int, PartResult] = {}
             for number, part in enumerate(self._parts):
-                while number not in found:
-                    found.update(self.listen(progress))
-                yield part, found.pop(number)
+                while number not in results:
+                    results.update(self._receive(progress))
+                yield part, results.pop(number)
         finally:
-            self.stop()
+            self._stop()
 
-    def _hand_out(self, connection: Connection, process: ForkProcess) -> None:
+    def _assign(self, connection: Connection, process: ForkProcess) -> None:
         if self._next < len(self._parts):
             self._busy[connection] = process, self._next
             connection.send(self._next)
@@ -71,57 +73,57 @@ class _Workers:
             connection.send(None)
             connection.close()
 
-    def listen(self, progress: Callable[[int], None]) -> Iterator[tuple[int, Found]]:
-        """Wait for the next words of any worker."""
+    def _receive(self, progress: Progress) -> Iterator[tuple[int, PartResult]]:
+        """Wait for messages of any worker, and yield the results by number of the part."""
         ready = wait(list(self._busy))
         for connection, (process, number) in list(self._busy.items()):
             if connection not in ready:
                 continue
             try:
-                told: int | Found = connection.recv()
+                message: int | PartResult = connection.recv()
             except (EOFError, OSError):
                 process.join()
                 del self._busy[connection]
-                yield number, Found(problem=f"was not read: the process for it ended ({process.exitcode})")
+                yield number, PartResult(problem=f"not read: the worker process ended with {process.exitcode}")
                 yield from self._abandon()
                 continue
-            if isinstance(told, int):
-                progress(told)
+            if isinstance(message, int):
+                progress(message)
             else:
-                yield number, told
-                self._hand_out(connection, process)
+                yield number, message
+                self._assign(connection, process)
 
-    def _abandon(self) -> Iterator[tuple[int, Found]]:
-        """Where the last worker is gone, nobody will read the rest."""
+    def _abandon(self) -> Iterator[tuple[int, PartResult]]:
+        """Yield the remaining parts as not read if the last worker has ended."""
         while not self._busy and self._next < len(self._parts):
-            yield self._next, Found(problem="was not read: the processes for it ended")
+            yield self._next, PartResult(problem="not read: all worker processes ended")
             self._next += 1
 
-    def stop(self) -> None:
-        """End whoever still works."""
+    def _stop(self) -> None:
+        """Terminate the workers that are still running."""
         for process, _ in self._busy.values():
             process.terminate()
             process.join()
 
 
-def _work(connection: Connection, parents: Connection, parts: Sequence[Part], matcher: Matcher) -> None:
-    """Serve parts until the parent hangs up."""
-    parents.close()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
+def _work(connection: Connection, parent_end: Connection, parts: Sequence[FilePart], matcher: Matcher) -> None:
+    """Match parts until the parent closes the connection."""
+    parent_end.close()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent terminates the workers
     pending = 0
 
     def progress(count: int) -> None:
         nonlocal pending
         pending += count
-        if pending >= _TELL:
+        if pending >= _PROGRESS_BYTES:
             connection.send(pending)
             pending = 0
 
     try:
         while (number := connection.recv()) is not None:
-            found = read(parts[number], matcher, progress)
+            result = read(parts[number], matcher, progress)
             connection.send(pending)
             pending = 0
-            connection.send(found)
+            connection.send(result)
     except (EOFError, OSError):
         return

@@ -128,7 +128,7 @@ def test_a_bad_signature_of_a_users_is_refused_at_start_with_file_and_id(lab: La
 
 
 def test_packs_that_change_are_taken_and_bad_ones_are_not(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("collectors.logs.matching.pack_reloader._PAUSE", -1.0)
+    monkeypatch.setattr("collectors.logs.matching.pack_reloader._CHECK_SECONDS", -1.0)
     folder = lab.pack('[[signature]]\nid = "mine"\npattern = "it is broken"\n')
     lab.open(signature_dirs=(folder,))
     lab.say("Nov 21 10:00:00 h app: it is broken")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from collectors.logs.matching.hostile_lines import slowest
+from collectors.logs.matching.hostile_lines import worst_case_seconds
 from collectors.logs.matching.matcher import allow_claimed_origin
 from collectors.logs.matching.packs import Packs, load
 from collectors.logs.matching.samples import problems
@@ -57,9 +57,13 @@ def test_real_lines_nobody_here_wrote_raise_no_alarm(matcher: Matcher, fixture_l
 @pytest.mark.fault(15)
 def test_a_hostile_line_costs_every_shipped_signature_less_than_five_milliseconds(packs: Packs) -> None:
     whole = (8192,)
-    slow = {signature.id: seconds for signature in packs.signatures if (seconds := slowest(signature.pattern, lengths=whole)) >= 0.005}
     slow = {
-        name: again for name in slow if (again := slowest(packs.by_id[name].pattern, lengths=whole)) >= 0.005
+        signature.id: seconds
+        for signature in packs.signatures
+        if (seconds := worst_case_seconds(signature.pattern, lengths=whole)) >= 0.005
+    }
+    slow = {
+        name: again for name in slow if (again := worst_case_seconds(packs.by_id[name].pattern, lengths=whole)) >= 0.005
     }  # once may be the machine
     assert slow == {}
 
@@ -81,13 +85,14 @@ def test_a_hostile_line_costs_the_whole_matcher_less_than_five_milliseconds(pack
     ("text", "complaint"),
     [
         (GOOD.replace(".* status", "(?=x) status"), "signature 'mail-sent': pattern uses look-ahead or look-behind"),
-        (GOOD.replace(".* status", "(a+)+ status"), "signature 'mail-sent': pattern repeats something that repeats itself"),
+        (GOOD.replace(".* status", "(a+)+ status"), "signature 'mail-sent': pattern repeats a repeat"),
         (GOOD.replace(".* status", r"(.)\1 status"), "signature 'mail-sent': pattern uses a reference to a group"),
         (GOOD.replace(".* status", "( status"), "signature 'mail-sent': pattern is not a regular expression: missing )"),
-        ('[[signature]]\nid = "all"\npattern = ".*"', "signature 'all': pattern matches every line"),
+        ('[[signature]]\nid = "all"\npattern = ".*"', "signature 'all': pattern matches every line; expected some fixed text"),
         (GOOD.replace("mail-sent", "oom-kill"), "signature 'oom-kill': the id is taken by"),
         (GOOD.replace("mail-sent", "Mail Sent"), "signature 'Mail Sent': id 'Mail Sent' must be lower-case letters"),
         (GOOD + "severty = 1\n", "signature 'mail-sent': Object contains unknown field `severty`"),
+        (GOOD + 'mend = "Restart postfix"\n', "mine.toml: signature 'mail-sent': mend: renamed to remediation"),
         (GOOD + 'severity = "bad"\n', "signature 'mail-sent': Invalid enum value 'bad' - at `$.severity`"),
         (GOOD + 'window = "1 hour"\n', "is not a duration"),
         (GOOD + 'cleared_by = ["nothing"]\n', "signature 'mail-sent': cleared_by names 'nothing', which no pack has"),

@@ -27,14 +27,14 @@ def ignore(_count: int) -> None:
 
 
 def read_stream(name: object) -> tuple[bytes, str]:
-    """Give all that could be read, and why no more."""
-    found = b""
+    """Return what could be read, and the reason why not all of it."""
+    text = b""
     try:
         for block in archive.stream(str(name), ignore):
-            found += block
-    except archive.Incomplete as error:
-        return found, str(error)
-    return found, ""
+            text += block
+    except archive.IncompleteRead as error:
+        return text, str(error)
+    return text, ""
 
 
 def zstd(data: bytes) -> bytes:
@@ -72,8 +72,8 @@ def test_a_repetition_stays_with_the_line_it_repeats(tmp_path: Path) -> None:
 def test_a_compressed_file_is_known_by_its_first_bytes_and_read_whole(tmp_path: Path, kind: str) -> None:
     file = tmp_path / "log.txt"
     file.write_bytes(COMPRESSORS[kind](TEXT[:300_000]) + COMPRESSORS[kind](TEXT[300_000:]))  # two members, as `cat a.gz b.gz` makes
-    assert archive.look(str(file)).compression == kind
-    assert not archive.look(str(file)).divisible
+    assert archive.inspect(str(file)).compression == kind
+    assert not archive.inspect(str(file)).is_divisible
     assert read_stream(file) == (TEXT, "")
 
 
@@ -83,7 +83,7 @@ def test_a_truncated_archive_gives_what_stands_before_its_end_and_says_so(tmp_pa
     whole = COMPRESSORS[kind](os.urandom(60_000).hex().encode())
     (tmp_path / "log").write_bytes(whole[: len(whole) * 9 // 10])
     text, problem = read_stream(tmp_path / "log")
-    assert problem == f"its {kind} data ends in the middle; what stands before that was read"
+    assert problem == f"{kind} data: ends in the middle; only what precedes it was read"
     assert kind in {"bzip2", "zstd"} or len(text) > 50_000  # their blocks are larger than that
 
 
@@ -94,25 +94,28 @@ def test_a_damaged_archive_is_told_and_does_not_raise(tmp_path: Path, kind: str)
     for place in range(len(whole) // 2, len(whole) // 2 + 50):
         whole[place] ^= 0x5A
     (tmp_path / "log").write_bytes(whole)
-    assert f"its {kind} data is damaged" in read_stream(tmp_path / "log")[1]
+    problem = read_stream(tmp_path / "log")[1]
+    assert problem.startswith(f"{kind} data: ")
+    assert problem.endswith("; only what precedes it was read")
+    assert "ends in the middle" not in problem
 
 
 def test_zstd_without_a_module_for_it_names_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "log").write_bytes(b"\x28\xb5\x2f\xfd rest")
     monkeypatch.setitem(sys.modules, "compression.zstd", None)
     monkeypatch.setitem(sys.modules, "backports.zstd", None)
-    assert read_stream(tmp_path / "log") == (b"", "this Python cannot read zstd; `zstd -dc FILE | vitald scan -` does")
+    assert read_stream(tmp_path / "log") == (b"", "this Python cannot read zstd; `zstd -dc FILE` can: pipe its output into `vitald scan -`")
 
 
 def test_what_is_no_log_is_refused_with_the_way_out(tmp_path: Path) -> None:
     (tmp_path / "system.journal").write_bytes(b"LPKSHHRH" + b"\0" * 500)
     for name, reason in (
-        (tmp_path, "is a directory; name the files in it"),
+        (tmp_path, "is a directory; expected files"),
         (tmp_path / "none", "cannot be read: No such file or directory"),
-        (tmp_path / "system.journal", "is a binary journal: `journalctl --file="),
+        (tmp_path / "system.journal", "is a binary journal; expected its export: `journalctl --file="),
     ):
         with pytest.raises(BadInput, match=f"{name}: {reason}"):
-            archive.look(str(name))
+            archive.inspect(str(name))
 
 
 @pytest.mark.parametrize("compress", [bytes, gzip.compress])
@@ -131,10 +134,10 @@ def test_a_line_without_an_end_costs_no_memory_and_the_next_one_is_read(tmp_path
 
 def test_looking_at_a_pipe_takes_nothing_from_it_and_does_not_wait(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    assert archive.look(str(tmp_path / "pipe")) == archive.Kind("", 0, None)
+    assert archive.inspect(str(tmp_path / "pipe")) == archive.LogFile("", 0, None)
 
 
 def test_gzip_knows_when_its_original_was_written(tmp_path: Path) -> None:
     with (tmp_path / "log.gz").open("wb") as raw, gzip.GzipFile(fileobj=raw, mode="wb", mtime=1_500_000_000) as file:
         file.write(TEXT)
-    assert archive.look(str(tmp_path / "log.gz")).at == 1_500_000_000
+    assert archive.inspect(str(tmp_path / "log.gz")).mtime == 1_500_000_000

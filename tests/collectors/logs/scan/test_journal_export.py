@@ -51,7 +51,7 @@ def test_entries_without_a_message_or_a_time_do_no_harm(matcher: Matcher) -> Non
 
 
 def test_other_json_is_not_taken_for_the_journal() -> None:
-    assert exports.recognise(entry("x"))
-    assert exports.recognise(b'{ "__CURSOR" : "s=1", "MESSAGE" : "x" }\n')
-    assert not exports.recognise(b'{"log":"No DHCPOFFERS received","stream":"stdout"}\n')
-    assert not exports.recognise(b"Jul  1 00:00:00 h app: MESSAGE\n")
+    assert exports.is_export(entry("x"))
+    assert exports.is_export(b'{ "__CURSOR" : "s=1", "MESSAGE" : "x" }\n')
+    assert not exports.is_export(b'{"log":"No DHCPOFFERS received","stream":"stdout"}\n')
+    assert not exports.is_export(b"Jul  1 00:00:00 h app: MESSAGE\n")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from collectors.logs.matching.packs import load
 from collectors.logs.scan import archive, parts
-from collectors.logs.scan.years import place
+from collectors.logs.scan.years import resolve
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,13 +29,13 @@ def ignore(_count: int) -> None:
     pass
 
 
-def found(file: Path, matcher: Matcher, size: int) -> tuple[list[parts.Event], list[str]]:
-    """Read a file in parts of that size; gives the events and the problems."""
-    whole = archive.look(str(file))
+def scan_parts(file: Path, matcher: Matcher, size: int) -> tuple[list[parts.ScanEvent], list[str]]:
+    """Read a file in parts of that size; return the events and the problems."""
+    whole = archive.inspect(str(file))
     divided = (
-        [parts.Part(0, str(file), start, min(whole.size, start + size)) for start in range(0, whole.size, size)]
-        if whole.divisible
-        else [parts.Part(0, str(file), whole=True)]
+        [parts.FilePart(0, str(file), start, min(whole.size, start + size)) for start in range(0, whole.size, size)]
+        if whole.is_divisible
+        else [parts.FilePart(0, str(file), whole=True)]
     )
     read = [parts.read(part, matcher, ignore) for part in divided]
     events = parts.merged(event for one in read for event in one.events if event.signature)
@@ -52,9 +52,9 @@ def test_however_a_file_is_cut_and_packed_the_events_are_the_same(tmp_path: Path
     data = b"Mar  5 10:00:00 h begins\n" + b"\n".join(lines)
     (tmp_path / "log").write_bytes(data)
     (tmp_path / "log.gz").write_bytes(gzip.compress(data))
-    whole = found(tmp_path / "log", matcher, 1 << 30)
-    assert found(tmp_path / "log", matcher, size) == whole
-    assert found(tmp_path / "log.gz", matcher, size) == whole
+    whole = scan_parts(tmp_path / "log", matcher, 1 << 30)
+    assert scan_parts(tmp_path / "log", matcher, size) == whole
+    assert scan_parts(tmp_path / "log.gz", matcher, size) == whole
     assert whole[1] == []
 
 
@@ -62,28 +62,28 @@ def test_however_a_file_is_cut_and_packed_the_events_are_the_same(tmp_path: Path
 @given(entries=st.lists(st.sampled_from(EXPORT), min_size=1, max_size=20), size=st.integers(20, 3000))
 def test_however_an_export_is_cut_the_events_are_the_same(tmp_path: Path, matcher: Matcher, entries: list[bytes], size: int) -> None:
     (tmp_path / "log").write_bytes(b"\n".join(entries))
-    assert found(tmp_path / "log", matcher, size) == found(tmp_path / "log", matcher, 1 << 30)
+    assert scan_parts(tmp_path / "log", matcher, size) == scan_parts(tmp_path / "log", matcher, 1 << 30)
 
 
 @QUICK
 @given(head=st.sampled_from([b"", b"\x1f\x8b", b"\xfd7zXZ\0", b"BZh", b"\x28\xb5\x2f\xfd", b'{"MESSAGE":']), noise=st.binary(max_size=400))
 def test_no_bytes_raise(tmp_path: Path, matcher: Matcher, head: bytes, noise: bytes) -> None:
     (tmp_path / "log").write_bytes(head + noise)
-    found(tmp_path / "log", matcher, 100)
+    scan_parts(tmp_path / "log", matcher, 100)
 
 
 def test_a_file_that_is_gone_meanwhile_is_told(tmp_path: Path, matcher: Matcher) -> None:
-    told = parts.read(parts.Part(0, str(tmp_path / "none"), 0, 100), matcher, ignore)
-    assert told.problem == "cannot be read: No such file or directory"
+    result = parts.read(parts.FilePart(0, str(tmp_path / "none"), 0, 100), matcher, ignore)
+    assert result.problem == "cannot be read: No such file or directory"
 
 
 def test_a_year_that_turns_between_two_events_is_seen(tmp_path: Path, matcher: Matcher) -> None:
     quiet = b"".join(b"%s 10 10:00:00 h app[1]: nothing\n" % month * 2000 for month in (b"Apr", b"Jul", b"Oct", b"Jan", b"Mar"))
     fault = b"Mar 15 10:00:00 h kernel: Out of memory: Killed process 1 (init) total-vm:1kB\n"
     (tmp_path / "log").write_bytes(fault + quiet + fault)
-    events = parts.read(parts.Part(0, str(tmp_path / "log"), 0, 10**9), matcher, ignore).events
+    events = parts.read(parts.FilePart(0, str(tmp_path / "log"), 0, 10**9), matcher, ignore).events
     assert [event.at[:6] if isinstance(event.at, bytes) else b"" for event in events if not event.signature]
     reference = datetime(2024, 3, 16).timestamp()  # noqa: DTZ001
-    at = place([event.at if isinstance(event.at, bytes) else b"" for event in events], reference)
+    at = resolve([event.at if isinstance(event.at, bytes) else b"" for event in events], reference)
     years = [datetime.fromtimestamp(one).year for one, event in zip(at, events, strict=True) if event.signature and one]  # noqa: DTZ006
     assert years == [2023, 2024]

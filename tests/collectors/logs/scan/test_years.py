@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from collectors.logs.scan.years import place
+from collectors.logs.scan.years import resolve
 
 
 def at(*date: int) -> float:
@@ -10,7 +10,7 @@ def at(*date: int) -> float:
 
 
 def years_of(texts: list[bytes], reference: float) -> list[int]:
-    return [datetime.fromtimestamp(found).year for found in place(texts, reference) if found is not None]  # noqa: DTZ006
+    return [datetime.fromtimestamp(found).year for found in resolve(texts, reference) if found is not None]  # noqa: DTZ006
 
 
 def test_years_are_counted_back_from_the_day_the_file_was_changed() -> None:
@@ -19,8 +19,8 @@ def test_years_are_counted_back_from_the_day_the_file_was_changed() -> None:
 
 
 def test_a_line_a_little_younger_than_its_file_is_not_a_year_older() -> None:
-    assert place([b"Mar  1 12:00:00"], at(2024, 3, 1, 9)) == [at(2024, 3, 1, 12)]
-    assert place([b"Mar  5 12:00:00"], at(2024, 3, 1, 9)) == [at(2023, 3, 5, 12)]
+    assert resolve([b"Mar  1 12:00:00"], at(2024, 3, 1, 9)) == [at(2024, 3, 1, 12)]
+    assert resolve([b"Mar  5 12:00:00"], at(2024, 3, 1, 9)) == [at(2023, 3, 5, 12)]
 
 
 def test_lines_a_little_out_of_order_stay_in_their_year() -> None:
@@ -34,12 +34,12 @@ def test_a_clock_that_was_wrong_at_boot_does_not_turn_the_year() -> None:
 
 
 def test_a_leap_day_is_found_in_its_year() -> None:
-    assert place([b"Feb 29 10:00:00"], at(2023, 5, 1)) == [at(2020, 2, 29, 10)]
+    assert resolve([b"Feb 29 10:00:00"], at(2023, 5, 1)) == [at(2020, 2, 29, 10)]
 
 
 def test_a_time_with_a_year_is_what_it_says_and_no_time_is_none() -> None:
     texts = [b"2019-07-22T11:01:55.5+00:00", b"", b"Foo 99 10:00:00", b"Tue Sep 24 22:56:32 2019"]
-    assert place(texts, at(2024, 7, 6)) == [1563793315.5, None, None, at(2019, 9, 24, 22, 56, 32)]
+    assert resolve(texts, at(2024, 7, 6)) == [1563793315.5, None, None, at(2019, 9, 24, 22, 56, 32)]
 
 
 def test_lines_in_no_order_have_the_latest_year_they_can_have() -> None:

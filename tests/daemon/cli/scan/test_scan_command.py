@@ -17,7 +17,7 @@ import pytest
 from collectors.logs.scan import parts
 from collectors.registry import COLLECTORS
 from daemon.cli import main as cli
-from daemon.cli.scan import workers as scan_workers
+from daemon.cli.scan import workers
 from tests.daemon.cli.scan.scanning import CLEAN, OUTAGE, log, scan
 
 pytestmark = pytest.mark.usefixtures("signature_cache")
@@ -95,7 +95,7 @@ def test_events_without_a_time_are_counted_and_said_to_have_none(tmp_path: Path,
     assert cli.main(["scan", "--format=openmetrics", file]) == 2
     told = capsys.readouterr()
     assert told.out.endswith("# EOF\n")
-    assert "vitald: 1 event has no time in its line and is left out" in told.err
+    assert "vitald: events without a time in their line are omitted: 1" in told.err
 
 
 def test_the_year_of_the_last_line_can_be_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -103,7 +103,7 @@ def test_the_year_of_the_last_line_can_be_told(tmp_path: Path, capsys: pytest.Ca
     _, found, _ = scan(capsys, "--year=2019", file)
     assert {one["first"][:4] for one in found["events"]} == {"2018", "2019"}
     assert cli.main(["scan", "--year=20", file]) == 2
-    assert "--year: must be from 1970 to 9999, not 20" in capsys.readouterr().err
+    assert "--year: 20 is out of range; expected 1970 to 9999" in capsys.readouterr().err
 
 
 def test_a_file_that_cannot_be_read_is_exit_2_and_the_others_are_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -112,7 +112,7 @@ def test_a_file_that_cannot_be_read_is_exit_2_and_the_others_are_read(tmp_path: 
     assert status == 2
     assert said.splitlines() == [
         f"vitald: {tmp_path}/none: cannot be read: No such file or directory",
-        f"vitald: {broken}: its gzip data ends in the middle; what stands before that was read",
+        f"vitald: {broken}: gzip data: ends in the middle; only what precedes it was read",
     ]
     assert next(one for one in found["events"] if one["signature"] == "oom-kill")["count"] == 2  # of both files
 
@@ -137,24 +137,24 @@ def test_stdin_is_a_file() -> None:
 
 
 def test_many_processes_find_what_one_finds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(parts, "PART", 1000)
+    monkeypatch.setattr(parts, "PART_BYTES", 1000)
     text = "".join(OUTAGE.replace("web1", f"web{number % 7}") + CLEAN * (number % 5) for number in range(60))
     file = log(tmp_path / "a", text)
     found = []
     for processes in (1, 4):
-        monkeypatch.setattr(scan_workers, "processes", lambda count=processes: count)
+        monkeypatch.setattr(workers, "processes", lambda count=processes: count)
         _, one, _ = scan(capsys, file, log(tmp_path / "b.gz", gzip.compress(text.encode())))
         found.append((one["events"], one["outages"], one["bytes"]))
     assert found[0] == found[1]
 
 
 def test_a_process_that_is_killed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(parts, "PART", 1000)
-    monkeypatch.setattr(scan_workers, "processes", lambda: 2)
-    monkeypatch.setattr(scan_workers, "read", lambda *_: os._exit(9))
+    monkeypatch.setattr(parts, "PART_BYTES", 1000)
+    monkeypatch.setattr(workers, "processes", lambda: 2)
+    monkeypatch.setattr(workers, "read", lambda *_: os._exit(9))
     status, _, said = scan(capsys, log(tmp_path / "a", CLEAN * 100))
     assert status == 2
-    assert "was not read: the process for it ended (9)" in said
+    assert "not read: the worker process ended with 9" in said
 
 
 MAIL = "[[signature]]\nid = \"mail-sent\"\npattern = 'postfix/smtp\\[\\d+\\]: .* status=sent '\n"

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from daemon.cli import main as cli
-from daemon.cli.scan.units import amount
+from daemon.cli.scan.report import amount
 from tests.daemon.cli.scan.scanning import CLEAN, OUTAGE, log
 
 pytestmark = pytest.mark.usefixtures("signature_cache")
@@ -37,7 +37,7 @@ def test_the_table_fits_80_columns_and_says_what_to_do(
 
 def test_nothing_found_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["scan", log(tmp_path / "a", CLEAN)]) == 0
-    assert capsys.readouterr().out.strip().startswith("nothing found: 60 B in 1 file")
+    assert capsys.readouterr().out.strip().startswith("no events: 60 B in 1 file")
 
 
 @pytest.mark.needs("promtool")
