@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, NamedTuple
 
 from collectors.cardinality import Dropped
 from exporters.prometheus.exposition.families import export
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from prometheus_client.metrics_core import Metric
+    from prometheus_client.registry import Collector
 
     from collectors.model import Family, Report
     from exporters.prometheus.exposition.negotiation import Format
@@ -38,23 +40,6 @@ class _RenderedReport(NamedTuple):
     chunks: list[_Chunk]
 
 
-class Collects(Protocol):
-    """What prometheus_client's encoders take."""
-
-    def collect(self) -> Iterable[Metric]:
-        """Return metric families."""
-
-
-class _SingleMetric:
-    """A registry of one metric family."""
-
-    def __init__(self, metric: Metric) -> None:
-        self._metric = metric
-
-    def collect(self) -> Iterator[Metric]:
-        yield self._metric
-
-
 class Exposition:
     """Renders reports; used by one thread. Series that cannot be exported are counted in `dropped`."""
 
@@ -62,7 +47,7 @@ class Exposition:
         self._dropped = dropped
         self._rendered: dict[int, _RenderedReport] = {}
 
-    def render(self, reports: Sequence[Report], form: Format, extra: Iterable[Collects] = ()) -> bytes:
+    def render(self, reports: Sequence[Report], form: Format, extra: Iterable[Collector] = ()) -> bytes:
         """Return the whole body, what `extra` collects at its end. Only reports that are new since the last call are rendered."""
         current = {id(report): report for report in reports}
         self._rendered = {
@@ -86,7 +71,7 @@ class Exposition:
         chunks = []
         for exported in export(report, self._dropped):
             if exported.keys:
-                header, lines = _split(form.encode(_SingleMetric(exported.metric)))
+                header, lines = _encode(exported.metric, form)
                 chunks.append(_Chunk(exported.metric.name, exported.source, header, lines, tuple(exported.keys)))
         return _RenderedReport(weakref.ref(report), form.content_type, chunks)
 
@@ -110,10 +95,11 @@ class Exposition:
         metric = next(exported.metric for exported in export(report, uncounted) if exported.source is chunk.source)
         names = chunk.source.labels
         metric.samples = [sample for sample in metric.samples if tuple(sample.labels[name] for name in names) not in duplicates]
-        return _split(form.encode(_SingleMetric(metric)))[1]
+        return _encode(metric, form)[1]
 
 
-def _split(text: bytes) -> tuple[bytes, bytes]:
-    """Split a rendered family into its HELP and TYPE lines and its series."""
+def _encode(metric: Metric, form: Format) -> tuple[bytes, bytes]:
+    """Return the HELP and TYPE lines of a family, and its series."""
+    text = form.encode(SimpleNamespace(collect=lambda: (metric,)))  # a registry of one
     parts = text.removesuffix(_END).split(b"\n", _HEADER_LINES)
     return b"\n".join(parts[:_HEADER_LINES]) + b"\n", parts[_HEADER_LINES]

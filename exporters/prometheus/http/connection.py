@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from exporters.prometheus.web_config.reloader import ServerPolicy
 
 _CHUNK = 16 << 10
+_EVENTS = {ConnectionState.WRITING: select.EPOLLOUT, ConnectionState.AUTHENTICATING: 0}  # the other states wait for input
 _HTTP_ON_TLS_PORT = b"HTTP/1.0 400 Bad Request\r\n\r\nHTTP request to an HTTPS port; expected https://.\n"
 
 
@@ -54,8 +55,7 @@ class Connection:
         """Change state, and start the time limit of the new one."""
         self.state = state
         self.since = now
-        waits_for_auth = state is ConnectionState.AUTHENTICATING
-        self.events = select.EPOLLOUT if state is ConnectionState.WRITING else 0 if waits_for_auth else select.EPOLLIN
+        self.events = _EVENTS.get(state, select.EPOLLIN)
         self.deadline = now + SECONDS.get(state, REQUEST_SECONDS)
 
     def handshake(self, now: float) -> bool:

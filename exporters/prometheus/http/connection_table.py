@@ -64,8 +64,8 @@ class ConnectionTable:
 
     def limit_unsent(self, newest: Connection) -> None:
         """Evict the slowest readers while all together hold too many bytes; never `newest`, which was just answered."""
-        is_writing = (each for each in self._connections.values() if each.state is ConnectionState.WRITING)
-        writing = sorted(is_writing, key=lambda connection: connection.since)
+        writing = [connection for connection in self if connection.state is ConnectionState.WRITING]
+        writing.sort(key=lambda connection: connection.since)
         unsent = sum(len(connection.unsent) for connection in writing)
         for connection in writing:
             if unsent <= MAX_UNSENT:

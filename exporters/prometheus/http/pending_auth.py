@@ -20,33 +20,31 @@ class PendingAuth:
     def __init__(self, on_result: Callable[[], None]) -> None:
         self._on_result = on_result
         self._verifier = PasswordVerifier(self._add_result)
-        self._connections: dict[int, Connection] = {}
-        self._last_id = 0
-        self._results: deque[tuple[int, bool]] = deque()
+        self._connections: set[Connection] = set()
+        self._results: deque[tuple[Connection, bool]] = deque()
 
     def submit(self, connection: Connection, users: Users, credentials: Credentials) -> None:
-        """Queue a connection's password for verification."""
-        self._last_id += 1
-        self._connections[self._last_id] = connection
-        self._verifier.submit(self._last_id, connection.address, users, credentials)
+        """Queue a connection's password for verification; one at a time."""
+        self._connections.add(connection)
+        self._verifier.submit(connection, connection.address, users, credentials)
 
     def results(self) -> Iterator[tuple[Connection, bool]]:
         """Yield the new results of connections that are still open."""
         while self._results:
-            request_id, is_valid = self._results.popleft()
-            if connection := self._connections.pop(request_id, None):
+            connection, is_valid = self._results.popleft()
+            if connection in self._connections:
+                self._connections.remove(connection)
                 yield connection, is_valid
 
     def cancel(self, connection: Connection) -> None:
-        """Drop the verifications of a connection that is closed."""
-        for request_id in [key for key, pending in self._connections.items() if pending is connection]:
-            del self._connections[request_id]
-            self._verifier.cancel(request_id, connection.address)
+        """Drop the verification of a connection that is closed."""
+        self._connections.discard(connection)
+        self._verifier.cancel(connection, connection.address)
 
     def close(self) -> None:
         """Stop the verifier; from any thread."""
         self._verifier.close()
 
-    def _add_result(self, request_id: int, is_valid: bool) -> None:  # noqa: FBT001 — the verifier's thread calls this
-        self._results.append((request_id, is_valid))
+    def _add_result(self, connection: Connection, is_valid: bool) -> None:  # noqa: FBT001 — the verifier's thread calls this
+        self._results.append((connection, is_valid))
         self._on_result()

@@ -8,12 +8,13 @@ import os
 import threading
 from base64 import b64decode
 from collections import OrderedDict, deque
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _BCRYPT_BYTES = 72  # bcrypt ignores the rest
+Client = TypeVar("Client")
 
 
 class Credentials(NamedTuple):
@@ -71,36 +72,36 @@ class Users:
         return hmac.digest(self._key, message, "sha256")
 
 
-class PasswordVerifier:
+class PasswordVerifier(Generic[Client]):
     """One thread that calls bcrypt, in turn for each client address: a flood from one delays the others by one hash per turn.
 
-    The thread is started by the first request. `on_result` is called from it, once for each request that was not cancelled.
+    The thread is started by the first client. `on_result` is called from it, once for each client that was not cancelled.
     """
 
-    def __init__(self, on_result: Callable[[int, bool], None]) -> None:
+    def __init__(self, on_result: Callable[[Client, bool], None]) -> None:
         self._on_result = on_result
-        self._queues: OrderedDict[str, deque[tuple[int, Users, Credentials]]] = OrderedDict()
+        self._queues: OrderedDict[str, deque[tuple[Client, Users, Credentials]]] = OrderedDict()
         self._change = threading.Condition()
         self._thread: threading.Thread | None = None
         self._closed = False
 
-    def submit(self, request_id: int, address: str, users: Users, credentials: Credentials) -> None:
-        """Queue a request; the caller limits their number, since each belongs to a connection."""
+    def submit(self, client: Client, address: str, users: Users, credentials: Credentials) -> None:
+        """Queue a client; the caller limits their number, since each is a connection."""
         with self._change:
-            self._queues.setdefault(address, deque()).append((request_id, users, credentials))
+            self._queues.setdefault(address, deque()).append((client, users, credentials))
             if self._thread is None:
                 thread = threading.Thread(target=self._run, name="vitald-auth", daemon=True)
-                thread.start()  # may raise where there are no threads left: then the next request tries again
+                thread.start()  # may raise where there are no threads left: then the next client tries again
                 self._thread = thread
             self._change.notify()
 
-    def cancel(self, request_id: int, address: str) -> None:
-        """Remove a request from its queue."""
+    def cancel(self, client: Client, address: str) -> None:
+        """Remove a client from its queue."""
         with self._change:
             queue = self._queues.get(address)
             if queue is None:
                 return
-            kept = deque(entry for entry in queue if entry[0] != request_id)
+            kept = deque(entry for entry in queue if entry[0] is not client)
             if kept:
                 self._queues[address] = kept
             else:
@@ -115,10 +116,10 @@ class PasswordVerifier:
 
     def _run(self) -> None:
         while (entry := self._next()) is not None:
-            request_id, users, credentials = entry
-            self._on_result(request_id, users.verify(credentials))
+            client, users, credentials = entry
+            self._on_result(client, users.verify(credentials))
 
-    def _next(self) -> tuple[int, Users, Credentials] | None:
+    def _next(self) -> tuple[Client, Users, Credentials] | None:
         with self._change:
             while not self._queues and not self._closed:
                 self._change.wait()

@@ -159,9 +159,7 @@ def _check_client_auth(settings: TlsServerConfig, reader: WebConfigReader, *, ha
     if has_ca and kind == "NoClientCert":
         raise reader.invalid(key, "NoClientCert, but there is a client_ca; expected RequireAndVerifyClientCert, or no client_ca")
     if settings.client_allowed_sans and kind != "RequireAndVerifyClientCert":
-        raise reader.invalid(
-            "tls_server_config.client_allowed_sans", f"not verified; expected {key} RequireAndVerifyClientCert, not {kind}"
-        )
+        raise reader.invalid("tls_server_config.client_allowed_sans", f"needs {key}; expected RequireAndVerifyClientCert, not {kind}")
 
 
 def _check_user(user: str, hashed: str, reader: WebConfigReader) -> None:

@@ -112,20 +112,17 @@ def _content(config: WebConfig) -> tuple[object, ...]:
 
 def _reject_weaker(old: WebConfig, new: WebConfig) -> None:
     """Raise BadInput if the new web config admits clients that the old one rejects, other than by another user, CA or name."""
-    restart = "restart vitald if that is intended"
+    restart = "(restart vitald if that is intended)"
     if old.users and not new.users:
-        raise invalid(new.path, "basic_auth_users", f"removed, which would admit every client; expected at least one user, {restart}")
+        raise invalid(new.path, "basic_auth_users", f"removed, which would admit every client; expected at least one user {restart}")
     if old.tls is None:
         return
     if new.tls is None:
-        raise invalid(new.path, "tls_server_config", f"removed, which would turn TLS off; expected a certificate and its key, {restart}")
+        raise invalid(new.path, "tls_server_config", f"removed, which would turn TLS off; expected a certificate and its key {restart}")
     was, now = old.tls.settings, new.tls.settings
     if CLIENT_AUTH.index(now.client_auth_type) < CLIENT_AUTH.index(was.client_auth_type):
-        reason = f"{now.client_auth_type}: weaker than before; expected {was.client_auth_type}, {restart}"
-        raise invalid(new.path, "tls_server_config.client_auth_type", reason)
+        raise invalid(new.path, "tls_server_config.client_auth_type", f"weaker; expected {was.client_auth_type} {restart}")
     if was.client_allowed_sans and not now.client_allowed_sans:
-        reason = f"removed, which would admit every client of the CA; expected at least one name, {restart}"
-        raise invalid(new.path, "tls_server_config.client_allowed_sans", reason)
+        raise invalid(new.path, "tls_server_config.client_allowed_sans", f"removed, admits all clients of the CA; expected names {restart}")
     if old.tls.client_ca and not new.tls.client_ca:
-        reason = f"removed, which would admit clients of the host's own CAs; expected a CA, {restart}"
-        raise invalid(new.path, "tls_server_config.client_ca", reason)
+        raise invalid(new.path, "tls_server_config.client_ca", f"removed, trusts the host's own CAs; expected a CA {restart}")

@@ -67,7 +67,7 @@ def _set_ciphers(context: ssl.SSLContext, path: Path, tls: Tls) -> None:
             context.set_ciphers(":".join(ciphers))
         except ssl.SSLError:
             raise invalid(
-                path, "tls_server_config.cipher_suites", "none is allowed by this host's OpenSSL; expected one of `openssl ciphers`"
+                path, "tls_server_config.cipher_suites", "not in this OpenSSL; expected one of `openssl ciphers`"
             ) from None
 
 
@@ -82,9 +82,7 @@ def _load_certificate(context: ssl.SSLContext, path: Path, tls: Tls) -> None:
         if error.reason == "KEY_VALUES_MISMATCH":
             raise invalid(path, "tls_server_config", "the key does not belong to the certificate; expected a pair") from None
         reason = (error.reason or str(error)).replace("_", " ").lower()
-        raise invalid(
-            path, "tls_server_config", f"not usable ({reason:.120}); expected a certificate and an unencrypted key in PEM"
-        ) from None
+        raise invalid(path, "tls_server_config", f"not usable ({reason:.120}); expected certificate and unencrypted key in PEM") from None
     except ValueError:
         raise invalid(path, "tls_server_config.key", "encrypted; expected an unencrypted key") from None
     finally:
