@@ -1,4 +1,4 @@
-"""The two clocks a log needs: the wall's, for people and for lines' own times, and one that no one can set, for ages and windows."""
+"""The two clocks of the logs collector: wall clock and boottime."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import NamedTuple
 
 
 class Timestamp(NamedTuple):
-    """`wall` is Unix time. `boottime` is seconds since boot, sleep included (CLOCK_BOOTTIME): steps of the wall clock do not move it."""
+    """`wall` is Unix time; `boottime` is seconds since boot, suspend included (CLOCK_BOOTTIME), and unaffected by steps of the wall clock."""
 
     wall: float
     boottime: float
 
     def age(self, at: float) -> float:
-        """Give the seconds since a Unix time, never fewer than none: clocks are set, and lines are dated by other people's clocks."""
+        """Return the seconds since a Unix time, at least 0: the wall clock may be set back, and lines carry other hosts' times."""
         return max(0.0, self.wall - at)
 
 
 def now() -> Timestamp:
-    """Look at both clocks."""
+    """Read both clocks."""
     return Timestamp(time.time(), time.clock_gettime(time.CLOCK_BOOTTIME))

@@ -1,70 +1,71 @@
-"""The logs' metrics."""
+"""Metrics of the logs collector. Pure."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from collectors.model import Family, Kind, Metric
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
-EVENTS = Family("log_events", Kind.COUNTER, "Log lines that matched a signature.", ("signature",), cap=2000)
-LAST = Family("log_last_event_timestamp_seconds", Kind.GAUGE, "When a signature was last seen, Unix time.", ("signature",), cap=2000)
-LINES = Family("log_lines", Kind.COUNTER, "Lines, records or entries read.", ("source",), cap=200)
-BYTES = Family("log_bytes", Kind.COUNTER, "Bytes read, without their envelopes.", ("source",), cap=200)
+    from collectors.logs.reading import LogsReading
+
+EVENTS = Family(
+    "log_events",
+    Kind.COUNTER,
+    "Log lines that matched a signature; kept across restarts.",
+    ("signature",),
+    cap=2000,
+)
+LAST_SEEN = Family(
+    "log_last_event_timestamp_seconds", Kind.GAUGE, "Time of a signature's last event as Unix time in seconds.", ("signature",), cap=2000
+)
+LINES = Family("log_lines", Kind.COUNTER, "Lines, records or entries read since the start.", ("source",), cap=200)
+BYTES = Family("log_bytes", Kind.COUNTER, "Bytes of messages read since the start, without their envelopes.", ("source",), cap=200)
 LOST = Family(
     "log_lost",
     Kind.COUNTER,
-    "What could not be read: records, lines, or whole files where nobody can know more.",
+    "Records and lines that could not be read, files where their lines cannot be counted; kept across restarts.",
     ("source", "reason"),
     cap=200,
 )
-LAG = Family("log_lag_bytes", Kind.GAUGE, "Bytes that are there and not read yet.", ("source",), cap=200)
+LAG = Family("log_lag_bytes", Kind.GAUGE, "Bytes that are written and not read yet.", ("source",), cap=200)
 READS = Family(
-    "log_source_reads",
-    Kind.GAUGE,
-    "Whose words are counted from which source, and from no other: 1 for each choice.",
-    ("source", "speaker"),
+    "log_source_reads", Kind.GAUGE, "Source that lines of an origin (kernel, programs) are counted from: always 1.", ("source", "origin")
 )
 AVAILABLE = Family(
-    "log_source_available", Kind.GAUGE, "Whether a source can be read; reason: missing, permission, off, failing.", ("source", "reason")
+    "log_source_available",
+    Kind.GAUGE,
+    "1 if a source can be read, else 0 with the reason: missing, permission, off, failing.",
+    ("source", "reason"),
 )
-RESTARTS = Family("log_journal_restarts", Kind.COUNTER, "Times journalctl ended and was started again.")
+JOURNAL_RESTARTS = Family("log_journal_restarts", Kind.COUNTER, "Restarts of journalctl after a failure, since the start.")
 PACKS_VALID = Family(
-    "log_signatures_last_reload_successful", Kind.GAUGE, "1 if the signature packs as they are now are in use, 0 if older ones are."
+    "log_signatures_last_reload_successful",
+    Kind.GAUGE,
+    "1 if the signature packs on disk are in use, 0 if they are invalid.",
 )
 
 
-class SourceStats(NamedTuple):
-    """What one source has read since the start. `lag` is None where nobody can know."""
-
-    source: str
-    lines: int
-    bytes: int
-    lag: int | None
-    lost: Mapping[str, int]
-
-
-class Series:
-    """Metric objects, made again only where their value has changed: most of hundreds are 0 for years."""
-
-    def __init__(self) -> None:
-        self._kept: dict[tuple[str, ...], Metric] = {}
-
-    def metric(self, family: Family, value: float, *labels: str) -> Metric:
-        """Give a series' metric."""
-        key = (family.name, *labels)
-        kept = self._kept.get(key)
-        if kept is None or kept.value != value:
-            kept = self._kept[key] = Metric(family, value, labels)
-        return kept
-
-    def traffic(self, traffic: SourceStats) -> Iterator[Metric]:
-        """Give one source's series."""
-        yield self.metric(LINES, traffic.lines, traffic.source)
-        yield self.metric(BYTES, traffic.bytes, traffic.source)
-        if traffic.lag is not None:
-            yield self.metric(LAG, traffic.lag, traffic.source)
-        for reason, lost in traffic.lost.items():
-            yield self.metric(LOST, lost, traffic.source, reason)
+def metrics_of(reading: LogsReading) -> Iterator[Metric]:
+    """Yield the counts of each signature, and the state of each source."""
+    for name, count in reading.events.items():
+        yield Metric(EVENTS, count, (name,))
+    for name, at in reading.last_seen.items():
+        yield Metric(LAST_SEEN, at, (name,))
+    for source, lines, size, lag in reading.stats:
+        yield Metric(LINES, lines, (source,))
+        yield Metric(BYTES, size, (source,))
+        if lag is not None:
+            yield Metric(LAG, lag, (source,))
+    for (source, reason), count in reading.lost.items():
+        yield Metric(LOST, count, (source, reason))
+    for origin, source in (("kernel", reading.selection.kernel), ("programs", reading.selection.programs)):
+        yield Metric(READS, 1, (source, origin))
+    for source in ("kmsg", "journal"):
+        unavailable = reading.unavailable.get(source)
+        yield Metric(AVAILABLE, unavailable is None, (source, unavailable.reason if unavailable else ""))
+    if reading.journal_restarts is not None:
+        yield Metric(JOURNAL_RESTARTS, reading.journal_restarts)
+    yield Metric(PACKS_VALID, reading.packs_valid)

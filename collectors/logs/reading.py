@@ -1,4 +1,4 @@
-"""What the log collector knows after a look."""
+"""Reading of the logs collector."""
 
 from __future__ import annotations
 
@@ -10,21 +10,25 @@ if TYPE_CHECKING:
 
     from collectors.logs.fault_lifetime import Fault
     from collectors.logs.matching.packs import Signature
-    from collectors.logs.metrics import SourceStats
+    from collectors.logs.sources.event import SourceStats
     from collectors.logs.sources.selection import SourceSelection, SourceUnavailable
 
 
 @dataclass(frozen=True)
 class LogsReading:
-    """What has been counted, and what is read where. `lost` has a 0 for all that may be lost."""
+    """Event counts by signature, open faults, and the state of the sources.
+
+    `last_seen` holds Unix times by signature; `lost` counts by (source, reason), 0 for each loss that may occur; `unavailable` is
+    by source; `journal_restarts` is None where the journal is not read; `signatures` are those in use, by id.
+    """
 
     events: Mapping[str, int]
     last_seen: Mapping[str, float]
     faults: Sequence[Fault]
-    traffic: Sequence[SourceStats]
+    stats: Sequence[SourceStats]
     lost: Mapping[tuple[str, str], int]
-    choice: SourceSelection
-    troubles: Mapping[str, SourceUnavailable]
-    restarts: int | None = None  # of journalctl; None where it is not used
+    selection: SourceSelection
+    unavailable: Mapping[str, SourceUnavailable]
+    journal_restarts: int | None = None
     packs_valid: bool = True
-    signatures: Mapping[str, Signature] = field(default_factory=dict)  # of the packs in force
+    signatures: Mapping[str, Signature] = field(default_factory=dict)

@@ -1,25 +1,27 @@
-"""Reads the sources, counts, and keeps both on disk together: whatever happens, neither is ever ahead of the other."""
+"""Reads the sources, counts events, and saves counts and positions together, so that neither is ahead of the other after a crash."""
 
 from __future__ import annotations
 
 import logging
+import socket
 import time
 from select import poll
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from collectors.dhcp.addresses import read_addresses
+from collectors.files import read_boot_id
 from collectors.logs import clock
 from collectors.logs.fault_tracker import FaultTracker
 from collectors.logs.matching.matcher import allow_kernel
-from collectors.logs.sources import previous_boot
 from collectors.logs.sources.event import event, match_messages
-from collectors.logs.sources.lease_renewals import renewed
-from collectors.logs.sources.sources import Sources, boot_id, journal_command
-from collectors.logs.state import LogsState, read_state
+from collectors.logs.sources.previous_boot import read_previous_boot
+from collectors.logs.sources.sources import Sources, journal_command
+from collectors.logs.state import LogsState, decode_state
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from collectors.logs.clock import Timestamp
     from collectors.logs.matching.matcher import Matcher
@@ -31,94 +33,95 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LEASES_SECONDS = 5.0  # between two looks whether a lease was renewed, while a DHCP fault goes on
-SAVE_SECONDS = 5.0  # between two saves while nothing happens but reading
-FIRST_SECONDS = 4.0  # that the first look may take to read what is there already
+LEASE_CHECK_SECONDS = 5.0  # between two reads of the address table while a DHCP fault is open
+SAVE_SECONDS = 5.0  # between two saves without events
+BACKLOG_SECONDS = 4.0  # limit of the first read
 
 
 class Recorder:
-    """One set of packs over one set of sources, from a saved state on."""
+    """Reads a set of sources with a set of signatures, from a saved state on."""
 
-    def __init__(self, settings: LogSettings, host: CollectorContext, signatures: Sequence[Signature], matcher: Matcher) -> None:
-        """Open everything."""
+    def __init__(self, settings: LogSettings, context: CollectorContext, signatures: Sequence[Signature], matcher: Matcher) -> None:
+        """Open the sources."""
         now = clock.now()
-        self._slot = host.slot
-        self._journalctl = journal_command(host.root)
-        self._boot = boot_id(host.proc)
+        self._slot = context.slot
+        self._journalctl = journal_command(context.root)
+        self._boot = read_boot_id(context.proc)
         self._matcher = matcher
         state = self._load()
         self.lost = {(source, reason): count for source, reasons in state.lost.items() for reason, count in reasons.items()}
         self.fault_tracker = FaultTracker(signatures, state, now, same_boot=state.boot == self._boot)
-        self.sources = Sources(settings, host, signatures, state, self._lose, self._boot)
-        self._before = state.kmsg if self._rebooted(state) and settings.journal != "off" else None
-        self._dirty = state.fresh
+        self.sources = Sources(settings, context, signatures, state, self._on_loss, self._boot)
+        self._previous_boot = state.kmsg if self._is_rebooted(state) and settings.journal != "off" else None
+        self._dirty = state.is_new
         self._saved = state
-        self._next_save = self._next_leases = 0.0
-        self._live = str(host.proc) == "/proc"  # the address table is this machine's
+        self._next_save = self._next_lease_check = 0.0
+        self._is_recorded = context.is_recorded
 
     def _load(self) -> LogsState:
         try:
-            return read_state(self._slot.load())
+            return decode_state(self._slot.load())
         except ValueError as error:
-            log.warning("the saved state of the logs is of no use (%s): starting fresh", error)
+            log.warning('saved state of logs rejected, starting without it error="%s"', error)
             return LogsState()
 
-    def _rebooted(self, state: LogsState) -> bool:
+    def _is_rebooted(self, state: LogsState) -> bool:
         return (
             self.sources.kernel is not None
             and state.kmsg is not None
-            and state.kmsg.log not in {"", self._boot}
-            and state.kmsg.log[0] != "/"
+            and state.kmsg.log_id not in {"", self._boot}
+            and state.kmsg.log_id[0] != "/"
         )
 
-    def _lose(self, source: str, reason: str, count: int) -> None:
+    def _on_loss(self, source: str, reason: str, count: int) -> None:
         self.lost[source, reason] = self.lost.get((source, reason), 0) + count
         self._dirty = True
 
-    def first_look(self, closing: Callable[[], bool]) -> None:
-        """Read what is there already, the journal's part too, as far as that can be had in a few seconds."""
-        end = time.monotonic() + FIRST_SECONDS
-        if self._before is not None:
-            self._count(self._last_words(self._before, clock.now()), clock.now())
-            self._before = None
-        self.look()
-        while not (self.sources.caught_up or closing() or time.monotonic() > end):
+    def read_backlog(self, is_closing: Callable[[], bool]) -> None:
+        """Read what is there already, the journal's part too, as far as it can be had within BACKLOG_SECONDS."""
+        end = time.monotonic() + BACKLOG_SECONDS
+        if self._previous_boot is not None:
+            now = clock.now()
+            self._count(self._previous_boot_events(self._previous_boot, now), now)
+            self._previous_boot = None
+        self.read()
+        while not (self.sources.caught_up or is_closing() or time.monotonic() > end):
             waiting = poll()
-            for descriptor in self.sources.descriptors():
+            for descriptor in self.sources.wake_fds():
                 waiting.register(descriptor)
             waiting.poll(100)
-            self.look()
+            self.read()
 
     @property
-    def news(self) -> bool:
-        """Say whether anything was counted that is not on disk yet."""
+    def is_dirty(self) -> bool:
+        """True if events or losses were counted that are not saved yet."""
         return self._dirty
 
-    def look(self) -> None:
-        """Read what is new everywhere, and count it."""
+    def read(self) -> None:
+        """Read what is new in all sources, and count it."""
         now = clock.now()
         self._count(self.sources.read(self._matcher, now), now)
-        if self._live and self.fault_tracker.has_dhcp_faults and now.boottime >= self._next_leases:
-            self._next_leases = now.boottime + LEASES_SECONDS
-            self._dirty |= self.fault_tracker.end_renewed(renewed(now.boottime))
+        if not self._is_recorded and self.fault_tracker.has_dhcp_faults and now.boottime >= self._next_lease_check:
+            self._next_lease_check = now.boottime + LEASE_CHECK_SECONDS
+            self._dirty |= self.fault_tracker.end_renewed(_read_lease_renewals(now.boottime))
 
     def _count(self, events: Iterator[LogEvent], now: Timestamp) -> None:
-        for one in events:
-            self.fault_tracker.add(one, now)
+        for occurrence in events:
+            self.fault_tracker.add(occurrence, now)
             self._dirty = True
 
-    def _last_words(self, position: KmsgPosition, now: Timestamp) -> Iterator[LogEvent]:
-        entries = list(previous_boot.last_words(position, command=self._journalctl))
+    def _previous_boot_events(self, position: KmsgPosition, now: Timestamp) -> Iterator[LogEvent]:
+        entries = list(read_previous_boot(position, command=self._journalctl))
         for index, match in match_messages(self._matcher, [entry.message for entry in entries], lambda _: allow_kernel):
             yield event(match, min(entries[index].at, now.wall))
 
-    def keep(self, *, at_once: bool = False) -> None:
-        """Save, if something was counted, or if reading has moved on and it is time."""
+    def save(self, *, force: bool = False) -> None:
+        """Save if something was counted, or if positions have moved and SAVE_SECONDS have passed."""
         now = clock.now()
-        if not (self._dirty or at_once or now.boottime >= self._next_save):
+        if not (self._dirty or force or now.boottime >= self._next_save):
             return
         state = self._state(now)
-        if self._dirty or _places(state) != _places(self._saved):
+        if self._dirty or _positions(state) != _positions(self._saved):
             self._dirty = not self._slot.save(msgspec.to_builtins(state))
             self._saved = state
         self._next_save = now.boottime + SAVE_SECONDS
@@ -140,15 +143,28 @@ class Recorder:
             kmsg=sources.kernel.position if sources.kernel else None,
             cursor=sources.journal.cursor if sources.journal else "",
             programs_from=sources.programs_from(now),
-            files=sources.files.save() if sources.files else {},
+            files=sources.files.state() if sources.files else {},
             patterns=sources.files.patterns if sources.files else (),
         )
 
     def close(self) -> None:
-        """Save, and let go."""
-        self.keep(at_once=True)
+        """Save, and close the sources."""
+        self.save(force=True)
         self.sources.close()
 
 
-def _places(state: LogsState) -> tuple[object, ...]:
+def _positions(state: LogsState) -> tuple[object, ...]:
     return state.kmsg, state.cursor, state.files
+
+
+def _read_lease_renewals(boottime: float) -> Mapping[str, float]:
+    """Return when each interface's oldest lease was last set, in seconds since boot, by the kernel's address table; empty on errors."""
+    try:
+        addresses = read_addresses(dict(socket.if_nameindex()), time.monotonic())
+    except OSError:
+        return {}
+    renewed_at: dict[str, float] = {}
+    for address in addresses:
+        if address.valid is not None:
+            renewed_at[address.interface] = min(renewed_at.get(address.interface, boottime), boottime - address.age)
+    return renewed_at

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class LogSettings(Settings, frozen=True, kw_only=True):
-    """Where to listen. `every` bounds how late a fault ends by its age; new lines are seen at once."""
+    """Sources and signature packs. `interval` bounds how late a fault expires; new lines wake the collector at once."""
 
     interval: Duration = Duration(5.0)
     kmsg: str = "auto"
@@ -20,16 +20,14 @@ class LogSettings(Settings, frozen=True, kw_only=True):
     signature_dirs: tuple[str, ...] = ("/etc/vitald/signatures.d",)
 
     def __post_init__(self) -> None:
-        """Refuse what cannot work; the message begins with the key."""
+        """Validate the settings. Raises ValueError; the message begins with the key."""
         Settings.__post_init__(self)
-        right = self.kmsg in {"auto", "off"} or self.kmsg.startswith("/")
-        refuse_unless(right, f'kmsg: must be "auto", "off" or an absolute path, not {self.kmsg!r:.80}')
-        _refuse_bad_paths("kmsg", (self.kmsg,))
-        _refuse_bad_paths("files", self.files)
-        _refuse_bad_paths("signature_dirs", self.signature_dirs)
+        if self.kmsg not in {"auto", "off"}:
+            _validate_paths("kmsg", (self.kmsg,), '"auto", "off" or an absolute path')
+        _validate_paths("files", self.files)
+        _validate_paths("signature_dirs", self.signature_dirs)
 
 
-def _refuse_bad_paths(key: str, paths: Iterable[str]) -> None:
+def _validate_paths(key: str, paths: Iterable[str], expected: str = "an absolute path") -> None:
     for path in paths:
-        refuse_unless(path.startswith("/") or key == "kmsg", f"{key}: {path!r:.80} must be an absolute path")
-        refuse_unless("\0" not in path, f"{key}: {path!r:.80} has a NUL in it")
+        refuse_unless(path.startswith("/") and "\0" not in path, f"{key}: {path!r:.80} is invalid; expected {expected}")

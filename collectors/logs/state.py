@@ -1,4 +1,4 @@
-"""What outlives a restart: how far each source was read and what was counted up to there, together, so that neither can be ahead."""
+"""Saved state: each source's position and what was counted up to it, in one file, so that neither is ahead of the other."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ class FollowerState(NamedTuple):
 
 
 class KmsgPosition(msgspec.Struct, frozen=True):
-    """The last record that was read. `log` is the boot id, or the path of a recorded stream; `microseconds` is the record's own time."""
+    """Position of the last record that was read. `log_id` is the boot id, or a recorded stream's path; `microseconds` is its time."""
 
-    log: str
+    log_id: str
     sequence: int
     microseconds: int
 
 
 class LogsState(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything. `wall` and `boottime` date it; `boot` says which boot `boottime` belongs to."""
+    """The whole state. `wall` and `boottime` are the time of the save; `boot` is the boot id that `boottime` belongs to."""
 
     boot: str = ""
     wall: float = 0.0
@@ -43,15 +43,15 @@ class LogsState(msgspec.Struct, frozen=True, kw_only=True):
     kmsg: KmsgPosition | None = None
     cursor: str = ""
     files: dict[str, FollowerState] = {}
-    programs_from: float = 0.0  # Unix time: what programs said in the journal before it was counted from files
-    patterns: tuple[str, ...] = ()  # the paths and globs that were followed
+    programs_from: float = 0.0  # Unix time; earlier lines of programs in the journal were counted from files
+    patterns: tuple[str, ...] = ()  # paths and globs that were followed
 
     @property
-    def fresh(self) -> bool:
-        """Say whether there is no past."""
+    def is_new(self) -> bool:
+        """True if nothing was saved before."""
         return self.wall == 0
 
 
-def read_state(value: Any) -> LogsState:  # noqa: ANN401 — whatever stands in the slot
-    """Take what a slot gave. Raises ValueError where it is not what we write; None is no past."""
+def decode_state(value: Any) -> LogsState:  # noqa: ANN401 — any JSON value
+    """Decode what a slot returned; None is a new state. Raises ValueError for any other shape."""
     return LogsState() if value is None else msgspec.convert(value, LogsState, strict=True)

@@ -30,7 +30,7 @@ def logs(service: Service) -> Iterator[Logs]:
 @pytest.fixture
 def journal(logs: Logs) -> Logs:
     logs.settings('kmsg = "off"\njournal = "on"\nfiles = []')
-    assert logs.value('vitald_log_source_reads{source="journal",speaker="programs"}') == 1
+    assert logs.value('vitald_log_source_reads{source="journal",origin="programs"}') == 1
     return logs
 
 
@@ -96,7 +96,7 @@ def test_where_there_is_no_journalctl_files_are_read(logs: Logs) -> None:
     try:
         logs.settings('kmsg = "off"')
         assert logs.value('vitald_log_source_available{reason="missing",source="journal"}') == 0
-        assert logs.value('vitald_log_source_reads{source="files",speaker="programs"}') == 1
+        assert logs.value('vitald_log_source_reads{source="files",origin="programs"}') == 1
         before = int(logs.events("dhclient-no-offers"))  # there may be older lines
         logs.host.run("logger", "-t", "dhclient[7]", NO_OFFERS)  # through journald and rsyslog into /var/log/syslog
         logs.counted("dhclient-no-offers", before + 1)
@@ -112,7 +112,7 @@ def test_while_the_journal_cannot_be_read_files_speak_and_nothing_is_counted_twi
     logs.host.run("systemctl", "restart", "rsyslog")
     logs.settings('kmsg = "off"\nfiles = ["/var/log/fallback.log"]')
     before, program = int(logs.events("dhclient-no-offers")), logs.host.file("/usr/bin/journalctl")
-    reads = 'vitald_log_source_reads{source="%s",speaker="programs"}'
+    reads = 'vitald_log_source_reads{source="%s",origin="programs"}'
 
     def say() -> None:
         logs.host.run(

@@ -160,4 +160,4 @@ def last_sequence() -> int:
 
 def lines(reading: LogsReading) -> int:
     """Give how many records have been read."""
-    return sum(traffic.lines for traffic in reading.traffic if traffic.source == "kmsg")
+    return sum(stats.lines for stats in reading.stats if stats.source == "kmsg")

@@ -1,4 +1,4 @@
-"""What a source hands on: a signature was seen."""
+"""Output of log sources: events, losses and statistics."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     from collectors.logs.matching.packs import Signature
 
     Allow = Callable[[Signature, Header], bool]
+    OnLoss = Callable[[str, str, int], None]  # source, reason, count
 
-_TOGETHER = 256  # messages scanned as one block
-_SHOWN = 300  # characters of a line that people get to see
+_BATCH = 256  # messages scanned as one block
+_MAX_LINE = 300  # characters of a line that are shown
 
 
 class LogEvent(NamedTuple):
-    """One occurrence (or `times`, where syslog says that a message was repeated). `at` is Unix time."""
+    """One occurrence of a signature (or `times`, where syslog reports that the message was repeated). `at` is Unix time."""
 
     signature: Signature
     at: float
@@ -30,10 +31,19 @@ class LogEvent(NamedTuple):
     times: int = 1
 
 
+class SourceStats(NamedTuple):
+    """What was read of one source since the start. `lag` in bytes is None where it cannot be known."""
+
+    source: str
+    lines: int
+    bytes: int
+    lag: int | None
+
+
 def event(match: Match, at: float) -> LogEvent:
-    """Make an event of a matched line."""
+    """Return the event of a matched line."""
     text = match.header.message.decode("utf-8", "backslashreplace").strip()
-    return LogEvent(match.signature, at, printable(text[:_SHOWN]), match.instance, match.times)
+    return LogEvent(match.signature, at, printable(text[:_MAX_LINE]), match.instance, match.times)
 
 
 def match_messages(matcher: Matcher, messages: Sequence[bytes], allow: Callable[[int], Allow]) -> Iterator[tuple[int, Match]]:
@@ -41,9 +51,9 @@ def match_messages(matcher: Matcher, messages: Sequence[bytes], allow: Callable[
 
     Messages hold no newline. Nearly all blocks of them hold no match; only the others are matched message by message.
     """
-    for start in range(0, len(messages), _TOGETHER):
-        some = messages[start : start + _TOGETHER]
-        if matcher.match_block(b"\n".join(some) + b"\n", allow_any, bare=True):
-            for index, message in enumerate(some, start):
+    for start in range(0, len(messages), _BATCH):
+        batch = messages[start : start + _BATCH]
+        if matcher.match_block(b"\n".join(batch) + b"\n", allow_any, bare=True):
+            for index, message in enumerate(batch, start):
                 for match in matcher.match_block(message + b"\n", allow(index), bare=True):
                     yield index, match

@@ -1,15 +1,14 @@
-"""Log files: every path and glob that somebody's words are to be counted in, each followed by itself, none starving another."""
+"""Log files as a source: each path of the followed patterns has its own follower, and a busy file does not delay the others."""
 
 from __future__ import annotations
 
 import time
+from collections import OrderedDict
 from typing import TYPE_CHECKING, NamedTuple
 
 from collectors.logs.matching.timestamps import parse
-from collectors.logs.metrics import SourceStats
-from collectors.logs.sources.event import event
+from collectors.logs.sources.event import SourceStats, event
 from collectors.logs.tailing.follower import Follower
-from collectors.logs.tailing.line_deduplicator import LineDeduplicator
 from collectors.logs.tailing.paths import expand, path_matches
 
 if TYPE_CHECKING:
@@ -17,157 +16,169 @@ if TYPE_CHECKING:
 
     from collectors.logs.clock import Timestamp
     from collectors.logs.matching.matcher import Match, Matcher
-    from collectors.logs.sources.event import Allow, LogEvent
-    from collectors.logs.sources.kernel_source import Lose
+    from collectors.logs.sources.event import Allow, LogEvent, OnLoss
     from collectors.logs.state import FollowerState
 
 NAME = "files"
-REASONS = ("truncated", "rotated", "oversize", "unreadable")
+LOSS_REASONS = ("truncated", "rotated", "oversize", "unreadable")
 TOO_MANY = "too_many"
-MOST = 512  # files followed at once: each holds a descriptor and is looked at twice a second
-RESCAN = 5.0  # seconds between two looks for new files
-_BUDGET = 0.5  # seconds of reading in one look, after at least one block of each file
-_TURN = 4  # blocks of a file in a row
+MAX_FILES = 512  # followed at once: each holds a descriptor and is polled twice a second
+SCAN_SECONDS = 5.0  # between two expansions of the globs
+_READ_SECONDS = 0.5  # of one read, after at least one turn of each file
+_BLOCKS_PER_TURN = 4  # of a file, before the next file's turn
+_MAX_DEDUPLICATED = 4096  # lines
 
 
-class Wanted(NamedTuple):
-    """What is read for whom: `patterns` are paths and globs, `rule` gives for a path which signatures may be counted in it.
+class FollowPlan(NamedTuple):
+    """What to follow: `patterns` are paths and globs, `file_filter` returns a path's filter of signatures.
 
-    Lines from before the Unix time `not_before` are counted already, by another source, except in files that `known` names: the
-    patterns of the last run.
+    Lines from before the Unix time `not_before` were counted already, from another source, except in files that match
+    `known_patterns`, which were followed before.
     """
 
     patterns: Sequence[str]
-    rule: Callable[[str], Allow]
+    file_filter: Callable[[str], Allow]
     not_before: float = 0.0
-    known: Sequence[str] = ()
+    known_patterns: Sequence[str] = ()
 
 
-class _File:
-    """A followed path with its own totals."""
+class LineDeduplicator:
+    """Detects a line that another file holds too: rsyslog writes a message to each file whose rule matches it.
+
+    The same line twice in one file is two events. The last _MAX_DEDUPLICATED lines are kept.
+    """
+
+    def __init__(self) -> None:
+        self._counts: OrderedDict[bytes, dict[str, int]] = OrderedDict()
+
+    def is_duplicate(self, line: bytes, file: str) -> bool:
+        """Count a line of a file; True if another file had it as often before."""
+        counts = self._counts.setdefault(line, {})
+        self._counts.move_to_end(line)
+        counts[file] = counts.get(file, 0) + 1
+        if len(self._counts) > _MAX_DEDUPLICATED:
+            self._counts.popitem(last=False)
+        return counts[file] <= max((count for other, count in counts.items() if other != file), default=0)
+
+
+class _LogFile:
+    """A followed path with its filter and its totals."""
 
     def __init__(self, follower: Follower, allow: Allow, not_before: float) -> None:
         self.follower = follower
         self.allow = allow
-        self.not_before = not_before  # Unix time: what was written earlier has been counted by another source
+        self.not_before = not_before  # Unix time: earlier lines were counted from another source
         self.caught_up = False
         self.lines = self.bytes = 0
-        self.lost: dict[str, int] = {}
 
 
 class FileSource:
-    """Follows files. Losses are told as (path, reason, how many)."""
+    """Follows files. Losses are reported by path."""
 
-    def __init__(self, wanted: Wanted, saved: Mapping[str, FollowerState], lose: Lose, *, history: bool) -> None:
-        """`history`: there is no past at all; the end of each file is read."""
-        self._wanted = wanted
+    def __init__(self, plan: FollowPlan, saved: Mapping[str, FollowerState], on_loss: OnLoss, *, backlog: bool) -> None:
+        """Continue from the saved states; `backlog` reads the end of files without one."""
+        self._plan = plan
         self._saved = dict(saved)
-        self._lose = lose
-        self._history = history
-        self._files: dict[str, _File] = {}
-        self._copies = LineDeduplicator()
+        self._on_loss = on_loss
+        self._backlog = backlog
+        self._files: dict[str, _LogFile] = {}
+        self._deduplicator = LineDeduplicator()
         self._next_scan = 0.0
-        self._refused: set[str] = set()  # beyond MOST
-        self.patterns = tuple(wanted.patterns)
+        self._refused: set[str] = set()  # paths beyond MAX_FILES
+        self.patterns = tuple(plan.patterns)
 
     @property
     def paths(self) -> Sequence[str]:
-        """Give the paths that are followed."""
+        """The followed paths."""
         return tuple(self._files)
 
     @property
     def caught_up(self) -> bool:
-        """Say whether there is nothing left to read."""
+        """True if each file was read to its end once."""
         return all(file.caught_up for file in self._files.values())
 
     @property
-    def behind(self) -> bool:
-        """Say whether the last look ended before the files did."""
-        return not all(file.follower.drained for file in self._files.values())
+    def drained(self) -> bool:
+        """True if the last read reached the end of each file."""
+        return all(file.follower.drained for file in self._files.values())
 
-    def troubles(self) -> Iterator[tuple[str, str]]:
-        """Give the paths that cannot be read, and why."""
-        for path, file in self._files.items():
-            if file.follower.error:
-                yield path, file.follower.error
-
-    def save(self) -> dict[str, FollowerState]:
-        """Give each file's place; of those that have one and are not followed now, too."""
+    def state(self) -> dict[str, FollowerState]:
+        """Return each path's state, also of paths that have one and are not followed now."""
         return {**self._saved, **{path: file.follower.state() for path, file in self._files.items()}}
 
     def read(self, matcher: Matcher, now: Timestamp) -> Iterator[LogEvent]:
-        """Read on in turns, and give what the signatures know."""
+        """Read the files in turns, and yield the events."""
         if now.boottime >= self._next_scan:
             self._scan()
-            self._next_scan = now.boottime + RESCAN
-        end = time.monotonic() + _BUDGET
+            self._next_scan = now.boottime + SCAN_SECONDS
+        end = time.monotonic() + _READ_SECONDS
         for file in self._files.values():
             file.follower.refresh(now.boottime)
-        hungry = list(self._files.items())
-        while hungry:
-            still = []
-            for path, file in hungry:
-                for block in file.follower.read(_TURN):
+        unread = list(self._files.items())
+        while unread:
+            remaining = []
+            for path, file in unread:
+                for block in file.follower.read(_BLOCKS_PER_TURN):
                     yield from self._events(path, file, block, matcher, now)
                 if not file.follower.drained:
-                    still.append((path, file))
-            hungry = still if time.monotonic() < end else []
+                    remaining.append((path, file))
+            unread = remaining if time.monotonic() < end else []
         for path, file in self._files.items():
             for block in file.follower.read_finished():
                 yield from self._events(path, file, block, matcher, now)
             file.caught_up = file.caught_up or file.follower.drained
-        self._history = False
+        self._backlog = False
 
     def _scan(self) -> None:
-        """Take up new files, and leave those that no glob names any more."""
-        wanted = expand(self._wanted.patterns)
-        listed = set(wanted)
+        """Follow new files, and drop those that no glob matches any more."""
+        paths = expand(self._plan.patterns)
+        listed = set(paths)
         for path in [path for path, file in self._files.items() if path not in listed and file.follower.idle]:
             self._files.pop(path).follower.close()
             self._saved.pop(path, None)
-        for path in wanted:
+        for path in paths:
             if path in self._files:
                 continue
-            if len(self._files) >= MOST:
+            if len(self._files) >= MAX_FILES:
                 if path not in self._refused:
                     self._refused.add(path)
-                    self._lose(NAME, TOO_MANY, 1)
+                    self._on_loss(NAME, TOO_MANY, 1)
                 continue
-            self._take_up(path)
+            self._follow(path)
         self._refused &= listed
 
-    def _take_up(self, path: str) -> None:
+    def _follow(self, path: str) -> None:
         saved = self._saved.pop(path, None)
 
-        def lose(reason: str) -> None:
-            self._lose(path, reason, 1)
+        def on_loss(reason: str) -> None:
+            self._on_loss(path, reason, 1)
 
-        follower = Follower(path, lose, saved, backlog=self._history)
-        new = saved is not None or path_matches(path, self._wanted.known)
-        self._files[path] = _File(follower, self._wanted.rule(path), 0.0 if new else self._wanted.not_before)
+        follower = Follower(path, on_loss, saved, backlog=self._backlog)
+        was_followed = saved is not None or path_matches(path, self._plan.known_patterns)
+        self._files[path] = _LogFile(follower, self._plan.file_filter(path), 0.0 if was_followed else self._plan.not_before)
 
-    def _events(self, path: str, file: _File, block: bytes, matcher: Matcher, now: Timestamp) -> Iterator[LogEvent]:
+    def _events(self, path: str, file: _LogFile, block: bytes, matcher: Matcher, now: Timestamp) -> Iterator[LogEvent]:
         file.lines += block.count(b"\n")
         file.bytes += len(block)
         for match in matcher.match_block(block, file.allow):
             at = now.wall if file.caught_up else _time_of(match, now)
             if at >= file.not_before and not (
-                len(self._files) > 1 and self._copies.is_copy(match.line + match.signature.id.encode(), path)
+                len(self._files) > 1 and self._deduplicator.is_duplicate(match.line + match.signature.id.encode(), path)
             ):
                 yield event(match, at)
 
-    def traffic(self) -> Iterator[SourceStats]:
-        """Say how much of each file has been read."""
+    def stats(self) -> Iterator[SourceStats]:
+        """Yield what was read of each file."""
         for path, file in self._files.items():
-            yield SourceStats(path, file.lines, file.bytes, file.follower.lag, {})
+            yield SourceStats(path, file.lines, file.bytes, file.follower.lag)
 
     def close(self) -> None:
-        """Let all files go."""
+        """Close all files."""
         for file in self._files.values():
             file.follower.close()
 
 
 def _time_of(match: Match, now: Timestamp) -> float:
-    """Believe the time of a line that was there before us; a line from the future was written now."""
+    """Return a backlog line's own time, at most the present; the present where it has none."""
     at = parse(match.header.time, now.wall) if match.header.time else None
     return now.wall if at is None else min(at, now.wall)

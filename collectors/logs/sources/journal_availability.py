@@ -1,10 +1,11 @@
-"""Whether the journal can be read just now: looked at now and then, so that files speak for programs while it cannot."""
+"""Availability of the journal: checked every few seconds, so that programs' lines are read from files while it is unavailable."""
 
 from __future__ import annotations
 
+import os
+import shutil
 from typing import TYPE_CHECKING
 
-from collectors.logs.sources import journal
 from collectors.logs.sources.selection import SourceUnavailable
 
 if TYPE_CHECKING:
@@ -13,27 +14,47 @@ if TYPE_CHECKING:
     from collectors.logs.clock import Timestamp
     from collectors.logs.sources.journal_source import JournalSource
 
-_APART = 5.0  # seconds between two looks at where the journal is
+_CHECK_SECONDS = 5.0  # between two checks of the journal's files
 
 
 class JournalAvailability:
-    """Remembers the last look. `mode` is `[logs] journal`: `on` asks journalctl itself, wherever it may have its journal from."""
+    """Keeps the result of the last check. `mode` is `[logs] journal`; `on` relies on journalctl itself, without a check of files."""
 
     def __init__(self, mode: str, root: Path) -> None:
         self._mode, self._root = mode, root
-        self._next = float("-inf")
-        self._found: SourceUnavailable | None = None
+        self._next_check = float("-inf")
+        self._missing: SourceUnavailable | None = None
 
-    def trouble(self, source: JournalSource | None, now: Timestamp) -> SourceUnavailable | None:
-        """Say why the journal cannot be read, or None."""
+    def check(self, source: JournalSource | None, now: Timestamp) -> SourceUnavailable | None:
+        """Return why the journal cannot be read; None where it can."""
         if self._mode == "off":
             return SourceUnavailable("off", "[logs] journal is off")
-        if self._mode == "auto" and now.boottime >= self._next:
-            self._next = now.boottime + _APART
-            found = journal.trouble(self._root)
-            if self._found is not None and found is None and source is not None:
-                source.retry()  # not after the pause of up to a minute that it has come to
-            self._found = SourceUnavailable(*found) if found else None
-        if self._found is None and source is not None and source.failing:
-            return SourceUnavailable("failing", f"journalctl ends again and again ({source.why})")
-        return self._found
+        if self._mode == "auto" and now.boottime >= self._next_check:
+            self._next_check = now.boottime + _CHECK_SECONDS
+            missing = _check_files(self._root)
+            if self._missing is not None and missing is None and source is not None:
+                source.retry()  # without the rest of a pause of up to a minute
+            self._missing = missing
+        if self._missing is None and source is not None and source.is_failing:
+            return SourceUnavailable("failing", f"journalctl fails repeatedly ({source.error})")
+        return self._missing
+
+
+def _check_files(root: Path) -> SourceUnavailable | None:
+    """Return why the system journal's files cannot be read, or None."""
+    if shutil.which("journalctl") is None:
+        return SourceUnavailable("missing", "there is no journalctl")
+    found = False
+    for folder in ("var/log/journal", "run/log/journal"):
+        journals = os.path.join(root, folder)  # noqa: PTH118 — checked every few seconds: no Path for each
+        try:
+            files = [f"{journals}/{machine}/system.journal" for machine in os.listdir(journals)]  # noqa: PTH208
+        except OSError as error:
+            found |= isinstance(error, PermissionError)
+            continue
+        if any(os.access(file, os.R_OK, effective_ids=True) for file in files):
+            return None
+        found |= any(map(os.path.exists, files))
+    if found:
+        return SourceUnavailable("permission", "not readable; membership of the group systemd-journal allows it")
+    return SourceUnavailable("missing", "there is no system journal")

@@ -1,6 +1,6 @@
-"""One entry of the journal, from `journalctl -o json` (systemd docs/JOURNAL_EXPORT_FORMATS.md, "Journal JSON Format").
+"""Entry of the journal, from `journalctl -o json` (systemd docs/JOURNAL_EXPORT_FORMATS.md, "Journal JSON Format").
 
-Only fields that journald itself sets (they begin with `_`) say who speaks: SYSLOG_IDENTIFIER is the sender's own claim.
+Only trusted fields (systemd.journal-fields(7): set by journald, with a leading `_`) identify the sender; SYSLOG_IDENTIFIER is not one.
 """
 
 from __future__ import annotations
@@ -12,36 +12,35 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collectors.logs.matching.packs import Signature
 
-_SYSTEM_USERS = 1000  # below it, and between these two (systemd's dynamic ones), no person logs in
-_DYNAMIC = range(61_184, 65_520)
+_FIRST_LOGIN_UID = 1000  # login.defs(5), UID_MIN
+_DYNAMIC_UIDS = range(61_184, 65_520)  # systemd's DynamicUser=
 
 
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
-    """One entry. `at` is Unix time; `unit`, `comm` and `uid` are journald's own findings."""
+    """`at` is Unix time; `comm`, `unit` and `uid` are trusted fields; `microseconds` is a kernel record's own time since boot."""
 
     cursor: str
     at: float
     message: bytes
-    kernel: bool = False
+    is_kernel: bool = False
     comm: str = ""
     unit: str = ""
     uid: int | None = None
-    boot: str = ""
-    microseconds: int | None = None  # the kernel's own stamp, since boot
+    microseconds: int | None = None
 
     def allows(self, signature: Signature) -> bool:
-        """Say whether the entry comes from whom the signature names."""
+        """Return whether the entry's sender is one of the signature's source: the kernel, a unit, or a process name of a system user."""
         source = signature.source
-        if source.kernel or self.kernel:
-            return source.kernel and self.kernel
+        if source.kernel or self.is_kernel:
+            return source.kernel and self.is_kernel
         if self.unit in source.units:
             return True
-        return self.comm in source.comms and self.uid is not None and (self.uid < _SYSTEM_USERS or self.uid in _DYNAMIC)
+        return self.comm in source.comms and self.uid is not None and (self.uid < _FIRST_LOGIN_UID or self.uid in _DYNAMIC_UIDS)
 
 
 def parse(line: bytes) -> JournalEntry | None:
-    """Read one line of `-o json`; None where it is no entry, or one without a message."""
+    """Parse one line of `-o json`; None where it is no entry, or one without a message."""
     try:
         fields = json.loads(line)
         message = field_bytes(fields.get("MESSAGE"))
@@ -59,7 +58,6 @@ def parse(line: bytes) -> JournalEntry | None:
         field_text(fields.get("_COMM")),
         field_text(fields.get("_SYSTEMD_UNIT")),
         _number(uid),
-        field_text(fields.get("_BOOT_ID")),
         _number(field_text(fields.get("_SOURCE_MONOTONIC_TIMESTAMP"))),
     )
 
@@ -69,7 +67,7 @@ def _number(text: str) -> int | None:
 
 
 def field_bytes(value: Any) -> bytes | None:  # noqa: ANN401 — a JSON value
-    """Read a field: text, an array of bytes (not printable), an array of several values, or null (too long)."""
+    """Return a field's value: text, an array of bytes (not printable), the first of several values; None for null (too long)."""
     if isinstance(value, str):
         return value.encode("utf-8", "surrogatepass")
     if isinstance(value, list) and value:
@@ -80,5 +78,5 @@ def field_bytes(value: Any) -> bytes | None:  # noqa: ANN401 — a JSON value
 
 
 def field_text(value: Any) -> str:  # noqa: ANN401
-    """Read a field as text; nothing where it is none."""
+    """Return a field's value as text; empty where it is none."""
     return (field_bytes(value) or b"").decode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""The kernel's own words, from /dev/kmsg or a recorded stream: each record once, over restarts too."""
+"""Kernel log as a source: /dev/kmsg or a recorded stream of it, each record once, also across restarts."""
 
 from __future__ import annotations
 
@@ -6,81 +6,78 @@ import time
 from typing import TYPE_CHECKING
 
 from collectors.logs.matching.matcher import allow_kernel
-from collectors.logs.metrics import SourceStats
-from collectors.logs.sources.event import event, match_messages
+from collectors.logs.sources.event import SourceStats, event, match_messages
 from collectors.logs.state import KmsgPosition
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from collectors.logs.clock import Timestamp
     from collectors.logs.matching.matcher import Matcher
-    from collectors.logs.sources.event import LogEvent
+    from collectors.logs.sources.event import LogEvent, OnLoss
     from collectors.logs.sources.kmsg import Kmsg, KmsgRecord
 
-    Lose = Callable[[str, str, int], None]
-
 NAME = "kmsg"
-REASONS = ("overrun",)
-_ENOUGH = 50_000  # records in one look: more than any ring holds
+LOSS_REASONS = ("overrun",)
+_MAX_RECORDS = 50_000  # of one read: more than any ring buffer holds
 
 
 class KernelSource:
-    """Reads whatever is new since a position. Losses are told as (source, reason, how many)."""
+    """Reads the records since a position."""
 
-    def __init__(self, kmsg: Kmsg, log: str, saved: KmsgPosition | None, lose: Lose, not_before: float = 0.0) -> None:
-        """`log` names the log that sequence numbers belong to: a boot id, or a recorded stream's path.
+    def __init__(self, kmsg: Kmsg, log_id: str, saved: KmsgPosition | None, on_loss: OnLoss, not_before: float = 0.0) -> None:
+        """`log_id` identifies the log that sequence numbers belong to: a boot id, or a recorded stream's path.
 
-        Events before the Unix time `not_before` are somebody else's to count.
+        Without a position in this log, events before the Unix time `not_before` were counted already.
         """
         self._kmsg = kmsg
-        self._log = log
-        self._last = saved if saved is not None and saved.log == log else None
-        self._lose = lose
-        self._not_before = not_before if self._last is None else 0.0
+        self._log_id = log_id
+        self._position = saved if saved is not None and saved.log_id == log_id else None
+        self._on_loss = on_loss
+        self._not_before = not_before if self._position is None else 0.0
         self._lines = self._bytes = 0
 
     @property
     def position(self) -> KmsgPosition | None:
-        """Give the last record read."""
-        return self._last
+        """Position of the last record read."""
+        return self._position
 
     def read(self, matcher: Matcher, now: Timestamp) -> Iterator[LogEvent]:
-        """Read on, and give what the signatures know."""
-        records = [record for record in self._new(self._kmsg.read(_ENOUGH)) if record.from_kernel]
-        clock = time.monotonic() * 1e6  # what the kernel stamps its records with
+        """Read the new records, and yield the events."""
+        records = [record for record in self._new(self._kmsg.read(_MAX_RECORDS)) if record.is_from_kernel]
+        clock = time.monotonic() * 1e6  # the clock of a record's timestamp
         for index, match in match_messages(matcher, [record.text for record in records], lambda _: allow_kernel):
             age = max(0.0, clock - records[index].microseconds) / 1e6 if self._kmsg.is_device else 0.0
             if now.wall - age >= self._not_before:
                 yield event(match, now.wall - age)
 
     def _new(self, records: Iterable[KmsgRecord]) -> Iterator[KmsgRecord]:
-        """Pass over what was read before a restart, and count what the ring lost between two records."""
+        """Skip what was read before a restart, and count what was overwritten between two records."""
         for record in records:
-            last = self._last.sequence if self._last else None
+            last = self._position.sequence if self._position else None
             if last is not None and record.sequence <= last:
                 continue
             if last is not None and record.sequence > last + 1:
-                self._lose(NAME, "overrun", record.sequence - last - 1)
-            self._last = KmsgPosition(self._log, record.sequence, record.microseconds)
+                self._on_loss(NAME, "overrun", record.sequence - last - 1)
+            self._position = KmsgPosition(self._log_id, record.sequence, record.microseconds)
             self._lines += 1
             self._bytes += len(record.text)
             yield record
 
-    def traffic(self) -> Iterator[SourceStats]:
-        """Say how much has been read."""
-        yield SourceStats(NAME, self._lines, self._bytes, None, {})
+    def stats(self) -> Iterator[SourceStats]:
+        """Yield what was read."""
+        yield SourceStats(NAME, self._lines, self._bytes, None)
 
     def wake_fds(self) -> Iterator[int]:
-        """Give the device: a stream that has ended would be readable for ever."""
+        """Yield the device; not a stream, which is always readable at its end."""
         if self._kmsg.is_device:
             yield self._kmsg.descriptor
 
     @property
-    def recorded(self) -> tuple[str, ...]:
-        """Give the path of a recorded stream, whose growth nobody tells of."""
-        return () if self._kmsg.is_device or not self._log.startswith("/") else (self._log,)
+    def polled_paths(self) -> tuple[str, ...]:
+        """Path of a recorded stream, whose growth has to be polled."""
+        return () if self._kmsg.is_device or not self._log_id.startswith("/") else (self._log_id,)
 
     def close(self) -> None:
-        """Let the log go."""
+        """Close the log."""
         self._kmsg.close()

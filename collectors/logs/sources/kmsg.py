@@ -1,7 +1,7 @@
-"""The kernel's own log, from /dev/kmsg or a recorded stream of it (Documentation/ABI/testing/dev-kmsg; kernel/printk/printk.c).
+"""Reader of the kernel log, from /dev/kmsg or a recorded stream of it (Documentation/ABI/testing/dev-kmsg; kernel/printk/printk.c).
 
-A read gives one record: `priority,sequence,microseconds,flags;text`, then lines that begin with a space. Priority is facility * 8 + level;
-userspace can write to the device, but never with facility 0, so facility 0 is the kernel's word.
+A read returns one record: `priority,sequence,microseconds,flags;text`, then lines that begin with a space. Priority is
+facility * 8 + level; userspace can write to the device, but never with facility 0, so records of facility 0 are the kernel's own.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ _RECORD = re.compile(rb"(\d{1,10}),(\d{1,20}),(\d{1,20}),[^;]{0,200};(.*)", re.D
 _ESCAPE = re.compile(rb"\\x([0-9a-fA-F]{2})")
 _KMSG = os.makedev(1, 11)
 _RECORD_BYTES = 16_384  # a record is at most 8 KiB; a buffer that is too small makes the read fail
-_CHUNK = 65_536
+_CHUNK_BYTES = 65_536
 
 
 @dataclass(frozen=True, slots=True)
 class KmsgRecord:
-    """One message. `microseconds` count from boot on the clock that stands still while the host sleeps."""
+    """One message. `microseconds` is its time since boot by local_clock(), which stops during suspend."""
 
     priority: int
     sequence: int
@@ -29,13 +29,13 @@ class KmsgRecord:
     text: bytes
 
     @property
-    def from_kernel(self) -> bool:
-        """Say whether the kernel wrote it: facility 0 cannot be had otherwise."""
+    def is_from_kernel(self) -> bool:
+        """True if the kernel wrote it: userspace cannot use facility 0."""
         return self.priority >> 3 == 0
 
 
 def parse(raw: bytes) -> KmsgRecord | None:
-    """Read a record, its escapes undone; None where it is none. A newline within the text becomes a space: a record is one line."""
+    """Parse a record and decode its escapes; None where it is none. A newline in the text becomes a space: a record is one line."""
     match = _RECORD.match(raw.split(b"\n", 1)[0])
     if match is None:
         return None
@@ -44,15 +44,15 @@ def parse(raw: bytes) -> KmsgRecord | None:
 
 
 class Kmsg:
-    """An open kernel log. It never waits."""
+    """An open kernel log, read without blocking."""
 
     def __init__(self, descriptor: int, *, owned: bool = True) -> None:
-        """Read from `descriptor`, the device or a stream; the device from the oldest record it still has."""
+        """Read from `descriptor`, the device or a stream; the device from its oldest record. `owned`: `close` closes it."""
         self._descriptor = descriptor
         self._owned = owned
         status = os.fstat(descriptor)
         self.is_device = stat.S_ISCHR(status.st_mode) and status.st_rdev == _KMSG
-        self._rest = b""
+        self._partial = b""
         self._oversize = False
         os.set_blocking(descriptor, False)
         if self.is_device:
@@ -60,11 +60,11 @@ class Kmsg:
 
     @property
     def descriptor(self) -> int:
-        """Give the open file, for those who wait for it."""
+        """The open file, to wait for."""
         return self._descriptor
 
     def read(self, limit: int = 10_000) -> list[KmsgRecord]:
-        """Give the records that are there, at most about `limit`. A gap in their sequence numbers is what was overwritten."""
+        """Return the records that are there, at most about `limit`. A gap in their sequence numbers means that records were overwritten."""
         return self._read_device(limit) if self.is_device else self._read_stream(limit)
 
     def _read_device(self, limit: int) -> list[KmsgRecord]:
@@ -75,7 +75,7 @@ class Kmsg:
             except BlockingIOError:
                 break
             except OSError as error:
-                if error.errno == errno.EPIPE:  # the next record was overwritten; the read after this one finds the oldest there is
+                if error.errno == errno.EPIPE:  # the next record was overwritten; the next read returns the oldest one
                     continue
                 raise
             if not raw:
@@ -88,29 +88,29 @@ class Kmsg:
         records: list[KmsgRecord] = []
         while len(records) < limit:
             try:
-                chunk = os.read(self._descriptor, _CHUNK)
+                chunk = os.read(self._descriptor, _CHUNK_BYTES)
             except BlockingIOError:
                 break
             if not chunk:
                 break
-            *lines, self._rest = (self._rest + chunk).split(b"\n")
+            *lines, self._partial = (self._partial + chunk).split(b"\n")
             if self._oversize and lines:
                 lines, self._oversize = lines[1:], False
-            if len(self._rest) > _CHUNK:
-                self._rest, self._oversize = b"", True
+            if len(self._partial) > _CHUNK_BYTES:
+                self._partial, self._oversize = b"", True
             records += [record for line in lines if not line.startswith(b" ") and (record := parse(line)) is not None]
         return records
 
     def close(self) -> None:
-        """Let the log go, unless somebody else opened it."""
+        """Close the log if it is owned."""
         if self._owned:
             os.close(self._descriptor)
 
 
 def open_kmsg(setting: str, device: str = "/dev/kmsg") -> Kmsg:
-    """Open what the setting names: `auto` is standard input where systemd passed the device there, else the device itself.
+    """Open the log of `[logs] kmsg`: `auto` is standard input where systemd passed the device there, else the device itself.
 
-    Raises OSError; FileNotFoundError also where `auto` finds something that is not the kernel's log (containers).
+    Raises OSError; FileNotFoundError also where the device is not the kernel log (containers).
     """
     if setting != "auto":
         return Kmsg(os.open(setting, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY))
@@ -119,7 +119,7 @@ def open_kmsg(setting: str, device: str = "/dev/kmsg") -> Kmsg:
     descriptor = os.open(device, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     if not _is_kmsg(descriptor):
         os.close(descriptor)
-        raise FileNotFoundError(errno.ENOENT, "not the kernel's log", device)
+        raise FileNotFoundError(errno.ENOENT, "not the kernel log", device)
     return Kmsg(descriptor)
 
 

@@ -1,4 +1,4 @@
-"""The kernel's last words before a reboot: /dev/kmsg has forgotten them, the journal has not."""
+"""Kernel records of the previous boot, from the journal: /dev/kmsg no longer has them after a reboot."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
     from collectors.logs.sources.journal_entry import JournalEntry
     from collectors.logs.state import KmsgPosition
 
-_PATIENCE = 10.0  # seconds: a journal on a slow disk must not hold up what happens now
-_MOST = 100_000  # entries: many times what a kernel's ring holds
+_TIMEOUT = 10.0  # seconds: a journal on a slow disk must not delay the present
+_MAX_ENTRIES = 100_000  # many times what a kernel's ring buffer holds
 
 
-def last_words(position: KmsgPosition, *, command: Sequence[str] = ("journalctl",)) -> Iterator[JournalEntry]:
-    """Give what the kernel said behind a position of an earlier boot, as far as the journal has it and gives it in time."""
-    matches = [f"_BOOT_ID={position.log.replace('-', '')}", "_TRANSPORT=kernel"]
+def read_previous_boot(position: KmsgPosition, *, command: Sequence[str] = ("journalctl",)) -> Iterator[JournalEntry]:
+    """Yield the kernel's entries after a position of an earlier boot, as far as the journal has them and returns them in time."""
+    matches = [f"_BOOT_ID={position.log_id.replace('-', '')}", "_TRANSPORT=kernel"]
     try:
         child = subprocess.Popen(  # noqa: S603 — a fixed command
-            [*command, "--output=json", "--all", "--no-pager", "--quiet", f"--lines={_MOST}", *matches],
+            [*command, "--output=json", "--all", "--no-pager", "--quiet", f"--lines={_MAX_ENTRIES}", *matches],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={**os.environ, "LC_ALL": "C"},
         )  # fmt: skip
     except OSError:
         return
-    timer = threading.Timer(_PATIENCE, child.kill)
+    timer = threading.Timer(_TIMEOUT, child.kill)
     timer.daemon = True
     timer.start()
     try:
@@ -38,7 +38,7 @@ def last_words(position: KmsgPosition, *, command: Sequence[str] = ("journalctl"
         with child.stdout as lines:
             for line in lines:
                 entry = parse(line)
-                if entry is not None and entry.kernel and entry.microseconds is not None and entry.microseconds > position.microseconds:
+                if entry is not None and entry.is_kernel and entry.microseconds is not None and entry.microseconds > position.microseconds:
                     yield entry
     finally:
         timer.cancel()

@@ -13,7 +13,7 @@ from collectors.logs.fault_tracker import FaultTracker
 from collectors.logs.judge import judge
 from collectors.logs.sources import journal_entry, kmsg
 from collectors.logs.sources.event import LogEvent
-from collectors.logs.state import LogsState, read_state
+from collectors.logs.state import LogsState, decode_state
 from collectors.model import Level
 from tests.kit.network import Network
 
@@ -80,7 +80,7 @@ def test_a_fault_keeps_its_age_over_a_restart(tracker: FaultTracker, packs: Pack
     signature = packs.by_id["netdev-watchdog"]
     tracker.add(LogEvent(signature, NOW.wall, "line", "eth0"), NOW)
     state = LogsState(boot="one", wall=NOW.wall, boottime=NOW.boottime, events=dict(tracker.events), faults=tracker.faults(NOW))
-    state = read_state(msgspec.json.decode(msgspec.json.encode(state)))
+    state = decode_state(msgspec.json.decode(msgspec.json.encode(state)))
     wait = signature.window - 1
     after = later(wait) if same_boot else Timestamp(NOW.wall + wait, 30.0)
     again = FaultTracker(packs.signatures, state, after, same_boot=same_boot)
@@ -114,7 +114,7 @@ def test_a_lease_that_the_kernel_saw_renewed_ends_the_fault(lab: Lab) -> None:
         assert lab.logs._recorder is not None
         for _ in range(200):
             network.run("ip", "addr", "change", "10.97.30.2/24", "dev", "vlogs0", "valid_lft", "900", "preferred_lft", "900")
-            lab.logs._recorder._next_leases = 0.0
+            lab.logs._recorder._next_lease_check = 0.0
             if network.call(lab.levels)["dhcp_log"] == Level.HEALTHY:
                 break
         assert network.call(lab.levels)["dhcp_log"] == Level.HEALTHY
@@ -163,4 +163,4 @@ def test_any_bytes_are_an_entry_or_none(raw: bytes) -> None:
 )
 def test_any_state_is_read_or_refused_as_one(value: object) -> None:
     with contextlib.suppress(ValueError):
-        read_state(value)
+        decode_state(value)

@@ -77,7 +77,7 @@ reading = logs.read()
 print(json.dumps({
     "events": reading.events["dhclient-no-offers"],
     "lost": {f"{Path(source).name} {reason}": count for (source, reason), count in reading.lost.items() if count},
-    "kmsg": reading.troubles["kmsg"],
+    "kmsg": reading.unavailable["kmsg"],
     "metrics": [(m.family.name, m.labels, m.value) for m in logs.measure(reading, settings) if m.family.name == "log_source_available"],
 }))
 """

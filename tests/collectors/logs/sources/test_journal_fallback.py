@@ -66,16 +66,16 @@ def test_a_journal_that_breaks_is_replaced_by_files_and_files_by_a_journal_that_
     lab.read()
     journal(2)
     syslog(2)  # the same, as rsyslog writes them
-    assert until(lambda reading: reading.events[offers] == 2).choice.programs == "journal"
+    assert until(lambda reading: reading.events[offers] == 2).selection.programs == "journal"
     (programs / "broken").touch()
-    broken = until(lambda reading: reading.choice.programs == "files")
-    assert broken.troubles["journal"].reason == "failing"
+    broken = until(lambda reading: reading.selection.programs == "files")
+    assert broken.unavailable["journal"].reason == "failing"
     syslog(3)
     journal(3)
-    assert until(lambda reading: reading.events[offers] == 5).choice.programs == "files"
+    assert until(lambda reading: reading.events[offers] == 5).selection.programs == "files"
     lab.restart()
     (programs / "broken").unlink()
-    until(lambda reading: reading.choice.programs == "journal" and "journal" not in reading.troubles)
+    until(lambda reading: reading.selection.programs == "journal" and "journal" not in reading.unavailable)
     journal(4)
     syslog(4)
     until(lambda reading: reading.events[offers] == 9)

@@ -57,8 +57,8 @@ def test_a_kernel_log_that_may_not_be_read_is_off_and_says_why(lab: Lab) -> None
     lab.say(NO_OFFERS)
     assert lab.counts() == {"dhclient-no-offers": 1}
     reading = lab.read()
-    assert reading.troubles["kmsg"].reason == "missing"
-    assert reading.choice.kernel == "none"
+    assert reading.unavailable["kmsg"].reason == "missing"
+    assert reading.selection.kernel == "none"
     assert lab.logs is not None
     (panel,) = lab.logs.show([reading], LogSettings())
     assert any("kmsg is not read: No such file" in note for note in panel.notes)
@@ -74,12 +74,12 @@ def test_the_real_kernel_log_is_read_and_what_users_write_to_it_is_not_the_kerne
         pytest.skip("no /dev/kmsg here")
     lab.open(kmsg="auto")
     before = lab.read()
-    assert before.choice.kernel == "kmsg"
+    assert before.selection.kernel == "kmsg"
     wakes = list(lab.logs.wake_fds()) if lab.logs else []
     assert len(wakes) == 2
     Path("/dev/kmsg").write_text(f"<2>{TIMEOUT}\n")
     after = lab.read()
-    (kmsg_before,), (kmsg_after,) = ([t for t in r.traffic if t.source == "kmsg"] for r in (before, after))
+    (kmsg_before,), (kmsg_after,) = ([t for t in r.stats if t.source == "kmsg"] for r in (before, after))
     assert kmsg_after.lines > kmsg_before.lines
     assert after.events["netdev-watchdog"] == before.events["netdev-watchdog"]
 
@@ -130,15 +130,15 @@ def test_ten_thousand_files_are_bounded_counted_and_none_starves_another(lab: La
     before = len(list(Path("/proc/self/fd").iterdir()))
     lab.open(files=(str(big), str(lab.syslog), f"{many}/*.log"))
     lab.read()
-    assert lab.lost() == {("files", "too_many"): 10_000 + 2 - file_source.MOST}
-    assert len(list(Path("/proc/self/fd").iterdir())) < before + file_source.MOST + 100
+    assert lab.lost() == {("files", "too_many"): 10_000 + 2 - file_source.MAX_FILES}
+    assert len(list(Path("/proc/self/fd").iterdir())) < before + file_source.MAX_FILES + 100
     line = b"Nov 21 10:00:00 h app[1]: nothing to see here, as in all the others, over and over again\n"
     with big.open("wb") as file:
         for _ in range(100):
             file.write(line * 20_000)
     lab.say(NO_OFFERS)
     assert lab.counts() == {"dhclient-no-offers": 1}, "the small file did not wait for the big one"
-    (lag,) = (traffic.lag for traffic in lab.read().traffic if traffic.source == str(big))
+    (lag,) = (stats.lag for stats in lab.read().stats if stats.source == str(big))
     assert lag is not None
     assert lag >= 0
 
