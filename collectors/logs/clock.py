@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Timestamp(NamedTuple):
-    """`wall` is Unix time; `boottime` is seconds since boot, suspend included (CLOCK_BOOTTIME), and unaffected by steps of the wall clock."""
+    """`wall` is Unix time; `boottime` is seconds since boot, suspend included (CLOCK_BOOTTIME), whatever the wall clock is set to."""
 
     wall: float
     boottime: float

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from collectors.logs.fault_lifetime import Fault  # noqa: TC001 — msgspec reads the annotation
-from collectors.logs.tailing.tail import Position  # noqa: TC001 — msgspec reads the annotation
+from collectors.logs.tailing.tail import FilePosition  # noqa: TC001 — msgspec reads the annotation
 
 
 class FollowerState(NamedTuple):
@@ -16,13 +16,13 @@ class FollowerState(NamedTuple):
     `finished` are the ends of files that were read to their end; `last` is the end of the path's last file while the path is missing.
     """
 
-    reading: tuple[Position, ...]
-    finished: tuple[Position, ...]
-    last: Position | None = None
+    reading: tuple[FilePosition, ...]
+    finished: tuple[FilePosition, ...]
+    last: FilePosition | None = None
 
 
 class KmsgPosition(msgspec.Struct, frozen=True):
-    """Position of the last record that was read. `log_id` is the boot id, or a recorded stream's path; `microseconds` is its time."""
+    """FilePosition of the last record that was read. `log_id` is the boot id, or a recorded stream's path; `microseconds` is its time."""
 
     log_id: str
     sequence: int

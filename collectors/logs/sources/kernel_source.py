@@ -39,7 +39,7 @@ class KernelSource:
 
     @property
     def position(self) -> KmsgPosition | None:
-        """Position of the last record read."""
+        """FilePosition of the last record read."""
         return self._position
 
     def read(self, matcher: Matcher, now: Timestamp) -> Iterator[LogEvent]:

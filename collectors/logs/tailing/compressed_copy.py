@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from collectors.compression import CompressionError, Decompressor
 from collectors.logs.tailing.siblings import list_siblings
-from collectors.logs.tailing.tail import BLOCK_BYTES, HEAD_BYTES, TAIL_BYTES, LineBlock, Position, Tail, hash_matches, open_regular
+from collectors.logs.tailing.tail import BLOCK_BYTES, HEAD_BYTES, TAIL_BYTES, FilePosition, LineBlock, Tail, hash_matches, open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -52,7 +52,7 @@ class CompressedTail(Tail):
         """Return True: a compressed file does not change."""
         return True
 
-    def seek(self, position: Position) -> bool:
+    def seek(self, position: FilePosition) -> bool:
         """Continue at `position`; False where this is another file's text, or a damaged one."""
         try:
             head = tail = b""
@@ -103,7 +103,7 @@ class CompressedTail(Tail):
             self._on_damage()
 
 
-def find_compressed(path: str, position: Position, taken: Collection[FileId], on_damage: Callable[[], None]) -> Tail | None:
+def find_compressed(path: str, position: FilePosition, taken: Collection[FileId], on_damage: Callable[[], None]) -> Tail | None:
     """Find, among the compressed files beside `path`, the one that was read up to a position before it was compressed."""
     if not position.offset:  # nothing was read of it, so no content identifies it: it is the oldest that is new
         new = missed_compressed(path, position, taken, (), on_damage)
@@ -118,7 +118,7 @@ def find_compressed(path: str, position: Position, taken: Collection[FileId], on
 
 
 def missed_compressed(
-    path: str, last: Position, taken: Collection[FileId], finished: Sequence[Position], on_damage: Callable[[], None]
+    path: str, last: FilePosition, taken: Collection[FileId], finished: Sequence[FilePosition], on_damage: Callable[[], None]
 ) -> list[Tail]:
     """Find compressed files that are newer than `last` and were never read, oldest first (they keep the mtime of the log)."""
     found: list[Tail] = []

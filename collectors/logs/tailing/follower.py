@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from collectors.logs.state import FollowerState
 from collectors.logs.tailing.compressed_copy import find_compressed, missed_compressed
 from collectors.logs.tailing.siblings import FileId, find_finished, find_rotated, missed_rotations
-from collectors.logs.tailing.tail import Position, Tail, content_matches, open_regular
+from collectors.logs.tailing.tail import FilePosition, Tail, content_matches, open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -29,7 +29,7 @@ class Follower:
         self._on_loss = on_loss
         self._tail: Tail | None = None
         self._rotated: list[Tail] = []
-        self._finished: list[Position] = list(saved.finished) if saved else []
+        self._finished: list[FilePosition] = list(saved.finished) if saved else []
         self._saved = saved.reading if saved else ()
         self._backlog = backlog
         self._last = saved.last if saved else None  # the end position of the path's last file, while the path is missing
@@ -149,7 +149,7 @@ class Follower:
                 self._rotated += self._missed_rotations(self._last)
         self._backlog = False
 
-    def _resume(self, descriptor: int, saved: Sequence[Position]) -> Tail:
+    def _resume(self, descriptor: int, saved: Sequence[FilePosition]) -> Tail:
         """Continue after a restart: find each file that was being read, wherever it is now; one that is not found is counted as lost."""
         status = os.fstat(descriptor)
         current = Tail(descriptor)
@@ -190,17 +190,17 @@ class Follower:
     def _taken(self, *more: Tail) -> set[FileId]:
         return {(tail.device, tail.inode) for tail in (*self._tails(), *more)}
 
-    def _find(self, position: Position, *others: Tail, restarted: bool = False) -> Tail | None:
+    def _find(self, position: FilePosition, *others: Tail, restarted: bool = False) -> Tail | None:
         taken = self._taken(*others)
         found = find_rotated(self.path, position, taken)
         if found is None and restarted:  # a file that is compressed while vitald runs is open here, and is read to its end
             found = find_compressed(self.path, position, taken, self._on_damage)
         return found
 
-    def _missed_rotations(self, last: Position, *others: Tail) -> list[Tail]:
+    def _missed_rotations(self, last: FilePosition, *others: Tail) -> list[Tail]:
         return missed_rotations(self.path, last, self._taken(*others), self._finished)
 
-    def _missed_compressed(self, last: Position, *others: Tail) -> list[Tail]:
+    def _missed_compressed(self, last: FilePosition, *others: Tail) -> list[Tail]:
         return missed_compressed(self.path, last, self._taken(*others), self._finished, self._on_damage)
 
     def _on_damage(self) -> None:

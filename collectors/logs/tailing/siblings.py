@@ -8,7 +8,7 @@ import stat
 from typing import TYPE_CHECKING, NamedTuple
 
 from collectors.logs.tailing.paths import rotated_name_pattern
-from collectors.logs.tailing.tail import Position, Tail, content_matches, open_regular
+from collectors.logs.tailing.tail import FilePosition, Tail, content_matches, open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -24,7 +24,7 @@ class Sibling(NamedTuple):
     modified: int
 
 
-def find_rotated(path: str, position: Position, taken: Collection[FileId]) -> Tail | None:
+def find_rotated(path: str, position: FilePosition, taken: Collection[FileId]) -> Tail | None:
     """Find, beside `path`, the file that was read up to a position: the same inode with the same content, else a copy of the content."""
     own = (position.device, position.inode)
     for sibling in sorted(list_siblings(path), key=lambda sibling: sibling.file_id != own):
@@ -39,7 +39,7 @@ def find_rotated(path: str, position: Position, taken: Collection[FileId]) -> Ta
     return None
 
 
-def missed_rotations(path: str, last: Position, taken: Collection[FileId], finished: Sequence[Position]) -> list[Tail]:
+def missed_rotations(path: str, last: FilePosition, taken: Collection[FileId], finished: Sequence[FilePosition]) -> list[Tail]:
     """Find files that were created and rotated away between two refreshes, oldest first: newer than `last` and never read."""
     found = []
     for sibling in sorted(list_siblings(path), key=lambda sibling: sibling.modified):
@@ -56,7 +56,7 @@ def missed_rotations(path: str, last: Position, taken: Collection[FileId], finis
     return found
 
 
-def find_finished(descriptor: int, finished: Sequence[Position]) -> Position | None:
+def find_finished(descriptor: int, finished: Sequence[FilePosition]) -> FilePosition | None:
     """Return the end position of a file that was read before, if it is one of `finished`."""
     return next((position for position in reversed(finished) if position.offset and content_matches(descriptor, position)), None)
 

@@ -19,7 +19,7 @@ HEAD_BYTES = 256
 TAIL_BYTES = 64
 
 
-class Position(msgspec.Struct, frozen=True):
+class FilePosition(msgspec.Struct, frozen=True):
     """Where reading continues. `head_hash` covers the first `head_length` bytes, `tail_hash` the last TAIL_BYTES before the offset.
 
     `modified` is the file's mtime in ns, as of the last read.
@@ -65,9 +65,9 @@ class Tail:
         """The file's present size in bytes."""
         return os.fstat(self.descriptor).st_size
 
-    def position(self) -> Position:
+    def position(self) -> FilePosition:
         """Return the place reached, for `content_matches`."""
-        return Position(
+        return FilePosition(
             self.device, self.inode, self.offset, _hash(self._head), len(self._head), _hash(self._tail), self.modified, self.skipping,
             max(0, self.size - self.offset),
         )  # fmt: skip
@@ -161,7 +161,7 @@ def open_regular(path: str) -> int:
     return descriptor
 
 
-def content_matches(descriptor: int, position: Position) -> bool:
+def content_matches(descriptor: int, position: FilePosition) -> bool:
     """Return whether a file holds what was read up to a position, whatever its name and inode are now."""
     if os.fstat(descriptor).st_size < position.offset:
         return False
