@@ -1,4 +1,4 @@
-"""Caps on the values of a label: whatever comes after them is folded into `other`, and counted. Pure: no clock, no I/O."""
+"""Cardinality limits: label values beyond a family's cap are folded into `other` and counted. Pure: no clock, no I/O."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 OTHER = "other"
-SERIES_PER_CAP = 20  # the product of two labels at their caps would still be a million series: a family holds at most this many caps
+SERIES_PER_CAP = 20  # limit of a family's series, in caps: the product of two labels at their caps would be a million
 
 HEALTH = Family(
     "health",
     Kind.GAUGE,
-    "What the last readings mean, by check and subject: 0 healthy, 1 warning, 2 critical.",
+    "Health by check and subject, of the last readings: 0 healthy, 1 warning, 2 critical.",
     ("check", "subject"),
 )
 SERIES_DROPPED = Family(
     "series_dropped",
     Kind.COUNTER,
-    "Series folded into the label value other, or left out because they could not be exported, by metric.",
+    "Series folded into the label value other or not exported because invalid, by metric, since the start.",
     ("metric",),
 )
 
@@ -37,27 +37,27 @@ _labels = attrgetter("labels")
 
 
 class Dropped:
-    """Running totals of the series that were folded or left out, by family. One for the whole daemon; safe from any thread."""
+    """Totals of series that were folded or left out, by family, since the start. One for the whole daemon; thread-safe."""
 
     def __init__(self) -> None:
         self._totals: dict[Family, int] = {}
         self._lock = Lock()
 
     def add(self, family: Family, series: int = 1) -> None:
-        """Count this many more."""
+        """Add to a family's total."""
         with self._lock:
             self._totals[family] = self._totals.get(family, 0) + series
 
     def totals(self) -> Mapping[Family, int]:
-        """Give the totals so far."""
+        """Return a copy of the totals."""
         with self._lock:
             return dict(self._totals)
 
 
 class Caps:
-    """What one collector may export. Values keep their place while they are reported, and free it once they are not.
+    """Limits of one collector. Label values stay admitted for as long as they are reported.
 
-    A collector has one of its own, used by one thread at a time. `dropped` may be shared.
+    Not thread-safe, except that `fold()` and `fold_verdicts()` may run concurrently. `dropped` may be shared.
     """
 
     def __init__(self, dropped: Dropped | None = None) -> None:
@@ -66,20 +66,20 @@ class Caps:
         self._verdicts: Sequence[Verdict] = ()
 
     def fold(self, metrics: Iterable[Metric]) -> list[Metric]:
-        """Give these metrics within their families' caps; the very same ones, in order, where no cap is exceeded."""
+        """Return these metrics within their families' caps; the same objects in the same order if no cap is exceeded."""
         stream = iter(metrics)
         head: list[Metric] = []
         values: set[str] = set()
         cap = sys.maxsize
-        seen = Columns(SERIES_PER_CAP)
+        columns = Columns(SERIES_PER_CAP)
         while chunk := list(islice(stream, _CHUNK)):
             head += chunk
-            # All labels of all families as one: cheap, and while even these are few, no single label exceeds its cap.
+            # The distinct values of all labels together are cheap to count; while they are within the smallest cap, so is each label.
             values.update(chain.from_iterable(map(_labels, chunk)))
             cap = min(cap, *(family.cap for family in {id(family): family for family in map(_family, chunk)}.values()))
             if len(values) > cap or len(head) > SERIES_PER_CAP * cap:
-                # A label's values by themselves: a thousand targets, each with eleven reasons, are within a cap of a thousand.
-                if seen.fit(chunk if seen.begun else head):
+                # Otherwise count each label by itself: a thousand targets with eleven reasons each are within a cap of a thousand.
+                if columns.fit(chunk if columns.is_started else head):
                     continue
                 head = self._fold(chain(head, stream))
                 break
@@ -87,19 +87,19 @@ class Caps:
         return head
 
     def _fold(self, metrics: Iterable[Metric]) -> list[Metric]:
-        places: dict[int, _Places] = {}
+        states: dict[int, _FamilyState] = {}
         for family, labels in zip(*self._last, strict=True):
-            _places(places, family).keep(labels)
+            _state(states, family).keep(labels)
         self._last = [], []
         for metric in metrics:
-            _places(places, metric.family).add(metric)
-        for place in places.values():
-            if place.folded:
-                self.dropped.add(place.family, place.folded)
-        return list(chain.from_iterable(place.series.values() for place in places.values()))
+            _state(states, metric.family).add(metric)
+        for state in states.values():
+            if state.folded:
+                self.dropped.add(state.family, state.folded)
+        return list(chain.from_iterable(state.series.values() for state in states.values()))
 
     def fold_verdicts(self, verdicts: Iterable[Verdict]) -> list[Verdict]:
-        """Give these verdicts with at most `HEALTH.cap` subjects a check; the others' worst one speaks for the subject `other`."""
+        """Return these verdicts with at most `HEALTH.cap` subjects per check; the worst of the others becomes that of subject `other`."""
         stream = iter(verdicts)
         result = list(islice(stream, HEALTH.cap))
         rest = next(stream, None)
@@ -127,8 +127,8 @@ class Caps:
             yield replace(verdict, subject=OTHER, evidence=evidence)
 
 
-class _Places:
-    """The admitted values of one family's labels, and the series they make."""
+class _FamilyState:
+    """Admitted values of one family's labels, and its series."""
 
     def __init__(self, family: Family) -> None:
         self.family = family
@@ -142,30 +142,30 @@ class _Places:
 
     def add(self, metric: Metric) -> None:
         labels = metric.labels
-        for admitted, value in zip(self.admitted, labels, strict=False):  # a wrong number of labels is the exporter's to refuse
+        for admitted, value in zip(self.admitted, labels, strict=False):  # the exporter rejects a wrong number of labels
             if value not in admitted:
-                labels = self._labels(labels)
+                labels = self._folded(labels)
                 break
         if labels not in self.series and len(self.series) >= SERIES_PER_CAP * self.family.cap:
             labels = (OTHER,) * len(labels)
         if labels is not metric.labels:
             self.folded += 1
             metric = Metric(metric.family, metric.value, labels)
-        present = self.series.get(labels)
-        self.series[labels] = metric if present is None else _merged(present, metric)
+        existing = self.series.get(labels)
+        self.series[labels] = metric if existing is None else _merged(existing, metric)
 
-    def _labels(self, labels: tuple[str, ...]) -> tuple[str, ...]:
-        """Let new values take a place where there is one; the same object where nothing had to be folded."""
+    def _folded(self, labels: tuple[str, ...]) -> tuple[str, ...]:
+        """Admit new values within the cap and fold the others; return the same object if nothing was folded."""
         cap = self.family.cap
         folded = tuple(value if _admit(admitted, value, cap) else OTHER for admitted, value in zip(self.admitted, labels, strict=False))
         return labels if folded == labels[: len(folded)] else folded
 
 
-def _places(places: dict[int, _Places], family: Family) -> _Places:
-    found = places.get(id(family))  # by identity: a family is declared once, and hashing it costs more than all the rest
-    if found is None:
-        found = places[id(family)] = _Places(family)
-    return found
+def _state(states: dict[int, _FamilyState], family: Family) -> _FamilyState:
+    state = states.get(id(family))  # by identity: a family is declared once, and its hash is expensive
+    if state is None:
+        state = states[id(family)] = _FamilyState(family)
+    return state
 
 
 def _admit(admitted: set[str], value: str, cap: int) -> bool:
@@ -177,12 +177,12 @@ def _admit(admitted: set[str], value: str, cap: int) -> bool:
     return True
 
 
-def _merged(one: Metric, two: Metric) -> Metric:
-    if isinstance(one.value, Histogram) and isinstance(two.value, Histogram):
-        counts = tuple(a + b for a, b in zip(one.value.counts, two.value.counts, strict=False))
-        return Metric(one.family, Histogram(counts, one.value.sum + two.value.sum), one.labels)
-    if isinstance(one.value, Histogram) or isinstance(two.value, Histogram) or one.family.kind is Kind.INFO:
-        return one
-    if one.family.kind is Kind.COUNTER:
-        return Metric(one.family, one.value + two.value, one.labels)
-    return two if two.value > one.value or one.value != one.value else one  # only NaN differs from itself
+def _merged(first: Metric, second: Metric) -> Metric:
+    if isinstance(first.value, Histogram) and isinstance(second.value, Histogram):
+        counts = tuple(a + b for a, b in zip(first.value.counts, second.value.counts, strict=False))
+        return Metric(first.family, Histogram(counts, first.value.sum + second.value.sum), first.labels)
+    if isinstance(first.value, Histogram) or isinstance(second.value, Histogram) or first.family.kind is Kind.INFO:
+        return first
+    if first.family.kind is Kind.COUNTER:
+        return Metric(first.family, first.value + second.value, first.labels)
+    return second if second.value > first.value or first.value != first.value else first  # only NaN differs from itself

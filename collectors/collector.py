@@ -1,4 +1,4 @@
-"""Collector interface: what `read()`, `judge()` and `measure()` promise to the runner."""
+"""Collector interface: what the runner calls, in which order and from which thread."""
 
 from __future__ import annotations
 
@@ -62,17 +62,17 @@ class Collector(ABC, Generic[R]):
         return ()
 
     def follow_up(self, reading: R, verdicts: Sequence[Verdict]) -> R | None:  # noqa: ARG002
-        """Start the closer look that a verdict calls for; its result is part of a later reading. Called after each judged reading.
+        """Start a detailed inspection that a verdict calls for; its result is part of a later reading. Called after each judged reading.
 
         In `Mode.CHECK`, where there is no later reading, wait for the result and return this reading with it: it is judged again.
         """
         return None
 
     def wake_fds(self) -> Iterable[int]:
-        """Return descriptors that become readable when there is something to read before the next tick.
+        """Return descriptors that become readable when there is something to read before the next scheduled run.
 
-        `read()` drains them. Called after each successful run, from its thread; the runner then runs the collector at once, though no
-        sooner than a quarter of a second after its last run began.
+        `read()` drains them. Called after each successful run, from its thread. The runner runs the collector as soon as one is readable,
+        at the earliest a quarter of a second after its last run began.
         """
         return ()
 

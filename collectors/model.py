@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Level(enum.IntEnum):
-    """How bad a finding is; the values are those of `vitald_health` and of Nagios' exit codes."""
+    """Severity of a finding; the values are those of `vitald_health` and of Nagios' exit statuses."""
 
     HEALTHY = 0
     WARNING = 1
@@ -23,7 +23,7 @@ class Level(enum.IntEnum):
 
 
 class Kind(enum.Enum):
-    """Prometheus' and OpenMetrics' metric types, as far as we use them."""
+    """Metric types, a subset of OpenMetrics'."""
 
     COUNTER = "counter"
     GAUGE = "gauge"
@@ -33,12 +33,12 @@ class Kind(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """What a set of series has in common. Declared once, at module level, by whoever measures it.
+    """Metric family. Declared once, at module level, by the module that measures it.
 
-    `name` carries no program prefix and no suffix of its kind (`probe_attempts`, not `vitald_probe_attempts_total`): the exporter
-    writes its own system's spelling. Units are part of the name and are base units (`_seconds`, `_bytes`).
-    `buckets` are a histogram's upper bounds, ascending, without +Inf. `cap` bounds the distinct values of each label; whatever
-    comes after them is folded into the value `other`.
+    `name` has no program prefix and no suffix of its kind (`probe_attempts`, not `vitald_probe_attempts_total`): the exporter
+    adds those of its format. Units are part of the name and are base units (`_seconds`, `_bytes`).
+    `buckets` are a histogram's upper bounds, ascending, without +Inf. `cap` limits the distinct values of each label; further
+    ones are folded into the value `other`.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Family:
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """A histogram's running totals: observations per bucket (not cumulative, the last one is +Inf's) and their sum."""
+    """Totals of a histogram: observations per bucket (not cumulative, the last one is +Inf's) and their sum."""
 
     counts: tuple[int, ...]
     sum: float
@@ -59,7 +59,7 @@ class Histogram:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One series' present value; `labels` are the values of `family.labels`, in that order."""
+    """Current value of one series; `labels` are the values of `family.labels`, in that order."""
 
     family: Family
     value: float | Histogram
@@ -68,9 +68,9 @@ class Metric:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the last readings mean for one subject. Healthy subjects have one too, on every tick.
+    """Judgement of the last readings for one subject. Healthy subjects have one, too, in every report.
 
-    `message` is one line with figures; `evidence` holds the facts behind it by name; `remediation` is the first thing to do.
+    `message` is one line with figures; `evidence` holds the facts behind it by name; `remediation` is the first action.
     """
 
     check: str
@@ -83,9 +83,9 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
 class Report:
-    """One run's result; the daemon describes itself in one too. `at` is Unix time in seconds, for people to read.
+    """Result of one run, or the daemon's own metrics. `at` is Unix time in seconds, for display.
 
-    `metrics` may be computed on first access, so that only reports that are scraped are paid for.
+    `metrics` may be computed on first access, so that reports that are never scraped cost nothing.
     """
 
     collector: str
@@ -96,7 +96,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What the runner hands from other collectors to one that names them in `Collector.inputs`.
+    """What a collector is handed of those that it names in `Collector.inputs`.
 
     `readings` holds the newest reading by collector name; a collector without one is left out. `newly_unhealthy` holds the subjects that
     left `Level.HEALTHY` since the receiving collector's last run, oldest first, each once.
@@ -106,11 +106,11 @@ class Inputs:
     newly_unhealthy: tuple[str, ...] = ()
 
 
-class Unavailable(Exception):  # noqa: N818 — not an error: the host has no such thing, or we may not read it
-    """This host has no such thing, or we may not read it. Raised by `read()` or by a collector's constructor.
+class Unavailable(Exception):  # noqa: N818 — a state of the host, no error
+    """The host does not have what the collector reads, or it may not be read. Raised by `read()` or by a constructor.
 
-    `reason` is one word of a closed set, since it becomes a label: `missing` (the host has no such thing), `permission`
-    (we may not read it), `unconfigured` (there is nothing to do); `detail` is the sentence for people.
+    `reason` becomes a label and is one of: `missing` (the host does not have it), `permission` (it may not be read),
+    `unconfigured` (nothing is configured to be read). `detail` is the message.
     """
 
     def __init__(self, reason: str, detail: str) -> None:
@@ -119,41 +119,41 @@ class Unavailable(Exception):  # noqa: N818 — not an error: the host has no su
         self.detail = detail
 
 
-class BadInput(Exception):  # noqa: N818 — the house's word for what users wrote wrong
-    """A file or a word of a user's that we refuse: one line that names the place, what is wrong and what would be right."""
+class BadInput(Exception):  # noqa: N818 — raised for users' input, no program error
+    """Invalid input of a user; one line: `FILE: KEY: what is wrong; what is expected`."""
 
 
 class InUse(BadInput):
-    """Nothing is wrong with what was asked for, but somebody else has it now: a port, a state directory."""
+    """Valid input whose resource (a port, a state directory) is in use by another process."""
 
 
 _BOOT_ID = "sys/kernel/random/boot_id"
 
 
 class Slot(Protocol):
-    """A collector's own place in the state directory. Both calls are safe at any time; `save` never raises for a full disk."""
+    """A collector's file in the state directory. Both methods are thread-safe; neither raises for a full disk or an unusable file."""
 
-    def load(self) -> Any:  # noqa: ANN401 — plain JSON values, whatever the collector saved
-        """Give what was saved last (plain JSON values), or None where there is nothing usable."""
+    def load(self) -> Any:  # noqa: ANN401 — any JSON value
+        """Return the JSON value saved last, or None if there is none that is usable."""
 
     def save(self, value: Any) -> bool:  # noqa: ANN401
-        """Replace it atomically; False (logged and counted by the daemon) where it could not be written."""
+        """Replace the value atomically; False (logged and counted by the daemon) if it could not be written."""
 
 
 class NoSlot:
-    """A slot that remembers nothing: for `vitald check`, and for a daemon without a state directory."""
+    """Slot that stores nothing: for `vitald check`, and for a daemon without a state directory."""
 
     def load(self) -> Any:  # noqa: ANN401
-        """Know nothing."""
+        """Return None."""
         return None
 
     def save(self, value: Any) -> bool:  # noqa: ANN401, ARG002
-        """Forget it."""
+        """Discard the value."""
         return True
 
 
 class Mode(enum.Enum):
-    """How a collector runs: for months in `vitald run`, or once in `vitald check`, where a person waits and slow reads are made at once."""
+    """How a collector runs: repeatedly in `vitald run`, or once in `vitald check`, which makes slow reads at once and waits for them."""
 
     DAEMON = "daemon"
     CHECK = "check"
@@ -161,10 +161,10 @@ class Mode(enum.Enum):
 
 @dataclass(frozen=True)
 class CollectorContext:
-    """What a collector is given beside its settings.
+    """Environment of a collector.
 
-    `proc`, `sys` and `root` are where it finds the host, so the same code reads a recorded host. `listening` holds vitald's own bound
-    addresses (`127.0.0.1:19100`). `slot` is the collector's state file. `cache` is a directory for what can be made again at any time.
+    `proc`, `sys` and `root` are the roots of the host's file systems, or of a recorded host's. `listening` holds vitald's own bound
+    addresses (`127.0.0.1:19100`). `slot` is the collector's state file. `cache` is a directory for files that can be recreated at any time.
     """
 
     proc: Path = Path("/proc")
@@ -177,9 +177,9 @@ class CollectorContext:
 
     @property
     def is_recorded(self) -> bool:
-        """Whether the paths show a recorded host: another procfs than this kernel's, or output of ethtool in place of its ioctls.
+        """True if the paths are those of a recorded host: another procfs than this kernel's, or output of ethtool in place of its ioctls.
 
-        Nothing of this host may be asked then (sockets, ioctls, system calls).
+        A collector then uses no sockets, ioctls or system calls that read this host.
         """
         return (self.root / "ethtool").is_dir() or not _is_this_kernel(self.proc)
 

@@ -1,4 +1,4 @@
-"""Every collector there is, by the name of its section, its flag and its label."""
+"""All collectors by name, which is also their section, flag and label."""
 
 from __future__ import annotations
 
