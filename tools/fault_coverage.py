@@ -1,4 +1,4 @@
-"""`make faults`: which faults have a test that makes them, and which have none yet."""
+"""`make faults`: number of tests for each fault of docs/faults.md."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def covered() -> dict[int, list[str]]:
 
 
 def main() -> int:
-    """Print a line a fault, with the number of its tests and the first of them."""
+    """Print a line for each fault: number of tests, and the first of them."""
     tests = covered()
     for number in range(1, LAST + 1):
         names = tests.get(number, [])

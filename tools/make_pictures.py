@@ -1,4 +1,4 @@
-"""Makes the pictures of README.md from what the commands really print: `.venv/bin/python -m tools.make_pictures`."""
+"""Write the pictures of README.md and docs from real output of the commands: `.venv/bin/python -m tools.make_pictures`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ sys.exit(main())
 
 
 def picture(name: str, title: str, *command: str, ahead: float = 0.0) -> None:
-    """Run `vitald COMMAND` on a terminal of that width with a clock so many seconds ahead, and draw what it printed."""
+    """Run `vitald COMMAND` on a terminal of COLUMNS columns, with a clock `ahead` seconds ahead, and write its output to docs/NAME."""
     env = {**os.environ, "FORCE_COLOR": "1", "COLUMNS": str(COLUMNS)}
     argv = [sys.executable, "-c", PROGRAM.format(ahead=ahead), *command]
     done = subprocess.run(argv, capture_output=True, text=True, check=False, env=env, cwd=ROOT)
@@ -38,7 +38,7 @@ def picture(name: str, title: str, *command: str, ahead: float = 0.0) -> None:
 
 
 def interfaces(root: Path) -> None:
-    """Judge a recorded host with two of Debian's kernels, of which the newer one lacks the NIC's module."""
+    """Write nic.svg: a recorded host with two Debian kernels, of which the newer one lacks the module of the NIC."""
     shutil.copytree(ROOT / "tests/collectors/nic/hosts/ixgbevf", root, symlinks=True)
     kernels = sorted((kernels_root() / "lib/modules").iterdir())
     for folder in kernels:
@@ -53,7 +53,7 @@ def interfaces(root: Path) -> None:
     config.write_text('[[nic.policy]]\ndriver = "ixgbevf"\nmin_version = "4.0"\n')
     roots = (f"--path.rootfs={root}", f"--path.sysfs={root}/sys", f"--path.procfs={root}/proc")
     only = ("--collector.disable-defaults", "--collector.nic")
-    # An hour later, when the installation of both has settled.
+    # An hour later: a missing module of a new kernel is only a warning for some minutes.
     picture(
         "nic.svg",
         "vitald check --collector.disable-defaults --collector.nic",
@@ -67,7 +67,7 @@ def interfaces(root: Path) -> None:
 
 
 def main() -> None:
-    """Probe one open port, one closed one and one whose accept queue is full, all on loopback."""
+    """Write all pictures. Targets on loopback: an open port, a closed one, and one with a full accept queue."""
     with (
         socket.create_server(("127.0.0.1", 0)) as opened,
         socket.create_server(("127.0.0.1", 0), backlog=0) as full,

@@ -1,6 +1,6 @@
-"""Simulates fleets of 10 to 10,000 hosts with the agents' own choice of peers, and writes the tables of fleet.md.
+"""Simulate fleets of 10 to 10,000 hosts with the peer selection of the agents, and write the tables of docs/fleet.md.
 
-`.venv/bin/python tools/simulate_fleet.py` (a few minutes). The numbers are drawn from a fixed seed: whoever runs it gets the same tables.
+`.venv/bin/python tools/simulate_fleet.py` (a few minutes). The seed is fixed, so every run writes the same tables.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from collectors.probe.judge import LOSSY
 from collectors.probe.target_stats import WINDOW
 from tools.simulated_fleet import (  # fmt: skip
     CRITICAL,
-    EVERY,
+    INTERVAL,
     LOSS,
     TIMEOUT,
     Fleet,
     K,
-    first,
+    earliest,
     fleet,
     hosts,
+    probability_without_prober,
+    seconds_until_critical,
+    seconds_until_warning,
     series,
-    until_dead,
-    until_lossy,
-    unwatched,
 )
 
 if TYPE_CHECKING:
@@ -43,14 +43,14 @@ if TYPE_CHECKING:
 HERE = Path(__file__)
 PAGE = HERE.parents[1] / "docs/fleet.md"
 SIZES = (10, 100, 1000, 10_000)
-QUICK = SIZES[:3]  # what the test makes again
+QUICK = SIZES[:3]  # computed again by the test
 TRIALS = 1000
 
 
-def shape(members: Hosts, found: Fleet) -> list[str]:
-    """Return the number of watchers per host, and their cost."""
+def topology(members: Hosts, found: Fleet) -> list[str]:
+    """Return the row of the topology table: probers per host, and cost."""
     number = len(members)
-    degrees = [len(watchers) for watchers in found.watchers.values()]
+    degrees = [len(probers) for probers in found.probers.values()]
     zones = [len({found.zones[peer] for peer in peers}) for peers in found.peers.values()]
     after = fleet([*members, ("10.255.255.255:22", "a")])
     changed = sum(found.peers[name] != after.peers[name] for name, _ in members)
@@ -59,32 +59,35 @@ def shape(members: Hosts, found: Fleet) -> list[str]:
         f"{number:,}",
         f"{min(K, number - 1)}",
         f"{min(degrees)} / {statistics.mean(degrees):.0f} / {max(degrees)}",
-        f"{unwatched(number):.1e}" if unwatched(number) else "0",
+        f"{probability_without_prober(number):.1e}" if probability_without_prober(number) else "0",
         str(sum(degree == 0 for degree in degrees)),
         str(min(zones)),
         f"{per_host:,}",
         f"{per_host * number:,}",
-        f"{statistics.mean(degrees) / EVERY:.1f}",
+        f"{statistics.mean(degrees) / INTERVAL:.1f}",
         str(changed),
     ]
 
 
-def seen(members: Hosts, found: Fleet) -> list[str]:
-    """Return how soon and how reliably an agent's own verdict shows a fault."""
-    luck = random.Random(len(members))
+def detection(members: Hosts, found: Fleet) -> list[str]:
+    """Return the row of the detection table: delay and probability of detection by the verdicts of the agents."""
+    rng = random.Random(len(members))
     names = [name for name, _ in members]
-    dead = [first(luck, found.watchers[luck.choice(names)], until_dead) for _ in range(TRIALS)]
+    down = [earliest(rng, found.probers[rng.choice(names)], seconds_until_critical) for _ in range(TRIALS)]
     zone = [name for name in names if found.zones[name] == "a"]
-    living = {name: [watcher for watcher in found.watchers[name] if found.zones[watcher] != "a"] for name in zone}
-    together = [max(first(luck, living[name], until_dead) for name in zone if living[name]) for _ in range(max(1, TRIALS // len(members)))]
-    lossy = [first(luck, found.watchers[luck.choice(names)], until_lossy) for _ in range(TRIALS)]
-    fewest = min(map(len, found.watchers.values()))
-    error = math.sqrt(LOSS * (1 - LOSS) / max(1, fewest * 900 / EVERY))
+    surviving = {name: [prober for prober in found.probers[name] if found.zones[prober] != "a"] for name in zone}
+    together = [
+        max(earliest(rng, surviving[name], seconds_until_critical) for name in zone if surviving[name])
+        for _ in range(max(1, TRIALS // len(members)))
+    ]
+    lossy = [earliest(rng, found.probers[rng.choice(names)], seconds_until_warning) for _ in range(TRIALS)]
+    fewest = min(map(len, found.probers.values()))
+    error = math.sqrt(LOSS * (1 - LOSS) / max(1, fewest * 900 / INTERVAL))
     return [
         f"{len(members):,}",
-        share(math.isfinite(time) for time in dead),
-        f"{quantile(dead, 0.5):.0f} s / {quantile(dead, 0.99):.0f} s",
-        share(bool(watchers) for watchers in living.values()),
+        share(math.isfinite(time) for time in down),
+        f"{quantile(down, 0.5):.0f} s / {quantile(down, 0.99):.0f} s",
+        share(bool(probers) for probers in surviving.values()),
         f"{quantile(together, 0.5):.0f} s",
         f"{quantile(lossy, 0.5) / 60:.1f} min / {quantile(lossy, 0.99) / 60:.1f} min",
         share(time <= 600 for time in lossy),
@@ -103,34 +106,34 @@ def share(found: Iterable[bool]) -> str:
     return f"{sum(all_of_them) / len(all_of_them):.2%}".replace("%", " %").replace(".00", "")
 
 
-SHAPE = (
+TOPOLOGY = (
     "hosts", "peers each", "probers of a host: fewest / mean / most", "P(host without prober)", "hosts without prober",
     "zones per agent, at least", "series per host", "series of the fleet", "probes/s per host", "agents that change when a host joins",
 )  # fmt: skip
-SEEN = (
+DETECTION = (
     "hosts", "host down: detected", "critical after: median / p99", "zone down: hosts detected", "all of them critical after",
     "5 % SYN loss, first warning: median / p99", "within 10 min", "loss measured by all its agents in 15 min, 95 %",
 )  # fmt: skip
 
 
 def rows(number: int) -> tuple[str, str]:
-    """Make both tables' row for a fleet of that size."""
+    """Return the rows of both tables for a fleet of that size."""
     members = hosts(number)
     found = fleet(members)
-    return _row(shape(members, found)), _row(seen(members, found))
+    return _row(topology(members, found)), _row(detection(members, found))
 
 
 def made_from() -> str:
     """Return a digest of what the rows depend on, so that a test detects outdated ones without computing them."""
     source = (HERE.parents[1] / "collectors/probe/targets/rendezvous.py").read_bytes()
-    settings = repr((K, EVERY, TIMEOUT, CRITICAL, LOSSY, WINDOW, SPREAD, TRIALS, LOSS))
+    settings = repr((K, INTERVAL, TIMEOUT, CRITICAL, LOSSY, WINDOW, SPREAD, TRIALS, LOSS))
     return blake2b(source + settings.encode(), digest_size=8).hexdigest()
 
 
-def page(text: str, made: Sequence[tuple[str, str]]) -> str:
-    """Put the tables between the page's markers."""
-    for marker, headings, at in (("shape", SHAPE, 0), ("seen", SEEN, 1)):
-        table = "\n".join([_row(headings), "|" + "---|" * len(headings), *(row[at] for row in made)])
+def page(text: str, rows: Sequence[tuple[str, str]]) -> str:
+    """Return the page with the tables between its markers replaced."""
+    for marker, headings, at in (("topology", TOPOLOGY, 0), ("detection", DETECTION, 1)):
+        table = "\n".join([_row(headings), "|" + "---|" * len(headings), *(row[at] for row in rows)])
         begin = text.index(f"<!-- {marker} -->")
         text = f"{text[:begin]}<!-- {marker} -->\n{table}\n{text[text.index('<!-- end -->', begin) :]}"
     return re.sub(r"<!-- made from .* -->", f"<!-- made from {made_from()} -->", text)
@@ -141,7 +144,7 @@ def _row(cells: Iterable[str]) -> str:
 
 
 def main() -> None:
-    """Write the page."""
+    """Write docs/fleet.md."""
     PAGE.write_text(page(PAGE.read_text(), [rows(number) for number in SIZES]))
 
 

@@ -1,4 +1,4 @@
-"""A fleet whose agents choose their peers by the agents' own code, and how soon those see a fault. Pure, except for random numbers."""
+"""Simulated fleet: peer selection by the code of the agents, and detection delays. Pure, except for random numbers."""
 
 from __future__ import annotations
 
@@ -22,76 +22,76 @@ if TYPE_CHECKING:
     Hosts = list[tuple[str, str]]
 
 LOSS = 0.05
-MANY = 2000  # hosts, from which on more than one process is worth it
+PARALLEL_FROM = 2000  # hosts; smaller fleets are computed in one process
 
 _SETTINGS = ProbeSettings()
-K, EVERY, TIMEOUT, CRITICAL = _SETTINGS.mesh_peers, _SETTINGS.interval, _SETTINGS.timeout, _SETTINGS.failures_until_critical
+K, INTERVAL, TIMEOUT, CRITICAL = _SETTINGS.mesh_peers, _SETTINGS.interval, _SETTINGS.timeout, _SETTINGS.failures_until_critical
 
 
 class Fleet(NamedTuple):
-    """A fleet whose agents have chosen: zone by host, peers by agent, watchers by host."""
+    """A fleet after peer selection: zone by host, peers by agent, probers by host."""
 
     zones: dict[str, str]
     peers: dict[str, list[str]]
-    watchers: dict[str, list[str]]
+    probers: dict[str, list[str]]
 
 
 def hosts(number: int) -> Hosts:
-    """Make so many hosts in three zones."""
+    """Return the given number of hosts in three zones."""
     return [(f"10.{at >> 16}.{at >> 8 & 255}.{at & 255}:22", "abc"[at % 3]) for at in range(number)]
 
 
 def fleet(members: Hosts) -> Fleet:
-    """Compute every agent's choice with the agent's own code."""
+    """Return the fleet after the peer selection of every agent."""
     names = [name for name, _ in members]
-    if len(members) < MANY:
+    if len(members) < PARALLEL_FROM:
         chosen = list(map(peers_of, names, repeat(members)))
     else:
         with ProcessPoolExecutor() as pool:
             chosen = list(pool.map(peers_of, names, repeat(members), chunksize=1250))
-    watchers: dict[str, list[str]] = {name: [] for name in names}
+    probers: dict[str, list[str]] = {name: [] for name in names}
     for agent, peers in zip(names, chosen, strict=True):
         for peer in peers:
-            watchers[peer].append(agent)
-    return Fleet(dict(members), dict(zip(names, chosen, strict=True)), watchers)
+            probers[peer].append(agent)
+    return Fleet(dict(members), dict(zip(names, chosen, strict=True)), probers)
 
 
 def peers_of(agent: str, members: Hosts) -> list[str]:
-    """Choose for one agent."""
+    """Return the peers of one agent."""
     return choose(agent, [host for host in members if host[0] != agent], K)
 
 
-def unwatched(number: int) -> float:
-    """Compute the probability that nobody at all chooses a given host, with each agent's choice a fair draw."""
+def probability_without_prober(number: int) -> float:
+    """Return the probability that no agent selects a given host, with uniform random selection."""
     return (1 - min(K, number - 1) / (number - 1)) ** (number - 1)
 
 
 def series() -> int:
-    """Count the series of one target as Prometheus does: a histogram has a bucket each, a sum and a count. The verdict is one more."""
+    """Return the number of series of one target: each bucket, sum and count of a histogram is one, and so is the verdict."""
     record = Record().after(Outcome(Reason.ANSWERED, rtt=100, seconds=0.1), 0.0)
     metrics = list(Series("10.0.0.1:22").measure(record))
     return 1 + sum(len(BUCKETS) + 3 if metric.family.buckets else 1 for metric in metrics)
 
 
-def first(luck: random.Random, watchers: Sequence[str], until: Callable[[random.Random], float]) -> float:
-    """Return the seconds until the first of these agents reports it; infinity where none watches."""
-    return min((until(luck) for _ in watchers), default=math.inf)
+def earliest(rng: random.Random, probers: Sequence[str], until: Callable[[random.Random], float]) -> float:
+    """Return the seconds until the first of these agents reports the fault; infinity without agents."""
+    return min((until(rng) for _ in probers), default=math.inf)
 
 
-def until_dead(luck: random.Random) -> float:
-    """Return when one agent's verdict is critical: after CRITICAL failed sweeps, the last of them published."""
-    start, offset = luck.random() * EVERY, luck.random() * SPREAD * (EVERY - TIMEOUT)
-    if start + offset > EVERY:  # this sweep's probe had left before
-        start -= EVERY
-    return start + (CRITICAL - 1) * EVERY + max(SPREAD * (EVERY - TIMEOUT), offset + TIMEOUT)
+def seconds_until_critical(rng: random.Random) -> float:
+    """Return the seconds until the verdict of one agent is critical: CRITICAL failed sweeps, the last one published."""
+    start, offset = rng.random() * INTERVAL, rng.random() * SPREAD * (INTERVAL - TIMEOUT)
+    if start + offset > INTERVAL:  # the probe of this sweep was sent before
+        start -= INTERVAL
+    return start + (CRITICAL - 1) * INTERVAL + max(SPREAD * (INTERVAL - TIMEOUT), offset + TIMEOUT)
 
 
-def until_lossy(luck: random.Random) -> float:
-    """Return when LOSSY of one agent's last WINDOW connects needed a second SYN, for a host that drops a share of LOSS."""
-    lossy = LOSS * (1 - LOSS)  # the first SYN lost and the second not: before the timeout there is no third
+def seconds_until_warning(rng: random.Random) -> float:
+    """Return the seconds until LOSSY of the last WINDOW connects of one agent were retransmitted, at a loss ratio of LOSS."""
+    lossy = LOSS * (1 - LOSS)  # first SYN lost, second not; the timeout comes before a third
     sweep, hits = 0, list[int]()
     while True:
-        sweep += 1 + int(math.log(1.0 - luck.random()) / math.log(1.0 - lossy))
+        sweep += 1 + int(math.log(1.0 - rng.random()) / math.log(1.0 - lossy))
         hits = [hit for hit in hits if sweep - hit < WINDOW] + [sweep]
         if len(hits) >= LOSSY:
-            return sweep * EVERY
+            return sweep * INTERVAL
