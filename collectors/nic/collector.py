@@ -16,7 +16,7 @@ import msgspec
 from collectors.collector import Collector
 from collectors.files import read_text
 from collectors.model import Mode
-from collectors.nic.boot.disk_watch import DiskWatch
+from collectors.nic.boot.kernel_watcher import DiskWatch
 from collectors.nic.checks.allowance import allowance_verdict
 from collectors.nic.checks.driver import driver_verdict
 from collectors.nic.checks.link_state import link_verdicts, mtu_verdict
@@ -26,12 +26,12 @@ from collectors.nic.checks.stall import stall_verdict
 from collectors.nic.inventory import Inventory
 from collectors.nic.metrics import metrics
 from collectors.nic.panels import panels
-from collectors.nic.policy import Policy  # noqa: TC001 — msgspec reads the annotation
 from collectors.nic.readers.interface_reader import Looker
 from collectors.nic.readers.link_details import Depth
 from collectors.nic.readers.link_events import QUIET, LinkEvents
 from collectors.nic.reading import Reading, Sample
 from collectors.nic.samples import with_sample
+from collectors.nic.settings import Policy  # noqa: TC001 — msgspec reads the annotation
 from collectors.settings import Duration, Settings, refuse_unless
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from collectors.nic.policy import NOTHING, Wanted
 from collectors.nic.readers.counters import SILENT, Counters
+from collectors.nic.settings import NOTHING, Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collectors.nic.boot.kernels import Disk
     from collectors.nic.readers.ethtool import Driver
     from collectors.nic.readers.features import Feature
-    from collectors.nic.readers.snmp import Tcp
     from collectors.nic.readers.sysfs import Link, Traffic
+    from collectors.nic.readers.tcp_counters import Tcp
 
 Fact = str | int | bool
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from collectors.nic.readers.snmp import read_tcp
+from collectors.nic.readers.tcp_counters import read_tcp
 from collectors.nic.reading import Sample
 
 if TYPE_CHECKING:

@@ -33,7 +33,7 @@ mtu = 1500
 SAY_MODULES = """
 import os
 from pathlib import Path
-from collectors.nic.boot.disk_watch import look
+from collectors.nic.boot.kernel_watcher import look
 found = look(Path("/"), ("ixgbevf", "ena"), os.uname().machine)
 print("modules:", [(k.release, m.driver, m.origin, m.problem or m.unread) for k in found.kernels for m in k.modules.values()], found.chosen)
 """

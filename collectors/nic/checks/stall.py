@@ -18,7 +18,7 @@ from collectors.nic.checks.allowance import grave, reset
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from collectors.nic.readers.snmp import Tcp
+    from collectors.nic.readers.tcp_counters import Tcp
     from collectors.nic.reading import Nic, Sample
 
 PLATEAU_SECONDS = 120.0  # a plateau is at least that long

@@ -5,21 +5,21 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from collectors.nic.policy import wanted
 from collectors.nic.readers.counters import KNOWN, SILENT, TALKATIVE, understand
 from collectors.nic.readers.ethtool import Ethtool
 from collectors.nic.readers.recorded_ethtool import RecordedEthtool
 from collectors.nic.readers.sysfs import Link, Traffic, interfaces, read_carrier_changes, read_link, read_traffic
 from collectors.nic.reading import Nic
+from collectors.nic.settings import wanted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from collectors.model import CollectorContext
-    from collectors.nic.policy import Policy
     from collectors.nic.readers.counters import Counters
     from collectors.nic.readers.ethtool import Driver
     from collectors.nic.readers.features import Feature
+    from collectors.nic.settings import Policy
 
 
 class Looker:

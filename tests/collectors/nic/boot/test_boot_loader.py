@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from collectors.nic.boot.boot_loader import next_kernel
-from collectors.nic.boot.disk_watch import DiskWatch, signature
+from collectors.nic.boot.kernel_watcher import DiskWatch, signature
 from collectors.nic.boot.kernels import releases
 from tests.kit.kernel_packages import MACHINE, MODULES
 

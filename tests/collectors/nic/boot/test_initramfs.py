@@ -15,8 +15,8 @@ import pytest
 
 from collectors.model import Level
 from collectors.nic.boot.cpio import BadArchive, Stream, members
-from collectors.nic.boot.disk_watch import DiskWatch, look
 from collectors.nic.boot.initramfs_inspector import Contents
+from collectors.nic.boot.kernel_watcher import DiskWatch, look
 from collectors.nic.boot.kernels import Disk, Inside, releases
 from collectors.nic.checks.next_boot import network_root, next_boot_verdicts
 from collectors.nic.reading import Reading

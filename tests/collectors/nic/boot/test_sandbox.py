@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 UNPRIVILEGED = """
 import os, sys, time
 from pathlib import Path
-from collectors.nic.boot.disk_watch import look
+from collectors.nic.boot.kernel_watcher import look
 from collectors.nic.checks.next_boot import next_boot_verdicts
 from collectors.nic.reading import Reading
 from tests.kit.kernel_packages import MACHINE

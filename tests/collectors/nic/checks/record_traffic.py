@@ -72,7 +72,7 @@ LOOK = """
 import sys, time
 from pathlib import Path
 from collectors.nic.readers.sysfs import read_carrier_changes, read_traffic
-from collectors.nic.readers.snmp import read_tcp
+from collectors.nic.readers.tcp_counters import read_tcp
 import json
 from dataclasses import astuple
 end, step = time.monotonic() + float(sys.argv[1]), float(sys.argv[2])

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from collectors.nic.checks.stall import fallen, stall_verdict
 from collectors.nic.readers.counters import Counters
-from collectors.nic.readers.snmp import Tcp
 from collectors.nic.readers.sysfs import Device, Link, Traffic
+from collectors.nic.readers.tcp_counters import Tcp
 from collectors.nic.reading import Nic, Sample
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from collectors.nic.checks.version import Shape, numbers, older, release_key, sh
 from collectors.nic.checks.version_assessment import stand
 from collectors.nic.readers.counters import Counters, increase, understand
 from collectors.nic.readers.recorded_ethtool import parse_driver, parse_features, parse_statistics
-from collectors.nic.readers.snmp import Tcp, parse_tcp
 from collectors.nic.readers.sysfs import Device, Link
+from collectors.nic.readers.tcp_counters import Tcp, parse_tcp
 from collectors.nic.reading import Nic, Sample
 
 LINK = Link("ens5", 2, 9001, up=True, carrier=True, carrier_changes=2, device=Device(physical=True, driver="ena", module="ena"))

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from collectors.model import Level
-from collectors.nic.boot.disk_watch import look, signature
+from collectors.nic.boot.kernel_watcher import look, signature
 from collectors.nic.boot.kernels import Disk, read_module, releases
 from collectors.nic.checks.next_boot import next_boot_verdicts
-from collectors.nic.policy import Wanted
 from collectors.nic.readers.ethtool import Driver
 from collectors.nic.readers.sysfs import VIRTUAL, Device, Link
 from collectors.nic.reading import Nic, Reading
+from collectors.nic.settings import Wanted
 from tests.kit.kernel_packages import MACHINE, MODULES
 
 if TYPE_CHECKING:

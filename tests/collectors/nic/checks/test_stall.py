@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from collectors.model import Level
 from collectors.nic.checks.stall import fallen, stall_verdict
 from collectors.nic.readers.counters import Counters
-from collectors.nic.readers.snmp import Tcp, parse_tcp, read_tcp
 from collectors.nic.readers.sysfs import Traffic
+from collectors.nic.readers.tcp_counters import Tcp, parse_tcp, read_tcp
 from collectors.nic.reading import Nic, Sample
 from tests.collectors.nic.checks.synthetic_traffic import KINDS, LINK, follow
 
