@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from bench.nic_inside import INTERVAL
 from collectors.model import CollectorContext
-from collectors.nic.collector import NicCollector, NicSettings
-from collectors.nic.metrics import MOST
+from collectors.nic.collector import NicCollector
+from collectors.nic.metrics import MAX_LABEL_VALUES
+from collectors.nic.settings import NicSettings
 from daemon.job import CollectorJob
 from tests.kit import netns
 from tests.kit.figures import ratio, seconds
@@ -73,7 +74,7 @@ def thousand_veths() -> Iterator[Row]:
         netns.ip("-netns", name, "-batch", "-", text=batch + "\n")
         result = netns.said(name, "bench.nic_inside", "ticks")
     title = f"CPU of one NIC run, {VETHS} veths, median of 4 (the first, which finds them all: {seconds(result['first'])})"
-    kept = f"{result['series']:.0f} series of {result['all']:.0f}; at most {MOST} interfaces a family and `other`"
+    kept = f"{result['series']:.0f} series of {result['all']:.0f}; at most {MAX_LABEL_VALUES} interfaces a family and `other`"
     yield Row(title, "< 1 s", seconds(result["tick"]), "-", "-", result["tick"] < 1.0 and result["first"] < 1.0)
     yield Row(f"series of {VETHS} veths", "at their cap", kept, "-", "-", result["series"] < result["all"])
     yield Row(f"CPU of a NIC run between two full scans, {VETHS} veths", "-", seconds(result["between"]), "-", "-", None)

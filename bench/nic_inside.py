@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from collectors.model import CollectorContext
-from collectors.nic.collector import NicCollector, NicSettings
+from collectors.nic.collector import NicCollector
+from collectors.nic.settings import NicSettings
 from daemon.job import CollectorJob
 from tests.kit import peers
 from tests.kit.netns import run, wait

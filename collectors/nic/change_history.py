@@ -1,4 +1,4 @@
-"""Since when an interface is as it is, and what it was before. Pure; the collector keeps it in its slot across restarts."""
+"""Changes of interfaces: since when each fact is as it is, and its value before. Pure; kept in the collector's state file."""
 
 from __future__ import annotations
 
@@ -13,58 +13,58 @@ if TYPE_CHECKING:
 
     from collectors.nic.reading import Fact, Nic
 
-NEWS_SECONDS = 3600.0  # how long another driver under the same name, or a smaller MTU, is told as news
-MOST_INTERFACES = 1000  # remembered; a hostile host could make more names than a state file should hold
-MOST_GONE = 64  # remembered of those that are gone, so that one that comes back as another is told
-WATCHED = ("sg", "tso", "gso", "gro", "lro", "tx", "rx")
+RECENT_SECONDS = 3600.0  # how long another driver under the same name, or a smaller MTU, is reported
+MAX_INTERFACES = 1000  # in the history; a container may create more names than a state file should hold
+MAX_GONE = 64  # in the history, of those that are gone: one that comes back as another is reported
+TRACKED_FEATURES = ("sg", "tso", "gso", "gro", "lro", "tx", "rx")
 
-Memory = dict[str, dict[str, Change]]  # interface → fact → its change
+ChangeHistory = dict[str, dict[str, Change]]  # interface → fact → its last change
 
 
-def note(memory: Memory, interface: str, facts: Mapping[str, Fact], now: float) -> bool:
-    """Take down what an interface is now; True where anything is new."""
-    known = memory.setdefault(interface, {}) if len(memory) < MOST_INTERFACES or interface in memory else {}
+def record(history: ChangeHistory, interface: str, facts: Mapping[str, Fact], now: float) -> bool:
+    """Record an interface's present facts; return whether any of them changed."""
+    recorded = history.setdefault(interface, {}) if len(history) < MAX_INTERFACES or interface in history else {}
     changed = False
     for name, value in facts.items():
-        old = known.get(name)
+        old = recorded.get(name)
         if old is None or old.value != value:
-            known[name] = Change(value, now, None if old is None else old.value)
+            recorded[name] = Change(value, now, None if old is None else old.value)
             changed = True
     return changed
 
 
-def facts(nic: Nic) -> dict[str, Fact]:
-    """Pick what is worth remembering of an interface."""
-    known: dict[str, Fact] = {"carrier": bool(nic.link.carrier)}
+def tracked_facts(nic: Nic) -> dict[str, Fact]:
+    """Return the facts of an interface whose changes are recorded."""
+    facts: dict[str, Fact] = {"carrier": bool(nic.link.carrier)}
     if nic.link.mtu is not None:
-        known["mtu"] = nic.link.mtu
+        facts["mtu"] = nic.link.mtu
     if nic.driver_name:
-        known["driver"] = nic.driver_name
-    return known | {name: state.active for name, state in nic.features.items() if name in WATCHED}
+        facts["driver"] = nic.driver_name
+    return facts | {name: state.active for name, state in nic.features.items() if name in TRACKED_FEATURES}
 
 
-def shrink(memory: Memory, present: Container[str]) -> None:
-    """Make room for new interfaces: of those that are gone, the ones that came last are kept."""
-    gone = [name for name in memory if name not in present]
-    for name in gone[: -MOST_GONE // 2] if len(gone) > MOST_GONE else ():
-        del memory[name]
+def prune(history: ChangeHistory, present: Container[str]) -> None:
+    """Drop the oldest interfaces that are gone, where there are more than MAX_GONE."""
+    gone = [name for name in history if name not in present]
+    for name in gone[: -MAX_GONE // 2] if len(gone) > MAX_GONE else ():
+        del history[name]
 
 
-def dump(memory: Memory) -> dict[str, Any]:
-    """Give it as plain JSON values. Copies first: at the end of the daemon a look may still be out."""
+def dump(history: ChangeHistory) -> dict[str, Any]:
+    """Return the history as plain JSON values. Copies first: when the daemon ends a run may be in progress."""
     return {
         interface: {name: [change.value, change.since, change.before] for name, change in list(facts.items())}
-        for interface, facts in list(memory.items())
+        for interface, facts in list(history.items())
     }
 
 
-def restore(saved: Any) -> Memory:  # noqa: ANN401 — whatever lay in the slot
-    """Read what `dump` gave; anything else there is forgotten without a word: it is only a memory."""
-    memory: Memory = {}
-    for interface, facts in list(saved.items())[:MOST_INTERFACES] if isinstance(saved, dict) else ():
+def restore(saved: Any) -> ChangeHistory:  # noqa: ANN401 — whatever the state file holds
+    """Read what `dump` returned; anything else is ignored without a message: a lost history costs only the times of changes."""
+    history: ChangeHistory = {}
+    for interface, facts in list(saved.items())[:MAX_INTERFACES] if isinstance(saved, dict) else ():
         if isinstance(facts, dict):
-            memory[str(interface)] = {str(name): change for name, raw in facts.items() if (change := _change(raw)) is not None}
-    return memory
+            history[str(interface)] = {str(name): change for name, raw in facts.items() if (change := _change(raw)) is not None}
+    return history
 
 
 def _change(raw: Any) -> Change | None:  # noqa: ANN401
@@ -75,15 +75,15 @@ def _change(raw: Any) -> Change | None:  # noqa: ANN401
 
 
 @lru_cache(maxsize=256)
-def stamp(at: float | None) -> str:
-    """Write Unix time as people and logs read it."""
+def iso_time(at: float | None) -> str:
+    """Format a Unix time as ISO 8601; `unknown` where it is none."""
     if at is None or not 0 <= at < 4e9:  # noqa: PLR2004 — beyond 2096 the clock is wrong, and time.gmtime may refuse
         return "unknown"
     return utc(at, ISO)
 
 
 def since(change: Change | None) -> str:
-    """Say since when; of what was so at our first look only that it is older."""
+    """Return `since TIME`; `since before TIME` for what was so at the first read."""
     if change is None:
         return "since when is unknown"
-    return f"since {'before ' if change.before is None else ''}{stamp(change.since)}"
+    return f"since {'before ' if change.before is None else ''}{iso_time(change.since)}"

@@ -1,7 +1,7 @@
-"""The network interfaces: driver in use and after the next boot, offloads, MTU, link, EC2's allowances, collapse of traffic.
+"""NIC collector: interfaces, their drivers now and after the next boot, offloads, MTU, link, EC2 allowances and throughput.
 
-The kernel's link events wake it. Most ticks are light: they take the events, glance at the carriers, and give the last reading again where
-nothing happened. A full look comes every `full_scan_interval`, and for single interfaces as soon as an event names them.
+The kernel's link events wake it. Most runs are light: they read the queued events, compare the carrier counts, and return the same reading
+where nothing changed. A full scan comes every `full_scan_interval`; an event refreshes the interfaces it is about at once.
 """
 
 from __future__ import annotations
@@ -11,162 +11,137 @@ import os
 import time
 from typing import TYPE_CHECKING, ClassVar
 
-import msgspec
-
 from collectors.collector import Collector
 from collectors.files import read_text
 from collectors.model import Mode
-from collectors.nic.boot.kernel_watcher import DiskWatch
-from collectors.nic.checks.allowance import allowance_verdict
-from collectors.nic.checks.driver import driver_verdict
-from collectors.nic.checks.link_state import link_verdicts, mtu_verdict
-from collectors.nic.checks.next_boot import next_boot_verdicts
-from collectors.nic.checks.offload import offload_verdict
-from collectors.nic.checks.stall import stall_verdict
+from collectors.nic.boot.kernel_watcher import KernelWatcher
 from collectors.nic.inventory import Inventory
+from collectors.nic.judge import verdicts
 from collectors.nic.metrics import metrics
 from collectors.nic.panels import panels
-from collectors.nic.readers.interface_reader import Looker
-from collectors.nic.readers.link_details import Depth
-from collectors.nic.readers.link_events import QUIET, LinkEvents
-from collectors.nic.reading import Reading, Sample
-from collectors.nic.samples import with_sample
-from collectors.nic.settings import Policy  # noqa: TC001 — msgspec reads the annotation
-from collectors.settings import Duration, Settings, refuse_unless
+from collectors.nic.readers.interface_reader import InterfaceReader, LinkDetailsReader
+from collectors.nic.readers.link_events import NO_CHANGES, LinkEvents
+from collectors.nic.reading import NicReading
+from collectors.nic.samples import appended
+from collectors.nic.settings import NicSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from collectors.model import CollectorContext, Metric, Verdict
-    from collectors.nic.readers.link_events import News
+    from collectors.nic.readers.link_events import LinkChanges
+    from collectors.nic.samples import Sample
     from collectors.panel import Panel
+    from collectors.settings import Settings
 
-GLANCED = 64  # carriers looked at on every tick: the kernel sends the event of a lost carrier up to a second late (net/core/link_watch.c)
-DISK_SECONDS = 30.0
-FIRST_ANSWER_SECONDS, PATIENCE_OF_PEOPLE = 2.0, 30.0
-BASELINE_SECONDS = 0.9  # the second full look comes this soon: `vitald check` looks twice, a second apart
-
-
-class NicSettings(Settings, frozen=True, kw_only=True):
-    """`[nic]`."""
-
-    interval: Duration = Duration(5.0)
-    full_scan_interval: Duration = Duration(10.0)
-    ignore: tuple[str, ...] = ("lo", "veth*", "docker*", "cni*")
-    policy: tuple[Policy, ...] = msgspec.field(default_factory=tuple)
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot work; the message begins with the key."""
-        Settings.__post_init__(self)
-        refuse_unless(5.0 <= self.full_scan_interval <= 30.0, "full_scan_interval: must be between 5s and 30s")  # noqa: PLR2004 — a plateau needs minutes of samples, "now" needs several a minute
+MAX_CARRIERS = 64  # counts read in each run: the kernel sends the event of a lost carrier up to 1 s late (net/core/link_watch.c)
+KERNELS_SECONDS = 30.0  # between two checks of /lib/modules and /boot for changes
+FIRST_KERNELS_SECONDS, CHECK_KERNELS_SECONDS = 2.0, 30.0  # how long the first run waits for them; unpacking an initramfs takes seconds
+BASELINE_SECONDS = 0.9  # between the first two full scans: `vitald check` makes two runs, a second apart
 
 
-class NicCollector(Collector[Reading]):
-    """Looks at every interface that is not ignored. The slot remembers since when each is as it is."""
+class NicCollector(Collector[NicReading]):
+    """Reads every interface that is not ignored. The state file keeps since when each fact is as it is."""
 
     name = "nic"
     Settings: ClassVar[type[Settings]] = NicSettings
     passes = 2  # allowances are rates
-    keep = 1  # the samples are part of the reading: looks come at odd times
+    keep = 1  # the samples are part of the reading: runs come at irregular times
 
-    def __init__(self, settings: NicSettings, host: CollectorContext) -> None:
-        self._settings, self._host = settings, host
-        self._looker = Looker(host, settings.policy)
-        self._inventory = Inventory(self._looker, settings.ignore, host.slot)
-        self._disk = DiskWatch(host.root, os.uname().machine if self._looker.live else "", DISK_SECONDS)
-        self._depth = Depth(wanted=host.mode is Mode.CHECK and self._looker.live)
-        self._release = read_text(host.proc / "sys/kernel/osrelease", 256).strip() or os.uname().release
-        self._cmdline = read_text(host.proc / "cmdline", 4096)
+    def __init__(self, settings: NicSettings, context: CollectorContext) -> None:
+        self._settings, self._context = settings, context
+        self._reader = InterfaceReader(context, settings.policy)
+        self._inventory = Inventory(self._reader, settings.ignore, context.slot)
+        self._is_recorded = context.is_recorded
+        machine = "" if self._is_recorded else os.uname().machine
+        self._kernel_watcher = KernelWatcher(context.root, machine, KERNELS_SECONDS)
+        self._link_details = LinkDetailsReader(enabled=context.mode is Mode.CHECK and not self._is_recorded)
+        self._release = read_text(context.proc / "sys/kernel/osrelease", 256).strip() or os.uname().release
+        self._cmdline = read_text(context.proc / "cmdline", 4096)
         self._events: LinkEvents | None = None
         self._samples: tuple[Sample, ...] = ()
-        self._last: Reading | None = None
+        self._last: NicReading | None = None
         self._due = 0.0
 
-    def read(self) -> Reading:
-        """Look at what changed; at everything when it is time. Unavailable where the host has no interfaces to show."""
+    def read(self) -> NicReading:
+        """Read what changed, everything where a full scan is due. Raises Unavailable where the interfaces cannot be listed."""
         now, wall = time.monotonic(), time.time()
-        news = self._news()
-        if self._last is None or now >= self._due or news.everything:
-            self._look_at_all(now, wall)
+        changes = self._link_changes()
+        inventory, last = self._inventory, self._last
+        if last is None or now >= self._due or changes.incomplete:
+            self._full_scan(now, wall)
         else:
-            changed = news.names | self._glance()
-            if not changed and self._disk.ask(self._inventory.modules()) is self._last.disk:
-                return self._last
-            self._inventory.look_at(changed, wall)
-        patience = PATIENCE_OF_PEOPLE if self._host.mode is Mode.CHECK else FIRST_ANSWER_SECONDS  # an initramfs takes seconds to unpack
-        disk = self._disk.ask(self._inventory.modules(), patience if self._last is None else 0.0)
-        known = self._inventory
-        nics = tuple(known.nics[name] for name in sorted(known.nics))
-        depth = self._depth.ask(known.nics)
-        self._last = Reading(wall, self._release, nics, self._samples, known.gone, known.unread, disk, self._cmdline, depth)
+            names = changes.names | self._changed_carriers()
+            if not names and self._kernel_watcher.latest(inventory.modules()) is last.installed:
+                return last
+            inventory.refresh(names, wall)
+        timeout = CHECK_KERNELS_SECONDS if self._context.mode is Mode.CHECK else FIRST_KERNELS_SECONDS
+        self._last = NicReading(
+            wall,
+            self._release,
+            tuple(inventory.nics[name] for name in sorted(inventory.nics)),
+            self._samples,
+            inventory.gone,
+            inventory.skipped,
+            self._kernel_watcher.latest(inventory.modules(), timeout if last is None else 0.0),
+            self._cmdline,
+            self._link_details.read(inventory.nics),
+        )
         return self._last
 
     @staticmethod
-    def judge(readings: Sequence[Reading], _settings: NicSettings) -> Iterator[Verdict]:
+    def judge(readings: Sequence[NicReading], _settings: NicSettings) -> Iterator[Verdict]:
         """Judge every interface."""
         return verdicts(readings[-1])
 
     @staticmethod
-    def measure(reading: Reading, _settings: NicSettings) -> Iterator[Metric]:
-        """Return the interfaces' series."""
+    def measure(reading: NicReading, _settings: NicSettings) -> Iterator[Metric]:
+        """Return the interfaces' metrics."""
         return metrics(reading)
 
     @staticmethod
-    def show(readings: Sequence[Reading], _settings: NicSettings) -> Iterator[Panel]:
-        """Show the interfaces, and what each installed kernel has for them, in tables."""
+    def show(readings: Sequence[NicReading], _settings: NicSettings) -> Iterator[Panel]:
+        """Return panels of the interfaces, and of the installed kernels."""
         yield from panels(readings[-1])
 
     def wake_fds(self) -> tuple[int, ...]:
-        """Name the socket of the link events: a flap is seen at once."""
+        """Return the socket of the link events: a flap is seen at once."""
         return (self._events.fileno(),) if self._events is not None and self._events.fileno() >= 0 else ()
 
     def close(self) -> None:
-        """Let go of sockets and the thread."""
+        """Save the change history, close sockets and stop the thread."""
         self._inventory.save()
-        self._disk.close()
-        self._looker.close()
+        self._kernel_watcher.close()
+        self._reader.close()
         if self._events is not None:
             self._events.close()
 
     def request_full_scan(self) -> None:
-        """Make the next `read()` a full look."""
+        """Make the next `read()` a full scan."""
         self._due = 0.0
 
-    def _look_at_all(self, now: float, wall: float) -> None:
-        every = self._settings.full_scan_interval
-        apart = 0.9 * every if len(self._samples) > 1 else BASELINE_SECONDS
-        self._inventory.look_at_all(wall)
-        self._samples = with_sample(self._samples, now, self._inventory.nics, self._looker, self._host.proc, apart=apart)
-        ahead = every - self._settings.interval / 2  # the tick that comes next to it is the one
-        self._due = now + (max(ahead, every / 2) if len(self._samples) > 1 else BASELINE_SECONDS)
+    def _full_scan(self, now: float, wall: float) -> None:
+        interval = self._settings.full_scan_interval
+        self._inventory.scan(wall)
+        last = self._samples[-1] if self._samples else None
+        min_seconds = 0.9 * interval if len(self._samples) > 1 else BASELINE_SECONDS
+        if last is None or now - last.at >= min_seconds:
+            self._samples = appended(self._samples, self._inventory.sample(now, self._context.proc, last))
+        until_next = max(interval - self._settings.interval / 2, interval / 2)  # at the run that comes closest
+        self._due = now + (until_next if len(self._samples) > 1 else BASELINE_SECONDS)
 
-    def _news(self) -> News:
-        """Take the kernel's link events. Where that socket cannot be had, full looks alone have to do."""
-        if not self._looker.live:
-            return QUIET
+    def _link_changes(self) -> LinkChanges:
+        """Read the queued link events; none where that socket cannot be opened, and full scans alone must do."""
+        if self._is_recorded:
+            return NO_CHANGES
         if self._events is None:
             try:
                 self._events = LinkEvents()
             except OSError:
-                return QUIET
-        return self._events.news()
+                return NO_CHANGES
+        return self._events.read()
 
-    def _glance(self) -> frozenset[str]:
-        """Name the interfaces whose carrier count is not what it was."""
-        glanced = itertools.islice(self._inventory.nics.values(), GLANCED)
-        return frozenset(nic.link.name for nic in glanced if self._looker.carrier_changes(nic.link.name) != nic.link.carrier_changes)
-
-
-def verdicts(reading: Reading) -> Iterator[Verdict]:
-    """Judge every interface in every way."""
-    for nic in reading.nics:
-        yield driver_verdict(nic, reading.release, reading.wall)
-        yield offload_verdict(nic, reading.release)
-        yield mtu_verdict(nic, reading.wall)
-        allowance = allowance_verdict(nic, reading.samples)
-        if allowance is not None:
-            yield allowance
-        if nic.link.physical:
-            yield stall_verdict(nic, reading.samples)
-    yield from link_verdicts(reading)
-    yield from next_boot_verdicts(reading)
+    def _changed_carriers(self) -> frozenset[str]:
+        """Return the interfaces whose carrier count changed."""
+        links = (nic.link for nic in itertools.islice(self._inventory.nics.values(), MAX_CARRIERS))
+        return frozenset(link.name for link in links if self._reader.carrier_changes(link.name) != link.carrier_changes)

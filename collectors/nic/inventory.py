@@ -1,4 +1,4 @@
-"""The interfaces we know: looked at again one by one or all together, forgotten when they go, remembered for a while after."""
+"""Inventory of the interfaces: read one by one or all together, with their change history, and those that vanished lately."""
 
 from __future__ import annotations
 
@@ -7,77 +7,94 @@ from typing import TYPE_CHECKING
 
 from collectors.interfaces import matches_any
 from collectors.model import Unavailable
-from collectors.nic import change_history as memory
+from collectors.nic import change_history
 from collectors.nic.checks.next_boot import module_of
+from collectors.nic.readers.tcp_counters import read_tcp
+from collectors.nic.samples import Sample
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from collectors.model import Slot
-    from collectors.nic.readers.interface_reader import Looker
+    from collectors.nic.readers.interface_reader import InterfaceReader
     from collectors.nic.reading import Nic
 
-MOST_INTERFACES = 1000
-GONE_SECONDS = 600.0  # how long an interface that vanished is spoken of
+MAX_INTERFACES = 1000
+MAX_SAMPLED = 32  # interfaces with a device whose byte counters are kept: an instance has 15 at most
+GONE_SECONDS = 600.0  # how long an interface that vanished is reported
 
 
 class Inventory:
-    """`nics` by name, and `gone`: interfaces with a device behind them that vanished lately, with the Unix time. Not thread-safe."""
+    """`nics` by name; `gone`: interfaces with a device that vanished lately, and the Unix time; `skipped`: interfaces beyond the limit.
 
-    def __init__(self, looker: Looker, ignore: Sequence[str], slot: Slot) -> None:
-        self._looker, self._ignore, self._slot = looker, ignore, slot
-        self._memory: memory.Memory | None = None
-        self._learned = False
+    Not thread-safe.
+    """
+
+    def __init__(self, reader: InterfaceReader, ignore: Sequence[str], slot: Slot) -> None:
+        self._reader, self._ignore, self._slot = reader, ignore, slot
+        self._history: change_history.ChangeHistory | None = None
+        self._unsaved = False
         self.nics: dict[str, Nic] = {}
         self.gone: Mapping[str, float] = {}
-        self.unread = 0  # interfaces beyond the most that one look takes
+        self.skipped = 0
 
-    def look_at_all(self, wall: float) -> None:
-        """Look at every interface. Unavailable where they cannot be listed."""
+    def scan(self, wall: float) -> None:
+        """Read every interface. Raises Unavailable where they cannot be listed."""
         try:
-            names = [name for name in self._looker.interfaces() if not matches_any(name, self._ignore)]
+            names = [name for name in self._reader.interfaces() if not matches_any(name, self._ignore)]
         except FileNotFoundError as error:
             raise Unavailable("missing", f"no interfaces under {error.filename}") from error
         except PermissionError as error:
             raise Unavailable("permission", f"may not list {error.filename}") from error
-        self.look_at([*names[:MOST_INTERFACES], *(set(self.nics) - set(names))], wall)
-        self.unread = max(0, len(names) - MOST_INTERFACES)
+        self.refresh([*names[:MAX_INTERFACES], *(set(self.nics) - set(names))], wall)
+        self.skipped = max(0, len(names) - MAX_INTERFACES)
         self.save()
 
-    def look_at(self, names: Iterable[str], wall: float) -> None:
-        """Look at these interfaces, and drop those that are there no more."""
-        if self._memory is None:
-            self._memory = memory.restore(self._slot.load())
+    def refresh(self, names: Iterable[str], wall: float) -> None:
+        """Read these interfaces, and drop those that are gone."""
+        if self._history is None:
+            self._history = change_history.restore(self._slot.load())
         for name in names:
             before = self.nics.get(name)
             if matches_any(name, self._ignore):
                 continue
-            nic = self._looker.look(name, before)
+            nic = self._reader.read(name, before)
             if nic is None:
                 self._drop(name, wall)
-            elif before is not nic and (before is not None or len(self.nics) < MOST_INTERFACES):
+            elif before is not nic and (before is not None or len(self.nics) < MAX_INTERFACES):
                 self.gone = {other: at for other, at in self.gone.items() if other != name}
-                self._learned |= memory.note(self._memory, name, memory.facts(nic), wall)
-                self.nics[name] = replace(nic, changes=dict(self._memory.get(name, {})))
+                self._unsaved |= change_history.record(self._history, name, change_history.tracked_facts(nic), wall)
+                self.nics[name] = replace(nic, changes=dict(self._history.get(name, {})))
         if self.gone:
             self.gone = {name: at for name, at in self.gone.items() if 0 <= wall - at < GONE_SECONDS}
 
+    def sample(self, now: float, proc: Path, last: Sample | None) -> Sample:
+        """Return a sample of all counters; a table that equals the last sample's is that one."""
+        sampled = [nic for nic in self.nics.values() if nic.link.physical or nic.counters.allowances][:MAX_SAMPLED]
+        traffic = {nic.link.name: found for nic in sampled if (found := self._reader.byte_counters(nic.link.name)) is not None}
+        counters = {nic.link.name: nic.counters for nic in sampled}
+        carriers: Mapping[str, int] = {name: nic.link.carrier_changes for name, nic in self.nics.items()}
+        if last is not None and last.carrier_changes == carriers:
+            carriers = last.carrier_changes
+        return Sample(now, read_tcp(proc), traffic, counters, carriers)
+
     def save(self) -> None:
-        """Save what was learned, if anything: with full looks and at the end, so that a flapping interface does not wear out the disk."""
-        if self._learned and self._memory is not None:
-            memory.shrink(self._memory, self.nics)
-            self._slot.save(memory.dump(self._memory))
-            self._learned = False
+        """Save the change history where it changed: with full scans and at the end, so that a flapping interface causes few writes."""
+        if self._unsaved and self._history is not None:
+            change_history.prune(self._history, self.nics)
+            self._slot.save(change_history.dump(self._history))
+            self._unsaved = False
 
     def modules(self) -> tuple[str, ...]:
-        """Name the modules that the interfaces with a device behind them need."""
+        """Return the names of the modules that the interfaces with a device need."""
         return tuple(sorted({module for nic in self.nics.values() if nic.link.physical and (module := module_of(nic))}))
 
     def _drop(self, name: str, wall: float) -> None:
-        """Forget an interface; one with a device behind it is spoken of for a while, unless it only changed its name."""
+        """Drop an interface; one with a device is reported as gone for a while, unless it was only renamed."""
         nic = self.nics.pop(name, None)
-        self._looker.forget(name)
+        self._reader.forget(name)
         if nic is None or not nic.link.physical:
             return
-        if all(other.index != nic.link.index for other in self._looker.present()):
+        if all(other.index != nic.link.index for other in self._reader.links()):
             self.gone = {**self.gone, name: wall}

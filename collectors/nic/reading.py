@@ -1,29 +1,29 @@
-"""What one look at the network interfaces saw."""
+"""Reading of the NIC collector: an immutable snapshot of the interfaces, of recent samples and of the installed kernels."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from collectors.nic.readers.counters import SILENT, Counters
-from collectors.nic.settings import NOTHING, Wanted
+from collectors.nic.readers.counters import NO_COUNTERS, DriverCounters
+from collectors.nic.settings import NO_REQUIREMENTS, Requirements
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from collectors.netlink.link_details_messages import LinkDetails as DeepLink
-    from collectors.nic.boot.kernels import Disk
+    from collectors.netlink.link_details_messages import LinkDetails
+    from collectors.nic.boot.kernels import InstalledKernels
     from collectors.nic.readers.ethtool import Driver
     from collectors.nic.readers.features import Feature
-    from collectors.nic.readers.sysfs import Link, Traffic
-    from collectors.nic.readers.tcp_counters import Tcp
+    from collectors.nic.readers.sysfs import Link
+    from collectors.nic.samples import Sample
 
 Fact = str | int | bool
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One fact: its value, since when (Unix seconds, as first seen by us), and the value before, None where there was none."""
+    """Value of one fact, Unix time at which it was first seen so, and the value before; None where there was none."""
 
     value: Fact
     since: float
@@ -32,38 +32,27 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Nic:
-    """One interface, joined. `driver` is None where it does not say (a bridge of an old kernel, an interface that just vanished)."""
+    """One interface. `driver` is None where the driver reports nothing (a bridge of an old kernel, an interface that just vanished)."""
 
     link: Link
     driver: Driver | None = None
     features: Mapping[str, Feature] = field(default_factory=dict)
-    counters: Counters = SILENT
+    counters: DriverCounters = NO_COUNTERS
     changes: Mapping[str, Change] = field(default_factory=dict)
-    wanted: Wanted = NOTHING
+    required: Requirements = NO_REQUIREMENTS
 
     @property
     def driver_name(self) -> str:
-        """Name the driver as ethtool does, else as sysfs does."""
+        """The driver's name as ethtool reports it, else as sysfs does."""
         return self.driver.name if self.driver else self.link.driver
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
-    """What a rate needs of one full look; `traffic` and `counters` speak of the interfaces with a device behind them."""
+class NicReading:
+    """One run's snapshot. `samples` are those of the last full scans, oldest first; refreshes after a link event add none.
 
-    at: float  # seconds, monotonic
-    tcp: Tcp | None
-    traffic: Mapping[str, Traffic] = field(default_factory=dict)
-    counters: Mapping[str, Counters] = field(default_factory=dict)
-    carrier_changes: Mapping[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What one look saw. `samples` are the last full looks, oldest first: looks after an event come at odd times and are none.
-
-    `gone` are interfaces with a device behind them that vanished within the last minutes: name → Unix time. `unread` counts the
-    interfaces beyond the most that one look takes. `depth` is there for `vitald check` only.
+    `gone` are interfaces with a device that vanished within the last minutes: name → Unix time. `skipped` counts the interfaces beyond
+    the limit of one scan. `link_details` are read in `vitald check` only.
     """
 
     wall: float  # Unix seconds
@@ -71,7 +60,7 @@ class Reading:
     nics: tuple[Nic, ...] = ()
     samples: tuple[Sample, ...] = ()
     gone: Mapping[str, float] = field(default_factory=dict)
-    unread: int = 0
-    disk: Disk | None = None
+    skipped: int = 0
+    installed: InstalledKernels | None = None
     cmdline: str = ""  # of the running kernel
-    depth: Mapping[str, DeepLink] = field(default_factory=dict)
+    link_details: Mapping[str, LinkDetails] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""`[[nic.policy]]`: what users want of their interfaces, and which of their lines speaks of one. Pure."""
+"""`[nic]` and `[[nic.policy]]`: settings, and what they require of one interface."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from collectors.interfaces import matches_any
-from collectors.nic.checks.version import is_number
+from collectors.nic.checks.version import is_version
 from collectors.nic.readers.features import SHORT_NAMES
-from collectors.settings import refuse_unless
+from collectors.settings import Duration, Settings, refuse_unless
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_SMALLEST_MTU, _LARGEST_MTU = 68, 65_536  # RFC 791; IP's own end
+_MIN_MTU, _MAX_MTU = 68, 65_536  # RFC 791; Linux' loopback, the largest there is
 
 
 class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One `[[nic.policy]]`. Beside `interface`, `driver` is what it must have; alone, it says which interfaces are meant."""
+    """One `[[nic.policy]]`. With `interface`, `driver` is a requirement; without, it selects the interfaces."""
 
     interface: str | None = None
     driver: str | None = None
@@ -28,20 +28,36 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     mtu: int | None = None
 
     def __post_init__(self) -> None:
-        refuse_unless(self.interface is not None or self.driver is not None, "interface or driver: one of them says what is meant")
-        refuse_unless(self.interface != "", 'interface: must not be empty; write a name or a pattern like "eth*"')
-        refuse_unless(self.driver != "", 'driver: must not be empty; write a name like "ena"')
+        refuse_unless(
+            self.interface is not None or self.driver is not None, "interface or driver: one of them is required to select interfaces"
+        )
+        refuse_unless(self.interface != "", 'interface: must not be empty; expected a name or a pattern like "eth*"')
+        refuse_unless(self.driver != "", 'driver: must not be empty; expected a name like "ena"')
         version = self.min_version
-        refuse_unless(version is None or is_number(version), f'min_version: {version!r} is not a version; write it like "2.2.9"')
+        refuse_unless(version is None or is_version(version), f'min_version: {version!r} is not a version; expected one like "2.2.9"')
         unknown = [name for name in self.offloads if name not in SHORT_NAMES]
         refuse_unless(not unknown, f"offloads: {unknown[:1]!r} is not one of {' '.join(SHORT_NAMES)}")
-        right = self.mtu is None or _SMALLEST_MTU <= self.mtu <= _LARGEST_MTU
-        refuse_unless(right, f"mtu: must be between {_SMALLEST_MTU} and {_LARGEST_MTU}")
+        in_range = self.mtu is None or _MIN_MTU <= self.mtu <= _MAX_MTU
+        refuse_unless(in_range, f"mtu: must be between {_MIN_MTU} and {_MAX_MTU}")
+
+
+class NicSettings(Settings, frozen=True, kw_only=True):
+    """`[nic]`."""
+
+    interval: Duration = Duration(5.0)
+    full_scan_interval: Duration = Duration(10.0)
+    ignore: tuple[str, ...] = ("lo", "veth*", "docker*", "cni*")
+    policy: tuple[Policy, ...] = msgspec.field(default_factory=tuple)
+
+    def __post_init__(self) -> None:
+        """Refuse values out of range; the message begins with the key."""
+        Settings.__post_init__(self)
+        refuse_unless(5.0 <= self.full_scan_interval <= 30.0, "full_scan_interval: must be between 5s and 30s")  # noqa: PLR2004 — a plateau needs minutes of samples, "now" needs several a minute
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What the users' lines ask of one interface; all empty where no line speaks of it."""
+class Requirements:
+    """What the policies require of one interface; all empty where none matches it."""
 
     driver: str | None = None
     min_version: str | None = None
@@ -49,15 +65,15 @@ class Wanted:
     mtu: int | None = None
 
 
-NOTHING = Wanted()
+NO_REQUIREMENTS = Requirements()
 
 
-def wanted(policies: Sequence[Policy], interface: str, driver: str) -> Wanted:
-    """Give what the first line that matches asks for."""
-    for line in policies:
-        if line.interface is not None:
-            if matches_any(interface, (line.interface,)):
-                return Wanted(line.driver, line.min_version, line.offloads, line.mtu)
-        elif line.driver == driver:
-            return Wanted(None, line.min_version, line.offloads, line.mtu)
-    return NOTHING
+def requirements(policies: Sequence[Policy], interface: str, driver: str) -> Requirements:
+    """Return what the first matching policy requires."""
+    for policy in policies:
+        if policy.interface is not None:
+            if matches_any(interface, (policy.interface,)):
+                return Requirements(policy.driver, policy.min_version, policy.offloads, policy.mtu)
+        elif policy.driver == driver:
+            return Requirements(None, policy.min_version, policy.offloads, policy.mtu)
+    return NO_REQUIREMENTS

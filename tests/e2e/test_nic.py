@@ -1,4 +1,4 @@
-"""The interfaces, as the installed daemon sees them in its sandbox: real faults, and Prometheus' view of them."""
+"""NIC collector of the installed daemon in its sandbox: real faults, and Prometheus' view of them."""
 
 from __future__ import annotations
 
@@ -30,18 +30,19 @@ driver = "veth"
 offloads = { sg = true }
 mtu = 1500
 """
-SAY_MODULES = """
+PRINT_MODULES = """
 import os
 from pathlib import Path
-from collectors.nic.boot.kernel_watcher import look
-found = look(Path("/"), ("ixgbevf", "ena"), os.uname().machine)
-print("modules:", [(k.release, m.driver, m.origin, m.problem or m.unread) for k in found.kernels for m in k.modules.values()], found.chosen)
+from collectors.nic.boot.kernels import read_installed_kernels
+found = read_installed_kernels(Path("/"), ("ixgbevf", "ena"), os.uname().machine)
+modules = [(k.release, m.driver, m.origin, m.problem or m.unreadable) for k in found.kernels for m in k.modules.values()]
+print("modules:", modules, found.chosen_by)
 """
 
 
 @pytest.fixture
 def data0(service: Service, network: Network, targets: Targets) -> Iterator[str]:
-    """An interface of the host's that has a policy."""
+    """Interface of the host with a policy."""
     network.run("ip", "link", "add", "data0", "type", "veth", "peer", "name", "other0")
     for name in ("data0", "other0"):
         network.run("ip", "link", "set", name, "up")
@@ -69,7 +70,7 @@ def installed_kernels(host: Container) -> Iterator[list[str]]:
         host.file(f"/boot/vmlinuz-{release}").unlink()
 
 
-def test_drift_is_a_finding_in_prometheus_and_heals(data0: str, network: Network, prometheus: Prometheus) -> None:
+def test_offload_drift_is_a_finding_in_prometheus_and_clears(data0: str, network: Network, prometheus: Prometheus) -> None:
     prometheus.wait_for(f'vitald_health{{check="nic_offload",subject="{data0}"}} == 0')
     network.run("ethtool", "-K", data0, "sg", "off")
     prometheus.wait_for(f'vitald_nic_feature_enabled{{feature="sg",interface="{data0}"}} == 0')
@@ -92,7 +93,7 @@ def test_a_lost_carrier_and_another_driver_are_critical_in_prometheus(data0: str
 
 def test_modules_are_read_in_the_units_sandbox(service: Service, installed_kernels: list[str]) -> None:
     older, newest = installed_kernels
-    said = service.say(SAY_MODULES, "modules:")
-    assert f"('{older}', 'ixgbevf', 'in-tree', '')" in said
-    assert f"('{newest}', 'ena', 'in-tree', '')" in said
-    assert f"('{newest}', 'ixgbevf', 'missing', 'modules.dep names" in said
+    printed = service.say(PRINT_MODULES, "modules:")
+    assert f"('{older}', 'ixgbevf', 'in-tree', '')" in printed
+    assert f"('{newest}', 'ena', 'in-tree', '')" in printed
+    assert f"('{newest}', 'ixgbevf', 'missing', 'modules.dep lists" in printed

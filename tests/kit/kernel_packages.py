@@ -1,4 +1,4 @@
-"""Two real kernels, from Debian's packages, unpacked once into a cache outside the checkout."""
+"""Two real kernels from Debian's packages, unpacked once into a cache outside the checkout."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CACHE = Path(os.environ.get("VITALD_LAB_CACHE", "/var/cache/vitald-lab"))
 
 
 def kernels_root() -> Path:
-    """Return a root with two installed kernels: images, modules, modules.dep; read-only by agreement."""
+    """Return a root with two installed kernels: images, modules, modules.dep; callers must not write to it."""
     root = CACHE / "nic-kernels"
     if not (root / "ready").exists():
         if not all(shutil.which(program) for program in ("apt-get", "dpkg", "depmod")):
@@ -36,7 +36,7 @@ def kernels_root() -> Path:
 
 
 def _fetch(root: Path) -> None:
-    """Download the two newest cloud kernels that apt knows and unpack what the tests read."""
+    """Download the two newest cloud kernels in apt's index and unpack them."""
     listed = subprocess.run(
         ["apt-cache", "search", "--names-only", r"^linux-image-6\.1\.0-[0-9]+-cloud-(amd64|arm64)$"],
         check=True,
@@ -52,13 +52,13 @@ def _fetch(root: Path) -> None:
         for package in sorted(staging.glob("*.deb")):
             subprocess.run(["dpkg", "-x", package, staging / "unpacked"], check=True)
             package.unlink()
-        made = staging / "unpacked"
-        for folder in (made / "lib/modules").iterdir():
+        unpacked = staging / "unpacked"
+        for folder in (unpacked / "lib/modules").iterdir():
             subprocess.run(
-                ["depmod", "-b", made, folder.name], check=True, env={**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"}
+                ["depmod", "-b", unpacked, folder.name], check=True, env={**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"}
             )
-        (made / "ready").touch()
+        (unpacked / "ready").touch()
         if not root.exists():
-            made.rename(root)
+            unpacked.rename(root)
     finally:
         shutil.rmtree(staging, ignore_errors=True)

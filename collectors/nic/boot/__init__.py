@@ -1,1 +1,4 @@
-"""The next boot: which kernel is started, and which NIC module it finds on disk and in its initramfs."""
+"""The next boot: installed kernels, the one that boots next, and its NIC modules on disk and in its initramfs.
+
+In: /lib/modules, /boot and the boot loader's files below a root. Out: `InstalledKernels`, from a thread that watches them.
+"""

@@ -1,4 +1,4 @@
-"""Which kernel boots next: grub's environment and menu, BLS entries, else the newest.
+"""The kernel that boots next, by grub's environment and menu or BLS entries, else the newest.
 
 Sources: grub's manual ("Simple configuration", "The GRUB environment block"), the Boot Loader Specification (UAPI.1), Fedora's grub BLS
 patch (blscfg sorts entries newest first, `saved_entry` is an entry's file name).
@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from collectors.files import read_text
-from collectors.nic.boot.paths import denied
+from collectors.nic.boot.paths import is_denied
 from collectors.nic.checks.version import release_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-_MOST_BYTES = 1 << 20
+_MAX_BYTES = 1 << 20
 _ENVIRONMENTS = ("boot/grub/grubenv", "boot/grub2/grubenv", "boot/efi/EFI/amzn/grubenv", "boot/efi/EFI/redhat/grubenv")
 _MENUS = ("boot/grub/grub.cfg", "boot/grub2/grub.cfg")
 _ENTRIES = "boot/loader/entries"
@@ -31,49 +31,49 @@ _ID = re.compile(r"""(?:\$menuentry_id_option|--id)\s+['"]?([^'"\s{]+)""")
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One line of the boot menu: its numbers from the top (`1>2` is (1, 2)), its names, its kernel image."""
+class BootEntry:
+    """BootEntry of the boot menu: its position (`1>2` is (1, 2)), its names, its kernel image."""
 
-    place: tuple[int, ...]
+    position: tuple[int, ...]
     names: tuple[str, ...]
     image: str
 
 
 def next_kernel(root: Path, installed: Sequence[str]) -> tuple[str, str]:
-    """Give the release that boots next and where that stands; ("", reason) where no kernel is installed."""
+    """Return the release that boots next and the source of that; ("", reason) where no kernel is installed."""
     newest = max(installed, key=release_key, default="")
     if not newest:
         return "", "no kernel is installed"
     environment = _environment(root)
     menu = _menu(root)
     for key in ("next_entry", "saved_entry"):
-        asked = environment.get(key, "")
-        if asked and (key == "next_entry" or _default(root) in {"saved", "${saved_entry}", "${next_entry}", ""}):
-            found = _resolve(asked, menu, installed, newest)
+        wanted = environment.get(key, "")
+        if wanted and (key == "next_entry" or _default(root) in {"saved", "${saved_entry}", "${next_entry}", ""}):
+            found = _resolve(wanted, menu, installed, newest)
             if found:
                 return found, f"grub's {key}"
-    asked = _default(root)
-    if asked and asked != "saved" and "$" not in asked:
-        found = _resolve(asked, menu, installed, newest)
+    wanted = _default(root)
+    if wanted and wanted != "saved" and "$" not in wanted:
+        found = _resolve(wanted, menu, installed, newest)
         if found:
             return found, "GRUB_DEFAULT"
-    refused = next((path for path in (*_ENVIRONMENTS, *_MENUS, _ENTRIES) if denied(root / path)), "")
-    return newest, f"the newest installed, since /{refused} may not be read" if refused else "the newest installed"
+    denied = next((path for path in (*_ENVIRONMENTS, *_MENUS, _ENTRIES) if is_denied(root / path)), "")
+    return newest, f"the newest installed, since /{denied} may not be read" if denied else "the newest installed"
 
 
-def _resolve(asked: str, menu: Sequence[Entry], installed: Sequence[str], newest: str) -> str:
-    """Find the kernel that a number, a title, an id or a path of them (`1>2`) speaks of; "" where it speaks of none."""
-    if re.fullmatch(r"\d{1,4}(?:>\d{1,4})*", asked):
-        place = tuple(int(part) for part in asked.split(">"))
-        image = next((entry.image for entry in menu if entry.place[: len(place)] == place), None)
-        return newest if image is None and place == (0,) else _release(image or "", installed)
-    last = asked.rpartition(">")[2]
+def _resolve(wanted: str, menu: Sequence[BootEntry], installed: Sequence[str], newest: str) -> str:
+    """Return the kernel of a menu entry: by position, title, id or a path of them (`1>2`); empty where there is no such entry."""
+    if re.fullmatch(r"\d{1,4}(?:>\d{1,4})*", wanted):
+        position = tuple(int(part) for part in wanted.split(">"))
+        image = next((entry.image for entry in menu if entry.position[: len(position)] == position), None)
+        return newest if image is None and position == (0,) else _release(image or "", installed)
+    last = wanted.rpartition(">")[2]
     image = next((entry.image for entry in menu if last in entry.names), None)
     return _release(image or last, installed)
 
 
 def _release(text: str, installed: Sequence[str]) -> str:
-    """Find the installed release that a file name or title ends in or names; the longest where one is part of another."""
+    """Return the installed release in a file name or title; the longest where one is part of another."""
     matching = [
         release for release in installed if re.search(rf"(?<![\w.]){re.escape(release)}(?![\w+~]|[.-]\w)", text) or text.endswith(release)
     ]
@@ -82,9 +82,9 @@ def _release(text: str, installed: Sequence[str]) -> str:
 
 
 def _environment(root: Path) -> dict[str, str]:
-    """Read grub's environment block: `name=value` lines, padded with #."""
+    """Parse grub's environment block: `name=value` lines, padded with #."""
     for path in _ENVIRONMENTS:
-        text = read_text(root / path, _MOST_BYTES)
+        text = read_text(root / path, _MAX_BYTES)
         if text:
             pairs = (line.partition("=") for line in text.splitlines() if not line.startswith("#"))
             return {name.strip(): value.strip() for name, _, value in pairs}
@@ -92,10 +92,10 @@ def _environment(root: Path) -> dict[str, str]:
 
 
 def _default(root: Path) -> str:
-    """Read GRUB_DEFAULT; BLS systems of Red Hat's family and Amazon Linux 2023 say `saved`."""
+    """Read GRUB_DEFAULT; BLS systems of Red Hat's family and Amazon Linux 2023 have `saved`."""
     found = ""
     for path in ("etc/default/grub", *_dropins(root)):
-        for match in re.finditer(r"^\s*GRUB_DEFAULT=(.*)$", read_text(root / path, _MOST_BYTES), re.MULTILINE):
+        for match in re.finditer(r"^\s*GRUB_DEFAULT=(.*)$", read_text(root / path, _MAX_BYTES), re.MULTILINE):
             found = match[1].strip().strip("\"'")
     return found
 
@@ -107,43 +107,43 @@ def _dropins(root: Path) -> list[str]:
         return []
 
 
-def _menu(root: Path) -> list[Entry]:
-    """Read grub.cfg's entries; where it takes them from BLS files, those, newest first."""
-    text = next((text for path in _MENUS if (text := read_text(root / path, _MOST_BYTES))), "")
+def _menu(root: Path) -> list[BootEntry]:
+    """Read grub.cfg's entries; where it includes BLS files, those, newest first."""
+    text = next((text for path in _MENUS if (text := read_text(root / path, _MAX_BYTES))), "")
     entries = _grub_cfg(text)
     return entries or _bls(root)
 
 
-def _grub_cfg(text: str) -> list[Entry]:
-    entries: list[Entry] = []
-    stack: list[tuple[bool, tuple[int, ...], tuple[str, ...]]] = []  # open blocks: is it an entry, its place, its names
+def _grub_cfg(text: str) -> list[BootEntry]:
+    entries: list[BootEntry] = []
+    stack: list[tuple[bool, tuple[int, ...], tuple[str, ...]]] = []  # open blocks: is it an entry, its position, its names
     counters = [0]
     for match in _ITEM.finditer(text):
         if match["kind"]:
-            place = (*(stack[-1][1] if stack else ()), counters[-1])
+            position = (*(stack[-1][1] if stack else ()), counters[-1])
             names = (match["title"], *_ID.findall(match["rest"]))
             counters[-1] += 1
             counters.append(0)
-            stack.append((match["kind"] == "menuentry", place, names))
+            stack.append((match["kind"] == "menuentry", position, names))
         elif match["image"] and stack and stack[-1][0]:
-            entries.append(Entry(stack[-1][1], stack[-1][2], match["image"]))
+            entries.append(BootEntry(stack[-1][1], stack[-1][2], match["image"]))
         elif match["end"] and stack:
             stack.pop()
             counters.pop()
     return entries
 
 
-def _bls(root: Path) -> list[Entry]:
+def _bls(root: Path) -> list[BootEntry]:
     """Read loader entries (title, version, linux), sorted as blscfg does: newest first."""
-    folder = root / _ENTRIES
+    directory = root / _ENTRIES
     try:
-        files = sorted(name for name in os.listdir(folder) if name.endswith(".conf"))[:1000]  # noqa: PTH208
+        files = sorted(name for name in os.listdir(directory) if name.endswith(".conf"))[:1000]  # noqa: PTH208
     except OSError:
         return []
     read = []
     for name in files:
-        lines = re.finditer(r"^(\w[\w-]*)[ \t]+(.*?)\s*$", read_text(folder / name, _MOST_BYTES), re.MULTILINE)
+        lines = re.finditer(r"^(\w[\w-]*)[ \t]+(.*?)\s*$", read_text(directory / name, _MAX_BYTES), re.MULTILINE)
         keys = {line[1]: line[2] for line in lines}
         read.append((keys.get("version", name), (name.removesuffix(".conf"), keys.get("title", "")), keys.get("linux", "")))
     read.sort(key=lambda entry: release_key(entry[0]), reverse=True)
-    return [Entry((at,), names, image) for at, (_, names, image) in enumerate(read)]
+    return [BootEntry((index,), names, image) for index, (_, names, image) in enumerate(read)]

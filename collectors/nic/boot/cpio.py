@@ -1,41 +1,32 @@
-"""The archives that an initramfs is made of: Documentation/driver-api/early-userspace/buffer-format.rst of the kernel.
+"""Archives of an initramfs: Documentation/driver-api/early-userspace/buffer-format.rst of the kernel.
 
-Any number of cpio archives (newc), one behind another, each plain (early microcode) or compressed, with NULs between them. All reading is
-a piece at a time, and bounded.
+Any number of cpio archives (newc), one after another, each plain (early microcode) or compressed, with NUL padding between them. They are
+read in pieces, and bounded.
 """
 
 from __future__ import annotations
 
-import importlib
-import sys
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from collectors.compression import MAGIC_BYTES, CompressionError, Decompressor, detect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-MOST_TEXT = 4 << 30  # bytes unpacked altogether: the largest initramfs we know of unpacks to 600 MB
-MEMORY = 128 << 20  # of a decompressor
+MAX_UNPACKED = 4 << 30  # bytes; the largest initramfs known unpacks to 600 MB
 _PIECE = 1 << 18
-_PLAIN = (b"070701", b"070702")
+_NEWC = (b"070701", b"070702")
 _TRAILER = "TRAILER!!!"
-_MOST_NAME = 4096
-_COMPRESSIONS = {
-    b"\x1f\x8b": "gzip",
-    b"\xfd7zXZ\0": "xz",
-    b"\x5d\0\0": "lzma",
-    b"\x28\xb5\x2f\xfd": "zstd",
-    b"BZh": "bzip2",
-    b"\x02\x21\x4c\x18": "lz4",
-    b"\x89LZO": "lzo",
-}
+_MAX_NAME = 4096
+_UNSUPPORTED = {b"\x02\x21\x4c\x18": "lz4", b"\x89LZO": "lzo"}
 
 
-class BadArchive(Exception):  # noqa: N818 — not our failure: the file is no initramfs, or one we cannot read; the text says why
-    """The file ends too early, is damaged, or is packed in a way we cannot unpack."""
+class InvalidArchive(Exception):  # noqa: N818 — not vitald's failure: the file is no initramfs, or an unsupported one; the text says why
+    """The file ends early, is damaged, or is packed in an unsupported format."""
 
 
 class Member(NamedTuple):
-    """A file in an archive: its name, its size, and what reads it; what is not read is passed over."""
+    """A file in an archive: its name, its size in bytes, and a function that reads it; what is not read is skipped."""
 
     name: str
     size: int
@@ -43,75 +34,92 @@ class Member(NamedTuple):
 
 
 class Stream:
-    """Bytes that come in pieces."""
+    """Buffered byte stream over a read function, which returns at most so many bytes, none at the end."""
 
-    def __init__(self, more: Callable[[], bytes]) -> None:
-        self._more, self._here, self._passed = more, b"", 0
+    def __init__(self, read: Callable[[int], bytes]) -> None:
+        self._read, self._buffer, self._consumed = read, b"", 0
 
-    def take(self) -> bytes:
-        """Give whatever there is next; nothing at the end."""
-        here, self._here = self._here or self._more(), b""
-        return here
+    def read_some(self, size: int) -> bytes:
+        """Return up to `size` bytes, none at the end."""
+        data = self._buffer or self._read(size)
+        self._buffer = data[size:]
+        return data[:size]
 
     def put_back(self, data: bytes) -> None:
-        """Let these bytes come next."""
-        self._here = data + self._here
+        """Insert bytes before the next ones."""
+        self._buffer = data + self._buffer
 
     def peek(self, size: int) -> bytes:
-        """Show the next bytes, fewer only at the end."""
-        while len(self._here) < size and (more := self._more()):
-            self._here += more
-        return self._here[:size]
+        """Return the next bytes without consuming them, fewer only at the end."""
+        while len(self._buffer) < size and (more := self._read(_PIECE)):
+            self._buffer += more
+        return self._buffer[:size]
 
     def read(self, size: int) -> bytes:
-        """Give exactly so many."""
-        found = self.peek(size)
-        if len(found) < size:
-            raise BadArchive("it ends in the middle")
+        """Return exactly so many bytes."""
+        data = self.peek(size)
+        if len(data) < size:
+            raise InvalidArchive("it ends in the middle")
         self.skip(size)
-        return found
+        return data
 
     def skip(self, size: int) -> None:
-        """Pass over so many."""
-        self._passed += size
-        if self._passed > MOST_TEXT:
-            raise BadArchive(f"it unpacks to more than {MOST_TEXT >> 30} GiB")
-        while size > len(self._here):
-            size -= len(self._here)
-            self._here = self._more()
-            if not self._here:
-                raise BadArchive("it ends in the middle")
-        self._here = self._here[size:]
+        """Consume so many bytes."""
+        self._consumed += size
+        if self._consumed > MAX_UNPACKED:
+            raise InvalidArchive(f"it unpacks to more than {MAX_UNPACKED >> 30} GiB")
+        while size > len(self._buffer):
+            size -= len(self._buffer)
+            self._buffer = self._read(_PIECE)
+            if not self._buffer:
+                raise InvalidArchive("it ends in the middle")
+        self._buffer = self._buffer[size:]
 
     def skip_nuls(self) -> None:
-        """Pass over padding."""
-        while (here := self.peek(1)) == b"\0":
-            here = self.take()
-            self.put_back(here.lstrip(b"\0"))
+        """Consume padding."""
+        while self.peek(1) == b"\0":
+            self._buffer = self._buffer.lstrip(b"\0")
 
 
 def members(stream: Stream) -> Iterator[Member]:
-    """Give every member of every archive, in their order; BadArchive after the last one that could be read."""
+    """Return every member of every archive, in order. Raises InvalidArchive after the last one that could be read."""
     while True:
         stream.skip_nuls()
-        head = stream.peek(6)
+        head = stream.peek(MAGIC_BYTES)
         if not head:
             return
-        if head in _PLAIN:
+        if head in _NEWC:
             yield from _archive(stream)
             continue
-        compression = next((name for magic, name in _COMPRESSIONS.items() if head.startswith(magic)), "")
-        if not compression:
-            raise BadArchive("it is no archive that we know")
-        inner = Stream(_unpacked(stream, _decompressor(compression), compression))
-        yield from members(inner)
+        unsupported = next((name for magic, name in _UNSUPPORTED.items() if head.startswith(magic)), "")
+        if unsupported:
+            raise InvalidArchive(f"it is packed with {unsupported}, which is not supported")
+        if not detect(head):
+            raise InvalidArchive("it is no known archive")
+        yield from _compressed_members(stream, detect(head))
+
+
+def _compressed_members(stream: Stream, name: str) -> Iterator[Member]:
+    decompressor: Decompressor | None = None
+
+    def read(size: int) -> bytes:
+        nonlocal decompressor
+        try:
+            decompressor = decompressor or Decompressor(stream.read_some, concatenated=False)
+            return decompressor.read(size)
+        except CompressionError as error:
+            raise InvalidArchive(f"its {name} data is damaged: {error}") from None
+
+    yield from members(Stream(read))
+    if decompressor is not None:
+        stream.put_back(decompressor.unused)
 
 
 def _archive(stream: Stream) -> Iterator[Member]:
-    """Read one newc archive (cpio(5))."""
+    """Return the members of one newc archive (cpio(5))."""
     while True:
-        size, length = _sizes(stream.read(110))
-        name = stream.read(length + -(110 + length) % 4)[: length - 1].decode("utf-8", "replace")
+        size, name_size = _sizes(stream.read(110))
+        name = stream.read(name_size + -(110 + name_size) % 4)[: name_size - 1].decode("utf-8", "replace")
         if name == _TRAILER:
             stream.skip(size + -size % 4)
             return
@@ -126,42 +134,11 @@ def _archive(stream: Stream) -> Iterator[Member]:
 
 
 def _sizes(header: bytes) -> tuple[int, int]:
-    """Give the lengths of a member's content and of its name: all fields are eight hexadecimal digits."""
+    """Return c_filesize and c_namesize: all fields are eight hexadecimal digits."""
     try:
-        size, length = int(header[54:62], 16), int(header[94:102], 16)
+        size, name_size = int(header[54:62], 16), int(header[94:102], 16)
     except ValueError:
-        size = length = -1
-    if header[:6] not in _PLAIN or size < 0 or not 0 < length <= _MOST_NAME:
-        raise BadArchive("a header in it makes no sense")
-    return size, length
-
-
-def _unpacked(outer: Stream, decompressor: Any, name: str) -> Callable[[], bytes]:  # noqa: ANN401 — four libraries' objects, alike
-    def more() -> bytes:
-        while not decompressor.eof:
-            data = b"" if not getattr(decompressor, "needs_input", True) else getattr(decompressor, "unconsumed_tail", b"") or outer.take()
-            try:
-                text = decompressor.decompress(data, _PIECE)
-            except Exception as error:  # noqa: BLE001 — zlib.error, LZMAError, ZstdError, OSError: each library's own
-                raise BadArchive(f"its {name} data is damaged: {error}") from None
-            if decompressor.eof:
-                outer.put_back(decompressor.unused_data)
-            if text:
-                return bytes(text)
-            if not data and not decompressor.eof and getattr(decompressor, "needs_input", True):
-                raise BadArchive("it ends in the middle")
-        return b""
-
-    return more
-
-
-def _decompressor(compression: str) -> Any:  # noqa: ANN401
-    if compression == "gzip":
-        return importlib.import_module("zlib").decompressobj(31)
-    if compression in {"xz", "lzma"}:
-        return importlib.import_module("lzma").LZMADecompressor(memlimit=MEMORY)
-    if compression == "bzip2":
-        return importlib.import_module("bz2").BZ2Decompressor()
-    if compression == "zstd":
-        return importlib.import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd").ZstdDecompressor()
-    raise BadArchive(f"it is packed with {compression}, which this Python cannot unpack")
+        size = name_size = -1
+    if header[:6] not in _NEWC or size < 0 or not 0 < name_size <= _MAX_NAME:
+        raise InvalidArchive("a header in it is invalid")
+    return size, name_size

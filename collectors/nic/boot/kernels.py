@@ -1,4 +1,4 @@
-"""The installed kernels, and the module of a driver in each: what `modprobe` would load after a reboot. Readable by anyone."""
+"""Installed kernels, and the module of a driver in each: what modprobe would load after a reboot. Readable by anyone."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from collectors.nic.boot.modinfo import Unreadable, read_modinfo
-from collectors.nic.boot.module_lists import OUTSIDE, builtin_version, find_module
-from collectors.nic.boot.paths import ctime, modules, mtime, within
+from collectors.nic.boot.boot_loader import next_kernel
+from collectors.nic.boot.modinfo import InvalidModule, read_modinfo
+from collectors.nic.boot.module_lists import OUT_OF_TREE, builtin_version, find_module
+from collectors.nic.boot.paths import ctime, modules_directory, mtime, resolve_in_root
 from collectors.nic.checks.version import release_key
 
 if TYPE_CHECKING:
@@ -19,28 +20,28 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-MOST_KERNELS = 64
+MAX_KERNELS = 64
 _IMAGES = ("boot/vmlinuz-{0}", "boot/vmlinux-{0}", "boot/Image-{0}", "lib/modules/{0}/vmlinuz")
 _INITRAMFS = ("boot/initrd.img-{0}", "boot/initramfs-{0}.img", "boot/initrd-{0}")
 
 
 @dataclass(frozen=True, slots=True)
-class Inside:
-    """What an initramfs has of one driver. `there` is None where nobody can tell, for which `problem` is the reason."""
+class InitramfsModule:
+    """A driver's module in an initramfs. `present` is None where that is unknown, for the reason `problem`."""
 
-    there: bool | None
+    present: bool | None
     version: str = ""
     srcversion: str = ""
     problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Module:
+class KernelModule:
     """A driver's module in one kernel.
 
-    `origin`: `in-tree`, `dkms` (or another outside the kernel's tree), `missing`, or empty where we cannot tell.
-    `problem` says why a file that is there cannot be used, `unread` why we cannot tell.
-    `initramfs`: `absent`, `older` (than the module: it may hold an old copy), `newer`. `inside` is what it holds, looked at only for the
+    `origin`: `in-tree`, `dkms` (or another out-of-tree one), `missing`, or empty where it is unknown.
+    `problem` is why an existing file cannot be used, `unreadable` why the origin is unknown.
+    `initramfs`: `absent`, `older` (than the module: it may contain an old copy), `newer`. `packed` is the module in it, read only for the
     kernel that boots next.
     """
 
@@ -51,91 +52,105 @@ class Module:
     srcversion: str = ""
     path: str = ""
     problem: str = ""
-    unread: str = ""
+    unreadable: str = ""
     initramfs: str = "absent"
-    inside: Inside | None = None
+    packed: InitramfsModule | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """One kernel under /lib/modules. `headers`: DKMS can build against it; `changed`: Unix time of the last change to its folder."""
+    """One kernel under /lib/modules. `headers`: DKMS can build for it; `changed`: Unix time of the last change to its files."""
 
     release: str
     bootable: bool
     headers: bool
     changed: float
-    modules: Mapping[str, Module] = field(default_factory=dict)
+    modules: Mapping[str, KernelModule] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class Disk:
-    """What the disk says about the next boot; `chosen` tells where `next_kernel` comes from."""
+class InstalledKernels:
+    """The kernels on disk; `chosen_by` is the source of `next_kernel`, `problem` the reason where nothing could be read."""
 
     kernels: tuple[Kernel, ...] = ()
     next_kernel: str = ""
-    chosen: str = ""
-    problem: str = ""  # why nothing could be read
+    chosen_by: str = ""
+    problem: str = ""
 
 
 def releases(root: Path) -> list[str]:
-    """Name the kernels under /lib/modules, oldest first; OSError where that cannot be read."""
-    found = [entry.name for entry in os.scandir(root / modules(root)) if entry.is_dir() and re.match(r"\d+\.\d+", entry.name)]
-    return sorted(found, key=release_key)[-MOST_KERNELS:]
+    """Return the kernels under /lib/modules, oldest first. Raises OSError where that cannot be read."""
+    entries = os.scandir(root / modules_directory(root))
+    found = [entry.name for entry in entries if entry.is_dir() and re.match(r"\d+\.\d+", entry.name)]
+    return sorted(found, key=release_key)[-MAX_KERNELS:]
+
+
+def read_installed_kernels(root: Path, drivers: tuple[str, ...], machine: str) -> InstalledKernels | None:
+    """Read kernels, modules and the boot menu; None where /lib/modules is absent or empty: a container."""
+    try:
+        found = releases(root)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return InstalledKernels(problem=f"{error.filename}: {error.strerror}")
+    kernels = tuple(read_kernel(root, release, drivers, machine) for release in found)
+    bootable = [kernel.release for kernel in kernels if kernel.bootable] or [kernel.release for kernel in kernels]
+    return InstalledKernels(kernels, *next_kernel(root, bootable)) if kernels else None
 
 
 def read_kernel(root: Path, release: str, drivers: tuple[str, ...], machine: str) -> Kernel:
-    """Look at one kernel; a folder that vanishes meanwhile has nothing in it, and has changed now."""
-    folder = root / modules(root) / release
+    """Read one kernel; a directory that vanishes meanwhile is empty, and has changed now."""
+    directory = root / modules_directory(root) / release
     images = [root / image.format(release) for image in _IMAGES]
     found = {driver: read_module(root, release, driver, machine) for driver in drivers}
-    around = [(folder / module.path).parent for module in found.values() if module.path]  # removing begins at the leaves
-    times = [ctime(path) for path in (folder, folder / "modules.dep", folder / "updates/dkms", *around, *images)]
+    parents = [(directory / module.path).parent for module in found.values() if module.path]  # removal begins at the leaves
+    times = [ctime(path) for path in (directory, directory / "modules.dep", directory / "updates/dkms", *parents, *images)]
     return Kernel(
         release,
-        bootable=any(os.path.isfile(image) for image in images),  # noqa: PTH113 — Path.is_file raises where we may not look
-        headers=os.path.isfile(within(root, f"{modules(root)}/{release}/build") / "Makefile"),  # noqa: PTH113
+        bootable=any(os.path.isfile(image) for image in images),  # noqa: PTH113 — Path.is_file raises without permission
+        headers=os.path.isfile(resolve_in_root(root, f"{modules_directory(root)}/{release}/build") / "Makefile"),  # noqa: PTH113
         changed=max(times) if times[0] else time.time(),
         modules=found,
     )
 
 
-def read_module(root: Path, release: str, driver: str, machine: str) -> Module:
+def read_module(root: Path, release: str, driver: str, machine: str) -> KernelModule:
     """Find the file that modprobe would load, and read it."""
-    folder = root / modules(root) / release
+    directory = root / modules_directory(root) / release
     try:
-        where = find_module(folder, driver)
-        if where is None:
-            version = builtin_version(folder, driver)
-            return Module(driver, release, "missing") if version is None else Module(driver, release, "in-tree", version)
+        path = find_module(directory, driver)
+        if path is None:
+            version = builtin_version(directory, driver)
+            return KernelModule(driver, release, "missing") if version is None else KernelModule(driver, release, "in-tree", version)
     except OSError as error:
-        return Module(driver, release, "", unread=f"{error.filename}: {error.strerror}")
-    found = Module(driver, release, "dkms" if where.split("/")[0] in OUTSIDE else "in-tree", path=where)
+        return KernelModule(driver, release, "", unreadable=f"{error.filename}: {error.strerror}")
+    module = KernelModule(driver, release, "dkms" if path.split("/")[0] in OUT_OF_TREE else "in-tree", path=path)
     try:
-        tags = read_modinfo(within(root, f"{modules(root)}/{release}/{where}"), machine)
+        tags = read_modinfo(resolve_in_root(root, f"{modules_directory(root)}/{release}/{path}"), machine)
     except FileNotFoundError:
-        return replace(found, origin="missing", problem=f"modules.dep names {where}, which is not there")
+        return replace(module, origin="missing", problem=f"modules.dep lists {path}, which does not exist")
     except OSError as error:
-        reason = f"{where}: {error.strerror or error}"
-        return replace(found, problem=reason) if error.errno == errno.EINVAL else replace(found, unread=reason)
-    except Unreadable as error:
-        return replace(found, problem=f"{where}: {error}")
-    magic = tags.get("vermagic", "").split(" ")[0]
-    foreign = magic != release and not where.startswith("weak-updates/")  # those are meant for several kernels of one ABI
+        reason = f"{path}: {error.strerror or error}"
+        return replace(module, problem=reason) if error.errno == errno.EINVAL else replace(module, unreadable=reason)
+    except InvalidModule as error:
+        return replace(module, problem=f"{path}: {error}")
+    vermagic = tags.get("vermagic", "").split(" ")[0]
+    is_foreign = vermagic != release and not path.startswith("weak-updates/")  # those are for several kernels of one ABI
     return replace(
-        found,
+        module,
         version=tags.get("version", ""),
         srcversion=tags.get("srcversion", ""),
-        problem=f"{where}: built for kernel {magic}" if foreign else "",
-        initramfs=_initramfs(root, release, mtime(folder / where)),
+        problem=f"{path}: built for kernel {vermagic}" if is_foreign else "",
+        initramfs=_initramfs_state(root, release, mtime(directory / path)),
     )
 
 
 def initramfs_of(root: Path, release: str) -> Path | None:
-    """Find a kernel's initramfs; the newest, where there are several."""
+    """Return a kernel's initramfs; the newest where there are several."""
     found = max((root / name.format(release) for name in _INITRAMFS), key=mtime)
     return found if mtime(found) else None
 
 
-def _initramfs(root: Path, release: str, module_changed: float) -> str:
+def _initramfs_state(root: Path, release: str, module_changed: float) -> str:
     found = initramfs_of(root, release)
     return "absent" if found is None else "older" if mtime(found) < module_changed else "newer"

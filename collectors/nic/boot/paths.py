@@ -1,4 +1,4 @@
-"""Where the modules and kernels of a root are, when they changed, and what of it is not for us."""
+"""Paths below a root: where its kernel modules are, when a path changed, and links that mean that root."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
+_MODULES = "lib/modules"
+_BIND_MOUNT = "run/vitald-modules"  # the unit's ProtectKernelModules= hides _MODULES, its BindReadOnlyPaths= shows it here
 
-def denied(path: Path) -> bool:
-    """Say whether it is there, or may be, but not for us."""
+
+def is_denied(path: Path) -> bool:
+    """Return whether opening the path fails for lack of permission: it exists, or may exist."""
     try:
         os.close(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK))
     except PermissionError:
@@ -21,7 +24,7 @@ def denied(path: Path) -> bool:
 
 
 def mtime(path: Path) -> float:
-    """Give the time of the last change of what is in it, in Unix seconds; 0 where there is no such path."""
+    """Return the modification time in Unix seconds; 0 where there is no such path."""
     try:
         return path.stat().st_mtime
     except OSError:
@@ -29,32 +32,28 @@ def mtime(path: Path) -> float:
 
 
 def ctime(path: Path) -> float:
-    """Give the time of the last change, also of name, place or owner: packages bring modification times of their own along."""
+    """Return the time of the last status change in Unix seconds: unlike mtime, a package cannot set it. 0 where there is no such path."""
     try:
         return path.stat().st_ctime
     except OSError:
         return 0.0
 
 
-_MODULES = "lib/modules"
-_ASIDE = "run/vitald-modules"  # the unit's ProtectKernelModules= hides the first, its BindReadOnlyPaths= shows it here
+def modules_directory(root: Path) -> str:
+    """Return the directory of the installed kernels' modules, relative to the root."""
+    return _BIND_MOUNT if is_denied(root / _MODULES) and (root / _BIND_MOUNT).is_dir() else _MODULES
 
 
-def modules(root: Path) -> str:
-    """Say where the installed kernels' folders are, under the root."""
-    return _ASIDE if denied(root / _MODULES) and (root / _ASIDE).is_dir() else _MODULES
+def resolve_in_root(root: Path, path: str) -> Path:
+    """Return a path below a root, with an absolute link in its last part resolved below that root, as the host booted from it does.
 
-
-def within(root: Path, path: str) -> Path:
-    """Give the place under a root that is not ours where an absolute link means that root, as it does to the host booted from it.
-
-    A link in the last part only: what `/lib/modules/KERNEL/build` and weak-updates are.
+    `/lib/modules/KERNEL/build` and the modules in weak-updates are such links.
     """
-    place = root / path
+    resolved = root / path
     try:
-        target = os.readlink(place)  # noqa: PTH115 — the text, not a path
+        target = os.readlink(resolved)  # noqa: PTH115 — the text, not a path
     except OSError:
-        return place
+        return resolved
     if not target.startswith("/"):
-        return place
-    return root / target.replace(f"/{_MODULES}/", f"/{modules(root)}/", 1).lstrip("/")
+        return resolved
+    return root / target.replace(f"/{_MODULES}/", f"/{modules_directory(root)}/", 1).lstrip("/")

@@ -1,1 +1,1 @@
-"""Checks of one interface: pure functions from a reading to verdicts."""
+"""Checks of one interface: pure functions from a reading's parts to verdicts."""

@@ -1,4 +1,4 @@
-"""What the next boot does to the NIC's driver, said before anybody reboots. Pure."""
+"""Check `nic_driver_next_boot`: the kernel that boots next has the NIC's driver. Pure."""
 
 from __future__ import annotations
 
@@ -7,119 +7,121 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from collectors.model import Level, Verdict
-from collectors.nic import known_issues as rules
-from collectors.nic.checks.version import Shape, numbers, older, shape
+from collectors.nic import known_issues
+from collectors.nic.checks.version import VersionOrigin, is_older, version_numbers, version_origin
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from collectors.nic.boot.kernels import Disk, Kernel, Module
-    from collectors.nic.reading import Nic, Reading
+    from collectors.nic.boot.kernels import InstalledKernels, Kernel, KernelModule
+    from collectors.nic.reading import Nic, NicReading
 
 CHECK = "nic_driver_next_boot"
-SETTLING_SECONDS = 300.0  # an installation is not judged harshly while it may still be running: DKMS builds after the files are unpacked
-_MAKE_ANEW = "update-initramfs -u -k {0} (Debian, Ubuntu) or dracut -f --kver {0} (Amazon Linux, RHEL)"
+SETTLING_SECONDS = 300.0  # after a change of a kernel's files a finding is a warning only: DKMS builds after they are unpacked
+_REBUILD_INITRAMFS = "update-initramfs -u -k {0} (Debian, Ubuntu) or dracut -f --kver {0} (Amazon Linux, RHEL)"
 _NETWORK_ROOT = re.compile(
     r"(?:^|\s)(?:root=(?:/dev/nfs|nfs4?:|iscsi:|nbd:|dhcp6?\b|live:(?:https?|ftp|nfs))|nfsroot=|netroot=|boot=nfs|iscsi_target|rd\.iscsi\.)\S*"
 )
-_LOSSES = {
+_CONSEQUENCES = {
     "ixgbevf": "this host would come back on xen_netfront without enhanced networking",
     "ena": "this host would come back without a network on Nitro, on xen_netfront without enhanced networking on Xen",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Prospect:
-    """One interface and the kernel that boots next: the module there, the running kernel's on disk, the version that is loaded."""
+class NextBoot:
+    """One interface and the kernel that boots next: its module there, the running kernel's on disk, the version that is loaded."""
 
     nic: Nic
     kernel: Kernel
-    module: Module
-    running: Module | None
+    module: KernelModule
+    running: KernelModule | None
     loaded: str
     network_root: str = ""
 
     @property
-    def outside(self) -> bool:
-        """Say whether the driver in use is a build of its own, not the kernel's."""
+    def uses_dkms(self) -> bool:
+        """True if the driver in use is an out-of-tree build."""
         return self.running is not None and self.running.origin == "dkms"
 
 
 def module_of(nic: Nic) -> str:
-    """Name the module this interface needs, as modprobe does."""
-    return nic.link.device.module or rules.MODULES.get(nic.driver_name, nic.link.driver)
+    """Return the name of the module that this interface needs, as modprobe has it."""
+    return nic.link.device.module or known_issues.MODULES.get(nic.driver_name, nic.link.driver)
 
 
-def next_boot_verdicts(reading: Reading) -> Iterator[Verdict]:
-    """Judge each interface with a device behind it; none where no installed kernel can be seen."""
-    disk = reading.disk
-    for nic in reading.nics if disk is not None else ():
-        if disk is None or not nic.link.physical or not module_of(nic):
+def next_boot_verdicts(reading: NicReading) -> Iterator[Verdict]:
+    """Judge each interface with a device; no verdicts where no installed kernel can be seen."""
+    installed = reading.installed
+    for nic in reading.nics if installed is not None else ():
+        if installed is None or not nic.link.physical or not module_of(nic):
             continue
-        if disk.problem:
-            text = f"cannot tell which driver the next boot brings: {disk.problem}"
-            yield Verdict(CHECK, nic.link.name, Level.WARNING, text, {}, f"let vitald read it: chmod o+rx {disk.problem.partition(':')[0]}")
+        if installed.problem:
+            text = f"the driver after the next boot is unknown: {installed.problem}"
+            remediation = f"let vitald read it: chmod o+rx {installed.problem.partition(':')[0]}"
+            yield Verdict(CHECK, nic.link.name, Level.WARNING, text, {}, remediation)
             continue
-        kernels = {kernel.release: kernel for kernel in disk.kernels}
-        target, running, driver = kernels.get(disk.next_kernel), kernels.get(reading.release), module_of(nic)
-        if target is not None and driver in target.modules:
-            there = running.modules.get(driver) if running else None
-            loaded = nic.link.device.version or (there.version if there and not there.problem else "")
-            yield _judge(Prospect(nic, target, target.modules[driver], there, loaded, network_root(reading.cmdline)), disk, reading.wall)
+        kernels = {kernel.release: kernel for kernel in installed.kernels}
+        kernel, running, driver = kernels.get(installed.next_kernel), kernels.get(reading.release), module_of(nic)
+        if kernel is not None and driver in kernel.modules:
+            on_disk = running.modules.get(driver) if running else None
+            loaded = nic.link.device.version or (on_disk.version if on_disk and not on_disk.problem else "")
+            next_boot = NextBoot(nic, kernel, kernel.modules[driver], on_disk, loaded, network_root(reading.cmdline))
+            yield _verdict(next_boot, installed, reading.wall)
 
 
-def _judge(it: Prospect, disk: Disk, wall: float) -> Verdict:
+def _verdict(next_boot: NextBoot, installed: InstalledKernels, wall: float) -> Verdict:
+    kernel, module = next_boot.kernel, next_boot.module
+    origins = ((other.release, other.modules.get(module.driver)) for other in installed.kernels)
     evidence: dict[str, Any] = {
-        "next_kernel": it.kernel.release,
-        "chosen_by": disk.chosen,
-        "module": it.module.path or it.module.origin,
-        "origin": it.module.origin,
-        "version": it.module.version,
-        "loaded": it.loaded,
-        "initramfs": initramfs(it.module),
-        "root": it.network_root,
-        "headers": it.kernel.headers,
-        "kernels": ", ".join(
-            f"{kernel.release} {found.origin}" for kernel in disk.kernels if (found := kernel.modules.get(it.module.driver))
-        ),
+        "next_kernel": kernel.release,
+        "chosen_by": installed.chosen_by,
+        "module": module.path or module.origin,
+        "origin": module.origin,
+        "version": module.version,
+        "loaded": next_boot.loaded,
+        "initramfs": describe_initramfs(module),
+        "root": next_boot.network_root,
+        "headers": kernel.headers,
+        "kernels": ", ".join(f"{release} {found.origin}" for release, found in origins if found),
     }
-    level, message, remediation = _outlook(it)
-    if level is Level.CRITICAL and 0 <= wall - it.kernel.changed < SETTLING_SECONDS:
+    level, message, remediation = _finding(next_boot)
+    if level is Level.CRITICAL and 0 <= wall - kernel.changed < SETTLING_SECONDS:
         level = Level.WARNING
         message += f" (installed less than {SETTLING_SECONDS / 60:.0f} minutes ago: a build may still be running)"
     facts = {name: value for name, value in evidence.items() if value not in ("", None)}
-    return Verdict(CHECK, it.nic.link.name, level, message, facts, remediation)
+    return Verdict(CHECK, next_boot.nic.link.name, level, message, facts, remediation)
 
 
-def _outlook(it: Prospect) -> tuple[Level, str, str]:
-    """Give level, message and remediation of the worst that is known."""
-    module, kernel, name = it.module, it.kernel.release, it.module.driver
-    if module.unread:
-        text = f"cannot tell whether the next kernel {kernel} has {name}: {module.unread}"
+def _finding(next_boot: NextBoot) -> tuple[Level, str, str]:
+    """Return level, message and remediation of the worst finding."""
+    module, kernel, driver = next_boot.module, next_boot.kernel.release, next_boot.module.driver
+    if module.unreadable:
+        text = f"whether the next kernel {kernel} has {driver} is unknown: {module.unreadable}"
         return Level.WARNING, text, f"let vitald read /lib/modules/{kernel}: chmod -R o+rX"
-    lost = _lost(it)
-    if lost:
-        return Level.CRITICAL, f"the next kernel {kernel} {lost}", _mend(it)
-    if it.network_root and module.inside is not None and module.inside.there is False and module.path:
-        text = f"the initramfs of {kernel} has no {name}, and this host's root is on the network ({it.network_root}): it would not boot"
-        return (
-            Level.CRITICAL,
-            text,
-            f"add {name} to /etc/initramfs-tools/modules or dracut's add_drivers, then: {_MAKE_ANEW.format(kernel)}",
-        )
-    changed = _changed(it)
+    missing = _missing(next_boot)
+    if missing:
+        return Level.CRITICAL, f"the next kernel {kernel} {missing}", _remediation(next_boot)
+    packed = module.packed
+    if next_boot.network_root and packed is not None and packed.present is False and module.path:
+        root = next_boot.network_root
+        text = f"the initramfs of {kernel} has no {driver}, and this host's root is on the network ({root}): it would not boot"
+        rebuild = _REBUILD_INITRAMFS.format(kernel)
+        return Level.CRITICAL, text, f"add {driver} to /etc/initramfs-tools/modules or dracut's add_drivers, then: {rebuild}"
+    changed = _changed(next_boot)
     if changed:
-        return Level.WARNING, f"the next kernel {kernel} {changed}", _mend(it)
-    stale = _stale(it)
+        return Level.WARNING, f"the next kernel {kernel} {changed}", _remediation(next_boot)
+    stale = _stale_initramfs(module)
     if stale:
-        floor = it.nic.wanted.min_version
-        old = floor is not None and module.inside is not None and numbers(module.inside.version) and older(module.inside.version, floor)
-        return Level.CRITICAL if old else Level.WARNING, f"the initramfs of {kernel} {stale}", _MAKE_ANEW.format(kernel)
+        minimum = next_boot.nic.required.min_version
+        is_below = minimum is not None and packed is not None and version_numbers(packed.version) and is_older(packed.version, minimum)
+        level = Level.CRITICAL if is_below else Level.WARNING
+        return level, f"the initramfs of {kernel} {stale}", _REBUILD_INITRAMFS.format(kernel)
     return Level.HEALTHY, "", ""
 
 
 def network_root(cmdline: str) -> str:
-    """Give the word of the kernel's command line that says that the root is on the network; empty where none does.
+    """Return the parameter of the kernel's command line that puts the root on the network; empty where none does.
 
     Documentation/admin-guide/nfs/nfsroot.rst, dracut.cmdline(7), initramfs-tools(7), open-iscsi's README.Debian.
     """
@@ -127,63 +129,64 @@ def network_root(cmdline: str) -> str:
     return found[0].strip() if found else ""
 
 
-def initramfs(module: Module) -> str:
-    """Say what is known of the initramfs in words; empty where there is none."""
-    inside = module.inside
-    if module.initramfs == "absent" or inside is None:
+def describe_initramfs(module: KernelModule) -> str:
+    """Return what is known of the initramfs for evidence and panels."""
+    packed = module.packed
+    if module.initramfs == "absent" or packed is None:
         return module.initramfs
-    if inside.there is None:
-        return f"{module.initramfs} than the module; what it holds cannot be told: {inside.problem}"
-    return f"holds {module.driver} {inside.version}".rstrip() if inside.there else f"holds no {module.driver}"
+    if packed.present is None:
+        return f"{module.initramfs} than the module; content unknown: {packed.problem}"
+    return f"contains {module.driver} {packed.version}".rstrip() if packed.present else f"contains no {module.driver}"
 
 
-def _stale(it: Prospect) -> str:
-    """Say how the initramfs would load another module than the one on disk; empty where it would not."""
-    module, inside = it.module, it.module.inside
-    if inside is None or inside.there is None:
-        old = module.origin == "dkms" and module.initramfs == "older"
-        return f"is older than its {module.driver}: it may hold an old copy, which is the one that gets loaded" if old else ""
-    ours, theirs = (one.srcversion if inside.srcversion and module.srcversion else one.version for one in (module, inside))
-    if not inside.there or inside.problem or ours == theirs:
+def _stale_initramfs(module: KernelModule) -> str:
+    """Return how the initramfs would load another module than the one on disk; empty where it would not."""
+    packed = module.packed
+    if packed is None or packed.present is None:
+        is_older_file = module.origin == "dkms" and module.initramfs == "older"
+        return f"is older than its {module.driver}: it may contain an old copy, which is the one that gets loaded" if is_older_file else ""
+    both_have_srcversion = packed.srcversion and module.srcversion
+    is_same = packed.srcversion == module.srcversion if both_have_srcversion else packed.version == module.version
+    if not packed.present or packed.problem or is_same:
         return ""
-    said = inside.version or "a copy without a version"
-    return f"holds another {module.driver} ({said}) than the disk ({module.version or 'without a version'}): that copy gets loaded"
+    version, on_disk = packed.version or "a copy without a version", module.version or "without a version"
+    return f"contains another {module.driver} ({version}) than the disk ({on_disk}): that copy gets loaded"
 
 
-def _lost(it: Prospect) -> str:
-    """Say what the next kernel cannot do that policy or the network needs; empty where it can."""
-    module, floor, name = it.module, it.nic.wanted.min_version, it.module.driver
-    loss = _LOSSES.get(name, "this host would come back without this interface")
+def _missing(next_boot: NextBoot) -> str:
+    """Return what the next kernel lacks that policy or the network needs; empty where it lacks nothing."""
+    module, minimum, driver = next_boot.module, next_boot.nic.required.min_version, next_boot.module.driver
+    consequence = _CONSEQUENCES.get(driver, "this host would come back without this interface")
     if module.origin == "missing":
-        least = f" >= {floor}" if floor else ""
-        return f"has no {name}{least}{f' ({module.problem})' if module.problem else ''}: {loss}"
+        at_least = f" >= {minimum}" if minimum else ""
+        return f"has no {driver}{at_least}{f' ({module.problem})' if module.problem else ''}: {consequence}"
     if module.problem:
-        return f"cannot load {name} ({module.problem}): {loss}"
-    if floor is not None and numbers(module.version) and older(module.version, floor):
-        return f"has no {name} >= {floor}, only {module.version} ({module.origin}): what nic.policy asks for would be gone"
-    if floor is not None and not module.version and numbers(it.loaded):
-        return f"has no {name} >= {floor}, only the kernel's own build, which states no version: the driver would change"
+        return f"cannot load {driver} ({module.problem}): {consequence}"
+    if minimum is not None and version_numbers(module.version) and is_older(module.version, minimum):
+        return f"has no {driver} >= {minimum}, which nic.policy requires, only {module.version} ({module.origin})"
+    if minimum is not None and not module.version and version_numbers(next_boot.loaded):
+        return f"has no {driver} >= {minimum}, only the in-tree driver, which states no version: the driver would change"
     return ""
 
 
-def _changed(it: Prospect) -> str:
-    """Say how the driver would be another one; empty where it would not, or only newer."""
-    module, name = it.module, it.module.driver
-    if it.outside and module.origin == "in-tree":
-        return f"has only its in-tree {name}; in use is {it.loaded or 'one'} from DKMS: the driver would change"
-    if shape(it.loaded, "") in {Shape.GITHUB, Shape.OWN} and not module.version:
-        return f"has {name} as the kernel's own build; in use is {it.loaded}: the driver would change"
-    if numbers(module.version) and numbers(it.loaded) and older(module.version, it.loaded):
-        return f"has {name} {module.version}, older than {it.loaded}, which is in use"
+def _changed(next_boot: NextBoot) -> str:
+    """Return how the driver would change; empty where it would not, or would only be newer."""
+    module, loaded, driver = next_boot.module, next_boot.loaded, next_boot.module.driver
+    if next_boot.uses_dkms and module.origin == "in-tree":
+        return f"has only its in-tree {driver}; in use is {loaded or 'one'} from DKMS: the driver would change"
+    if version_origin(loaded, "") in {VersionOrigin.GITHUB, VersionOrigin.OWN} and not module.version:
+        return f"has only the in-tree {driver}; in use is {loaded}: the driver would change"
+    if version_numbers(module.version) and version_numbers(loaded) and is_older(module.version, loaded):
+        return f"has {driver} {module.version}, older than {loaded}, which is in use"
     return ""
 
 
-def _mend(it: Prospect) -> str:
-    kernel = it.kernel.release
-    if it.outside or it.module.origin == "dkms":
+def _remediation(next_boot: NextBoot) -> str:
+    kernel = next_boot.kernel.release
+    if next_boot.uses_dkms or next_boot.module.origin == "dkms":
         build = f"dkms autoinstall -k {kernel} && depmod {kernel}; do not reboot before"
-        if it.kernel.headers:
+        if next_boot.kernel.headers:
             return build
         return f"install its headers (apt-get install linux-headers-{kernel}, or dnf install kernel-devel-{kernel}), then: {build}"
-    extra = f"apt-get install linux-modules-extra-{kernel} (Ubuntu), or " if it.module.origin == "missing" else ""
+    extra = f"apt-get install linux-modules-extra-{kernel} (Ubuntu), or " if next_boot.module.origin == "missing" else ""
     return f"{extra}reinstall the package of kernel {kernel} && depmod {kernel}, or boot another kernel; do not reboot before"

@@ -1,13 +1,13 @@
-"""Are the offloads as policy asks, and none left in a state that is known to hurt? Pure."""
+"""Check `nic_offload`: offloads are as policy requires, and none is in a state known to cause faults. Pure."""
 
 from __future__ import annotations
 
 import re
 from shlex import quote
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from collectors.model import Level, Verdict
-from collectors.nic import known_issues as rules
+from collectors.nic import known_issues
 from collectors.nic.change_history import since
 
 if TYPE_CHECKING:
@@ -17,89 +17,87 @@ if TYPE_CHECKING:
     from collectors.nic.reading import Nic
 
 
+class _Drift(NamedTuple):
+    """An offload that is not as it should be."""
+
+    feature: str
+    should_be_on: bool
+    is_changeable: bool
+    text: str
+    reason: str
+
+
 def offload_verdict(nic: Nic, release: str) -> Verdict:
-    """Judge the offloads: what policy asks for, and what is known to hurt under this driver."""
-    if nic.driver_name in rules.XEN:
-        rocket = _xen(nic, release)
-        if rocket is not None:
-            return rocket
-    wrong = list(_drift(nic))
-    if not wrong:
-        return Verdict("nic_offload", nic.link.name, Level.HEALTHY, "", _offloads(nic))
-    reasons = dict.fromkeys(reason for *_, reason in wrong)
-    text = f"{'; '.join(said for *_, said, _ in wrong)}: {'; '.join(reasons)}"
-    switches = " ".join(f"{name} {'on' if on else 'off'}" for name, on, changeable, *_ in wrong if changeable)
+    """Judge the offloads: by policy, and by what is known of this driver."""
+    if nic.driver_name in known_issues.XEN:
+        verdict = _xen_verdict(nic, release)
+        if verdict is not None:
+            return verdict
+    drifts = list(_drifts(nic))
+    if not drifts:
+        return Verdict("nic_offload", nic.link.name, Level.HEALTHY, "", _states(nic))
+    reasons = dict.fromkeys(drift.reason for drift in drifts)
+    text = f"{'; '.join(drift.text for drift in drifts)}: {'; '.join(reasons)}"
+    switches = " ".join(f"{drift.feature} {_on_off(on=drift.should_be_on)}" for drift in drifts if drift.is_changeable)
     remediation = f"ethtool -K {quote(nic.link.name)} {switches}" if switches else "this driver cannot switch it: change nic.policy"
-    return Verdict("nic_offload", nic.link.name, Level.WARNING, text, _offloads(nic), remediation)
+    return Verdict("nic_offload", nic.link.name, Level.WARNING, text, _states(nic), remediation)
 
 
-def _drift(nic: Nic) -> Iterator[tuple[str, bool, bool, str, str]]:
-    """Give each offload that is not as it should be: name, should be on, changeable, sentence, reason. `off [fixed]` is never drift."""
-    asked = {rule.feature: (rule.on, f"{rule.reason} ({rule.source})") for rule in rules.WISHES if rule.driver == nic.driver_name}
-    asked |= {name: (on, "nic.policy asks for it") for name, on in nic.wanted.offloads.items()}
-    for name, (on, reason) in asked.items():
+def _drifts(nic: Nic) -> Iterator[_Drift]:
+    """Return the offloads that are not as they should be; `off [fixed]` is no drift."""
+    rules = (rule for rule in known_issues.OFFLOAD_RULES if rule.driver == nic.driver_name)
+    required = {rule.feature: (rule.on, f"{rule.reason} ({rule.source})") for rule in rules}
+    required |= {name: (on, "nic.policy requires it") for name, on in nic.required.offloads.items()}
+    for name, (on, reason) in required.items():
         state = nic.features.get(name)
         if state is None or state.active == on or (state.fixed and on):
             continue
-        said = f"{name} is {_spoken(state)}, should be {'on' if on else 'off'}, {since(nic.changes.get(name))}"
-        yield name, on, not state.fixed, said, reason
+        text = f"{name} is {_state(state)}, should be {_on_off(on=on)}, {since(nic.changes.get(name))}"
+        yield _Drift(name, on, not state.fixed, text, reason)
 
 
-def _spoken(state: Feature) -> str:
+def _on_off(*, on: bool) -> str:
+    return "on" if on else "off"
+
+
+def _state(state: Feature) -> str:
     if state.active:
         return "on [fixed]" if state.fixed else "on"
     return "requested on but actually off" if state.requested and not state.fixed else "off"
 
 
-def _offloads(nic: Nic) -> dict[str, str]:
-    return {name: f"{'on' if state.active else 'off'}{' [fixed]' if state.fixed else ''}" for name, state in nic.features.items()}
+def _states(nic: Nic) -> dict[str, str]:
+    return {name: f"{_on_off(on=state.active)}{' [fixed]' if state.fixed else ''}" for name, state in nic.features.items()}
 
 
 def kernel_number(release: str) -> tuple[int, int]:
-    """Give a kernel's first two numbers; (0, 0) where there are none."""
+    """Return the first two numbers of a kernel's release; (0, 0) where there are none."""
     match = re.match(r"(\d{1,4})\.(\d{1,4})", release)
     return (int(match[1]), int(match[2])) if match else (0, 0)
 
 
-def _xen(nic: Nic, release: str) -> Verdict | None:
-    """Weigh xen_netfront's two faults, which contradict each other, by kernel. Users' own word on `sg` ends the matter."""
-    state, name = nic.features.get("sg"), nic.link.name
-    if state is None or "sg" in nic.wanted.offloads:
+def _xen_verdict(nic: Nic, release: str) -> Verdict | None:
+    """Judge xen_netfront's two faults, of which each fix causes the other, by kernel. A policy for `sg` takes precedence."""
+    state, name, mtu = nic.features.get("sg"), nic.link.name, nic.link.mtu
+    if state is None or "sg" in nic.required.offloads:
         return None
-    linearises = kernel_number(release) >= rules.XEN_LINEARISES
-    evidence: dict[str, Any] = {"sg": _spoken(state), "mtu": nic.link.mtu, "kernel": release}
+    linearises = kernel_number(release) >= known_issues.XEN_LINEARISES
+    set_mtu = f"ip link set {quote(name)} mtu {known_issues.JUMBO_MTU}"
+    until_then = "update the kernel (3.17 or newer), or change to enhanced networking (ENA); until then"
     if linearises and not state.active and not state.fixed:
         text = (
-            f"sg is {_spoken(state)}: this kernel needs no rocket workaround (it linearises such packets), pays throughput for it "
-            f"and lowers the MTU to 1500 (now {nic.link.mtu}). {rules.XEN_ROCKET}"
+            f"sg is {_state(state)}: this kernel linearises such packets and needs no workaround, which costs throughput "
+            f"and lowers the MTU to 1500 (now {mtu})"
         )
-        return Verdict(
-            "nic_offload",
-            name,
-            Level.WARNING,
-            text,
-            evidence,
-            f"ethtool -K {quote(name)} sg on && ip link set {quote(name)} mtu {rules.JUMBO}",
-        )
-    if linearises or kernel_number(release) == (0, 0):
+        remediation = f"ethtool -K {quote(name)} sg on && {set_mtu}"
+    elif linearises or kernel_number(release) == (0, 0):
         return None
-    remediation = "update the kernel (3.17 or newer), or move to enhanced networking (ENA)"
-    if state.active:
-        return Verdict(
-            "nic_offload",
-            name,
-            Level.WARNING,
-            f"sg is on under kernel {release}. {rules.XEN_ROCKET}",
-            evidence,
-            f"{remediation}; until then: ethtool -K {quote(name)} sg off with MTU {rules.JUMBO}",
-        )
-    if nic.link.mtu is not None and nic.link.mtu < rules.JUMBO:
-        return Verdict(
-            "nic_offload",
-            name,
-            Level.WARNING,
-            f"sg is off with MTU {nic.link.mtu} under kernel {release}. {rules.XEN_ROCKET}",
-            evidence,
-            f"{remediation}; until then: ip link set {quote(name)} mtu {rules.JUMBO}",
-        )
-    return None
+    elif state.active:
+        text = f"sg is on under kernel {release}"
+        remediation = f"{until_then}: ethtool -K {quote(name)} sg off with MTU {known_issues.JUMBO_MTU}"
+    elif mtu is not None and mtu < known_issues.JUMBO_MTU:
+        text, remediation = f"sg is off with MTU {mtu} under kernel {release}", f"{until_then}: {set_mtu}"
+    else:
+        return None
+    evidence: dict[str, Any] = {"sg": _state(state), "mtu": mtu, "kernel": release}
+    return Verdict("nic_offload", name, Level.WARNING, f"{text}. {known_issues.XEN_CONFLICT}", evidence, remediation)

@@ -1,1 +1,1 @@
-"""Readers of one interface: sysfs, ethtool, link events, protocol counters."""
+"""Readers of network interfaces: sysfs, the ethtool ioctls (or a recording of ethtool's output), link events, TCP counters."""

@@ -1,9 +1,9 @@
-"""The kernel's feature bits under ethtool's short names. Pure.
+"""Kernel feature bits under ethtool's short names. Pure.
 
-`generic-receive-offload`, `sg` and `tso` exist only inside the ethtool program (its `off_flag_def`, common.c); the kernel says `rx-gro`,
+`generic-receive-offload`, `sg` and `tso` exist only inside the ethtool program (its `off_flag_def`, common.c); the kernel has `rx-gro`,
 `tx-scatter-gather` and `tx-tcp-segmentation` (net/ethtool/common.c, netdev_features_strings), and one short name stands for several bits.
-The program counts every bit whose name begins alike: on Linux 6.18 it prints `tso: on` with TSO off, for the sake of
-`tx-tcp-accecn-segmentation`. Here a short name stands for the bits that carry the offload.
+The program counts every bit whose name has the same beginning: on Linux 6.18 it prints `tso: on` with TSO off, because of
+`tx-tcp-accecn-segmentation`. Here a short name stands for the bits of the offload itself.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SHORT_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """One offload. `fixed`: nobody can change it. `requested`: somebody asked for it, though something else may keep it off."""
+    """One offload. `fixed`: it cannot be changed. `requested`: it was requested, though another feature may keep it off."""
 
     active: bool
     requested: bool
@@ -45,8 +45,8 @@ def short_features(names: Sequence[str], words: Sequence[int]) -> dict[str, Feat
 
     A short name is on when any of its bits is, and fixed when none of them can be changed.
     """
-    available, requested, active, never = (_joined(words[column::4]) for column in range(4))
-    changeable = available & ~never
+    available, requested, active, never_changed = (_bitmap(words[column::4]) for column in range(4))
+    changeable = available & ~never_changed
     folded = {}
     for short, wanted in SHORT_NAMES.items():
         bits = sum(1 << at for at, name in enumerate(names) if name in wanted)
@@ -55,5 +55,5 @@ def short_features(names: Sequence[str], words: Sequence[int]) -> dict[str, Feat
     return folded
 
 
-def _joined(words: Sequence[int]) -> int:
+def _bitmap(words: Sequence[int]) -> int:
     return sum(word << (32 * at) for at, word in enumerate(words))

@@ -1,4 +1,4 @@
-"""Link events, as the kernel tells them: which interfaces to look at again."""
+"""Link events of rtnetlink: which interfaces changed since the last read."""
 
 from __future__ import annotations
 
@@ -9,59 +9,56 @@ from dataclasses import dataclass
 from collectors.netlink.message import attributes
 from collectors.netlink.rtnetlink import GROUP_LINK, RTM_DELLINK, RTM_NEWLINK, Multicast
 
-_IFINFO = struct.Struct("=BxHiII")  # struct ifinfomsg
-_IFNAME = 3  # include/uapi/linux/if_link.h
-MOST_DECODED = 128  # messages in one drain; beyond that everything is looked at, which is cheaper
+_IFINFOMSG = struct.Struct("=BxHiII")
+_IFLA_IFNAME = 3  # include/uapi/linux/if_link.h
+MAX_DECODED = 128  # messages of one drain; beyond that a full scan is cheaper
 
 
 @dataclass(frozen=True, slots=True)
-class News:
-    """Which interfaces changed, came or went since the last look. `everything`: messages were lost, or too many to read one by one."""
+class LinkChanges:
+    """Interfaces that changed, came or went since the last read. `incomplete`: messages were lost, or too many to decode."""
 
     names: frozenset[str] = frozenset()
-    everything: bool = False
-
-    def __bool__(self) -> bool:
-        return self.everything or bool(self.names)
+    incomplete: bool = False
 
 
-QUIET = News()
-OVERFLOW = News(everything=True)
+NO_CHANGES = LinkChanges()
+INCOMPLETE = LinkChanges(incomplete=True)
 
 
 class LinkEvents:
-    """A socket in the LINK group. Nothing sleeps in it: the kernel keeps the messages, and the next tick takes them."""
+    """Subscription to RTNLGRP_LINK. Needs no thread: the kernel queues the messages until the next read."""
 
     def __init__(self) -> None:
         self._multicast = Multicast(GROUP_LINK)
 
     def fileno(self) -> int:
-        """Give the descriptor that becomes readable when something happened; -1 once closed."""
+        """Return the descriptor that is readable while events are queued; -1 once closed."""
         return self._multicast.fileno()
 
-    def news(self) -> News:
-        """Take what has come since the last call."""
-        taken = self._multicast.drain()
-        if taken is None or len(taken) > MOST_DECODED:
-            return OVERFLOW
-        if not taken:
-            return QUIET
+    def read(self) -> LinkChanges:
+        """Return the changes since the last call."""
+        queued = self._multicast.drain()
+        if queued is None or len(queued) > MAX_DECODED:
+            return INCOMPLETE
+        if not queued:
+            return NO_CHANGES
         names = set()
-        for kind, message in taken:
-            if kind not in {RTM_NEWLINK, RTM_DELLINK} or len(message) < _IFINFO.size:
+        for nlmsg_type, payload in queued:
+            if nlmsg_type not in {RTM_NEWLINK, RTM_DELLINK} or len(payload) < _IFINFOMSG.size:
                 continue
-            name = _name(message)
+            name = _interface_name(payload)
             if name is None:
-                return OVERFLOW
+                return INCOMPLETE
             names.add(name)
-        return News(frozenset(names))
+        return LinkChanges(frozenset(names))
 
     def close(self) -> None:
-        """Let go of the socket."""
+        """Close the socket."""
         self._multicast.close()
 
 
-def _name(message: bytes) -> str | None:
-    """Read IFLA_IFNAME, which every link message has; None where it has not."""
-    raw = attributes(message, _IFINFO.size).get(_IFNAME, b"").rstrip(b"\0")
+def _interface_name(payload: bytes) -> str | None:
+    """Return IFLA_IFNAME, which every link message has; None without it."""
+    raw = attributes(payload, _IFINFOMSG.size).get(_IFLA_IFNAME, b"").rstrip(b"\0")
     return os.fsdecode(raw) if raw else None

@@ -1,6 +1,6 @@
-"""What the ethtool program printed on another host, in place of the ioctls: `ROOT/ethtool/INTERFACE/{i,k,S}`.
+"""Output of `ethtool -i`, `-k` and `-S` recorded on another host, in place of the ioctls: `ROOT/ethtool/INTERFACE/{i,k,S}`.
 
-With a copy of that host's /sys and /proc beside it, vitald judges a host that is not here: a fixture, or a support bundle.
+With a copy of that host's /sys and /proc, vitald judges the recorded host: a test's, or a support bundle.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from collectors.nic.readers.features import Feature
 
-_MOST_BYTES = 4 << 20
+_MAX_BYTES = 4 << 20
 _LONG_NAMES = {  # where a short name has one bit only, ethtool prints nothing else (common.c, off_flag_def)
     "rx-checksumming": "rx-checksum",
     "udp-fragmentation-offload": "tx-udp-fragmentation",
@@ -32,32 +32,34 @@ _LONG_NAMES = {  # where a short name has one bit only, ethtool prints nothing e
 
 
 def parse_driver(text: str) -> Driver:
-    """Read what `ethtool -i` printed; fields that are not there are empty."""
-    said = {match[1]: match[2] for match in re.finditer(r"^([\w-]+):[ \t]*(.*?)[ \t]*$", text, re.MULTILINE)}
-    return Driver(said.get("driver", ""), said.get("version", ""), said.get("firmware-version", ""), said.get("bus-info", ""))
+    """Parse the output of `ethtool -i`; fields that are not there are empty."""
+    fields = {match[1]: match[2] for match in re.finditer(r"^([\w-]+):[ \t]*(.*?)[ \t]*$", text, re.MULTILINE)}
+    return Driver(fields.get("driver", ""), fields.get("version", ""), fields.get("firmware-version", ""), fields.get("bus-info", ""))
 
 
 def parse_features(text: str) -> dict[str, Feature]:
-    """Read what `ethtool -k` printed: `on` or `off`, then `[fixed]`, `[requested on]` or `[requested off]`."""
+    """Parse the output of `ethtool -k`: `on` or `off`, then `[fixed]`, `[requested on]` or `[requested off]`."""
     names, states = [], []
     for match in re.finditer(r"^\s*([\w-]+): (on|off)(?: \[(fixed|requested on|requested off)\])?[ \t]*$", text, re.MULTILINE):
         active, note = match[2] == "on", match[3]
         requested = note == "requested on" or (active and note != "requested off")
         names.append(_LONG_NAMES.get(match[1], match[1]))
         states.append((note != "fixed", requested, active))
-    available, wanted, active_bits = (sum(1 << at for at, state in enumerate(states) if state[column]) for column in range(3))
-    words = [(bits >> (32 * block)) & 0xFFFFFFFF for block in range(-(-len(names) // 32)) for bits in (available, wanted, active_bits, 0)]
+    available, requested_bits, active_bits = (sum(1 << at for at, state in enumerate(states) if state[column]) for column in range(3))
+    words = [
+        (bits >> (32 * block)) & 0xFFFFFFFF for block in range(-(-len(names) // 32)) for bits in (available, requested_bits, active_bits, 0)
+    ]
     return short_features(names, words)
 
 
 def parse_statistics(text: str) -> dict[str, int]:
-    """Read what `ethtool -S` printed; lines that are no counter are skipped."""
+    """Parse the output of `ethtool -S`; lines that are no counter are skipped."""
     pairs = re.finditer(r"^\s+(\S.*?): (\d{1,20})\s*$", text, re.MULTILINE)
     return {match[1]: int(match[2]) for match in pairs}
 
 
 class RecordedEthtool:
-    """The same three questions as `Ethtool`'s, answered from files; OSError where there is none."""
+    """Same interface as `Ethtool`, read from files; OSError where there is none."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -70,17 +72,17 @@ class RecordedEthtool:
         """Read `k`."""
         return parse_features(self._text(interface, "k"))
 
-    def statistics(self, interface: str, driver: Driver, wanted: Container[str] | None = None) -> dict[str, int]:  # noqa: ARG002 — the ioctls need to know it
+    def statistics(self, interface: str, driver: Driver, wanted: Container[str] | None = None) -> dict[str, int]:  # noqa: ARG002 — the ioctls need it
         """Read `S`."""
         return {name: value for name, value in parse_statistics(self._text(interface, "S")).items() if wanted is None or name in wanted}
 
     def forget(self, interface: str) -> None:
-        """Nothing is remembered."""
+        """Do nothing: nothing is cached."""
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: nothing is open."""
 
-    def _text(self, interface: str, which: str) -> str:
+    def _text(self, interface: str, file: str) -> str:
         if "/" in interface or interface.startswith("."):
-            raise OSError(errno.EINVAL, "no interface's name", interface)
-        return read_regular(self._folder / interface / which, _MOST_BYTES).decode("utf-8", "replace")
+            raise OSError(errno.EINVAL, "not an interface name", interface)
+        return read_regular(self._folder / interface / file, _MAX_BYTES).decode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""What sysfs says of an interface (Documentation/ABI/testing/sysfs-class-net): readable by anyone, and the same under a fixture's root."""
+"""Interfaces in sysfs (Documentation/ABI/testing/sysfs-class-net): readable by anyone, and the same on a recorded host."""
 
 from __future__ import annotations
 
@@ -7,18 +7,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from collectors.files import read_once
+from collectors.nic.readers.counters import STATS_DRIVERS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _IFF_UP = 0x1
-_LONGEST = 4096  # sysfs gives a page at most
-COUNTS_TIMEOUTS = frozenset({"ena", "ixgbevf"})  # in their own statistics; a file for each of 32 queues need not be read
+_MAX_BYTES = 4096  # of a sysfs file: a page
 
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """What is behind an interface: its driver, the driver's module, and what the loaded module says of its version, where it does."""
+    """Device of an interface: its driver, the driver's module, and the loaded module's versions, empty where it states none.
+
+    `physical` is False for an interface without a device.
+    """
 
     physical: bool = False
     driver: str = ""
@@ -27,12 +30,15 @@ class Device:
     srcversion: str = ""
 
 
-VIRTUAL = Device()
+NO_DEVICE = Device()
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One interface. `mtu` is None where it cannot be read, `carrier` where the interface is down or the driver cannot say."""
+    """One interface. `mtu` is None where it cannot be read, `carrier` where the interface is down or the driver does not report it.
+
+    `queues` and `tx_timeouts` count its TX queues and their timeouts.
+    """
 
     name: str
     index: int
@@ -40,39 +46,39 @@ class Link:
     up: bool
     carrier: bool | None
     carrier_changes: int
-    device: Device = VIRTUAL
+    device: Device = NO_DEVICE
     tx_timeouts: int = 0
     queues: int = 0
 
     @property
     def physical(self) -> bool:
-        """Say whether a device is behind it."""
+        """True if it has a device."""
         return self.device.physical
 
     @property
     def driver(self) -> str:
-        """Name the device's driver; empty where there is none."""
+        """The device's driver; empty where there is none."""
         return self.device.driver
 
 
 @dataclass(frozen=True, slots=True)
-class Traffic:
-    """Bytes since the interface was made, both ways."""
+class ByteCounters:
+    """rx_bytes and tx_bytes since the interface was created."""
 
-    received: int
-    sent: int
+    rx_bytes: int
+    tx_bytes: int
 
 
 def interfaces(sys: Path) -> list[str]:
-    """List the host's interfaces; FileNotFoundError where there is no sysfs."""
-    here = os.path.join(sys, "class/net")  # noqa: PTH118 — Path costs more than the reading itself, and this runs for every interface
-    return [name for name in os.listdir(here) if name != "bonding_masters"]  # noqa: PTH208
+    """List the interfaces. Raises FileNotFoundError where there is no sysfs."""
+    directory = os.path.join(sys, "class/net")  # noqa: PTH118 — Path costs more than the reading itself, and this runs often
+    return [name for name in os.listdir(directory) if name != "bonding_masters"]  # noqa: PTH208
 
 
 def read_link(sys: Path, name: str, before: Link | None = None) -> Link | None:
-    """Read one interface; None where it vanished while we looked.
+    """Read one interface; None where it is gone.
 
-    What cannot change while the interface lives (its index is never given again before 2³¹ others) is taken over from `before`.
+    The device, which cannot change while the interface exists, is that of `before` (an index is not reused before 2³¹ others).
     """
     base = f"{sys}/class/net/{name}/"
     flags, index = _text(base + "flags"), _number(base + "ifindex")
@@ -80,7 +86,8 @@ def read_link(sys: Path, name: str, before: Link | None = None) -> Link | None:
         return None
     device = before.device if before is not None and before.index == index else _device(base + "device")
     carrier = _number(base + "carrier")
-    queues, timeouts = _queues(base + "queues", timeouts=device.driver not in COUNTS_TIMEOUTS) if device.physical else (0, 0)
+    # drivers whose statistics are read count timeouts there: no file for each of 32 queues is read
+    queues, timeouts = _queues(base + "queues", count_timeouts=device.driver not in STATS_DRIVERS) if device.physical else (0, 0)
     return Link(
         name=name,
         index=index,
@@ -95,39 +102,39 @@ def read_link(sys: Path, name: str, before: Link | None = None) -> Link | None:
 
 
 def _device(path: str) -> Device:
-    """Follow the link from an interface to what is behind it."""
+    """Read the device of an interface, a symbolic link."""
     if not os.path.lexists(path):
-        return VIRTUAL
+        return NO_DEVICE
     module = path + "/driver/module"
     version, srcversion = _text(module + "/version") or "", _text(module + "/srcversion") or ""
-    driver = _target(path + "/driver")
-    return Device(physical=True, driver=driver, module=_target(module), version=version, srcversion=srcversion)
+    driver = _link_target(path + "/driver")
+    return Device(physical=True, driver=driver, module=_link_target(module), version=version, srcversion=srcversion)
 
 
-def read_traffic(sys: Path, name: str) -> Traffic | None:
-    """Read an interface's byte counters; None where it vanished."""
+def read_byte_counters(sys: Path, name: str) -> ByteCounters | None:
+    """Read an interface's byte counters; None where it is gone."""
     base = f"{sys}/class/net/{name}/statistics/"
-    received, sent = _number(base + "rx_bytes"), _number(base + "tx_bytes")
-    return None if received is None or sent is None else Traffic(received, sent)
+    rx_bytes, tx_bytes = _number(base + "rx_bytes"), _number(base + "tx_bytes")
+    return None if rx_bytes is None or tx_bytes is None else ByteCounters(rx_bytes, tx_bytes)
 
 
 def read_carrier_changes(sys: Path, name: str) -> int | None:
-    """Read how often the carrier came or went; None where the interface vanished."""
+    """Read how often the carrier came or went; None where the interface is gone."""
     return _number(f"{sys}/class/net/{name}/carrier_changes")
 
 
-def _queues(folder: str, *, timeouts: bool) -> tuple[int, int]:
-    """Count transmit queues and what their watchdogs have barked; 0 where the kernel keeps neither."""
+def _queues(directory: str, *, count_timeouts: bool) -> tuple[int, int]:
+    """Count TX queues and TX timeouts; 0 where the kernel has neither."""
     try:
-        queues = [name for name in os.listdir(folder) if name.startswith("tx-")]  # noqa: PTH208
+        queues = [name for name in os.listdir(directory) if name.startswith("tx-")]  # noqa: PTH208
     except OSError:
         return 0, 0
-    return len(queues), sum(_number(f"{folder}/{name}/tx_timeout") or 0 for name in queues) if timeouts else 0
+    return len(queues), sum(_number(f"{directory}/{name}/tx_timeout") or 0 for name in queues) if count_timeouts else 0
 
 
 def _text(path: str) -> str | None:
     try:
-        return read_once(path, _LONGEST).decode("ascii", "replace").strip()
+        return read_once(path, _MAX_BYTES).decode("ascii", "replace").strip()
     except OSError:  # also `carrier` of an interface that is down: EINVAL
         return None
 
@@ -144,8 +151,8 @@ def _hexadecimal(text: str) -> int:
         return 0
 
 
-def _target(path: str) -> str:
-    """Name what a symbolic link points to: the last part, or nothing."""
+def _link_target(path: str) -> str:
+    """Return the last part of what a symbolic link points to; empty where it is none."""
     try:
         return os.readlink(path).rpartition("/")[2]  # noqa: PTH115
     except OSError:

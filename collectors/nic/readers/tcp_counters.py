@@ -1,4 +1,4 @@
-"""TCP's counts over all sockets: `/proc/net/snmp` (RFC 4022) and `/proc/net/netstat`, by name, since kernels add and move columns."""
+"""TCP counters over all sockets: `/proc/net/snmp` (RFC 4022) and `/proc/net/netstat`, by name, since kernels add and move columns."""
 
 from __future__ import annotations
 
@@ -10,39 +10,39 @@ from collectors.files import read_text
 if TYPE_CHECKING:
     from pathlib import Path
 
-_LONGEST = 65_536
+_MAX_BYTES = 65_536
 
 
 @dataclass(frozen=True, slots=True)
-class Tcp:
-    """Since boot: segments sent, and sent again; connections begun, and SYNs sent again (0 for both where a kernel does not count them)."""
+class TcpCounters:
+    """Counters since boot: Tcp OutSegs, RetransSegs and ActiveOpens, TcpExt TCPSynRetrans; 0 where a kernel lacks the last two."""
 
-    sent: int
-    retransmitted: int
-    opened: int = 0
-    syns_again: int = 0
+    out_segs: int
+    retrans_segs: int
+    active_opens: int = 0
+    syn_retrans: int = 0
 
     @property
-    def data_again(self) -> int:
-        """Say how many segments of established connections were sent again: the SYNs are counted in both tables."""
-        return max(0, self.retransmitted - self.syns_again)
+    def data_retrans(self) -> int:
+        """Retransmitted segments of established connections: SYNs are counted in both tables."""
+        return max(0, self.retrans_segs - self.syn_retrans)
 
 
 def parse_table(text: str, prefix: str) -> dict[str, int]:
-    """Read one table of two lines, the names and the values: `Tcp: A B` and `Tcp: 1 2`; what is no number is left out."""
+    """Parse one table of two lines, names and values: `Tcp: A B` and `Tcp: 1 2`; values that are no numbers are left out."""
     lines = [line.split() for line in text.splitlines() if line.startswith(prefix + ":")]
     names, values = lines[:2] if len(lines) > 1 else ([], [])
     return {name: int(value) for name, value in zip(names[1:], values[1:], strict=False) if value.lstrip("-").isdecimal()}
 
 
-def parse_tcp(snmp: str, netstat: str = "") -> Tcp | None:
-    """Join the two files; None where the segments are not counted."""
-    table, more = parse_table(snmp, "Tcp"), parse_table(netstat, "TcpExt")
-    if "OutSegs" not in table or "RetransSegs" not in table:
+def parse_tcp(snmp: str, netstat: str = "") -> TcpCounters | None:
+    """Parse both files; None where segments are not counted."""
+    tcp, tcp_ext = parse_table(snmp, "Tcp"), parse_table(netstat, "TcpExt")
+    if "OutSegs" not in tcp or "RetransSegs" not in tcp:
         return None
-    return Tcp(table["OutSegs"], table["RetransSegs"], table.get("ActiveOpens", 0), more.get("TCPSynRetrans", 0))
+    return TcpCounters(tcp["OutSegs"], tcp["RetransSegs"], tcp.get("ActiveOpens", 0), tcp_ext.get("TCPSynRetrans", 0))
 
 
-def read_tcp(proc: Path) -> Tcp | None:
-    """Read them of this network namespace; None where they cannot be read."""
-    return parse_tcp(read_text(f"{proc}/net/snmp", _LONGEST), read_text(f"{proc}/net/netstat", _LONGEST))
+def read_tcp(proc: Path) -> TcpCounters | None:
+    """Read the counters of this network namespace; None where they cannot be read."""
+    return parse_tcp(read_text(f"{proc}/net/snmp", _MAX_BYTES), read_text(f"{proc}/net/netstat", _MAX_BYTES))

@@ -16,7 +16,7 @@ from collectors.helper_process import HelperFailed
 from collectors.netlink.link_details import COMMAND, LinkDetailsClient
 from collectors.netlink.link_details_messages import LinkAnswer, LinkDetails, LinkQuestion, Queue
 from collectors.netlink.route import neighbour, route
-from collectors.nic.readers import link_details as depth
+from collectors.nic.panels import queue_panels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,7 +88,7 @@ def test_it_says_what_a_queue_dropped_and_what_else_a_link_is_called(namespace: 
     assert 30 <= link.queues[0].dropped <= 50
     assert answer.links["lo"].kind == ""
     assert list(ask(namespace, links=("v1", "gone")).links) == ["v1"]
-    (panel,) = depth.panels(answer.links)
+    (panel,) = queue_panels(answer.links)
     assert panel.rows[0][0] == "v0"
     assert panel.rows[0][-1] == f"queue {link.queues[0].dropped}"
 
@@ -134,9 +134,9 @@ def test_the_table_names_rings_channels_and_what_was_lost() -> None:
         xdp=True,
         statistics={"rx_dropped": 5},
     )
-    (panel,) = depth.panels({"eth0": eth0})
+    (panel,) = queue_panels({"eth0": eth0})
     assert panel.rows == (("eth0", "", "", "2 of 8", "512 of 4096/512", "mq, fq_codel (90 B now), XDP", "queue 7, rx_dropped 5"),)
-    assert list(depth.panels({})) == []
+    assert list(queue_panels({})) == []
 
 
 def test_the_main_process_imports_no_pyroute2() -> None:

@@ -1,4 +1,4 @@
-"""What the tests of the interfaces share."""
+"""Fixtures of the NIC tests."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def kernels() -> Path:
-    """Give a root with two installed kernels: images, modules, modules.dep; read-only by agreement."""
+    """A root with two installed kernels: images, modules, modules.dep; tests must not write to it."""
     return kernels_root()
 
 
 @pytest.fixture
 def host(kernels: Path, tmp_path: Path) -> Path:
-    """A root of our own with both kernels: only their NIC modules and lists are copied."""
+    """A private root with both kernels: only their NIC modules and lists are copied."""
     for release in releases(kernels):
         for module in MODULES.values():
             target = tmp_path / "lib/modules" / release / module

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from collectors.model import CollectorContext
-from collectors.nic.collector import NicCollector, NicSettings
+from collectors.nic.collector import NicCollector
+from collectors.nic.settings import NicSettings
 from collectors.settings import decode_hook
 from tests.kit.slots import Kept
 

@@ -1,4 +1,4 @@
-"""What policies ask of the interfaces of recorded hosts."""
+"""Policies, over recorded hosts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from collectors.model import Level
-from collectors.nic.collector import NicSettings
+from collectors.nic.settings import NicSettings
 from collectors.settings import decode_hook
 from tests.collectors.nic.recorded_hosts import HOSTS, verdicts
 from tests.kit.slots import Kept
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_users_own_word_on_sg_ends_the_matter() -> None:
+def test_a_policy_for_sg_takes_precedence() -> None:
     assert verdicts("xen-new", {"policy": [{"driver": "vif", "offloads": {"sg": False}}]})["nic_offload"].level == Level.HEALTHY
 
 
-def test_falling_back_to_xen_netfront_is_critical_until_it_is_mended(tmp_path: Path) -> None:
+def test_falling_back_to_xen_netfront_is_critical_until_it_is_fixed(tmp_path: Path) -> None:
     slot, host = Kept(), tmp_path / "host"
     shutil.copytree(HOSTS / "ixgbevf", host, symlinks=True)
     assert verdicts(host, slot=slot)["nic_driver"].level == Level.HEALTHY
@@ -35,7 +35,7 @@ def test_falling_back_to_xen_netfront_is_critical_until_it_is_mended(tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("version", "level", "words"),
+    ("version", "level", "text"),
     [
         ("2.17.0g", Level.WARNING, "known to be bad: NULL dereference"),
         ("2.11.1g", Level.WARNING, "known to be bad"),
@@ -46,19 +46,19 @@ def test_falling_back_to_xen_netfront_is_critical_until_it_is_mended(tmp_path: P
         ("5.10.236-228.935.amzn2.x86_64", Level.HEALTHY, ""),
     ],
 )
-def test_ena_versions(tmp_path: Path, version: str, level: Level, words: str) -> None:
+def test_ena_versions(tmp_path: Path, version: str, level: Level, text: str) -> None:
     host = tmp_path / "host"
     shutil.copytree(HOSTS / "ena-github", host, symlinks=True)
     driver = host / "ethtool/ens5/i"
     driver.write_text(driver.read_text().replace("2.13.0g", version))
-    if version in {"2.1.0K", "1.1.2"}:  # what those did not count yet
+    if version in {"2.1.0K", "1.1.2"}:  # those do not have the later counters
         (host / "ethtool/ens5/S").write_text("NIC statistics:\n     tx_timeout: 0\n")
     found = verdicts(host)["nic_driver"]
     assert found.level == level
-    assert words in found.message
+    assert text in found.message
 
 
-def test_a_required_driver_and_mtu_that_are_not_there() -> None:
+def test_a_missing_required_driver_and_mtu() -> None:
     found = verdicts("xen-new", {"policy": [{"interface": "eth0", "driver": "ena", "mtu": 9001}, {"interface": "*", "mtu": 1500}]})
     assert found["nic_driver"].level == Level.CRITICAL
     assert found["nic_driver"].message.startswith("driver is vif, should be ena")
@@ -78,7 +78,7 @@ def test_the_first_policy_that_matches_wins() -> None:
 
 @pytest.mark.fault(30)
 @pytest.mark.parametrize(
-    ("policy", "words"),
+    ("policy", "error"),
     [
         ({"mtu": 1500}, "interface or driver"),
         ({"interface": ""}, "interface: must not be empty"),
@@ -90,7 +90,7 @@ def test_the_first_policy_that_matches_wins() -> None:
         ({"interface": "*", "offloads": {"sg": "on"}}, "Expected `bool`"),
     ],
 )
-def test_a_policy_that_makes_no_sense_is_refused_with_its_key(policy: dict[str, Any], words: str) -> None:
+def test_an_invalid_policy_is_refused_with_its_key(policy: dict[str, Any], error: str) -> None:
     with pytest.raises(msgspec.ValidationError, match="policy") as refused:
         msgspec.convert({"policy": [policy]}, NicSettings, dec_hook=decode_hook)
-    assert words in str(refused.value)
+    assert error in str(refused.value)

@@ -1,4 +1,4 @@
-"""The same code over recorded hosts: what it makes of real drivers' words."""
+"""NIC collector over recorded hosts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import pytest
 
 from collectors.cardinality import Dropped
 from collectors.model import CollectorContext, Level, Report, Unavailable
-from collectors.nic.collector import NicCollector, NicSettings
+from collectors.nic.collector import NicCollector
+from collectors.nic.settings import NicSettings
 from exporters.prometheus.exposition.exposition import Exposition
 from exporters.prometheus.exposition.negotiation import negotiate_format
 from tests.collectors.nic.recorded_hosts import HOSTS, collector, nic_settings, verdicts
@@ -37,21 +38,21 @@ def test_a_current_ena_is_healthy_throughout() -> None:
     found = verdicts("ena-github")
     assert {check: verdict.level for check, verdict in found.items()} == dict.fromkeys(found, Level.HEALTHY)
     assert set(found) == {"nic_driver", "nic_offload", "nic_mtu", "nic_link", "nic_allowance", "nic_stall"}
-    assert found["nic_driver"].evidence["shape"] == "github"
+    assert found["nic_driver"].evidence["version_origin"] == "github"
 
 
 def test_ena_statistics_become_the_few_typed_metrics() -> None:
-    said = metrics("ena-github")
-    assert said["nic_allowance_exceeded", "ens5", "bw_in"] == 11072
-    assert said["nic_allowance_exceeded", "ens5", "conntrack"] == 0
-    assert said["nic_conntrack_allowance_available", "ens5"] == 51286
-    assert said["nic_resets", "ens5", "keep_alive"] == 0
-    assert said["nic_driver", "ens5", "ena", "2.13.0g", "", "0000:00:05.0"] == 1
-    assert said["nic_feature_enabled", "ens5", "sg"] == 1
-    assert not [key for key in said if any("queue_0" in part for part in key)]
+    found = metrics("ena-github")
+    assert found["nic_allowance_exceeded", "ens5", "bw_in"] == 11072
+    assert found["nic_allowance_exceeded", "ens5", "conntrack"] == 0
+    assert found["nic_conntrack_allowance_available", "ens5"] == 51286
+    assert found["nic_resets", "ens5", "keep_alive"] == 0
+    assert found["nic_driver", "ens5", "ena", "2.13.0g", "", "0000:00:05.0"] == 1
+    assert found["nic_feature_enabled", "ens5", "sg"] == 1
+    assert not [key for key in found if any("queue_0" in part for part in key)]
 
 
-def test_two_looks_a_second_apart_tell_that_the_instance_is_shaped(tmp_path: Path) -> None:
+def test_two_runs_a_second_apart_show_that_the_instance_is_shaped(tmp_path: Path) -> None:
     host = tmp_path / "host"
     shutil.copytree(HOSTS / "ena-github", host, symlinks=True)
     made = collector(host)
@@ -59,7 +60,7 @@ def test_two_looks_a_second_apart_tell_that_the_instance_is_shaped(tmp_path: Pat
         first = {verdict.check: verdict.level for verdict in made.judge([made.read()], SETTINGS)}
         counted = host / "ethtool/ens5/S"
         counted.write_text(counted.read_text().replace("bw_in_allowance_exceeded: 11072", "bw_in_allowance_exceeded: 11572"))
-        time.sleep(1)  # what `vitald check` waits between its two looks
+        time.sleep(1)  # what `vitald check` waits between its two runs
         second = {verdict.check: verdict for verdict in made.judge([made.read()], SETTINGS)}
     finally:
         made.close()
@@ -75,19 +76,19 @@ def test_ixgbevf_counts_its_tx_timeouts_under_the_same_reason() -> None:
 def test_a_kernels_release_is_never_compared_as_a_drivers_version() -> None:
     found = verdicts("ena-in-tree", {"policy": [{"driver": "ena", "min_version": "2.2.9"}]})["nic_driver"]
     assert found.level == Level.HEALTHY  # its counters prove 2.2.10
-    assert found.evidence["shape"] == "kernel"
+    assert found.evidence["version_origin"] == "kernel"
     found = verdicts("ena-in-tree", {"policy": [{"driver": "ena", "min_version": "2.8.1"}]})["nic_driver"]
     assert found.level == Level.WARNING  # 6.8.0 > 2.8.1 means nothing, and no counter proves it
-    assert "nothing here proves it" in found.message
+    assert "no counter proves it" in found.message
 
 
-def test_what_is_fixed_off_is_no_drift() -> None:
+def test_a_feature_that_is_fixed_off_is_no_drift() -> None:
     found = verdicts("ena-in-tree", {"policy": [{"interface": "ens*", "offloads": {"tso": True}}]})["nic_offload"]
     assert found.level == Level.HEALTHY
     assert found.evidence["tso"] == "off [fixed]"
 
 
-def test_an_old_ena_with_the_rocket_workaround_left_on() -> None:
+def test_an_old_ena_with_the_xen_workaround_left_on() -> None:
     found = verdicts("ena-old")
     assert found["nic_driver"].level == Level.WARNING
     assert "1.5.0g is older than 2.2.9" in found["nic_driver"].message
@@ -101,7 +102,7 @@ def test_an_old_ena_with_the_rocket_workaround_left_on() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sg", "mtu", "level", "words", "remediation"),
+    ("sg", "mtu", "level", "text", "remediation"),
     [
         ("on", 1500, Level.WARNING, "sg is on under kernel 3.13.0-24-generic", "sg off with MTU 9001"),
         ("off", 1500, Level.WARNING, "sg is off with MTU 1500", "mtu 9001"),
@@ -109,7 +110,7 @@ def test_an_old_ena_with_the_rocket_workaround_left_on() -> None:
     ],
 )
 def test_xens_two_faults_on_an_old_kernel_are_stated_together(
-    tmp_path: Path, sg: str, mtu: int, level: Level, words: str, remediation: str
+    tmp_path: Path, sg: str, mtu: int, level: Level, text: str, remediation: str
 ) -> None:
     host = tmp_path / "host"
     shutil.copytree(HOSTS / "xen-old", host, symlinks=True)
@@ -118,7 +119,7 @@ def test_xens_two_faults_on_an_old_kernel_are_stated_together(
     features.write_text(features.read_text().replace("tx-scatter-gather: on", f"tx-scatter-gather: {sg}"))
     found = verdicts(host)["nic_offload"]
     assert found.level == level
-    assert words in found.message
+    assert text in found.message
     assert found.remediation.endswith(remediation)
     if level:
         assert "skb rides the rocket" in found.message
@@ -128,12 +129,12 @@ def test_xens_two_faults_on_an_old_kernel_are_stated_together(
 def test_xens_workaround_on_a_current_kernel_is_needless_and_costs_the_mtu() -> None:
     found = verdicts("xen-new")["nic_offload"]
     assert found.level == Level.WARNING
-    assert "needs no rocket workaround" in found.message
+    assert "linearises such packets and needs no workaround" in found.message
     assert found.remediation == "ethtool -K eth0 sg on && ip link set eth0 mtu 9001"
 
 
 @pytest.mark.fault(36)
-def test_files_that_are_empty_or_nonsense_cost_their_fact_and_no_more(tmp_path: Path) -> None:
+def test_empty_and_invalid_files_cost_only_their_fact(tmp_path: Path) -> None:
     host = tmp_path / "host"
     shutil.copytree(HOSTS / "ena-github", host, symlinks=True)
     nic = host / "sys/class/net/ens5"
@@ -147,11 +148,11 @@ def test_files_that_are_empty_or_nonsense_cost_their_fact_and_no_more(tmp_path: 
 
 
 @pytest.mark.fault(13)
-def test_a_host_without_interfaces_to_show_is_unavailable_and_no_failure(tmp_path: Path) -> None:
+def test_a_host_without_interfaces_is_unavailable_and_no_failure(tmp_path: Path) -> None:
     made = NicCollector(NicSettings(), CollectorContext(proc=tmp_path, sys=tmp_path / "nowhere", root=tmp_path))
-    with pytest.raises(Unavailable) as told:
+    with pytest.raises(Unavailable) as raised:
         made.read()
-    assert told.value.reason == "missing"
+    assert raised.value.reason == "missing"
     made.close()
 
 
@@ -159,7 +160,7 @@ def test_a_host_without_interfaces_to_show_is_unavailable_and_no_failure(tmp_pat
 @pytest.mark.parametrize(
     "saved", [[], "x", {"ens5": 3}, {"ens5": {"mtu": [1]}}, {"ens5": {"mtu": ["a", "b", "c"]}}, {"ens5": {"mtu": [None, 1, 2]}}]
 )
-def test_a_state_of_another_making_is_forgotten(saved: Any) -> None:
+def test_an_unknown_state_is_ignored(saved: Any) -> None:
     assert verdicts("ena-github", slot=Kept(json.dumps(saved)))["nic_mtu"].level == Level.HEALTHY
 
 
@@ -171,18 +172,18 @@ def shown(host: Path | str) -> dict[str, Panel]:
         made.close()
 
 
-def test_people_see_what_is_off_and_why() -> None:
+def test_the_panel_shows_what_is_off_and_why() -> None:
     panel = shown("ena-old")["Network interfaces"]
     (row,) = panel.rows
-    said = dict(zip(panel.columns, row, strict=True))
-    assert said["driver"] == "ena"
-    assert said["offloads on"] == "gro rx tx"
-    assert said["off"] == "sg, tso [fixed], gso [requested on], lro [fixed]"
+    cells = dict(zip(panel.columns, row, strict=True))
+    assert cells["driver"] == "ena"
+    assert cells["offloads on"] == "gro rx tx"
+    assert cells["off"] == "sg, tso [fixed], gso [requested on], lro [fixed]"
 
 
-def test_nobody_takes_the_kernels_release_for_the_drivers_version() -> None:
+def test_the_kernels_release_is_not_shown_as_the_drivers_version() -> None:
     panel = shown("ena-in-tree")["Network interfaces"]
-    assert dict(zip(panel.columns, panel.rows[0], strict=True))["version"] == "the kernel's own"
+    assert dict(zip(panel.columns, panel.rows[0], strict=True))["version"] == "in-tree"
 
 
 @pytest.mark.fault(56)
@@ -196,5 +197,5 @@ def test_every_recorded_host_makes_a_valid_page(host: str) -> None:
     finally:
         made.close()
     page = Exposition(Dropped()).render([report], negotiate_format("text/plain"))
-    said = subprocess.run(["promtool", "check", "metrics"], input=page, capture_output=True, check=False)
-    assert (said.returncode, said.stdout + said.stderr) == (0, b"")
+    checked = subprocess.run(["promtool", "check", "metrics"], input=page, capture_output=True, check=False)
+    assert (checked.returncode, checked.stdout + checked.stderr) == (0, b"")

@@ -1,4 +1,4 @@
-"""Modules of two real kernels, as they lie on disk."""
+"""Module files of two real kernels, whole and damaged."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from collectors.nic.boot.kernels import releases
-from collectors.nic.boot.modinfo import Unreadable, parse_modinfo, read_modinfo
+from collectors.nic.boot.modinfo import InvalidModule, parse_modinfo, read_modinfo
 from tests.kit.kernel_packages import MACHINE, MODULES
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("driver", MODULES)
-def test_real_modules_say_what_modinfo_says(kernels: Path, driver: str) -> None:
+def test_tags_equal_those_of_modinfo(kernels: Path, driver: str) -> None:
     for release in releases(kernels):
         path = kernels / "lib/modules" / release / MODULES[driver]
         tags = read_modinfo(path, MACHINE)
@@ -30,12 +30,12 @@ def test_real_modules_say_what_modinfo_says(kernels: Path, driver: str) -> None:
         assert tags["intree"] == "Y"
         assert tags["vermagic"].split()[0] == release
         if shutil.which("modinfo"):
-            said = subprocess.run(["modinfo", "-F", "vermagic", path], check=True, capture_output=True, text=True).stdout
-            assert said.strip() == tags["vermagic"].strip()
+            printed = subprocess.run(["modinfo", "-F", "vermagic", path], check=True, capture_output=True, text=True).stdout
+            assert printed.strip() == tags["vermagic"].strip()
 
 
 @pytest.mark.parametrize("suffix", ["gz", "xz", pytest.param("zst", marks=pytest.mark.needs("zstd"))])
-def test_compressed_modules_are_read_alike(kernels: Path, tmp_path: Path, suffix: str) -> None:
+def test_compressed_modules_have_the_same_tags(kernels: Path, tmp_path: Path, suffix: str) -> None:
     plain = kernels / "lib/modules" / releases(kernels)[0] / MODULES["ena"]
     packed = tmp_path / f"ena.ko.{suffix}"
     if suffix == "zst":
@@ -48,7 +48,7 @@ def test_compressed_modules_are_read_alike(kernels: Path, tmp_path: Path, suffix
 def test_a_bomb_is_refused_within_bounds(tmp_path: Path) -> None:
     bomb = tmp_path / "ena.ko.xz"
     bomb.write_bytes(lzma.compress(bytes(200 << 20), preset=0))
-    with pytest.raises(Unreadable, match="larger than 64 MiB when decompressed"):
+    with pytest.raises(InvalidModule, match="larger than 64 MiB when decompressed"):
         read_modinfo(bomb)
 
 
@@ -64,26 +64,26 @@ def broken_modules(kernels: Path) -> Iterator[tuple[str, bytes]]:
     yield "not a relocatable", Path("/proc/self/exe").read_bytes()
 
 
-def test_files_that_are_no_modules_say_why(kernels: Path, tmp_path: Path) -> None:
-    for words, content in broken_modules(kernels):
+def test_files_that_are_no_modules_are_refused_with_a_reason(kernels: Path, tmp_path: Path) -> None:
+    for reason, content in broken_modules(kernels):
         path = tmp_path / "ena.ko"
         path.write_bytes(content)
-        with pytest.raises(Unreadable, match=words):
+        with pytest.raises(InvalidModule, match=reason):
             read_modinfo(path)
 
 
 def test_a_module_of_another_architecture_is_refused(kernels: Path) -> None:
     path = kernels / "lib/modules" / releases(kernels)[0] / MODULES["ena"]
-    with pytest.raises(Unreadable, match="another architecture"):
+    with pytest.raises(InvalidModule, match="another architecture"):
         read_modinfo(path, "aarch64" if MACHINE == "x86_64" else "x86_64")
 
 
-def test_no_damage_to_a_module_lets_another_error_out(kernels: Path) -> None:
+def test_damage_to_a_module_raises_no_other_exception(kernels: Path) -> None:
     whole = (kernels / "lib/modules" / releases(kernels)[0] / MODULES["xen_netfront"]).read_bytes()
     dice = random.Random(4)  # noqa: S311 — the same damage each time
     for _ in range(400):
-        hurt = bytearray(whole[: dice.randint(1, len(whole))])
+        damaged = bytearray(whole[: dice.randint(1, len(whole))])
         for _ in range(dice.randint(0, 8)):
-            hurt[dice.randrange(min(len(hurt), 4096))] = dice.randrange(256)
-        with contextlib.suppress(Unreadable):
-            parse_modinfo(bytes(hurt))
+            damaged[dice.randrange(min(len(damaged), 4096))] = dice.randrange(256)
+        with contextlib.suppress(InvalidModule):
+            parse_modinfo(bytes(damaged))

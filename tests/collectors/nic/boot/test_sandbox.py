@@ -1,4 +1,4 @@
-"""Modules that the unit's sandbox or permissions hide."""
+"""Kernel modules hidden by the unit's sandbox or by permissions."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ if TYPE_CHECKING:
 UNPRIVILEGED = """
 import os, sys, time
 from pathlib import Path
-from collectors.nic.boot.kernel_watcher import look
+from collectors.nic.boot.kernels import read_installed_kernels
 from collectors.nic.checks.next_boot import next_boot_verdicts
-from collectors.nic.reading import Reading
+from collectors.nic.reading import NicReading
 from tests.kit.kernel_packages import MACHINE
 from tests.collectors.nic.checks.test_next_boot import nic
 import encodings.idna, lzma, zlib
 os.setgroups([]); os.setresgid(54321, 54321, 54321); os.setresuid(54321, 54321, 54321)
-disk = look(Path(sys.argv[1]), ("ixgbevf",), MACHINE)
-(verdict,) = next_boot_verdicts(Reading(time.time() + 3600, sys.argv[2], (nic(),), disk=disk))
+installed = read_installed_kernels(Path(sys.argv[1]), ("ixgbevf",), MACHINE)
+(verdict,) = next_boot_verdicts(NicReading(time.time() + 3600, sys.argv[2], (nic(),), installed=installed))
 print(int(verdict.level), verdict.message, verdict.evidence.get("chosen_by", ""), sep="|")
 """
 
 
 @pytest.fixture
 def public() -> Iterator[Path]:
-    """Give a folder that everybody may enter: pytest's own are closed to others, again and again."""
+    """A directory that every user may enter: pytest makes its own private."""
     with tempfile.TemporaryDirectory(prefix="vnic", dir="/tmp") as folder:
         Path(folder).chmod(0o755)
         yield Path(folder)
@@ -61,17 +61,17 @@ def test_in_the_units_sandbox_modules_are_read_under_another_name(host: Path, pu
 @pytest.mark.parametrize(
     ("closed", "level", "words"),
     [
-        ("lib/modules", 1, "cannot tell which driver the next boot brings: {root}/lib/modules: Permission denied"),
+        ("lib/modules", 1, "the driver after the next boot is unknown: {root}/lib/modules: Permission denied"),
         (
             "lib/modules/{newest}",
             1,
-            "cannot tell whether the next kernel {newest} has ixgbevf: {root}/lib/modules/{newest}/mod",
+            "whether the next kernel {newest} has ixgbevf is unknown: {root}/lib/modules/{newest}/mod",
         ),
-        ("lib/modules/{newest}/kernel", 1, "cannot tell whether the next kernel {newest} has ixgbevf: kernel/drivers"),
+        ("lib/modules/{newest}/kernel", 1, "whether the next kernel {newest} has ixgbevf is unknown: kernel/drivers"),
         ("boot/grub2", 0, "|the newest installed, since /boot/grub2/grubenv may not be read"),
     ],
 )
-def test_what_may_not_be_read_is_said_and_is_no_missing_driver(host: Path, public: Path, closed: str, level: int, words: str) -> None:
+def test_what_may_not_be_read_is_reported_and_is_no_missing_driver(host: Path, public: Path, closed: str, level: int, words: str) -> None:
     newest, root = releases(host)[-1], public / "host"
     shutil.copytree(host, root)
     root.chmod(0o755)

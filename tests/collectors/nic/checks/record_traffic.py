@@ -1,9 +1,9 @@
-"""Record what the kernel counted while real TCP traffic went well, ended, or died.
+"""Recorder of the kernel's counters while real TCP traffic flows, ends, or loses its path.
 
 `python -m tests.collectors.nic.checks.record_traffic [NAME…]`, as root.
 
-Each course runs in two namespaces of its own, five minutes long, and is kept as `traffic/NAME.json`: every 10 s the same counters that
-the collector reads, by the collector's own readers.
+Each course runs in two namespaces for five minutes, and is written to `traffic/NAME.json`: every 10 s the counters that the collector
+reads, by the collector's readers.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).with_name("traffic")
 STEP, PLATEAU, AFTER = 10.0, 200.0, 80.0
 
-# Two programs of the namespaces: one that takes everything and echoes what is asked for, one that makes the traffic.
+# Programs of the two namespaces: a server that reads everything and echoes requests, a client that makes the traffic.
 SERVER = """
 import socketserver
 class Handler(socketserver.BaseRequestHandler):
@@ -57,7 +57,7 @@ def dead():  # probes of a peer that has been down all along
         except OSError:
             pass
         time.sleep(3)
-def bursts():  # as loud as the stream, with pauses
+def bursts():  # the stream with pauses
     while time.monotonic() < end:
         with socket.create_connection(("10.96.0.2", 7001)) as wire:
             for _ in range(250):
@@ -68,25 +68,25 @@ for name in kind.split("+"):
     threading.Thread(target=wanted[name], daemon=True).start()
 time.sleep(float(sys.argv[3]))
 """
-LOOK = """
+SAMPLER = """
 import sys, time
 from pathlib import Path
-from collectors.nic.readers.sysfs import read_carrier_changes, read_traffic
+from collectors.nic.readers.sysfs import read_carrier_changes, read_byte_counters
 from collectors.nic.readers.tcp_counters import read_tcp
 import json
 from dataclasses import astuple
 end, step = time.monotonic() + float(sys.argv[1]), float(sys.argv[2])
 began = time.monotonic()
 while time.monotonic() < end:
-    seen, tcp = read_traffic(Path("/sys"), "one"), read_tcp(Path("/proc"))
-    row = [round(time.monotonic() - began, 2), seen.received, seen.sent, read_carrier_changes(Path("/sys"), "one"), *astuple(tcp)]
+    link, tcp = read_byte_counters(Path("/sys"), "one"), read_tcp(Path("/proc"))
+    row = [round(time.monotonic() - began, 2), link.rx_bytes, link.tx_bytes, read_carrier_changes(Path("/sys"), "one"), *astuple(tcp)]
     print(json.dumps(row), flush=True)
     time.sleep(step)
 """
 
 
 def drop(lab: Namespace) -> None:
-    """Let the path die: frames vanish beyond the interface, the carrier stays."""
+    """Drop everything beyond the interface; the carrier stays."""
     lab.run("nft add table ip gone")
     lab.run("nft add chain ip gone in { type filter hook prerouting priority -300 ; policy drop ; }")
 
@@ -99,12 +99,12 @@ def lossy(lab: Namespace) -> None:
 
 
 def unplug(lab: Namespace) -> None:
-    """Take the carrier away."""
+    """Remove the carrier."""
     lab.run("ip link set two down")
 
 
 COURSES: dict[str, tuple[str, bool, Callable[[Namespace], None] | None, Callable[[Namespace], None] | None]] = {
-    # name: what runs, whether it ends by itself, what is done to the far end from the start, and after the plateau
+    # name: traffic, True if it ends by itself, what is done to the far end from the start, and after the plateau
     "bulk-ends": ("bulk", True, None, None),
     "bulk-dies": ("bulk", False, None, drop),
     "bulk-unplugged": ("bulk", False, None, unplug),
@@ -119,7 +119,7 @@ COURSES: dict[str, tuple[str, bool, Callable[[Namespace], None] | None, Callable
 
 
 def record(name: str) -> None:
-    """Run one course and write it down."""
+    """Run one course and write its recording."""
     kind, ends, at_first, then = COURSES[name]
     with namespace("vnear") as near, namespace("vfar") as far:
         near.run(f"ip link add one type veth peer name two netns {far.name}")
@@ -131,11 +131,11 @@ def record(name: str) -> None:
         if at_first:
             at_first(far)
         near.start(sys.executable, "-c", CLIENT, kind, str(PLATEAU if ends else 1e6), str(PLATEAU + AFTER + 60))
-        looks = near.start(sys.executable, "-c", LOOK, str(PLATEAU + AFTER), str(STEP), stdout=-1, cwd=REPOSITORY)
+        sampler = near.start(sys.executable, "-c", SAMPLER, str(PLATEAU + AFTER), str(STEP), stdout=-1, cwd=REPOSITORY)
         time.sleep(PLATEAU)
         if then:
             then(far)
-        rows, _ = looks.communicate(timeout=AFTER + 60)
+        rows, _ = sampler.communicate(timeout=AFTER + 60)
     lines = ",\n".join(rows.splitlines())
     (FOLDER / f"{name}.json").write_text(f"[\n{lines}\n]\n")
     json.loads((FOLDER / f"{name}.json").read_text())
@@ -144,8 +144,8 @@ def record(name: str) -> None:
 
 if __name__ == "__main__":
     threads = [threading.Thread(target=record, args=(name,)) for name in sys.argv[1:] or COURSES]
-    for one in threads:
-        one.start()
+    for thread in threads:
+        thread.start()
         time.sleep(0.3)
-    for one in threads:
-        one.join()
+    for thread in threads:
+        thread.join()

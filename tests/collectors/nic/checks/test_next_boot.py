@@ -1,4 +1,4 @@
-"""What the next boot would do with the modules that are there."""
+"""The driver after the next boot, by the modules of two real kernels."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from collectors.model import Level
-from collectors.nic.boot.kernel_watcher import look, signature
-from collectors.nic.boot.kernels import Disk, read_module, releases
+from collectors.nic.boot.kernel_watcher import fingerprint
+from collectors.nic.boot.kernels import InstalledKernels, read_installed_kernels, read_module, releases
 from collectors.nic.checks.next_boot import next_boot_verdicts
 from collectors.nic.readers.ethtool import Driver
-from collectors.nic.readers.sysfs import VIRTUAL, Device, Link
-from collectors.nic.reading import Nic, Reading
-from collectors.nic.settings import Wanted
+from collectors.nic.readers.sysfs import NO_DEVICE, Device, Link
+from collectors.nic.reading import Nic, NicReading
+from collectors.nic.settings import Requirements
 from tests.kit.kernel_packages import MACHINE, MODULES
 
 if TYPE_CHECKING:
@@ -28,18 +28,18 @@ if TYPE_CHECKING:
     from collectors.model import Verdict
 
 
-def nic(driver: str = "ixgbevf", **wanted: Any) -> Nic:
+def nic(driver: str = "ixgbevf", **required: Any) -> Nic:
     link = Link("eth0", 2, 1500, up=True, carrier=True, carrier_changes=1, device=Device(physical=True, driver=driver, module=driver))
-    return Nic(link, Driver(driver, "4.1.2"), wanted=Wanted(**wanted))
+    return Nic(link, Driver(driver, "4.1.2"), required=Requirements(**required))
 
 
-def judged(root: Path, running: int = 0, after: float = 3600.0, loaded: str = "", **wanted: Any) -> Verdict:
+def judged(root: Path, running: int = 0, after: float = 3600.0, loaded: str = "", **required: Any) -> Verdict:
     """Judge `after` seconds from now: an installation has settled by then."""
-    disk = look(root, ("ixgbevf",), MACHINE)
-    assert disk is not None
-    one = nic(**wanted)
-    one = replace(one, link=replace(one.link, device=replace(one.link.device, version=loaded)))
-    (verdict,) = next_boot_verdicts(Reading(time.time() + after, releases(root)[running], (one,), disk=disk))
+    installed = read_installed_kernels(root, ("ixgbevf",), MACHINE)
+    assert installed is not None
+    made = nic(**required)
+    made = replace(made, link=replace(made.link, device=replace(made.link.device, version=loaded)))
+    (verdict,) = next_boot_verdicts(NicReading(time.time() + after, releases(root)[running], (made,), installed=installed))
     return verdict
 
 
@@ -50,12 +50,12 @@ def test_two_whole_kernels_are_healthy_and_listed(host: Path) -> None:
     assert verdict.evidence["kernels"] == ", ".join(f"{release} in-tree" for release in releases(host))
 
 
-def test_a_next_kernel_without_the_module_is_told_before_the_reboot(host: Path) -> None:
+def test_a_next_kernel_without_the_module_is_critical(host: Path) -> None:
     newest = releases(host)[-1]
     (host / "lib/modules" / newest / MODULES["ixgbevf"]).unlink()
     verdict = judged(host, min_version="4.1")
     assert verdict.level == Level.CRITICAL
-    assert verdict.message.startswith(f"the next kernel {newest} has no ixgbevf >= 4.1 (modules.dep names")
+    assert verdict.message.startswith(f"the next kernel {newest} has no ixgbevf >= 4.1 (modules.dep lists")
     assert verdict.message.endswith("this host would come back on xen_netfront without enhanced networking")
     assert newest in verdict.remediation
     assert verdict.remediation.endswith("do not reboot before")
@@ -81,7 +81,7 @@ def _dkms(host: Path, release: str) -> None:
     (folder / "modules.dep").write_text(listed)
 
 
-def test_a_module_built_for_another_kernel_is_none(host: Path) -> None:
+def test_a_module_built_for_another_kernel_is_critical(host: Path) -> None:
     older, newest = releases(host)
     shutil.copy2(host / "lib/modules" / older / MODULES["ixgbevf"], host / "lib/modules" / newest / MODULES["ixgbevf"])
     verdict = judged(host)
@@ -89,7 +89,7 @@ def test_a_module_built_for_another_kernel_is_none(host: Path) -> None:
     assert f"built for kernel {older}" in verdict.message
 
 
-def test_an_initramfs_older_than_its_dkms_module_may_hold_the_old_one(host: Path) -> None:
+def test_an_initramfs_older_than_its_dkms_module_may_contain_an_old_copy(host: Path) -> None:
     newest = releases(host)[-1]
     for release in releases(host):
         _dkms(host, release)
@@ -99,11 +99,11 @@ def test_an_initramfs_older_than_its_dkms_module_may_hold_the_old_one(host: Path
     os.utime(initramfs, (1, 1))
     verdict = judged(host)
     assert verdict.level == Level.WARNING
-    assert "it may hold an old copy" in verdict.message
+    assert "it may contain an old copy" in verdict.message
     assert verdict.remediation.startswith(f"update-initramfs -u -k {newest}")
 
 
-def test_a_kernel_that_is_being_installed_is_not_judged_harshly_yet(host: Path) -> None:
+def test_a_kernel_that_is_being_installed_is_a_warning_only(host: Path) -> None:
     newest = releases(host)[-1]
     (host / "lib/modules" / newest / MODULES["ixgbevf"]).unlink()
     (host / "lib/modules" / newest / "modules.dep").unlink()  # and depmod has not run: this touches the folder, now
@@ -113,7 +113,7 @@ def test_a_kernel_that_is_being_installed_is_not_judged_harshly_yet(host: Path) 
 
 
 @pytest.mark.fault(36)
-def test_a_kernel_that_is_installed_and_removed_while_we_look_does_no_harm(host: Path) -> None:
+def test_a_kernel_installed_and_removed_during_a_read_is_no_failure(host: Path) -> None:
     older, newest = releases(host)
     source, target, stop = host / "aside", host / "lib/modules" / newest, threading.Event()
     shutil.copytree(target, source)
@@ -130,7 +130,7 @@ def test_a_kernel_that_is_installed_and_removed_while_we_look_does_no_harm(host:
     seen = set()
     try:
         for _ in range(150):
-            signature(host)
+            fingerprint(host)
             verdict = judged(host, after=0.0)
             seen.add((verdict.evidence["next_kernel"], verdict.level))
     finally:
@@ -142,7 +142,7 @@ def test_a_kernel_that_is_installed_and_removed_while_we_look_does_no_harm(host:
 
 
 @pytest.mark.fault(26)
-def test_a_module_that_is_a_directory_or_a_fifo_holds_nobody_up(host: Path) -> None:
+def test_a_module_that_is_a_directory_or_a_fifo_blocks_nothing(host: Path) -> None:
     newest = releases(host)[-1]
     path = host / "lib/modules" / newest / MODULES["ixgbevf"]
     path.unlink()
@@ -156,8 +156,8 @@ def test_a_module_that_is_a_directory_or_a_fifo_holds_nobody_up(host: Path) -> N
     assert "cannot load ixgbevf" in verdict.message
 
 
-@pytest.mark.parametrize(("damage", "words"), [("truncated", "the file is truncated"), ("foreign", "built for another architecture")])
-def test_a_next_kernel_with_a_damaged_module_is_told(host: Path, damage: str, words: str) -> None:
+@pytest.mark.parametrize(("damage", "problem"), [("truncated", "the file is truncated"), ("foreign", "built for another architecture")])
+def test_a_next_kernel_with_a_damaged_module_is_critical(host: Path, damage: str, problem: str) -> None:
     path = host / "lib/modules" / releases(host)[-1] / MODULES["ixgbevf"]
     content = bytearray(path.read_bytes())
     if damage == "foreign":
@@ -165,27 +165,29 @@ def test_a_next_kernel_with_a_damaged_module_is_told(host: Path, damage: str, wo
     path.write_bytes(content[: len(content) // 2] if damage == "truncated" else content)
     verdict = judged(host)
     assert verdict.level == Level.CRITICAL
-    assert words in verdict.message
+    assert problem in verdict.message
     assert verdict.remediation
 
 
-def test_the_loaded_driver_is_what_the_next_one_is_compared_with(host: Path) -> None:
-    verdict = judged(host, running=1, loaded="4.1.2")  # the very kernel that runs: its DKMS module was taken off the disk since
+def test_the_next_driver_is_compared_with_the_loaded_one(host: Path) -> None:
+    verdict = judged(host, running=1, loaded="4.1.2")  # the very kernel that runs: its DKMS module was removed from disk since
     assert verdict.level == Level.WARNING
     assert "in use is 4.1.2: the driver would change" in verdict.message
-    assert judged(host, running=1, loaded="4.1.0-k").level == Level.HEALTHY  # upstream dropped its numbers: no other driver
+    assert judged(host, running=1, loaded="4.1.0-k").level == Level.HEALTHY  # upstream dropped its version: no other driver
 
 
 @pytest.mark.fault(13)
-def test_no_kernels_mean_no_verdict(tmp_path: Path) -> None:
-    assert look(tmp_path, ("ena",), MACHINE) is None
+def test_without_kernels_there_is_no_verdict(tmp_path: Path) -> None:
+    assert read_installed_kernels(tmp_path, ("ena",), MACHINE) is None
     (tmp_path / "lib/modules").mkdir(parents=True)
-    assert look(tmp_path, ("ena",), MACHINE) is None
-    assert list(next_boot_verdicts(Reading(0.0, "6.1.0", (nic(),)))) == []
+    assert read_installed_kernels(tmp_path, ("ena",), MACHINE) is None
+    assert list(next_boot_verdicts(NicReading(0.0, "6.1.0", (nic(),)))) == []
 
 
-def test_without_a_device_behind_it_an_interface_has_no_next_boot(host: Path) -> None:
-    disk = look(host, ("ixgbevf",), MACHINE)
-    one = nic()
-    assert isinstance(disk, Disk)
-    assert not list(next_boot_verdicts(Reading(time.time(), "x", (replace(one, link=replace(one.link, device=VIRTUAL)),), disk=disk)))
+def test_an_interface_without_a_device_has_no_verdict(host: Path) -> None:
+    installed = read_installed_kernels(host, ("ixgbevf",), MACHINE)
+    made = nic()
+    assert isinstance(installed, InstalledKernels)
+    assert not list(
+        next_boot_verdicts(NicReading(time.time(), "x", (replace(made, link=replace(made.link, device=NO_DEVICE)),), installed=installed))
+    )
