@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from collectors.helper_process import HelperFailed
 from collectors.netlink.link_details import LinkDetailsClient
-from collectors.netlink.link_details_messages import Question
+from collectors.netlink.link_details_messages import LinkQuestion
 from collectors.nic.readers.counters import COUNTERS_READ, NO_COUNTERS, STATS_DRIVERS, driver_counters
 from collectors.nic.readers.ethtool import Ethtool
 from collectors.nic.readers.recorded_ethtool import RecordedEthtool
@@ -138,7 +138,7 @@ class LinkDetailsReader:
         client, self._client = self._client, None
         if client is not None:
             try:
-                self._links = client.ask(Question(links=tuple(names))).links
+                self._links = client.ask(LinkQuestion(links=tuple(names))).links
             except HelperFailed as error:
                 log.warning("queues and rings not read, not shown error=%s", error)
         return self._links
