@@ -8,8 +8,8 @@ from collectors.model import Level, NoSlot, Report, Verdict
 from daemon.board import Board
 
 
-class Kept(NoSlot):
-    """A slot that remembers in memory."""
+class MemorySlot(NoSlot):
+    """A slot that keeps its value in memory."""
 
     value: Any = None
 
@@ -22,7 +22,7 @@ class Kept(NoSlot):
 
 
 def report(*levels: Level, name: str = "probe") -> Report:
-    verdicts = (Verdict("tcp_probe", f"host{n}:22", level, f"message {n}", remediation="look") for n, level in enumerate(levels))
+    verdicts = (Verdict("tcp_probe", f"host{n}:22", level, f"message {n}", remediation="restart it") for n, level in enumerate(levels))
     return Report(name, time.time(), tuple(verdicts))
 
 
@@ -36,13 +36,13 @@ def test_a_scrape_sees_the_latest_report_of_each_collector() -> None:
     assert board.reports() == (other,)
 
 
-def test_a_change_is_logged_once_with_its_mend_and_its_end(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_change_is_logged_once_with_its_remediation_and_its_end(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     board = Board(NoSlot())
     for level in (Level.HEALTHY, Level.CRITICAL, Level.CRITICAL, Level.HEALTHY):
         board.publish(report(level))
     assert [(r.levelname, r.getMessage()) for r in caplog.records] == [
-        ("ERROR", "tcp_probe host0:22 critical: message 0; look"),
+        ("ERROR", "tcp_probe host0:22 critical: message 0; restart it"),
         ("INFO", "tcp_probe host0:22 healthy: was critical for 0s"),
     ]
 
@@ -50,13 +50,13 @@ def test_a_change_is_logged_once_with_its_mend_and_its_end(caplog: pytest.LogCap
 @pytest.mark.fault(40)
 def test_a_clock_that_was_set_back_makes_no_fault_shorter_than_nothing(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    slot = Kept()
+    slot = MemorySlot()
     slot.value = [["tcp_probe", "host0:22", 2, time.time() + 3600]]
     Board(slot).publish(report(Level.HEALTHY))
     assert [r.getMessage() for r in caplog.records] == ["tcp_probe host0:22 healthy: was critical for 0s"]
 
 
-def test_findings_are_what_is_not_healthy_and_since_when() -> None:
+def test_findings_are_unhealthy_subjects_and_the_time_of_their_level() -> None:
     board = Board(NoSlot())
     board.publish(report(Level.CRITICAL))
     ((check, subject, since),) = board.findings()
@@ -65,9 +65,9 @@ def test_findings_are_what_is_not_healthy_and_since_when() -> None:
     assert not list(board.findings())
 
 
-def test_who_is_replaced_by_another_is_forgotten() -> None:
-    """Links and targets that come and go in equal number must not add up."""
-    board = Board(slot := Kept())
+def test_a_subject_that_another_replaces_is_forgotten() -> None:
+    """Links and targets that come and go in equal number must not accumulate."""
+    board = Board(slot := MemorySlot())
     for number in range(50):
         board.publish(
             Report("nic", time.time(), tuple(Verdict("nic_link", f"veth{n}", Level.WARNING, "") for n in range(number, number + 3)))
@@ -77,8 +77,22 @@ def test_who_is_replaced_by_another_is_forgotten() -> None:
     assert [row[1] for row in slot.value] == ["veth49", "veth50", "veth51"]
 
 
-def test_since_when_outlives_a_restart() -> None:
-    slot = Kept()
+def test_the_order_of_verdicts_and_equal_verdicts_change_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    board = Board(slot := MemorySlot(), lambda: changes.append(1))
+    changes: list[int] = []
+    first = report(Level.CRITICAL, Level.HEALTHY)
+    assert board.publish(first) == ["host0:22"]
+    since = [board.since(verdict) for verdict in first.verdicts]
+    board.save()
+    slot.value = None
+    for verdicts in (first.verdicts, report(Level.CRITICAL, Level.HEALTHY).verdicts, first.verdicts[::-1]):
+        assert board.publish(Report("probe", time.time(), verdicts)) == []
+    board.save()
+    assert ([board.since(verdict) for verdict in first.verdicts], slot.value, len(changes), len(caplog.records)) == (since, None, 1, 1)
+
+
+def test_the_time_of_a_level_outlives_a_restart() -> None:
+    slot = MemorySlot()
     board = Board(slot)
     board.publish(report(Level.CRITICAL))
     bad = board.reports()[0].verdicts[0]
@@ -91,7 +105,7 @@ def test_since_when_outlives_a_restart() -> None:
 
 
 def test_a_subject_that_is_gone_is_forgotten() -> None:
-    slot = Kept()
+    slot = MemorySlot()
     board = Board(slot)
     board.publish(report(Level.CRITICAL, Level.CRITICAL))
     board.publish(report(Level.CRITICAL))
@@ -99,10 +113,10 @@ def test_a_subject_that_is_gone_is_forgotten() -> None:
     assert [row[:3] for row in slot.value] == [["tcp_probe", "host0:22", 2]]
 
 
-@pytest.mark.parametrize("rubbish", [None, 7, [1], [["a"]], [["a", "b", "c", "d"]], {"a": 1}])
-def test_remembered_rubbish_is_no_memory(rubbish: Any) -> None:
-    slot = Kept()
-    slot.value = rubbish
+@pytest.mark.parametrize("saved", [None, 7, [1], [["a"]], [["a", "b", "c", "d"]], {"a": 1}])
+def test_saved_values_of_another_shape_are_ignored(saved: Any) -> None:
+    slot = MemorySlot()
+    slot.value = saved
     Board(slot).publish(report(Level.HEALTHY))
 
 

@@ -44,7 +44,7 @@ PROBE = Report(
     ),
 )
 GOLDEN_TEXT = """\
-# HELP vitald_health What the last readings mean, by check and subject: 0 healthy, 1 warning, 2 critical.
+# HELP vitald_health Health by check and subject, of the last readings: 0 healthy, 1 warning, 2 critical.
 # TYPE vitald_health gauge
 vitald_health{check="tcp_probe",subject="10.0.0.5:22"} 2.0
 vitald_health{check="tcp_probe",subject="[fd00::5]:22"} 0.0
