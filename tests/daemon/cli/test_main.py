@@ -11,7 +11,7 @@ import pytest
 from daemon.cli import main as cli
 from daemon.self_metrics import VERSION
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def vitald(*args: str | Path) -> subprocess.CompletedProcess[str]:
