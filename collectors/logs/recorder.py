@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from collectors.dhcp.addresses import read_addresses
+from collectors.dhcp import read_addresses
 from collectors.files import read_boot_id
 from collectors.logs import clock
 from collectors.logs.fault_tracker import FaultTracker
 from collectors.logs.matching.matcher import allow_kernel
 from collectors.logs.sources.event import event, match_messages
-from collectors.logs.sources.previous_boot import read_previous_boot
+from collectors.logs.sources.journal import read_previous_boot
 from collectors.logs.sources.sources import Sources, journal_command
 from collectors.logs.state import LogsState, decode_state
 

@@ -11,12 +11,14 @@ import subprocess
 import time
 from typing import TYPE_CHECKING
 
+from collectors.helper_process import HelperFailed, HelperProcess, read_some
 from collectors.logs.sources.journal_entry import JournalEntry, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from collectors.logs.matching.packs import Signature
+    from collectors.logs.state import KmsgPosition
 
 _CHUNK_BYTES = 1 << 16
 _MAX_ENTRY_BYTES = 1 << 20
@@ -24,6 +26,8 @@ _BACKLOG_ENTRIES = 1000  # read where there is no cursor yet
 _MAX_PAUSE = 60.0  # seconds between two starts
 _STABLE_SECONDS = 10.0  # after which a child without output counts as working
 _MAX_CURSOR_FAILURES = 4  # failed children in a row, after which the cursor is dropped
+_PREVIOUS_BOOT_SECONDS = 10.0  # a journal on a slow disk must not delay the present
+_PREVIOUS_BOOT_ENTRIES = 100_000  # many times what a kernel's ring buffer holds
 
 
 def match_arguments(signatures: Iterable[Signature], *, kernel: bool) -> list[str]:
@@ -177,3 +181,21 @@ class JournalReader:
     def close(self) -> None:
         """Stop the child."""
         self._stop()
+
+
+def read_previous_boot(position: KmsgPosition, *, command: Sequence[str] = ("journalctl",)) -> Iterator[JournalEntry]:
+    """Yield the kernel's entries after a position of an earlier boot, which /dev/kmsg no longer has, as far as they come in time."""
+    matches = (f"_BOOT_ID={position.log_id.replace('-', '')}", "_TRANSPORT=kernel")
+    helper = HelperProcess((*command, "--output=json", "--all", "--no-pager", "--quiet", f"--lines={_PREVIOUS_BOOT_ENTRIES}", *matches))
+    deadline, partial = time.monotonic() + _PREVIOUS_BOOT_SECONDS, b""
+    try:
+        process = helper.start()
+        while data := read_some(process, deadline):
+            *lines, partial = (partial + data).split(b"\n")
+            for entry in filter(None, map(parse, lines)):
+                if entry.is_kernel and entry.microseconds is not None and entry.microseconds > position.microseconds:
+                    yield entry
+    except HelperFailed:
+        return
+    finally:
+        helper.end()
