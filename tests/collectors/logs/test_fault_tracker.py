@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from collectors.logs.clock import Timestamp
 from collectors.logs.fault_tracker import FaultTracker
 from collectors.logs.judge import judge
+from collectors.logs.matching.packs import Escalation
 from collectors.logs.sources import journal_entry, kmsg
 from collectors.logs.sources.event import LogEvent
 from collectors.logs.state import LogsState, decode_state
 from collectors.model import Level
+from collectors.settings import Duration
 from tests.kit.network import Network
 
 if TYPE_CHECKING:
@@ -73,6 +75,16 @@ def test_what_is_harmless_once_is_a_fault_when_it_repeats(tracker: FaultTracker,
         assert levels(tracker, packs, later(number))["dhcp_log"] is Level.HEALTHY
         tracker.add(LogEvent(signature, later(number).wall, "line", "eth0"), later(number))
     assert levels(tracker, packs, later(3))["dhcp_log"] is Level.CRITICAL
+
+
+def test_a_warning_that_escalates_is_counted_once(packs: Packs) -> None:
+    escalate = Escalation(severity="critical", count=2, within=Duration(60))
+    signature = msgspec.structs.replace(packs.by_id["dhclient-nak"], escalate=escalate)
+    tracker = FaultTracker([signature], LogsState(), NOW, same_boot=True)
+    for number in range(2):
+        tracker.add(LogEvent(signature, NOW.wall, "line"), NOW)
+        (fault,) = tracker.faults(NOW)
+        assert (fault.count, fault.level) == (number + 1, Level.WARNING + number)
 
 
 @pytest.mark.parametrize("same_boot", [True, False])

@@ -18,7 +18,7 @@ def test_explain_says_what_a_line_means(capsys: pytest.CaptureFixture[str]) -> N
     assert cli.main(["explain", "Jul 26 04:08:00 www dhclient: No DHCPOFFERS received."]) == 0
     text = capsys.readouterr().out
     assert "dhclient-no-offers (critical, dhcp)" in text
-    assert "dhclient asked and no DHCP server answered" in text
+    assert "dhclient received no DHCPOFFER within its timeout" in text
     assert "Check link, VPC or VLAN" in text
 
 

@@ -89,6 +89,11 @@ def test_hits_come_in_the_order_of_their_lines_with_their_fields(matcher: Matche
     assert (second.signature.id, second.instance, second.header.time) == ("dhclient-no-offers", "", b"Jul 26 04:08:09")
 
 
+def test_a_server_is_not_an_instance(matcher: Matcher) -> None:
+    (match,) = matcher.match_block(b"Jul 26 04:08:00 h dhclient[7]: DHCPACK from 10.0.0.1 (xid=0x5d1a4bfa)\n", allow_program_tag)
+    assert (match.fields["server"], match.instance) == ("10.0.0.1", "")
+
+
 def test_a_repeated_message_counts_as_often_as_syslog_says(matcher: Matcher) -> None:
     new = matcher.match_block(b"Jul 26 04:08:00 h dhclient[7]: message repeated 4 times: [ No DHCPOFFERS received.]\n", allow_program_tag)
     assert [(match.signature.id, match.times) for match in new] == [("dhclient-no-offers", 4)]

@@ -63,6 +63,25 @@ def test_one_discover_is_no_fault_and_three_in_two_minutes_are_one(packs: Packs)
     assert (outage.severity, outage.start) == ("critical", 70)
 
 
+def test_escalation_counts_per_instance_as_in_the_daemon(packs: Packs) -> None:
+    discovers = [(number * 10.0, "dhclient-discover", f"eth{number % 2}") for number in range(4)]
+    assert history_of(packs, *discovers).outages() == []
+    assert history_of(packs, *discovers, (45, "dhclient-bound", "eth1"), (50, "dhclient-discover", "eth1")).outages() == []
+    (outage,) = history_of(packs, *discovers, (45, "dhclient-bound", "eth1"), (50, "dhclient-discover", "eth0")).outages()
+    assert (outage.start, outage.instances) == (50, ["eth0"])
+
+
+def test_a_recovery_that_repeats_too_often_is_an_outage_as_in_the_daemon(packs: Packs) -> None:
+    (outage,) = history_of(packs, *((at, "ixgbevf-link-up", "eth0") for at in (0.0, 60.0, 120.0, 180.0))).outages()
+    assert (outage.family, outage.severity, outage.start, outage.faults) == ("nic", "warning", 180, 1)
+
+
+def test_an_expired_fault_does_not_keep_an_outage_open(packs: Packs) -> None:
+    window = packs.by_id["dhclient-lease-file"].window  # which no recovery ends
+    found = history_of(packs, (0, "dhclient-lease-file"), (window - 9, "dhclient-no-offers"), (window + 9, "dhclient-bound"))
+    assert [(outage.end, outage.ended_by, outage.faults) for outage in found.outages()] == [(window + 9, "dhclient-bound", 2)]
+
+
 def test_files_in_any_order_tell_the_same_story(packs: Packs) -> None:
     events = [(100.0, "dhclient-no-offers"), (200.0, "dhclient-bound"), (9000.0, "dhclient-no-offers"), (9100.0, "dhclient-bound")]
     assert history_of(packs, *events).outages() == history_of(packs, *reversed(events)).outages()

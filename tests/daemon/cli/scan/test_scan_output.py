@@ -31,7 +31,7 @@ def test_the_table_fits_80_columns_and_says_what_to_do(
     assert "\x1b" not in text
     assert re.search(r"CRIT  dhclient-no-offers +3  2023-11-20 10:00", text)
     assert re.search(r"CRIT  2023-12-31 10:00 +1m +4[01]d( 23h)? +1 +dhclient-bound", text)
-    assert "dhclient asked and no DHCP server answered" in text
+    assert "dhclient received no DHCPOFFER within its timeout" in text
     assert "Check link, VPC or VLAN" in text
 
 
