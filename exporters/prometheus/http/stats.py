@@ -10,11 +10,11 @@ from collectors.model import Family, Kind, Metric
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-REQUESTS = Family("http_requests", Kind.COUNTER, "HTTP requests answered since the start of vitald, by status code.", ("code",))
+REQUESTS = Family("http_requests", Kind.COUNTER, "HTTP requests answered since the start, by status code.", ("code",))
 CONNECTIONS = Family("http_connections", Kind.GAUGE, "Open HTTP connections.")
-EVICTED = Family("http_connections_evicted", Kind.COUNTER, "HTTP connections evicted since the start of vitald, by reason.", ("reason",))
-ACCEPT_ERRORS = Family("http_accept_errors", Kind.COUNTER, "HTTP connections that could not be accepted since the start of vitald.")
-HANDSHAKE_FAILURES = Family("http_tls_handshake_failures", Kind.COUNTER, "Failed TLS handshakes since the start of vitald.")
+EVICTED = Family("http_connections_evicted", Kind.COUNTER, "HTTP connections evicted since the start, by reason.", ("reason",))
+ACCEPT_ERRORS = Family("http_accept_errors", Kind.COUNTER, "HTTP connections that could not be accepted since the start.")
+HANDSHAKE_FAILURES = Family("http_tls_handshake_failures", Kind.COUNTER, "Failed TLS handshakes since the start.")
 
 CODES = (200, 400, 401, 404, 405, 413, 431, 500, 501, 503, 505)
 REASONS = ("deadline", "descriptors", "limit", "memory")

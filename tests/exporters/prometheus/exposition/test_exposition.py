@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import subprocess
+import threading
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from collectors.cardinality import HEALTH, Dropped
 from collectors.model import Family, Histogram, Kind, Level, Metric, Report, Verdict
+from daemon.job import OnDemand
 from exporters.prometheus.exposition.exposition import Exposition
 from exporters.prometheus.exposition.families import export, exported_name
 from exporters.prometheus.exposition.negotiation import negotiate_format
@@ -210,6 +212,23 @@ def test_metrics_are_read_once_per_report_and_format() -> None:
     assert (metrics.iterations, len(set(bodies))) == (1, 1)
     renderer.render([report], OPENMETRICS)
     assert metrics.iterations == 2
+
+
+def test_metrics_on_demand_are_computed_by_the_first_scrape_of_their_report() -> None:
+    computed: list[int] = []
+
+    def report(run: int) -> Report:
+        def compute() -> list[Metric]:
+            computed.append(run)
+            return [Metric(ATTEMPTS, run, ("a",))]
+
+        return Report("x", 1.0, (), OnDemand(compute, threading.Lock()))
+
+    renderer = Exposition(Dropped())
+    runs = [report(run) for run in range(4)]
+    bodies = [renderer.render([runs[run]], form).decode() for run, form in ((0, TEXT), (0, TEXT), (3, TEXT), (3, OPENMETRICS), (3, TEXT))]
+    assert computed == [0, 3]
+    assert [f'{{target="a"}} {run}.0\n' in body for run, body in zip((0, 0, 3, 3, 3), bodies, strict=True)] == [True] * 5
 
 
 def test_a_report_is_not_kept_by_its_rendered_text() -> None:
