@@ -37,23 +37,23 @@ def against_ethtool() -> Iterator[Row]:
     """Alternate on this machine's interfaces: a whole run (full scan, judge, measure), then three runs of ethtool for each."""
     names = [name for name in os.listdir("/sys/class/net") if name not in {"lo", "bonding_masters"}]  # noqa: PTH208
     settings = NicSettings(ignore=("lo",))
-    collector, ours, theirs = NicCollector(settings, CollectorContext()), 0.0, 0.0
+    collector, vitald, peer_cpu = NicCollector(settings, CollectorContext()), 0.0, 0.0
     job = CollectorJob(collector, settings)
     job.run_once()
     for _ in range(ROUNDS):
         began = time.thread_time()
         collector.request_full_scan()
         list(job.run_once().metrics)
-        ours += time.thread_time() - began
-        theirs += ethtool(names)
+        vitald += time.thread_time() - began
+        peer_cpu += ethtool(names)
     began = time.thread_time()
     for _ in range(1000):
         list(job.run_once().metrics)
     between = (time.thread_time() - began) / 1000
     collector.close()
     title = f"CPU of one NIC run with a full scan, {len(names)} interfaces, mean of {ROUNDS} alternating"
-    peer = f"ethtool -i, -k and -S of each: {seconds(theirs / ROUNDS)}"
-    yield Row(title, "≤ 1/10", seconds(ours / ROUNDS), peer, ratio(ours, theirs), ours <= BAR * theirs)
+    peer = f"ethtool -i, -k and -S of each: {seconds(peer_cpu / ROUNDS)}"
+    yield Row(title, "≤ 1/10", seconds(vitald / ROUNDS), peer, ratio(vitald, peer_cpu), vitald <= BAR * peer_cpu)
     yield Row("CPU of a NIC run between two full scans, nothing changed", "-", seconds(between), "-", "-", None)
 
 

@@ -48,8 +48,8 @@ def faults(folder: Path) -> dict[str, list[float]]:
     settings = f'[nic]\nfull_scan_interval = "{INTERVAL:.0f}s"\nignore = ["lo"]\n'
     with peers.vitald(folder, settings, "--collector.disable-defaults", "--collector.nic") as daemon:
 
-        def shows(*words: str) -> Callable[[], bool]:
-            return lambda: any(all(word in line for word in words) for line in daemon.series())
+        def shows(*parts: str) -> Callable[[], bool]:
+            return lambda: any(all(part in line for part in parts) for line in daemon.series())
 
         wait(shows('vitald_nic_carrier{interface="data0"} 1'))
         found: dict[str, list[float]] = {"flap": [], "lost": [], "offload": [], "driver": []}

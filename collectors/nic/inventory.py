@@ -93,7 +93,7 @@ class Inventory:
     def _drop(self, name: str, wall: float) -> None:
         """Drop an interface; one with a device is reported as gone for a while, unless it was only renamed."""
         nic = self.nics.pop(name, None)
-        self._reader.forget(name)
+        self._reader.discard(name)
         if nic is None or not nic.link.physical:
             return
         if all(other.index != nic.link.index for other in self._reader.links()):

@@ -135,11 +135,11 @@ def _end(process: subprocess.Popen[str]) -> None:
 @contextmanager
 def namespace(prefix: str = "vnic") -> Iterator[Namespace]:
     """Create a namespace with a unique name and `lo` up; its processes end before it is deleted."""
-    made = Namespace(f"{prefix}{os.getpid()}x{time.monotonic_ns() % 1_000_000}")
-    subprocess.run(["ip", "netns", "add", made.name], env=ENVIRONMENT, check=True)
+    created = Namespace(f"{prefix}{os.getpid()}x{time.monotonic_ns() % 1_000_000}")
+    subprocess.run(["ip", "netns", "add", created.name], env=ENVIRONMENT, check=True)
     try:
-        with made.stack:
-            made.run("ip link set lo up")
-            yield made
+        with created.stack:
+            created.run("ip link set lo up")
+            yield created
     finally:
-        subprocess.run(["ip", "netns", "del", made.name], env=ENVIRONMENT, check=False)
+        subprocess.run(["ip", "netns", "del", created.name], env=ENVIRONMENT, check=False)

@@ -25,7 +25,7 @@ class InvalidArchive(Exception):  # noqa: N818 — not vitald's failure: the fil
     """The file ends early, is damaged, or is packed in an unsupported format."""
 
 
-class Member(NamedTuple):
+class ArchiveMember(NamedTuple):
     """A file in an archive: its name, its size in bytes, and a function that reads it; what is not read is skipped."""
 
     name: str
@@ -81,7 +81,7 @@ class Stream:
             self._buffer = self._buffer.lstrip(b"\0")
 
 
-def members(stream: Stream) -> Iterator[Member]:
+def members(stream: Stream) -> Iterator[ArchiveMember]:
     """Return every member of every archive, in order. Raises InvalidArchive after the last one that could be read."""
     while True:
         stream.skip_nuls()
@@ -99,7 +99,7 @@ def members(stream: Stream) -> Iterator[Member]:
         yield from _compressed_members(stream, detect(head))
 
 
-def _compressed_members(stream: Stream, name: str) -> Iterator[Member]:
+def _compressed_members(stream: Stream, name: str) -> Iterator[ArchiveMember]:
     decompressor: Decompressor | None = None
 
     def read(size: int) -> bytes:
@@ -115,7 +115,7 @@ def _compressed_members(stream: Stream, name: str) -> Iterator[Member]:
         stream.put_back(decompressor.unused)
 
 
-def _archive(stream: Stream) -> Iterator[Member]:
+def _archive(stream: Stream) -> Iterator[ArchiveMember]:
     """Return the members of one newc archive (cpio(5))."""
     while True:
         size, name_size = _sizes(stream.read(110))
@@ -129,7 +129,7 @@ def _archive(stream: Stream) -> Iterator[Member]:
             left[0], wanted = 0, left[0]
             return stream.read(wanted)
 
-        yield Member(name, size, read)
+        yield ArchiveMember(name, size, read)
         stream.skip(left[0] + -size % 4)
 
 

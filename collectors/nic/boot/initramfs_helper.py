@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from collectors.compression import CompressionError
-from collectors.nic.boot.cpio import InvalidArchive, Member, Stream, members
+from collectors.nic.boot.cpio import ArchiveMember, InvalidArchive, Stream, members
 from collectors.nic.boot.modinfo import MAX_BYTES, InvalidModule, parse_module
 from collectors.nic.boot.module_lists import OUT_OF_TREE
 
@@ -25,7 +25,7 @@ SUFFIXES = (".ko", ".ko.gz", ".ko.xz", ".ko.zst")
 SQUASHED = ("squash-root.img", "squashfs-root.img")  # dracut's squash module, which is not unpacked
 
 
-def find_modules(archive: Iterable[Member], release: str, drivers: Iterable[str]) -> dict[str, Any]:
+def find_modules(archive: Iterable[ArchiveMember], release: str, drivers: Iterable[str]) -> dict[str, Any]:
     """Return `modules`: each driver's path, version and srcversion, None where it is absent; and `problem`, empty if all was read."""
     names = {f"{driver}{suffix}".replace("-", "_"): driver for driver in drivers for suffix in SUFFIXES}
     modules: dict[str, dict[str, str] | None] = dict.fromkeys(names.values())

@@ -90,17 +90,17 @@ class Ethtool:
             if len(names) != driver.statistics:
                 raise OSError(errno.EAGAIN, "the number of statistics changed", interface)
             indexes = tuple((at, name) for at, name in enumerate(names, 1) if wanted is None or name in wanted)
-            self.forget(interface)
+            self.discard(interface)
             self._indexes[interface, driver] = indexes
         reply = array("Q", bytes(8 * (1 + driver.statistics + _SPARE)))
         reply[0] = _pair(_GSTATS, driver.statistics)
         self._ioctl(interface, reply)
         if struct.unpack_from("=II", reply)[1] != driver.statistics:
-            self.forget(interface)  # the indexes are those of other counters
+            self.discard(interface)  # the indexes are those of other counters
             raise OSError(errno.EAGAIN, "the number of statistics changed", interface)
         return {name: reply[at] for at, name in indexes}
 
-    def forget(self, interface: str) -> None:
+    def discard(self, interface: str) -> None:
         """Drop what is cached of an interface that is gone."""
         self._indexes = {key: value for key, value in self._indexes.items() if key[0] != interface}
 

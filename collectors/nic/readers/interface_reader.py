@@ -77,11 +77,11 @@ class InterfaceReader:
         """Read how often the carrier came or went; None where the interface is gone."""
         return read_carrier_changes(self._context.sys, name)
 
-    def forget(self, name: str) -> None:
+    def discard(self, name: str) -> None:
         """Drop what is cached of an interface."""
         self._counters.pop(name, None)
         if self._ethtool is not None:
-            self._ethtool.forget(name)
+            self._ethtool.discard(name)
 
     def close(self) -> None:
         """Close the socket."""

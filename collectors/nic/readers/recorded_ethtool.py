@@ -76,7 +76,7 @@ class RecordedEthtool:
         """Read `S`."""
         return {name: value for name, value in parse_statistics(self._text(interface, "S")).items() if wanted is None or name in wanted}
 
-    def forget(self, interface: str) -> None:
+    def discard(self, interface: str) -> None:
         """Do nothing: nothing is cached."""
 
     def close(self) -> None:

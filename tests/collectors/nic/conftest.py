@@ -42,5 +42,5 @@ def host(kernels: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def lab() -> Iterator[Namespace]:
-    with namespace() as made:
-        yield made
+    with namespace() as created:
+        yield created

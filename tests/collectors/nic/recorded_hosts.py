@@ -24,15 +24,15 @@ def nic_settings(raw: dict[str, Any] | None = None) -> NicSettings:
     return msgspec.convert(raw or {}, NicSettings, dec_hook=decode_hook)
 
 
-def collector(host: Path | str, settings: dict[str, Any] | None = None, slot: Kept | None = None) -> NicCollector:
+def new_collector(host: Path | str, settings: dict[str, Any] | None = None, slot: Kept | None = None) -> NicCollector:
     root = HOSTS / host
     return NicCollector(nic_settings(settings), CollectorContext(proc=root / "proc", sys=root / "sys", root=root, slot=slot or Kept()))
 
 
 def verdicts(host: Path | str, settings: dict[str, Any] | None = None, slot: Kept | None = None) -> dict[str, Verdict]:
     """Run the collector once over a recorded host; its verdicts by check."""
-    made = collector(host, settings, slot)
+    collector = new_collector(host, settings, slot)
     try:
-        return {verdict.check: verdict for verdict in made.judge([made.read()], nic_settings(settings))}
+        return {verdict.check: verdict for verdict in collector.judge([collector.read()], nic_settings(settings))}
     finally:
-        made.close()
+        collector.close()

@@ -33,15 +33,15 @@ def test_a_thousand_veths_are_read_and_series_stay_at_their_cap(lab: Namespace) 
 @pytest.mark.fault(6)
 @pytest.mark.parametrize("name", ["naïve", 'q"uote', "tab\tbed", "back\\slash", "new\nline"])
 def test_an_interface_with_unusual_characters_in_its_name_is_read(lab: Namespace, name: str) -> None:
-    made = subprocess.run(
+    added = subprocess.run(
         ["ip", "netns", "exec", lab.name, "ip", "link", "add", name, "type", "dummy"], env=ENVIRONMENT, check=False, capture_output=True
     )
-    if made.returncode != 0:
-        made = subprocess.run(
+    if added.returncode != 0:
+        added = subprocess.run(
             ["ip", "netns", "exec", lab.name, "ip", "link", "add", name, "type", "veth"], env=ENVIRONMENT, check=False, capture_output=True
         )
-    if made.returncode != 0:
-        assert not name.isprintable(), made.stderr  # the kernel refuses white space in names (net/core/dev.c, dev_valid_name)
+    if added.returncode != 0:
+        assert not name.isprintable(), added.stderr  # the kernel refuses white space in names (net/core/dev.c, dev_valid_name)
         return
     assert collector_names(lab) >= {name}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 import subprocess
@@ -16,7 +17,7 @@ from collectors.nic.collector import NicCollector
 from collectors.nic.settings import NicSettings
 from exporters.prometheus.exposition.exposition import Exposition
 from exporters.prometheus.exposition.negotiation import negotiate_format
-from tests.collectors.nic.recorded_hosts import HOSTS, collector, nic_settings, verdicts
+from tests.collectors.nic.recorded_hosts import HOSTS, new_collector, nic_settings, verdicts
 from tests.kit.slots import Kept
 
 if TYPE_CHECKING:
@@ -27,11 +28,11 @@ SETTINGS = nic_settings()
 
 
 def metrics(host: str) -> dict[tuple[str, ...], Any]:
-    made = collector(host)
+    collector = new_collector(host)
     try:
-        return {(metric.family.name, *metric.labels): metric.value for metric in made.measure(made.read(), SETTINGS)}
+        return {(metric.family.name, *metric.labels): metric.value for metric in collector.measure(collector.read(), SETTINGS)}
     finally:
-        made.close()
+        collector.close()
 
 
 def test_a_current_ena_is_healthy_throughout() -> None:
@@ -55,18 +56,35 @@ def test_ena_statistics_become_the_few_typed_metrics() -> None:
 def test_two_runs_a_second_apart_show_that_the_instance_is_shaped(tmp_path: Path) -> None:
     host = tmp_path / "host"
     shutil.copytree(HOSTS / "ena-github", host, symlinks=True)
-    made = collector(host)
+    collector = new_collector(host)
     try:
-        first = {verdict.check: verdict.level for verdict in made.judge([made.read()], SETTINGS)}
+        first = {verdict.check: verdict.level for verdict in collector.judge([collector.read()], SETTINGS)}
         counted = host / "ethtool/ens5/S"
         counted.write_text(counted.read_text().replace("bw_in_allowance_exceeded: 11072", "bw_in_allowance_exceeded: 11572"))
         time.sleep(1)  # what `vitald check` waits between its two runs
-        second = {verdict.check: verdict for verdict in made.judge([made.read()], SETTINGS)}
+        second = {verdict.check: verdict for verdict in collector.judge([collector.read()], SETTINGS)}
     finally:
-        made.close()
+        collector.close()
     assert first["nic_allowance"] == Level.HEALTHY
     assert second["nic_allowance"].level == Level.WARNING
     assert "inbound bandwidth exceeded by 500 packets" in second["nic_allowance"].message
+
+
+def test_a_run_between_two_scans_returns_the_same_reading_and_a_later_one_leaves_it_unchanged(tmp_path: Path) -> None:
+    host = tmp_path / "host"
+    shutil.copytree(HOSTS / "ena-github", host, symlinks=True)
+    collector = new_collector(host)
+    try:
+        first = collector.read()
+        assert collector.read() is first
+        before = copy.deepcopy(first)
+        (host / "sys/class/net/ens5/mtu").write_text("1500\n")
+        collector.request_full_scan()
+        second = collector.read()
+    finally:
+        collector.close()
+    assert first == before
+    assert (first.nics[0].link.mtu, second.nics[0].link.mtu) == (9001, 1500)
 
 
 def test_ixgbevf_counts_its_tx_timeouts_under_the_same_reason() -> None:
@@ -149,11 +167,11 @@ def test_empty_and_invalid_files_cost_only_their_fact(tmp_path: Path) -> None:
 
 @pytest.mark.fault(13)
 def test_a_host_without_interfaces_is_unavailable_and_no_failure(tmp_path: Path) -> None:
-    made = NicCollector(NicSettings(), CollectorContext(proc=tmp_path, sys=tmp_path / "nowhere", root=tmp_path))
+    collector = NicCollector(NicSettings(), CollectorContext(proc=tmp_path, sys=tmp_path / "nowhere", root=tmp_path))
     with pytest.raises(Unavailable) as raised:
-        made.read()
+        collector.read()
     assert raised.value.reason == "missing"
-    made.close()
+    collector.close()
 
 
 @pytest.mark.fault(27)
@@ -165,11 +183,11 @@ def test_an_unknown_state_is_ignored(saved: Any) -> None:
 
 
 def shown(host: Path | str) -> dict[str, Panel]:
-    made = collector(host)
+    collector = new_collector(host)
     try:
-        return {panel.title: panel for panel in made.show([made.read()], SETTINGS)}
+        return {panel.title: panel for panel in collector.show([collector.read()], SETTINGS)}
     finally:
-        made.close()
+        collector.close()
 
 
 def test_the_panel_shows_what_is_off_and_why() -> None:
@@ -190,12 +208,12 @@ def test_the_kernels_release_is_not_shown_as_the_drivers_version() -> None:
 @pytest.mark.needs("promtool")
 @pytest.mark.parametrize("host", sorted(path.name for path in HOSTS.iterdir() if path.is_dir()))
 def test_every_recorded_host_makes_a_valid_page(host: str) -> None:
-    made = collector(host)
+    collector = new_collector(host)
     try:
-        reading = made.read()
-        report = Report("nic", 0.0, tuple(made.judge([reading], SETTINGS)), tuple(made.measure(reading, SETTINGS)))
+        reading = collector.read()
+        report = Report("nic", 0.0, tuple(collector.judge([reading], SETTINGS)), tuple(collector.measure(reading, SETTINGS)))
     finally:
-        made.close()
+        collector.close()
     page = Exposition(Dropped()).render([report], negotiate_format("text/plain"))
     checked = subprocess.run(["promtool", "check", "metrics"], input=page, capture_output=True, check=False)
     assert (checked.returncode, checked.stdout + checked.stderr) == (0, b"")

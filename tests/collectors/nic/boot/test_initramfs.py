@@ -42,8 +42,8 @@ PACKERS = {
 def archive(folder: Path) -> bytes:
     """Pack a directory as mkinitramfs and dracut do."""
     names = subprocess.run(["find", ".", "-mindepth", "1", "-printf", "%P\\0"], cwd=folder, check=True, capture_output=True).stdout
-    words = ["cpio", "--quiet", "-o", "-0", "-H", "newc"]
-    return subprocess.run(words, input=names, cwd=folder, check=True, capture_output=True).stdout
+    command = ["cpio", "--quiet", "-o", "-0", "-H", "newc"]
+    return subprocess.run(command, input=names, cwd=folder, check=True, capture_output=True).stdout
 
 
 def initramfs(root: Path, folder: Path, *, packer: str = "gzip", files: dict[str, Path | bytes], early: bool = True) -> Path:

@@ -28,9 +28,9 @@ def test_a_change_is_read_without_a_timeout(host: Path) -> None:
         newest = releases(host)[-1]
         (host / "lib/modules" / newest / MODULES["ixgbevf"]).unlink()
         deadline = time.monotonic() + 20
-        while (seen := watcher.latest(("ixgbevf",))) is first and time.monotonic() < deadline:
+        while (changed := watcher.latest(("ixgbevf",))) is first and time.monotonic() < deadline:
             time.sleep(0.02)
-        assert seen is not None
-        assert next(k for k in seen.kernels if k.release == newest).modules["ixgbevf"].origin == "missing"
+        assert changed is not None
+        assert next(k for k in changed.kernels if k.release == newest).modules["ixgbevf"].origin == "missing"
     finally:
         watcher.close()

@@ -59,7 +59,7 @@ def test_in_the_units_sandbox_modules_are_read_under_another_name(host: Path, pu
 @pytest.mark.root
 @pytest.mark.fault(13)
 @pytest.mark.parametrize(
-    ("closed", "level", "words"),
+    ("closed", "level", "text"),
     [
         ("lib/modules", 1, "the driver after the next boot is unknown: {root}/lib/modules: Permission denied"),
         (
@@ -71,7 +71,7 @@ def test_in_the_units_sandbox_modules_are_read_under_another_name(host: Path, pu
         ("boot/grub2", 0, "|the newest installed, since /boot/grub2/grubenv may not be read"),
     ],
 )
-def test_what_may_not_be_read_is_reported_and_is_no_missing_driver(host: Path, public: Path, closed: str, level: int, words: str) -> None:
+def test_what_may_not_be_read_is_reported_and_is_no_missing_driver(host: Path, public: Path, closed: str, level: int, text: str) -> None:
     newest, root = releases(host)[-1], public / "host"
     shutil.copytree(host, root)
     root.chmod(0o755)
@@ -81,4 +81,4 @@ def test_what_may_not_be_read_is_reported_and_is_no_missing_driver(host: Path, p
         [sys.executable, "-c", UNPRIVILEGED, root, newest], cwd=REPOSITORY, check=True, capture_output=True, text=True, env=ENVIRONMENT
     )
     assert done.stdout.startswith(f"{level}|")
-    assert words.format(root=root, newest=newest) in done.stdout
+    assert text.format(root=root, newest=newest) in done.stdout

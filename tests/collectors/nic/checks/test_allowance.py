@@ -16,7 +16,7 @@ from collectors.nic.samples import Sample
 LINK = Link("ens5", 2, 9001, up=True, carrier=True, carrier_changes=2, device=Device(physical=True, driver="ena", module="ena"))
 
 
-def samples(*tables: dict[str, int], step: float = 10.0) -> tuple[Sample, ...]:
+def sampled(*tables: dict[str, int], step: float = 10.0) -> tuple[Sample, ...]:
     return tuple(
         Sample(
             at * step,
@@ -27,35 +27,35 @@ def samples(*tables: dict[str, int], step: float = 10.0) -> tuple[Sample, ...]:
     )
 
 
-def ena(seen: tuple[Sample, ...], available: int | None = None) -> Nic:
-    return Nic(LINK, counters=replace(seen[-1].counters["ens5"], missing=(), conntrack_available=available))
+def ena(samples: tuple[Sample, ...], available: int | None = None) -> Nic:
+    return Nic(LINK, counters=replace(samples[-1].counters["ens5"], missing=(), conntrack_available=available))
 
 
 FULL = {"bw_in": 11_072, "bw_out": 0, "pps": 0, "conntrack": 0, "linklocal": 0}
 
 
 def test_the_first_sample_of_an_allowance_is_a_baseline() -> None:
-    seen = samples(FULL)
-    verdict = allowance_verdict(ena(seen), seen)
+    samples = sampled(FULL)
+    verdict = allowance_verdict(ena(samples), samples)
     assert verdict is not None
     assert verdict.level == Level.HEALTHY
 
 
 def test_shaping_is_a_warning_with_figures_and_clears() -> None:
-    seen = samples(FULL, {**FULL, "bw_in": 11_572})
-    verdict = allowance_verdict(ena(seen), seen)
+    samples = sampled(FULL, {**FULL, "bw_in": 11_572})
+    verdict = allowance_verdict(ena(samples), samples)
     assert verdict is not None
     assert verdict.level == Level.WARNING
     assert "inbound bandwidth exceeded by 500 packets (50/s)" in verdict.message
-    later = samples(FULL, *[{**FULL, "bw_in": 11_572}] * 9)
-    verdict = allowance_verdict(ena(later), later)
+    samples = sampled(FULL, *[{**FULL, "bw_in": 11_572}] * 9)
+    verdict = allowance_verdict(ena(samples), samples)
     assert verdict is not None
     assert verdict.level == Level.HEALTHY
 
 
 def test_a_full_connection_table_is_critical() -> None:
-    seen = samples(FULL, {**FULL, "conntrack": 1})
-    verdict = allowance_verdict(ena(seen), seen)
+    samples = sampled(FULL, {**FULL, "conntrack": 1})
+    verdict = allowance_verdict(ena(samples), samples)
     assert verdict is not None
     assert verdict.level == Level.CRITICAL
     assert verdict.message.startswith("EC2 is shaping this instance now: connection tracking")
@@ -63,16 +63,16 @@ def test_a_full_connection_table_is_critical() -> None:
 
 @pytest.mark.parametrize(("left", "level"), [(51_286, Level.HEALTHY), (1_500, Level.WARNING), (0, Level.CRITICAL)])
 def test_few_connections_left_are_reported_before_they_run_out(left: int, level: Level) -> None:
-    seen = samples(FULL, FULL)
-    verdict = allowance_verdict(ena(seen, available=left), seen)
+    samples = sampled(FULL, FULL)
+    verdict = allowance_verdict(ena(samples, available=left), samples)
     assert verdict is not None
     assert verdict.level == level
 
 
 @pytest.mark.fault(33)
 def test_statistics_that_decrease_are_no_increase() -> None:
-    seen = samples(FULL, {"pps": 0}, FULL)
-    verdict = allowance_verdict(ena(seen), seen)
+    samples = sampled(FULL, {"pps": 0}, FULL)
+    verdict = allowance_verdict(ena(samples), samples)
     assert verdict is not None
     assert verdict.level == Level.HEALTHY
 

@@ -37,9 +37,9 @@ def judged(root: Path, running: int = 0, after: float = 3600.0, loaded: str = ""
     """Judge `after` seconds from now: an installation has settled by then."""
     installed = read_installed_kernels(root, ("ixgbevf",), MACHINE)
     assert installed is not None
-    made = nic(**required)
-    made = replace(made, link=replace(made.link, device=replace(made.link.device, version=loaded)))
-    (verdict,) = next_boot_verdicts(NicReading(time.time() + after, releases(root)[running], (made,), installed=installed))
+    interface = nic(**required)
+    interface = replace(interface, link=replace(interface.link, device=replace(interface.link.device, version=loaded)))
+    (verdict,) = next_boot_verdicts(NicReading(time.time() + after, releases(root)[running], (interface,), installed=installed))
     return verdict
 
 
@@ -127,17 +127,17 @@ def test_a_kernel_installed_and_removed_during_a_read_is_no_failure(host: Path) 
 
     installer = threading.Thread(target=churn)
     installer.start()
-    seen = set()
+    outcomes = set()
     try:
         for _ in range(150):
             fingerprint(host)
             verdict = judged(host, after=0.0)
-            seen.add((verdict.evidence["next_kernel"], verdict.level))
+            outcomes.add((verdict.evidence["next_kernel"], verdict.level))
     finally:
         stop.set()
         installer.join()
-    assert {level for _, level in seen} <= {Level.HEALTHY, Level.WARNING}
-    assert {kernel for kernel, _ in seen} <= {older, newest}
+    assert {level for _, level in outcomes} <= {Level.HEALTHY, Level.WARNING}
+    assert {kernel for kernel, _ in outcomes} <= {older, newest}
     assert judged(host).level == Level.HEALTHY
 
 
@@ -186,8 +186,10 @@ def test_without_kernels_there_is_no_verdict(tmp_path: Path) -> None:
 
 def test_an_interface_without_a_device_has_no_verdict(host: Path) -> None:
     installed = read_installed_kernels(host, ("ixgbevf",), MACHINE)
-    made = nic()
+    interface = nic()
     assert isinstance(installed, InstalledKernels)
     assert not list(
-        next_boot_verdicts(NicReading(time.time(), "x", (replace(made, link=replace(made.link, device=NO_DEVICE)),), installed=installed))
+        next_boot_verdicts(
+            NicReading(time.time(), "x", (replace(interface, link=replace(interface.link, device=NO_DEVICE)),), installed=installed)
+        )
     )

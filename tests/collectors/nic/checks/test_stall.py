@@ -73,13 +73,13 @@ def test_real_traffic_that_ended_or_paused_is_no_stall(name: str) -> None:
 
 def course(rates: list[float], tcp: list[tuple[int, int]] | None = None, *, resets: int = 0, flaps: int = 0) -> tuple[Sample, ...]:
     """Samples every 10 s: bytes per second, (segments sent, retransmitted) in each step, resets and flaps of the last step."""
-    total, sent, retrans, made = 0.0, 0, 0, []
+    total, sent, retrans, samples = 0.0, 0, 0, []
     for at, rate in enumerate(rates):
         total += rate * 10
         out, lost = tcp[at] if tcp else (int(rate * 10 / 1400) + 20, 0)
         sent, retrans = sent + out + lost, retrans + lost
         last = at == len(rates) - 1
-        made.append(
+        samples.append(
             Sample(
                 at * 10.0,
                 TcpCounters(sent, retrans),
@@ -88,7 +88,7 @@ def course(rates: list[float], tcp: list[tuple[int, int]] | None = None, *, rese
                 carrier_changes={"ens5": 2 + (flaps if last else 0)},
             )
         )
-    return tuple(made)
+    return tuple(samples)
 
 
 PLATEAU = [50e6] * 30

@@ -60,7 +60,7 @@ def test_a_driver_with_ten_thousand_statistics_is_read_within_bounds(lab: Namesp
 SHRINK = """
 import errno, subprocess
 from collectors.nic.readers.ethtool import Ethtool
-e, seen = Ethtool(), []
+e, outcomes = Ethtool(), []
 def queues(count):
     subprocess.run(["ethtool", "-L", "one", "rx", str(count), "tx", str(count)], check=True)
 for count in (8, 1, 8, 3):
@@ -68,9 +68,9 @@ for count in (8, 1, 8, 3):
     e.statistics("one", before)
     queues(count)  # between reading their number and reading them
     try:
-        seen.append(len(e.statistics("one", before)) == before.statistics)
+        outcomes.append(len(e.statistics("one", before)) == before.statistics)
     except OSError as error:
-        seen.append(errno.errorcode[error.errno])
+        outcomes.append(errno.errorcode[error.errno])
     after = e.driver("one")
     assert len(e.statistics("one", after)) == after.statistics
 toggle = subprocess.Popen(["sh", "-c", "while :; do ethtool -L one rx 1 tx 1; ethtool -L one rx 8 tx 8; done"])
@@ -88,7 +88,7 @@ try:
             torn += 1
 finally:
     toggle.kill()
-print(seen, whole > 0)
+print(outcomes, whole > 0)
 """
 
 
