@@ -69,15 +69,15 @@ def test_without_any_privilege_there_is_less_to_see_and_nothing_broken(tmp_path:
     flags = ["--web.listen-address", "127.0.0.1:0", "--state.directory", "/var/lib/none-of-ours/state", "--log.format", "json"]
     with (tmp_path / "stderr").open("wb") as stderr:
         process = subprocess.Popen([sys.executable, "-c", AS_NOBODY, *flags], stderr=stderr, cwd=Path(__file__).parents[2])
-    said: list[str] = []
+    output: list[str] = []
     try:
         deadline = time.monotonic() + 30
         awaited = ("vitald started", "running without state", "collector unavailable collector=path_mtu reason=permission")
-        while missing := [words for words in awaited if not any(words in line for line in said)]:
-            assert time.monotonic() < deadline, (missing, said)
-            said = [json.loads(row)["msg"] for row in (tmp_path / "stderr").read_text().splitlines()]
+        while missing := [words for words in awaited if not any(words in line for line in output)]:
+            assert time.monotonic() < deadline, (missing, output)
+            output = [json.loads(row)["msg"] for row in (tmp_path / "stderr").read_text().splitlines()]
             time.sleep(0.05)
-        url = next(line for line in said if "vitald started" in line).partition(" url=")[2]
+        url = next(line for line in output if "vitald started" in line).partition(" url=")[2]
         with urllib.request.urlopen(url, timeout=30) as answer:
             text = answer.read().decode()
         for collector in COLLECTORS:

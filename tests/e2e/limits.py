@@ -1,4 +1,4 @@
-"""Ceilings laid on one process from outside, as CPUQuota= and MemoryMax= would: the container's systemd owns no controller."""
+"""Cgroup limits of one process, as of CPUQuota= and MemoryMax=: the container's systemd has no controllers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _UNIFIED = (_TOP / "cgroup.controllers").exists()
 
 @contextlib.contextmanager
 def cpu_quota(pid: int, percent: int) -> Iterator[Path]:
-    """Let a process have so much of one core; gives its cgroup."""
+    """Limit a process to a percentage of one core; yield its cgroup."""
     period = 100_000  # µs, systemd's own choice
     quota = {"cpu.max": f"{percent * period // 100} {period}"} if _UNIFIED else {"cpu.cfs_quota_us": str(percent * period // 100)}
     with _group("cpu", pid, quota) as group:
@@ -25,15 +25,15 @@ def cpu_quota(pid: int, percent: int) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def memory_max(pid: int, size: int) -> Iterator[Path]:
-    """Let a process allocate so many bytes more (v1), or have so many (v2); gives its cgroup."""
+    """Limit a process to `size` further bytes (cgroup v1) or to `size` bytes (v2); yield its cgroup."""
     with _group("memory", pid, {"memory.max" if _UNIFIED else "memory.limit_in_bytes": str(size)}) as group:
         yield group
 
 
 def out_of_memory_kills(group: Path) -> int:
     """Count the processes of a memory cgroup that the kernel killed."""
-    said = (group / ("memory.events" if _UNIFIED else "memory.oom_control")).read_text()
-    return next(int(line.split()[1]) for line in said.splitlines() if line.startswith("oom_kill "))
+    output = (group / ("memory.events" if _UNIFIED else "memory.oom_control")).read_text()
+    return next(int(line.split()[1]) for line in output.splitlines() if line.startswith("oom_kill "))
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""vitald.service in a container: what systemd says of it, what the journal has from it."""
+"""vitald.service in a container: systemctl, its journal, drop-ins."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ DROPINS = "/etc/systemd/system/vitald.service.d"
 
 
 class Service:
-    """The service, as an operator meets it."""
+    """The installed service."""
 
     def __init__(self, host: Container) -> None:
         self.host = host
 
     def systemctl(self, verb: str, *, check: bool = True) -> CompletedProcess[str]:
-        """Do something to it."""
+        """Run a systemctl verb on it."""
         return self.host.run("systemctl", verb, "vitald.service", check=check)
 
     def show(self, name: str) -> str:
-        """Give one of its properties."""
+        """Return one of its properties."""
         return self.host.run("systemctl", "show", "--value", f"--property={name}", "vitald.service").stdout.strip()
 
     def pid(self) -> int:
-        """Give the daemon's process id as this machine counts."""
+        """Return the daemon's process id in this machine's pid namespace."""
         inner = self.show("MainPID")
         assert inner != "0", "vitald.service has no main process"
         namespace = (Path("/proc") / str(self.host.pid) / "ns/pid").readlink()
@@ -44,21 +44,21 @@ class Service:
         raise AssertionError(f"process {inner} of the container is not there")
 
     def drop_in(self, text: str) -> None:
-        """Lay some lines over the unit, and restart it with them."""
+        """Install a drop-in and restart the unit."""
         self.host.write(f"{DROPINS}/test.conf", text)
         self.host.run("systemctl", "daemon-reload")
         self.systemctl("restart")
 
-    def say(self, program: str, words: str) -> str:
-        """Run some lines of Python in the daemon's place, in all of the unit's sandbox; gives the journal's line with these words."""
-        self.host.write("/run/vitald-say.py", program)
+    def run_in_sandbox(self, program: str, text: str) -> str:
+        """Run a Python program in place of the daemon, in the unit's sandbox; return the journal line that contains `text`."""
+        self.host.write("/run/vitald-test.py", program)
         since = self.cursor()
-        run = "/opt/vitald/current/bin/python /run/vitald-say.py"
+        run = "/opt/vitald/current/bin/python /run/vitald-test.py"
         self.drop_in(f"[Service]\nType=simple\nWatchdogSec=0\nRestart=no\nExecStart=\nExecStart={run}\n")
-        return str(self.wait_for_line(since, words)["MESSAGE"])
+        return str(self.wait_for_line(since, text)["MESSAGE"])
 
     def restore(self, settings: str) -> None:
-        """Take all drop-ins away, and run with these settings again; what was running as it should is left alone."""
+        """Remove the drop-in and restore the settings; restart the service only if needed."""
         if self.host.file(SETTINGS).read_text() != settings:
             self.host.write(SETTINGS, settings)
             self.systemctl("reload", check=False)
@@ -70,18 +70,18 @@ class Service:
             self.systemctl("restart")
 
     def cursor(self) -> str:
-        """Give the journal's present end."""
+        """Return the cursor of the journal's end."""
         return self.host.run("journalctl", "--no-pager", "--lines=0", "--show-cursor").stdout.rpartition("-- cursor: ")[2].strip()
 
     def journal(self, since: str) -> list[dict[str, Any]]:
-        """Give the unit's journal entries after a cursor."""
-        said = self.host.run("journalctl", "--no-pager", "--unit=vitald.service", "--output=json", f"--after-cursor={since}").stdout
-        return [json.loads(line) for line in said.splitlines()]
+        """Return the unit's journal entries after a cursor."""
+        output = self.host.run("journalctl", "--no-pager", "--unit=vitald.service", "--output=json", f"--after-cursor={since}").stdout
+        return [json.loads(line) for line in output.splitlines()]
 
-    def wait_for_line(self, since: str, words: str, seconds: float = 20) -> dict[str, Any]:
-        """Wait for a journal entry with these words in it."""
+    def wait_for_line(self, since: str, text: str, seconds: float = 20) -> dict[str, Any]:
+        """Wait for a journal entry that contains `text`."""
         found: dict[str, Any] = wait(
-            lambda: next((e for e in self.journal(since) if words in str(e["MESSAGE"])), None), f"{words!r} in the journal", seconds
+            lambda: next((e for e in self.journal(since) if text in str(e["MESSAGE"])), None), f"{text!r} in the journal", seconds
         )
         return found
 
@@ -91,9 +91,9 @@ def _inner_pid(process: Path) -> str:
 
 
 def wait(condition: Callable[[], Any], what: str, seconds: float = 20) -> Any:
-    """Wait until a condition gives something; give that."""
+    """Wait until a condition returns something true; return that."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
-        assert time.monotonic() < deadline, f"waited {seconds} s in vain for {what}"
+        assert time.monotonic() < deadline, f"timed out after {seconds} s waiting for {what}"
         time.sleep(0.1)
     return found

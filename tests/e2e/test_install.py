@@ -1,4 +1,4 @@
-"""`make install` and `make uninstall` on a fresh Debian, as the README says them."""
+"""`make install` and `make uninstall` on a fresh Debian, with the README's commands."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ COPY = "/var/tmp/checkout"
 
 @pytest.fixture(scope="module")
 def machine() -> Iterator[Container]:
-    """A host with vitald installed on it once."""
+    """A host with vitald installed once."""
     with Container() as container:
         container.install()
         yield container
@@ -25,7 +25,7 @@ def machine() -> Iterator[Container]:
 
 @pytest.fixture
 def fresh() -> Iterator[Container]:
-    """A host that has never seen vitald."""
+    """A host without vitald."""
     with Container() as container:
         yield container
 
@@ -43,8 +43,8 @@ def show(host: Container, name: str) -> str:
 
 
 def test_it_leaves_a_program_a_user_a_unit_and_settings_and_starts_nothing(fresh: Container) -> None:
-    said = fresh.run("bash", "-c", "umask 077 && make -C /src/vitald install").stdout  # as careful roots have it
-    assert "sudo systemctl enable --now vitald" in said
+    output = fresh.run("bash", "-c", "umask 077 && make -C /src/vitald install").stdout  # a common setting for root
+    assert "sudo systemctl enable --now vitald" in output
     assert fresh.run("runuser", "-u", "nobody", "--", "vitald", "--version").stdout.startswith("vitald ")
     assert fresh.run("find", "/opt/vitald", "!", "-perm", "-o=r", "!", "-type", "l").stdout == ""
     assert fresh.run("getent", "passwd", "vitald").stdout.strip().endswith(":/var/lib/vitald:/usr/sbin/nologin")
@@ -76,7 +76,7 @@ def test_an_upgrade_restarts_what_runs_and_keeps_settings_and_the_version_before
 
 
 @pytest.mark.fault(30)
-def test_a_version_that_does_not_take_the_settings_is_not_switched_to(machine: Container) -> None:
+def test_a_version_for_which_the_settings_are_invalid_is_not_switched_to(machine: Container) -> None:
     machine.write(SETTINGS, "")
     machine.run("systemctl", "restart", "vitald")
     before = (current(machine), releases(machine), show(machine, "MainPID"))
@@ -84,12 +84,12 @@ def test_a_version_that_does_not_take_the_settings_is_not_switched_to(machine: C
     done = machine.run("make", "-C", "/src/vitald", "install", check=False)
     assert done.returncode != 0
     assert f"{SETTINGS}: probe.interval" in done.stderr
-    assert "what was installed before is still in place" in done.stderr
+    assert "the previous installation is unchanged" in done.stderr
     assert (current(machine), releases(machine), show(machine, "MainPID")) == before
     machine.write(SETTINGS, "")
 
 
-def test_a_package_that_is_not_the_one_that_was_locked_is_refused(machine: Container) -> None:
+def test_a_package_with_another_hash_than_the_locked_one_is_refused(machine: Container) -> None:
     machine.run(
         "sh",
         "-euc",
@@ -122,21 +122,21 @@ def test_an_ordinary_user_can_stage_it_and_the_stage_runs_where_it_is_copied_to(
 
 
 @pytest.mark.parametrize(
-    ("words", "complaint"),
+    ("variables", "error"),
     [
-        (["PREFIX=/opt/tools"], "PREFIX=/opt/tools: systemd looks for units below /usr and /usr/local only"),
-        (["DESTDIR=stage"], "DESTDIR=stage: must be an absolute path"),
-        (["PYTHON=/root/python/bin/python3"], "PYTHON=/root/python/bin/python3: must be 3.11 or newer, and not below /root or /home"),
+        (["PREFIX=/opt/tools"], "PREFIX=/opt/tools: no unit path of systemd; expected /usr or /usr/local"),
+        (["DESTDIR=stage"], "DESTDIR=stage: not absolute; expected an absolute path"),
+        (["PYTHON=/root/python/bin/python3"], "PYTHON=/root/python/bin/python3: expected 3.11 or newer, and not below /root or /home"),
         (["PYTHON=no-such-python"], "PYTHON=no-such-python: no such program"),
     ],
 )
-def test_what_cannot_work_is_refused_in_words(machine: Container, words: list[str], complaint: str) -> None:
+def test_an_invalid_variable_is_refused_with_what_is_expected(machine: Container, variables: list[str], error: str) -> None:
     machine.run(
         "sh", "-c", "mkdir -p /root/python/bin && cp /usr/bin/python3.11 /root/python/bin/python3 && ln -sfn /usr/lib /root/python/lib"
     )
-    done = machine.run("make", "-C", "/src/vitald", "install", *words, check=False)
+    done = machine.run("make", "-C", "/src/vitald", "install", *variables, check=False)
     assert done.returncode != 0
-    assert complaint in done.stderr
+    assert error in done.stderr
 
 
 def test_an_ordinary_user_is_told_to_use_sudo(machine: Container) -> None:
@@ -146,13 +146,13 @@ def test_an_ordinary_user_is_told_to_use_sudo(machine: Container) -> None:
         assert f"sudo make {target}" in done.stderr
 
 
-def test_uninstall_keeps_settings_and_state_and_says_so_and_purge_keeps_nothing(fresh: Container) -> None:
+def test_uninstall_keeps_settings_and_state_and_reports_that_and_purge_keeps_nothing(fresh: Container) -> None:
     before = _files(fresh)
     fresh.install()
     fresh.run("systemctl", "enable", "--now", "vitald")
     fresh.write(SETTINGS, '[probe]\ninterval = "7s"\n')
-    said = fresh.run("make", "-C", "/src/vitald", "uninstall").stdout
-    assert "kept /etc/vitald, /var/lib/vitald and the user vitald" in said
+    output = fresh.run("make", "-C", "/src/vitald", "uninstall").stdout
+    assert "kept /etc/vitald, /var/lib/vitald and the user vitald" in output
     assert fresh.run("systemctl", "is-active", "vitald", check=False).stdout.strip() == "inactive"
     assert show(fresh, "LoadState") == "not-found"
     assert not fresh.file("/opt/vitald").exists()
@@ -161,11 +161,11 @@ def test_uninstall_keeps_settings_and_state_and_says_so_and_purge_keeps_nothing(
     fresh.run("make", "-C", "/src/vitald", "uninstall", "PURGE=1")
     assert _files(fresh) == before
     assert fresh.run("getent", "passwd", "vitald", check=False).returncode != 0
-    fresh.run("make", "-C", "/src/vitald", "uninstall", "PURGE=1")  # once more harms nobody
+    fresh.run("make", "-C", "/src/vitald", "uninstall", "PURGE=1")  # repeating it has no effect
 
 
 def _files(host: Container) -> set[str]:
-    """Every file, and every folder of ours, below the folders that an installation touches."""
+    """Return all files, and vitald's directories, below the directories that an installation writes to."""
     folders = ("/opt", "/usr/local", "/etc/systemd", "/etc/vitald", "/var/lib/vitald", "/usr/lib/systemd")
     found = host.run("find", *folders, "(", "!", "-type", "d", "-o", "-name", "*vitald*", ")", check=False)
     return set(found.stdout.split())

@@ -93,7 +93,7 @@ def test_a_lost_carrier_and_another_driver_are_critical_in_prometheus(data0: str
 
 def test_modules_are_read_in_the_units_sandbox(service: Service, installed_kernels: list[str]) -> None:
     older, newest = installed_kernels
-    printed = service.say(PRINT_MODULES, "modules:")
+    printed = service.run_in_sandbox(PRINT_MODULES, "modules:")
     assert f"('{older}', 'ixgbevf', 'in-tree', '')" in printed
     assert f"('{newest}', 'ena', 'in-tree', '')" in printed
     assert f"('{newest}', 'ixgbevf', 'missing', 'modules.dep lists" in printed

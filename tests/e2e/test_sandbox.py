@@ -1,4 +1,4 @@
-"""What the unit grants and what it closes, tried under the systemd that enforces it."""
+"""What the unit grants and denies, tried under systemd."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ print(len(names), "modules")
 
 
 @pytest.mark.fault(57)
-def test_the_installed_unit_is_verified_without_a_word(service: Service) -> None:
+def test_systemd_analyze_verify_reports_nothing(service: Service) -> None:
     done = service.host.run("systemd-analyze", "verify", "vitald.service")
     assert (done.stdout, done.stderr) == ("", "")
 
 
 @pytest.mark.fault(57)
 def test_the_running_unit_is_exposed_by_at_most_two(service: Service) -> None:
-    said = service.host.run("systemd-analyze", "security", "--no-pager", "vitald.service").stdout
-    found = re.search(r"Overall exposure level for vitald\.service: ([0-9.]+)", said)
-    assert found, said
+    output = service.host.run("systemd-analyze", "security", "--no-pager", "vitald.service").stdout
+    found = re.search(r"Overall exposure level for vitald\.service: ([0-9.]+)", output)
+    assert found, output
     assert float(found[1]) <= 2.0
 
 
@@ -55,7 +55,7 @@ def test_without_any_capability_nothing_is_broken(service: Service, prometheus: 
     prometheus.wait_for("min(vitald_probe_attempts_total) >= 2")
     assert prometheus.query("vitald_collector_success == 0") == {}
     broken = [e for e in service.journal(since) if int(e["PRIORITY"]) <= 3 and "tcp_probe" not in str(e["MESSAGE"])]
-    assert broken == []  # that the refused target is critical, which comes a moment later, is news of the target
+    assert broken == []  # that the refused target is critical, which comes a moment later, is a finding about the target
 
 
 def test_it_runs_as_its_own_user_with_one_capability_and_two_groups(service: Service) -> None:
@@ -66,11 +66,11 @@ def test_it_runs_as_its_own_user_with_one_capability_and_two_groups(service: Ser
     assert status["Uid"].split() == [number("passwd", "vitald")] * 4
     assert set(status["Groups"].split()) == {number("group", name) for name in ("vitald", "systemd-journal", "adm")}
     assert int(status["CapPrm"], 16) == int(status["CapInh"], 16) == int(status["CapBnd"], 16) == NET_RAW
-    assert int(status["CapEff"], 16) == int(status["CapAmb"], 16) == 0  # the packet child alone has it in effect
+    assert int(status["CapEff"], 16) == int(status["CapAmb"], 16) == 0  # only in the packet helper is it effective
     assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
 
 
-def test_the_packet_child_works_in_the_sandbox_with_the_capability_that_the_daemon_has_set_aside(
+def test_the_packet_helper_works_in_the_sandbox_with_the_capability_that_the_daemon_dropped(
     service: Service, prometheus: Prometheus
 ) -> None:
     prometheus.wait_for('vitald_probe_path_mtu_bytes{target="10.98.0.2:7001"} >= 1500')
@@ -92,7 +92,7 @@ def test_everything_imports_where_memory_cannot_be_written_and_executed(service:
 
 @pytest.fixture
 def kmsg(host: Container) -> Iterator[None]:
-    """Give the container a /dev/kmsg, as every real host has one."""
+    """Create the /dev/kmsg that every real host has."""
     node = host.file("/dev/kmsg")
     os.mknod(node, 0o644 | stat.S_IFCHR, os.makedev(1, 11))
     yield
@@ -132,7 +132,7 @@ def test_where_there_is_one_it_comes_open_and_is_read_without_a_capability(servi
 
 def test_what_it_may_not_do_it_cannot(service: Service) -> None:
     assert (
-        service.say(TRY, "tried:")
+        service.run_in_sandbox(TRY, "tried:")
         == "tried: state=done etc=refused program=refused home=refused kmsg=refused namespace=refused executable-memory=refused"
     )
 
@@ -152,14 +152,14 @@ tries = {
     "namespace": lambda: call(libc.unshare(0x10000000)),
     "executable-memory": lambda: mmap.mmap(-1, 4096, prot=mmap.PROT_WRITE | mmap.PROT_EXEC),
 }
-said = []
+output = []
 for name, attempt in tries.items():
     try:
         attempt()
-        said.append(name + "=done")
+        output.append(name + "=done")
     except OSError:
-        said.append(name + "=refused")
-print("tried:", *said)
+        output.append(name + "=refused")
+print("tried:", *output)
 """
 
 

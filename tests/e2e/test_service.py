@@ -1,4 +1,4 @@
-"""What systemctl, the watchdog and the kernel do to the service, and what is true afterwards."""
+"""The service under systemctl, its watchdog, signals, resource limits and the OOM killer."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 MORE = '"10.98.0.2:7004", '
 
 
-def test_reload_takes_good_settings_and_keeps_what_did_not_change(service: Service, prometheus: Prometheus, targets: Targets) -> None:
+def test_reload_applies_valid_settings_and_keeps_what_did_not_change(service: Service, prometheus: Prometheus, targets: Targets) -> None:
     before = service.pid()
     service.host.write(SETTINGS, targets.settings().replace("targets = [", f"targets = [{MORE}"))
     service.systemctl("reload")
@@ -32,16 +32,16 @@ def test_reload_takes_good_settings_and_keeps_what_did_not_change(service: Servi
 
 
 @pytest.mark.fault(30)
-def test_reload_of_bad_settings_fails_and_the_old_ones_stay(service: Service, prometheus: Prometheus, targets: Targets) -> None:
+def test_reload_of_invalid_settings_fails_and_keeps_the_previous_ones(service: Service, prometheus: Prometheus, targets: Targets) -> None:
     before, since = service.pid(), service.cursor()
     prometheus.wait_for("vitald_config_last_reload_successful == 1")
     service.host.write(SETTINGS, targets.settings() + 'timeot = "1s"\n')
     assert service.systemctl("reload", check=False).returncode != 0
     prometheus.wait_for("vitald_config_last_reload_successful == 0")
-    said = str(service.wait_for_line(since, "probe.timeot")["MESSAGE"])
-    assert SETTINGS in said
+    output = str(service.wait_for_line(since, "probe.timeot")["MESSAGE"])
+    assert SETTINGS in output
     attempts = max(prometheus.wait_for("vitald_probe_attempts_total").values())
-    prometheus.wait_for(f"min(vitald_probe_attempts_total) > {attempts}")  # all three are probed on
+    prometheus.wait_for(f"min(vitald_probe_attempts_total) > {attempts}")  # all three are still probed
     service.host.write(SETTINGS, targets.settings())
     service.systemctl("reload")
     prometheus.wait_for("vitald_config_last_reload_successful == 1")
@@ -50,7 +50,7 @@ def test_reload_of_bad_settings_fails_and_the_old_ones_stay(service: Service, pr
 
 def test_restart_is_a_new_process_that_is_scraped_again(service: Service, prometheus: Prometheus) -> None:
     before = service.pid()
-    service.systemctl("restart")  # returns when it said READY: the port is bound
+    service.systemctl("restart")  # returns at READY=1, when the port is bound
     assert service.pid() != before
     assert service.show("StatusText")
     prometheus.wait_for("vitald_probe_attempts_total >= 2")
@@ -89,18 +89,18 @@ def test_a_stuck_scheduler_is_aborted_with_every_stack_in_the_journal(service: S
     frozen = Frozen(thread_named(before, "vitald-sched"))
     frozen.wait(30)
     wait(lambda: service.show("NRestarts") == "1" and service.show("ActiveState") == "active", "systemd to start it again")
-    said = [str(entry["MESSAGE"]) for entry in service.journal(since)]
-    assert any("Watchdog timeout" in line for line in said)
-    assert "Fatal Python error: Aborted" in said
-    stacks = [line for line in said if "most recent call first" in line]
-    assert len(stacks) >= 3, said  # the main thread, the scheduler, the HTTP server
-    assert any("_main_loop" in line for line in said), said  # where APScheduler waits
+    output = [str(entry["MESSAGE"]) for entry in service.journal(since)]
+    assert any("Watchdog timeout" in line for line in output)
+    assert "Fatal Python error: Aborted" in output
+    stacks = [line for line in output if "most recent call first" in line]
+    assert len(stacks) >= 3, output  # the main thread, the scheduler, the HTTP server
+    assert any("_main_loop" in line for line in output), output  # where APScheduler waits
     assert service.pid() != before
     prometheus.wait_for("vitald_probe_attempts_total >= 2")
 
 
 @pytest.mark.fault(12)
-def test_a_client_that_says_nothing_does_not_stop_the_watchdog(service: Service, network: Network) -> None:
+def test_a_client_that_sends_no_complete_request_does_not_stop_the_watchdog(service: Service, network: Network) -> None:
     service.drop_in("[Service]\nWatchdogSec=3\n")
     before = service.pid()
     silent = network.call(socket.create_connection, ("127.0.0.1", 19100))
@@ -124,7 +124,7 @@ def test_the_journal_has_readable_lines_with_priorities(service: Service, target
 
 
 @pytest.mark.fault(30)
-def test_bad_settings_at_start_are_said_and_it_starts_once_they_are_mended(service: Service, targets: Targets) -> None:
+def test_invalid_settings_at_start_are_logged_and_it_starts_once_they_are_corrected(service: Service, targets: Targets) -> None:
     service.drop_in("[Service]\nRestartSec=200ms\n")
     since = service.cursor()
     service.host.write(SETTINGS, "[probe]\ntargets = 7\n")
@@ -133,7 +133,7 @@ def test_bad_settings_at_start_are_said_and_it_starts_once_they_are_mended(servi
     assert SETTINGS in str(line["MESSAGE"])
     assert service.show("ExecMainStatus") == "2"
     service.host.write(SETTINGS, targets.settings())
-    wait(lambda: service.show("ActiveState") == "active", "the mended settings to be found by the next try")
+    wait(lambda: service.show("ActiveState") == "active", "the next restart to read the corrected settings")
 
 
 @pytest.mark.fault(28)
@@ -172,9 +172,9 @@ def test_with_a_twentieth_of_a_core_it_still_answers(service: Service, network: 
     pid = service.pid()
     with cpu_quota(pid, 5) as group:
         before = _skipped(scrape())
-        wait(lambda: _skipped(scrape()) > before, "a run to be skipped", 60)  # each look at it is a scrape that was answered
-        said = dict(line.split() for line in (group / "cpu.stat").read_text().splitlines())
-        assert int(said["nr_throttled"]) > 0
+        wait(lambda: _skipped(scrape()) > before, "a run to be skipped", 60)  # each check of it is a scrape that was answered
+        output = dict(line.split() for line in (group / "cpu.stat").read_text().splitlines())
+        assert int(output["nr_throttled"]) > 0
         assert len(list(Path(f"/proc/{pid}/task").iterdir())) < 20  # runs that could not begin were not queued in threads
     assert (service.pid(), service.show("NRestarts")) == (pid, "0")
 

@@ -1,4 +1,4 @@
-"""systemd/vitald.toml: every key there is, each with its true default behind a `#`."""
+"""systemd/vitald.toml: lists every key with its default behind a `#`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ EXAMPLE = Path(__file__).parents[2] / "systemd/vitald.toml"
 
 
 def uncommented() -> str:
-    """Take the `#` from every line that is a key (`#interval = …`); prose has a space after it."""
+    """Return the file with every key (`#interval = …`) uncommented; prose has a space after the `#`."""
     return re.sub(r"^#(?=[a-z_]+ = )", "", EXAMPLE.read_text(), flags=re.MULTILINE)
 
 
@@ -23,7 +23,7 @@ def test_as_it_is_shipped_it_sets_nothing() -> None:
     assert all(section == {} for section in tomllib.loads(EXAMPLE.read_text()).values())
 
 
-def test_with_every_key_uncommented_it_is_taken_and_changes_nothing() -> None:
+def test_with_every_key_uncommented_it_equals_the_defaults() -> None:
     assert settings.parse(uncommented(), str(EXAMPLE)) == settings.parse("", "nothing")
 
 

@@ -1,4 +1,4 @@
-"""The unit and its relatives, without installing them: systemd's own tools, and a reader of comments."""
+"""The unit and its companion files, not installed: checked by systemd's tools and by a parser of comments."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 HERE = Path(__file__).parents[2] / "systemd"
 UNIT = HERE / "vitald.service"
 
-GRANTS = (  # directives that open something, or choose who runs it; all others of the sandbox only close
+GRANTS = (  # directives that grant something or choose the user; all others of the sandbox only deny
     *("AmbientCapabilities", "CapabilityBoundingSet", "RestrictAddressFamilies", "SystemCallFilter"),
     *("User", "StateDirectory", "OOMScoreAdjust", "MemoryHigh", "CPUQuota"),
 )
@@ -25,7 +25,7 @@ def run(*command: str, **options: object) -> str:
 
 
 def directives(unit: Path) -> list[tuple[str, str, str]]:
-    """Give (name, value, comment) of each line; lines that follow each other without a blank share the comment above them."""
+    """Return (name, value, comment) of each line; consecutive lines share the comment above them."""
     found, comment, last = [], "", ""
     for line in unit.read_text().splitlines():
         if line.startswith("#"):
@@ -41,9 +41,9 @@ def directives(unit: Path) -> list[tuple[str, str, str]]:
 
 def exposure(folder: Path, unit: str) -> float:
     (folder / "vitald.service").write_text(unit)
-    said = run("systemd-analyze", "security", "--offline=true", "--no-pager", str(folder / "vitald.service"))
-    found = re.search(r"Overall exposure level for vitald\.service: ([0-9.]+)", said)
-    assert found, said
+    output = run("systemd-analyze", "security", "--offline=true", "--no-pager", str(folder / "vitald.service"))
+    found = re.search(r"Overall exposure level for vitald\.service: ([0-9.]+)", output)
+    assert found, output
     return float(found[1])
 
 
@@ -54,7 +54,7 @@ def test_its_exposure_is_at_most_two(tmp_path: Path) -> None:
 
 
 @pytest.mark.needs("systemd-analyze")
-def test_the_drop_in_for_holders_says_what_it_costs(tmp_path: Path) -> None:
+def test_the_drop_in_for_holders_states_its_exposure(tmp_path: Path) -> None:
     text = (HERE / "drop-ins/holders.conf").read_text()
     (tmp_path / "vitald.service.d").mkdir()
     (tmp_path / "vitald.service.d/holders.conf").write_text(text)
@@ -65,13 +65,13 @@ def test_the_drop_in_for_holders_says_what_it_costs(tmp_path: Path) -> None:
 
 @pytest.mark.fault(57)
 @pytest.mark.needs("systemd-analyze")
-def test_systemd_has_nothing_to_say_against_it(tmp_path: Path) -> None:
+def test_systemd_analyze_verify_reports_nothing(tmp_path: Path) -> None:
     unit = tmp_path / "vitald.service"
     unit.write_text(UNIT.read_text().replace("/opt/vitald/current/bin/vitald", "/bin/true").replace("file:///opt/vitald", "file:///tmp"))
     assert run("systemd-analyze", "verify", "--man=no", str(unit)) == ""
 
 
-def test_beside_each_line_that_grants_something_stands_what_needs_it() -> None:
+def test_each_line_that_grants_something_has_a_comment() -> None:
     found = directives(UNIT)
     opened = [
         (n, v, c) for n, v, c in found if n in GRANTS or (n.startswith(("Private", "Protect", "Restrict")) and v in ("no", "default"))
@@ -93,9 +93,9 @@ def test_at_most_the_two_capabilities_of_the_contract_are_granted() -> None:
 
 
 @pytest.mark.needs("systemd-sysusers")
-def test_the_user_is_made_with_no_complaint() -> None:
-    said = run("systemd-sysusers", "--dry-run", str(HERE / "vitald.sysusers"))
-    assert not re.search(r"fail|ignor|invalid|unknown", said, re.IGNORECASE), said
+def test_the_user_is_created_without_warnings() -> None:
+    output = run("systemd-sysusers", "--dry-run", str(HERE / "vitald.sysusers"))
+    assert not re.search(r"fail|ignor|invalid|unknown", output, re.IGNORECASE), output
 
 
 @pytest.mark.root
@@ -106,28 +106,28 @@ def test_in_an_empty_root_user_groups_and_folders_are_made(tmp_path: Path) -> No
         (tmp_path / "etc" / name).write_text("root:x:0:0::/root:/bin/sh\n" if name == "passwd" else "root:x:0:\n")
     run("systemd-sysusers", f"--root={tmp_path}", str(HERE / "vitald.sysusers"))
     groups = {line.split(":")[0]: line.split(":")[3] for line in (tmp_path / "etc/group").read_text().splitlines()}
-    assert (groups["adm"], groups["systemd-journal"]) == ("vitald", "vitald")  # made, though no such groups were there
+    assert (groups["adm"], groups["systemd-journal"]) == ("vitald", "vitald")  # created, though there were no such groups
     assert run("systemd-tmpfiles", f"--root={tmp_path}", "--create", str(HERE / "vitald.tmpfiles")) == ""
     uid = int(next(line.split(":")[2] for line in (tmp_path / "etc/passwd").read_text().splitlines() if line.startswith("vitald:")))
     assert (tmp_path / "var/lib/vitald").stat().st_uid == uid
     assert (tmp_path / "etc/vitald/targets").stat().st_uid == 0
 
 
-def test_with_an_old_systemd_the_generator_says_nothing_of_back_off(tmp_path: Path) -> None:
+def test_with_an_old_systemd_the_generator_sets_no_growing_delay(tmp_path: Path) -> None:
     assert not (_generate(tmp_path, "systemd 253 (253.5-1)") / "10-back-off.conf").exists()
 
 
 @pytest.mark.needs("systemd-analyze")
-def test_with_a_newer_one_the_wait_grows(tmp_path: Path) -> None:
+def test_with_a_newer_systemd_the_delay_grows(tmp_path: Path) -> None:
     dropin = _generate(tmp_path, "systemd 254 (254.1-1)") / "10-back-off.conf"
     assert dropin.read_text().splitlines()[1:] == ["[Service]", "RestartSec=1", "RestartSteps=7", "RestartMaxDelaySec=60"]
 
 
-def test_without_systemctl_the_generator_does_no_harm(tmp_path: Path) -> None:
+def test_without_systemctl_the_generator_still_succeeds(tmp_path: Path) -> None:
     assert not (_generate(tmp_path, None) / "10-back-off.conf").exists()
 
 
-def test_the_kernels_log_is_given_where_it_can_be_opened(tmp_path: Path) -> None:
+def test_kmsg_is_passed_where_it_can_be_opened(tmp_path: Path) -> None:
     try:
         os.close(os.open("/dev/kmsg", os.O_RDONLY))
         readable = True
@@ -139,7 +139,7 @@ def test_the_kernels_log_is_given_where_it_can_be_opened(tmp_path: Path) -> None
 
 
 def _generate(folder: Path, version: str | None) -> Path:
-    """Run the generator beside a systemctl of that version, as no machine has them all."""
+    """Run the generator with a fake systemctl of that version."""
     programs = folder / "bin"
     programs.mkdir()
     for name in ("mkdir", "cat", "sed"):

@@ -124,6 +124,6 @@ def test_each_command_describes_itself(command: str, capsys: pytest.CaptureFixtu
     with pytest.raises(SystemExit) as ended:
         cli.main([command, "--help"])
     assert ended.value.code == 0
-    said = capsys.readouterr().out
-    assert f"usage: vitald {command}" in said
-    assert len(said.splitlines()) > 3
+    output = capsys.readouterr().out
+    assert f"usage: vitald {command}" in output
+    assert len(output.splitlines()) > 3
