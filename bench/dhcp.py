@@ -1,4 +1,4 @@
-"""The DHCP countdown: how soon a lost address is on /metrics, what a tick costs, and what our rtnetlink costs beside pyroute2."""
+"""DHCP countdown: delay of a lost address on /metrics, cost of a tick, and cost of collectors.netlink.rtnetlink beside pyroute2."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ print(rss() - before)
 
 
 def measure(folder: Path) -> list[Row]:
-    """Run all of it; namespaces need root."""
+    """Run all; namespaces need root."""
     return [*events(folder), *ticks(), *memory()]
 
 
 def events(folder: Path) -> Iterator[Row]:
-    """Time addresses that come, are renewed and go until the daemon's page shows them; the page is asked every 10 ms."""
+    """Time from an address event to /metrics, polled every 10 ms."""
     with netns.namespace() as name:
         said = netns.said(name, "bench.dhcp_inside", "events", str(folder))
     for kind, words in (
@@ -42,12 +42,12 @@ def events(folder: Path) -> Iterator[Row]:
         ("flap", "link flap, down and up at once, both changes counted"),
     ):
         worst = max(said[kind])
-        title = f"{words}: until /metrics shows it, worst of {len(said[kind])} (ticks are an hour apart)"
+        title = f"{words}: until it is on /metrics, worst of {len(said[kind])} (ticks are an hour apart)"
         yield Row(title, "< 1 s", seconds(worst), "-", "-", worst < 1.0)
 
 
 def ticks() -> Iterator[Row]:
-    """Take full looks at few and at many addresses, and ticks between two looks; the peer is iproute2, which only prints them."""
+    """Time full scans of few and of many addresses, and ticks between two scans; the peer is iproute2, which only prints them."""
     for count in (2, ADDRESSES):
         with netns.namespace() as name:
             netns.ip("-netns", name, "link", "add", "one", "type", "veth", "peer", "name", "two")
@@ -55,18 +55,18 @@ def ticks() -> Iterator[Row]:
             netns.ip("-netns", name, "-batch", "-", text="\n".join(lines) + "\n")
             said = netns.said(name, "bench.dhcp_inside", "ticks")
         peer = f"`ip -json address`: {seconds(said['ip'])}"
-        yield Row(f"CPU of a look at {count} leased addresses", "-", seconds(said["look"]), peer, ratio(said["look"], said["ip"]), None)
-        yield Row(f"CPU of a tick between two looks, {count} leased addresses", "-", seconds(said["tick"]), "-", "-", None)
+        yield Row(f"CPU of a scan of {count} leased addresses", "-", seconds(said["scan"]), peer, ratio(said["scan"], said["ip"]), None)
+        yield Row(f"CPU of a tick between two scans, {count} leased addresses", "-", seconds(said["tick"]), "-", "-", None)
 
 
 def memory() -> Iterator[Row]:
-    """Import each in a process of its own, on top of what the daemon has already."""
+    """Import each in a process of its own that has already the daemon's other modules."""
     ours, whole = imported("collectors.netlink.rtnetlink"), imported("pyroute2")
     peer = f"pyroute2: {whole / 1e6:.1f} MB"
-    yield Row("resident memory of what reads links and addresses", "-", f"{ours / 1e6:.1f} MB", peer, ratio(ours, whole), None)
+    yield Row("resident memory of the reader of links and addresses", "-", f"{ours / 1e6:.1f} MB", peer, ratio(ours, whole), None)
 
 
 def imported(name: str) -> float:
-    """Give the growth in resident memory, in bytes."""
+    """Return the growth in resident memory, in bytes."""
     done = subprocess.run([sys.executable, "-c", _IMPORT.format(name)], check=True, capture_output=True, text=True)
     return float(done.stdout)

@@ -1,6 +1,6 @@
-"""The lifetimes the kernel keeps for each address (rtnetlink(7), IFA_CACHEINFO; net/ipv4/devinet.c, net/ipv6/addrconf.c).
+"""Address lifetimes in the kernel (rtnetlink(7), IFA_CACHEINFO; net/ipv4/devinet.c, net/ipv6/addrconf.c).
 
-Whatever client set them (dhclient, systemd-networkd, NetworkManager, dhcpcd): it is the kernel that takes the address away.
+Independent of the client that set them (dhclient, systemd-networkd, NetworkManager, dhcpcd): the kernel removes the address.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 FOREVER = 0xFFFFFFFF
 _ADDRESS, _LOCAL, _CACHEINFO, _PROTO = 1, 2, 6, 11  # include/uapi/linux/if_addr.h
 _PERMANENT, _TEMPORARY = 0x80, 0x01  # IFA_F_PERMANENT; IFA_F_TEMPORARY, of IPv6 privacy addresses
-_FROM_ROUTERS = {b"\x01", b"\x02", b"\x03"}  # IFAPROT_KERNEL_LO, _RA, _LL: no client's
+_FROM_ROUTERS = {b"\x01", b"\x02", b"\x03"}  # IFAPROT_KERNEL_LO, _RA, _LL: not set by a client
 _IFADDR = struct.Struct("=BBBBi")  # struct ifaddrmsg
-_LIFE = struct.Struct("=IIII")  # struct ifa_cacheinfo: preferred, valid, created, set
+_CACHE = struct.Struct("=IIII")  # struct ifa_cacheinfo: ifa_prefered, ifa_valid, cstamp, tstamp
 _BYTES = {socket.AF_INET: 4, socket.AF_INET6: 16}
 _DHCPV6_PREFIX = 128
 _TRIES = 5
@@ -29,9 +29,9 @@ _TRIES = 5
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """One address. `valid` seconds until the kernel removes it, None for one that stays; `preferred` until it is deprecated.
+    """One address. `valid` is seconds until the kernel removes it, None for a permanent one; `preferred` until it is deprecated.
 
-    `stamp` is the kernel's mark of when a client last set it, `age` the seconds since.
+    `tstamp` is the kernel's time stamp of the last change by a client, `age` the seconds since.
     """
 
     interface: str
@@ -40,16 +40,16 @@ class Address:
     valid: float | None
     preferred: float | None
     age: float
-    stamp: int
+    tstamp: int
 
     @property
     def family(self) -> int:
-        """Tell IPv4 from IPv6: 4 or 6."""
+        """4 or 6."""
         return 6 if ":" in self.address else 4
 
 
-def concerns(message: bytes, indexes: frozenset[int]) -> bool:
-    """Say, from an address message's fixed header alone, whether it has a lifetime, or is on one of these interfaces."""
+def is_relevant(message: bytes, indexes: frozenset[int]) -> bool:
+    """Return, from the fixed header of an address message, whether it has a lifetime or is on one of these interfaces."""
     if len(message) < _IFADDR.size:
         return False
     _, _, flags, _, index = _IFADDR.unpack_from(message)
@@ -57,9 +57,9 @@ def concerns(message: bytes, indexes: frozenset[int]) -> bool:
 
 
 def read_addresses(names: Mapping[int, str], monotonic: float) -> list[Address]:
-    """List the addresses that a client may have set on these interfaces: IPv4, and IPv6 of prefix 128, which is what DHCPv6 gives.
+    """Dump the addresses that a client may have set on these interfaces (name by index): IPv4, and IPv6 of prefix 128, as DHCPv6 leases.
 
-    `monotonic` is CLOCK_MONOTONIC's time, by which `age` is counted. Raises OSError.
+    `monotonic` is the time of CLOCK_MONOTONIC, from which `age` is computed. Raises OSError.
     """
     for _ in range(_TRIES):
         try:
@@ -67,34 +67,34 @@ def read_addresses(names: Mapping[int, str], monotonic: float) -> list[Address]:
         except DumpInterrupted:
             continue
         return [address for message in found if (address := parse_address(message, names, monotonic)) is not None]
-    raise DumpInterrupted(0, f"the address table changed under {_TRIES} dumps")
+    raise DumpInterrupted(0, f"the address table changed during {_TRIES} dumps")
 
 
 def parse_address(message: bytes, names: Mapping[int, str], monotonic: float) -> Address | None:
-    """Read one RTM_NEWADDR; None where it is none that a client leased, or is on another interface."""
+    """Parse one RTM_NEWADDR; None for an address that no client can have leased, or on another interface."""
     if len(message) < _IFADDR.size:
         return None
     family, prefix, flags, _, index = _IFADDR.unpack_from(message)
-    told = attributes(message, _IFADDR.size)
-    raw, life = told.get(_LOCAL) or told.get(_ADDRESS) or b"", told.get(_CACHEINFO, b"")
-    if index not in names or len(raw) != _BYTES.get(family) or len(life) < _LIFE.size:
+    found = attributes(message, _IFADDR.size)
+    raw, cacheinfo = found.get(_LOCAL) or found.get(_ADDRESS) or b"", found.get(_CACHEINFO, b"")
+    if index not in names or len(raw) != _BYTES.get(family) or len(cacheinfo) < _CACHE.size:
         return None
-    if family == socket.AF_INET6 and (prefix != _DHCPV6_PREFIX or flags & _TEMPORARY or told.get(_PROTO) in _FROM_ROUTERS):
+    if family == socket.AF_INET6 and (prefix != _DHCPV6_PREFIX or flags & _TEMPORARY or found.get(_PROTO) in _FROM_ROUTERS):
         return None
-    preferred, valid, _, stamp = _LIFE.unpack_from(life)
-    stays = bool(flags & _PERMANENT) or valid == FOREVER
+    preferred, valid, _, tstamp = _CACHE.unpack_from(cacheinfo)
+    is_permanent = bool(flags & _PERMANENT) or valid == FOREVER
     return Address(
         names[index],
         index,
         socket.inet_ntop(family, raw),
-        None if stays else float(valid),
+        None if is_permanent else float(valid),
         None if preferred == FOREVER else float(preferred),
-        _age(stamp, monotonic),
-        stamp,
+        _age(tstamp, monotonic),
+        tstamp,
     )
 
 
-def _age(stamp: int, monotonic: float) -> float:
-    """Say how long ago the kernel's time stamp was: hundredths of a second since boot, in 32 bits, which wrap after 497 days."""
-    age = (int(monotonic * 100) - stamp) % (1 << 32)
+def _age(tstamp: int, monotonic: float) -> float:
+    """Return the seconds since a time stamp of the kernel: hundredths of a second since boot, in 32 bits, which wrap after 497 days."""
+    age = (int(monotonic * 100) - tstamp) % (1 << 32)
     return 0.0 if age > 1 << 31 else age / 100

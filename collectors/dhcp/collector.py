@@ -1,6 +1,6 @@
-"""DHCP leases: how long until the kernel takes the address away, and whether the client still renews.
+"""DHCP lease collector: time until the kernel removes a leased address, and renewals by the client.
 
-Between two looks at the address table the countdown is arithmetic; the kernel's address events say when to look again.
+Between two scans of the address table the countdown is arithmetic; an address event of the kernel triggers a scan.
 """
 
 from __future__ import annotations
@@ -11,32 +11,38 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from collectors.collector import Collector
-from collectors.dhcp.addresses import concerns, read_addresses
-from collectors.dhcp.judge import verdicts
-from collectors.dhcp.lease_files import OnFile, read_leasefiles
-from collectors.dhcp.leases import Leases, dump, follow, restore
-from collectors.dhcp.panels import panel
-from collectors.files import read_text
+from collectors.dhcp.addresses import is_relevant, read_addresses
+from collectors.dhcp.judge import finding, judge_leases
+from collectors.dhcp.lease_files import LeaseRecord, read_lease_files
+from collectors.dhcp.leases import Leases, dump, restore, update_leases
+from collectors.files import read_boot_id
 from collectors.interfaces import matches_any
 from collectors.model import Family, Kind, Metric, Unavailable
 from collectors.netlink.rtnetlink import GROUP_IPV4_IFADDR, GROUP_IPV6_IFADDR, Multicast
+from collectors.panel import Panel
 from collectors.settings import Duration, Settings
+from collectors.text import span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from collectors.dhcp.leases import Lease
     from collectors.model import CollectorContext, Verdict
-    from collectors.panel import Panel
 
 REMAINING = Family(
-    "dhcp_lease_remaining_seconds", Kind.GAUGE, "Time until the kernel removes a leased address.", ("interface", "address"), cap=256
+    "dhcp_lease_remaining_seconds",
+    Kind.GAUGE,
+    "Seconds until the kernel removes a leased address, 0 if it is lost.",
+    ("interface", "address"),
+    cap=256,
 )
 LENGTH = Family(
-    "dhcp_lease_duration_seconds", Kind.GAUGE, "Length of the whole lease, as it was last set.", ("interface", "address"), cap=256
+    "dhcp_lease_duration_seconds", Kind.GAUGE, "Duration of the whole lease in seconds, as last set.", ("interface", "address"), cap=256
 )
-RENEWALS = Family("dhcp_renewals", Kind.COUNTER, "Times a lease's end moved into the future.", ("interface",), cap=256)
+RENEWALS = Family("dhcp_renewals", Kind.COUNTER, "Lease renewals: times the end of a lease moved into the future.", ("interface",), cap=256)
 
-LOOK_SECONDS = 30.0  # between two looks at the whole table where no event asks for one
+FULL_SCAN_SECONDS = 30.0  # between two scans of the address table without an event
+COLUMNS = ("address", "interface", "state", "expires in", "left", "renewals", "client")
 
 
 class DhcpSettings(Settings, frozen=True, kw_only=True):
@@ -47,54 +53,53 @@ class DhcpSettings(Settings, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """What one look saw; `now` is CLOCK_MONOTONIC's, by which leases end."""
+class DhcpReading:
+    """The leases at `now`, of CLOCK_MONOTONIC, and the clients' lease files by address."""
 
     now: float
     leases: Leases
-    files: Mapping[str, OnFile] = field(default_factory=dict)
+    files: Mapping[str, LeaseRecord] = field(default_factory=dict)
 
 
-class DhcpCollector(Collector[Reading]):
-    """`[dhcp]`. The slot remembers leases, so that one lost while vitald was stopped is missed all the same."""
+class DhcpCollector(Collector[DhcpReading]):
+    """`[dhcp]`. The slot has the leases, so that one lost while vitald was stopped is reported, too."""
 
     name = "dhcp"
     Settings = DhcpSettings
     keep = 1
 
-    def __init__(self, settings: DhcpSettings, host: CollectorContext) -> None:
-        self._settings, self._host = settings, host
-        self._recorded = (host.root / "ethtool").is_dir()
+    def __init__(self, settings: DhcpSettings, context: CollectorContext) -> None:
+        self._settings, self._context = settings, context
         self._events: Multicast | None = None
         self._known: Leases | None = None
-        self._files: Mapping[str, OnFile] = {}
+        self._files: Mapping[str, LeaseRecord] = {}
         self._boot = ""
         self._due = 0.0
 
-    def read(self) -> Reading:
-        """Count down, and look at the address table where something happened or it is time. Unavailable on a recorded host."""
-        if self._recorded:
-            raise Unavailable("missing", "a recorded host has no kernel that counts leases down")
+    def read(self) -> DhcpReading:
+        """Count down; scan the address table after an event or when it is due. Unavailable on a recorded host."""
+        if self._context.is_recorded:
+            raise Unavailable("missing", "a recorded host has no kernel with a countdown of leases")
         now = time.monotonic()
         if self._known is None:
-            self._boot = read_text(f"{self._host.proc}/sys/kernel/random/boot_id", 64).strip()
-            self._known = restore(self._host.slot.load(), self._boot)
+            self._boot = read_boot_id(self._context.proc)
+            self._known = restore(self._context.slot.load(), self._boot)
         if self._changed(self._known):
-            self._due = now  # also for the next tick, should this look fail
+            self._due = now  # also for the next tick, should this scan fail
         if now >= self._due:
-            self._look(self._known, now)
-            self._due = now + LOOK_SECONDS
-        return Reading(now, self._known, self._files)
+            self._scan(self._known, now)
+            self._due = now + FULL_SCAN_SECONDS
+        return DhcpReading(now, self._known, self._files)
 
     @staticmethod
-    def judge(readings: Sequence[Reading], _settings: DhcpSettings) -> Iterator[Verdict]:
+    def judge(readings: Sequence[DhcpReading], _settings: DhcpSettings) -> Iterator[Verdict]:
         """Judge each lease."""
         reading = readings[-1]
-        return verdicts(reading.leases.leases, reading.files, reading.now)
+        return judge_leases(reading.leases.leases, reading.files, reading.now)
 
     @staticmethod
-    def measure(reading: Reading, _settings: DhcpSettings) -> Iterator[Metric]:
-        """Say the countdown as numbers; a lost address has 0 seconds left."""
+    def measure(reading: DhcpReading, _settings: DhcpSettings) -> Iterator[Metric]:
+        """Return the countdown; a lost address has 0 seconds left."""
         for (interface, address), lease in reading.leases.leases.items():
             yield Metric(REMAINING, 0.0 if lease.lost is not None else lease.remaining(reading.now), (interface, address))
             yield Metric(LENGTH, lease.seconds, (interface, address))
@@ -102,39 +107,56 @@ class DhcpCollector(Collector[Reading]):
             yield Metric(RENEWALS, count, (interface,))
 
     @staticmethod
-    def show(readings: Sequence[Reading], _settings: DhcpSettings) -> Iterator[Panel]:
-        """Show the leases in a table, where there are any."""
+    def show(readings: Sequence[DhcpReading], _settings: DhcpSettings) -> Iterator[Panel]:
+        """Return a table of the leases, where there are any."""
         reading = readings[-1]
         if reading.leases.leases:
-            yield panel(reading.leases, reading.files, reading.now)
+            yield leases_panel(reading)
 
     def wake_fds(self) -> tuple[int, ...]:
-        """Name the socket of the address events: a lost address is seen at once."""
+        """Return the socket of the address events: a lost address is reported at once."""
         return (self._events.fileno(),) if self._events is not None and self._events.fileno() >= 0 else ()
 
     def close(self) -> None:
-        """Let go of the socket."""
+        """Close the socket."""
         if self._events is not None:
             self._events.close()
 
     def request_full_scan(self) -> None:
-        """Make the next `read()` a full look."""
+        """Make the next `read()` scan the address table."""
         self._due = 0.0
 
     def _changed(self, known: Leases) -> bool:
-        """Say whether the kernel told of a leased address, or of an interface that has one, or lost what it wanted to tell."""
+        """Return whether an event concerned a leased address or an interface that has one, or events were lost."""
         if self._events is None:
             try:
                 self._events = Multicast(GROUP_IPV4_IFADDR | GROUP_IPV6_IFADDR)
             except OSError:
-                return True  # without events every tick looks
-        taken, indexes = self._events.drain(), known.indexes()
-        return taken is None or any(concerns(message, indexes) for _, message in taken)
+                return True  # without events every tick scans
+        events, indexes = self._events.drain(), known.indexes()
+        return events is None or any(is_relevant(message, indexes) for _, message in events)
 
-    def _look(self, known: Leases, now: float) -> None:
+    def _scan(self, known: Leases, now: float) -> None:
         names = {index: name for index, name in socket.if_nameindex() if not matches_any(name, self._settings.ignore)}
         links = {name: index for index, name in names.items()}
-        self._known = follow(known, read_addresses(names, now), links, now)
-        self._files = read_leasefiles(self._host.root) if self._known.leases else {}
+        self._known = update_leases(known, read_addresses(names, now), links, now)
+        self._files = read_lease_files(self._context.root) if self._known.leases else {}
         if self._known != known:
-            self._host.slot.save(dump(self._known, self._boot))
+            self._context.slot.save(dump(self._known, self._boot))
+
+
+def leases_panel(reading: DhcpReading) -> Panel:
+    """Return a table of the leases: the worst first, then the one that expires first. Pure."""
+    leases, now = reading.leases, reading.now
+    order = sorted(leases.leases.values(), key=lambda lease: (-finding(lease, now)[0], lease.remaining(now), lease.address))
+    rows = (_row(lease, leases.renewals.get(lease.interface, 0), reading.files.get(lease.address), now) for lease in order)
+    return Panel("DHCP leases", COLUMNS, tuple(rows))
+
+
+def _row(lease: Lease, renewals: int, record: LeaseRecord | None, now: float) -> tuple[str, ...]:
+    level, message = finding(lease, now)
+    is_lost, left = lease.lost is not None, lease.remaining(now)
+    state = "lost" if is_lost else message.partition(";")[0] if level else "ok"
+    share = f"{left / lease.seconds:.0%} of {span(lease.seconds)}" if lease.seconds > 0 and not is_lost else ""
+    client = record.client if record else ""
+    return lease.address, lease.interface, state, "" if is_lost else span(left), share, str(renewals), client

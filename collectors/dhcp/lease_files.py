@@ -1,7 +1,7 @@
-"""What DHCP clients wrote down of their leases: evidence beside the kernel's countdown, never instead of it.
+"""Lease files of DHCP clients: evidence beside the kernel's countdown, never a replacement for it.
 
 dhclient.leases(5); systemd-networkd's and NetworkManager's internal client's `KEY=value` files (systemd's sd-dhcp-lease.c,
-dhcp_lease_save). Files that are not ours to read are left out.
+dhcp_lease_save). Unreadable files are left out.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_MOST_BYTES = 1 << 20
-_MOST_FILES = 64
+_MAX_BYTES = 1 << 20
+_MAX_FILES = 64
 _PLACES = (  # folder, pattern of the file's name, client
     ("var/lib/dhcp", r"dhclient.*\.leases?", "dhclient"),
     ("var/lib/dhclient", r"dhclient.*\.leases?", "dhclient"),
@@ -29,8 +29,8 @@ _PLACES = (  # folder, pattern of the file's name, client
 
 
 @dataclass(frozen=True, slots=True)
-class OnFile:
-    """A lease as its client wrote it down; `seconds` is its whole length, 0 where the file does not say."""
+class LeaseRecord:
+    """A lease as its client saved it; `seconds` is the duration of the lease, 0 where it is not in the file."""
 
     address: str
     client: str
@@ -39,11 +39,11 @@ class OnFile:
 
 
 def parse_dhclient(text: str) -> dict[str, int]:
-    """Read a dhclient lease file: address → seconds; the last lease of an address counts. A lease that is cut off is not read."""
+    """Parse a dhclient lease file: address → seconds; the last lease of an address is used. A truncated lease is left out."""
     found = {}
     for block in re.finditer(r"^lease6 \{(.*?)^\}", text, re.MULTILINE | re.DOTALL):
-        for one in re.finditer(r"^\s*iaaddr ([0-9A-Fa-f:.]{2,45}) \{[^}]*?^\s*max-life (\d{1,10});", block[1], re.MULTILINE | re.DOTALL):
-            found[one[1]] = int(one[2])
+        for iaaddr in re.finditer(r"^\s*iaaddr ([0-9A-Fa-f:.]{2,45}) \{[^}]*?^\s*max-life (\d{1,10});", block[1], re.MULTILINE | re.DOTALL):
+            found[iaaddr[1]] = int(iaaddr[2])
     for block in re.finditer(r"^lease \{(.*?)^\}", text, re.MULTILINE | re.DOTALL):
         address = re.search(r"^\s*fixed-address ([0-9A-Fa-f.:]{2,45});", block[1], re.MULTILINE)
         seconds = re.search(r"^\s*option dhcp-lease-time (\d{1,10});", block[1], re.MULTILINE)
@@ -53,20 +53,20 @@ def parse_dhclient(text: str) -> dict[str, int]:
 
 
 def parse_keys(text: str) -> dict[str, int]:
-    """Read a `KEY=value` lease: address → seconds."""
+    """Parse a `KEY=value` lease: address → seconds."""
     keys = {match[1]: match[2] for match in re.finditer(r"^([A-Z0-9_]+)=(.*)$", text, re.MULTILINE)}
     address, seconds = keys.get("ADDRESS", ""), keys.get("LIFETIME", "")
     return {address: int(seconds) if re.fullmatch(r"[0-9]{1,10}", seconds) else 0} if address else {}
 
 
-def read_leasefiles(root: Path) -> dict[str, OnFile]:
-    """Read all that are there: address → lease."""
-    found: dict[str, OnFile] = {}
+def read_lease_files(root: Path) -> dict[str, LeaseRecord]:
+    """Read all lease files: address → lease."""
+    found: dict[str, LeaseRecord] = {}
     for folder, pattern, client in _PLACES:
         for name in _names(root / folder, pattern):
-            text = read_text(root / folder / name, _MOST_BYTES)
+            text = read_text(root / folder / name, _MAX_BYTES)
             leases = parse_dhclient(text) if client == "dhclient" else parse_keys(text)
-            found |= {address: OnFile(address, client, seconds, f"/{folder}/{name}") for address, seconds in leases.items()}
+            found |= {address: LeaseRecord(address, client, seconds, f"/{folder}/{name}") for address, seconds in leases.items()}
     return found
 
 
@@ -75,4 +75,4 @@ def _names(folder: Path, pattern: str) -> Iterator[str]:
         names = sorted(os.listdir(folder))  # noqa: PTH208 — names are all we want
     except OSError:
         return
-    yield from [name for name in names if re.fullmatch(pattern, name)][:_MOST_FILES]
+    yield from [name for name in names if re.fullmatch(pattern, name)][:_MAX_FILES]

@@ -1,4 +1,4 @@
-"""Is this an EC2 instance, as far as the firmware and the hypervisor say? Asks nobody on the network.
+"""EC2 platform detection from DMI and the hypervisor; no network access.
 
 Source: "Detect whether a host is an EC2 instance", Amazon EC2 User Guide (identify_ec2_instances).
 """
@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from collectors.host.identity import read_word
+from collectors.host.identity import read_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,27 +19,28 @@ _INSTANCE_ID = re.compile(r"i-[0-9a-f]{8}(?:[0-9a-f]{9})?", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """`hypervisor` is `nitro` or `xen` on EC2, else empty; `instance_id` is what Nitro writes on the board, else empty."""
+    """`hypervisor` is `nitro` or `xen` on EC2, else empty; `instance_id` is the board asset tag of Nitro, else empty."""
 
     hypervisor: str = ""
     instance_id: str = ""
 
     @property
-    def ec2(self) -> bool:
-        """Whether this is Amazon's hardware, so that 169.254.169.254 is Amazon's too."""
+    def is_ec2(self) -> bool:
+        """True if this is Amazon's hardware, so that 169.254.169.254 is Amazon's, too."""
         return bool(self.hypervisor)
 
 
 def read_platform(sys: Path) -> Platform:
-    """Read /sys/class/dmi/id and /sys/hypervisor; everything used is readable by all (product_uuid is not). Never raises.
+    """Read /sys/class/dmi/id and /sys/hypervisor; all files read are world-readable (product_uuid is not). Never raises.
 
-    Nitro, bare metal and Graviton say "Amazon EC2" as their vendor. Xen says "Xen"; its BIOS is "4.11.amazon", its UUID begins with "ec2".
+    The vendor of Nitro, bare metal and Graviton is "Amazon EC2". Xen: vendor "Xen", BIOS "4.11.amazon",
+    UUID "ec2…".
     """
     dmi = sys / "class/dmi/id"
-    if read_word(dmi / "sys_vendor") == "Amazon EC2":
-        tag = read_word(dmi / "board_asset_tag")
+    if read_line(dmi / "sys_vendor") == "Amazon EC2":
+        tag = read_line(dmi / "board_asset_tag")
         return Platform("nitro", tag if _INSTANCE_ID.fullmatch(tag) else "")
-    uuid = read_word(sys / "hypervisor/uuid").lower()
-    if uuid.startswith("ec2") or read_word(dmi / "bios_version").endswith(".amazon"):
+    uuid = read_line(sys / "hypervisor/uuid").lower()
+    if uuid.startswith("ec2") or read_line(dmi / "bios_version").endswith(".amazon"):
         return Platform("xen")
     return Platform()

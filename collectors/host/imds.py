@@ -1,8 +1,8 @@
 """The EC2 instance metadata service, version 2: a token by PUT, then the instance identity document.
 
-Source: "Use the Instance Metadata Service" and "Instance identity documents", Amazon EC2 User Guide. Not `http.client`: its timeout is
-one of each read, so a server that sends a byte a second would hold us for hours; here one deadline is over all of it. No redirect is
-followed, no proxy asked. The token lives in local variables only: no attribute, no message and no repr ever holds it.
+Source: "Use the Instance Metadata Service" and "Instance identity documents", Amazon EC2 User Guide. Not `http.client`: its timeout
+limits each read, so a server that sends a byte a second would block for hours; here one deadline limits the whole exchange. No redirect
+is followed, no proxy used. The token is in local variables only: never in an attribute, a message or a repr.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from urllib.parse import urlsplit
 import h11
 
 _LARGEST = 64 * 1024  # bytes of an answer, headers included; a document has about 500
-_TOKEN = re.compile(rb"[!-~]{1,1024}")  # what a header may carry; documented tokens have 56 characters
+_TOKEN = re.compile(rb"[!-~]{1,1024}")  # valid in a header; documented tokens have 56 characters
 _WORD = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _DOCUMENT = "/latest/dynamic/instance-identity/document"
 _OK, _UNAUTHORIZED, _HTTP = 200, 401, 80
 
 
 @dataclass(frozen=True, slots=True)
-class Instance:
-    """Who this instance is; empty strings are what is not known."""
+class InstanceIdentity:
+    """Identity of an EC2 instance; empty strings where unknown."""
 
     instance_id: str = ""
     instance_type: str = ""
@@ -36,28 +36,28 @@ class Instance:
 
 
 class ImdsError(Exception):
-    """The service said nothing of use; the message is for a log and holds no token."""
+    """No usable answer; the message is for a log and contains no token."""
 
 
 class _RefusedError(ImdsError):
     """An HTTP status other than 200."""
 
     def __init__(self, method: str, path: str, status: int) -> None:
-        super().__init__(f"{method} {path} was answered with status {status}")
+        super().__init__(f"{method} {path}: status {status}")
         self.status = status
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where the service listens; an address, never a name, since a resolver may hang."""
+class ImdsEndpoint:
+    """Address and port of the service; never a name, since a resolver may block."""
 
     host: str
     port: int
 
     @classmethod
-    def parse(cls, url: str) -> Endpoint:
-        """Read `http://ADDRESS[:PORT]`; ValueError says what would be right."""
-        reason = f'{url!r:.80} is not the URL of a metadata service; write it like "http://169.254.169.254" or "http://[fd00:ec2::254]"'
+    def parse(cls, url: str) -> ImdsEndpoint:
+        """Parse `http://ADDRESS[:PORT]`. Raises ValueError with what would be right."""
+        reason = f'{url!r:.80} is not the URL of a metadata service; expected one like "http://169.254.169.254" or "http://[fd00:ec2::254]"'
         try:
             parts = urlsplit(url)
             address, port = ipaddress.ip_address(parts.hostname or ""), parts.port
@@ -77,17 +77,17 @@ class Endpoint:
         return host if self.port == _HTTP else f"{host}:{self.port}"
 
 
-class Imds:
-    """One metadata service. `fetch` is for one thread; `close` may come from another and ends a `fetch` that is still out."""
+class ImdsClient:
+    """Client of one metadata service. `fetch` is for one thread; `close` may be called from another and aborts a `fetch`."""
 
-    def __init__(self, endpoint: Endpoint, timeout: float = 3.0) -> None:
+    def __init__(self, endpoint: ImdsEndpoint, timeout: float = 3.0) -> None:
         self.endpoint = endpoint
-        self._timeout = timeout  # seconds, for everything that one fetch does
+        self._timeout = timeout  # seconds, for one whole fetch
         self._socket: socket.socket | None = None
         self._closed = False
 
-    def fetch(self) -> Instance:
-        """Ask who this instance is. Raises ImdsError, within the timeout."""
+    def fetch(self) -> InstanceIdentity:
+        """Fetch the identity of this instance. Raises ImdsError, within the timeout."""
         deadline = time.monotonic() + self._timeout
         try:
             body = self._document(self._token(deadline), deadline)
@@ -98,38 +98,38 @@ class Imds:
         return parse_document(body)
 
     def close(self) -> None:
-        """End a fetch that is still out, and let none begin."""
+        """Abort a fetch in progress, and all later ones."""
         self._closed = True
         if current := self._socket:
             with contextlib.suppress(OSError):
-                current.shutdown(socket.SHUT_RDWR)  # wakes a connect, a send or a recv; close() alone would not
+                current.shutdown(socket.SHUT_RDWR)  # interrupts a connect, a send or a recv; close() alone would not
 
     def _token(self, deadline: float) -> bytes:
-        token = self._ask("PUT", "/latest/api/token", (b"X-aws-ec2-metadata-token-ttl-seconds", b"60"), deadline)
+        token = self._request("PUT", "/latest/api/token", (b"X-aws-ec2-metadata-token-ttl-seconds", b"60"), deadline)
         if not _TOKEN.fullmatch(token):  # h11 would refuse it too, and quote it in its message
-            raise ImdsError("PUT /latest/api/token was answered with something that is no token")
+            raise ImdsError("PUT /latest/api/token: the answer is not a valid token")
         return token
 
     def _document(self, token: bytes, deadline: float) -> bytes:
-        return self._ask("GET", _DOCUMENT, (b"X-aws-ec2-metadata-token", token), deadline)
+        return self._request("GET", _DOCUMENT, (b"X-aws-ec2-metadata-token", token), deadline)
 
-    def _ask(self, method: str, path: str, header: tuple[bytes, bytes], deadline: float) -> bytes:
+    def _request(self, method: str, path: str, header: tuple[bytes, bytes], deadline: float) -> bytes:
         try:
             with socket.socket(socket.AF_INET6 if ":" in self.endpoint.host else socket.AF_INET) as connection:
                 self._socket = connection
-                if self._closed:  # asked after `_socket` was set: whichever thread came second sees the other
+                if self._closed:  # checked after `_socket` is set: of both threads the later one sees the other's write
                     raise ImdsError("the collector was closed")
                 connection.settimeout(_left(deadline))
                 connection.connect((self.endpoint.host, self.endpoint.port))
                 status, body = _exchange(connection, method, path, [(b"Host", self.endpoint.authority.encode()), header], deadline)
         except TimeoutError:
-            msg = f"{method} {path} was not answered within {self._timeout:g} s"
+            msg = f"{method} {path}: no answer within {self._timeout:g} s"
             raise ImdsError(msg) from None
         except OSError as error:
             msg = f"{method} {path}: {error.strerror or error}"
             raise ImdsError(msg) from None
         except h11.ProtocolError:
-            msg = f"{method} {path} was answered with something that is no HTTP"
+            msg = f"{method} {path}: the answer is not HTTP"
             raise ImdsError(msg) from None
         finally:
             self._socket = None
@@ -138,8 +138,8 @@ class Imds:
         return body
 
 
-def parse_document(body: bytes) -> Instance:
-    """Read an instance identity document (JSON). A field of another kind is left out; ImdsError where nothing is left."""
+def parse_document(body: bytes) -> InstanceIdentity:
+    """Parse an instance identity document (JSON). A field of another type is left out. Raises ImdsError without any field."""
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
@@ -148,12 +148,12 @@ def parse_document(body: bytes) -> Instance:
         words = [document.get(key) for key in ("instanceId", "instanceType", "availabilityZone", "imageId")]
         found = [word if isinstance(word, str) and _WORD.fullmatch(word) else "" for word in words]
         if any(found):
-            return Instance(*found)
-    raise ImdsError("what it answered is no instance identity document")
+            return InstanceIdentity(*found)
+    raise ImdsError("the answer is not an instance identity document")
 
 
 def _exchange(connection: socket.socket, method: str, path: str, headers: list[tuple[bytes, bytes]], deadline: float) -> tuple[int, bytes]:
-    """Send one request, read one answer: its status and body."""
+    """Send one request and return the status and body of its answer."""
     http = h11.Connection(h11.CLIENT)
     request = h11.Request(method=method, target=path, headers=[*headers, (b"Content-Length", b"0"), (b"Connection", b"close")])
     connection.sendall((http.send(request) or b"") + (http.send(h11.EndOfMessage()) or b""))
@@ -165,7 +165,7 @@ def _exchange(connection: socket.socket, method: str, path: str, headers: list[t
             data = connection.recv(8192)
             received += len(data)
             if received > _LARGEST:
-                msg = f"{method} {path} was answered with more than {_LARGEST} bytes"
+                msg = f"{method} {path}: the answer has more than {_LARGEST} bytes"
                 raise ImdsError(msg)
             http.receive_data(data)
         elif isinstance(event, h11.Response):

@@ -1,4 +1,4 @@
-"""systemd-networkd's lease, as the unit's sandboxed user without privileges sees it."""
+"""systemd-networkd's lease, as read by the unit's sandboxed user without privileges."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PAGE = "http://127.0.0.1:19100/metrics"
 
 @pytest.fixture
 def leased(service: Service, network: Network, tmp_path: Path) -> Iterator[Service]:
-    """The host with a lease of 120 s on `lease0`, asked for by its own systemd-networkd."""
+    """The host with a lease of 120 s on `lease0`, requested by its own systemd-networkd."""
     far = Network()
     network.run("ip", "link", "add", "lease0", "type", "veth", "peer", "name", "serve0", "netns", str(far.tid))
     far.run("ip", "addr", "add", "10.97.0.1/24", "dev", "serve0")
@@ -53,8 +53,8 @@ def series(page: str, start: str) -> list[str]:
 
 
 def verdicts(service: Service) -> list[dict[str, Any]]:
-    said = service.host.run("runuser", "-u", "vitald", "--", "/opt/vitald/current/bin/vitald", "check", "--format=json", check=False)
-    found: list[dict[str, Any]] = json.loads(said.stdout)["findings"]
+    output = service.host.run("runuser", "-u", "vitald", "--", "/opt/vitald/current/bin/vitald", "check", "--format=json", check=False)
+    found: list[dict[str, Any]] = json.loads(output.stdout)["findings"]
     return [verdict for verdict in found if verdict["check"] == "dhcp_lease"]
 
 
@@ -68,5 +68,5 @@ def test_a_lease_of_networkds_is_counted_and_its_loss_is_critical(leased: Servic
     assert 110 < float(whole.split()[-1]) < 130
     (verdict,) = verdicts(leased)
     assert (verdict["evidence"]["client"], verdict["evidence"]["lease_file_seconds"]) == ("systemd-networkd", 120)
-    leased.host.run("systemctl", "stop", "systemd-networkd.socket", "systemd-networkd")  # it takes the address away
+    leased.host.run("systemctl", "stop", "systemd-networkd.socket", "systemd-networkd")  # it removes the address
     wait(lambda: series(network.get(PAGE), health)[0].endswith(" 2.0"), "the loss")

@@ -1,4 +1,4 @@
-"""A real DHCP server at the other end of the wire, and a real client."""
+"""A real DHCP server at the other end of a veth pair, and a real client."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ def dhcp_server(client: Namespace) -> Iterator[subprocess.Popen[str]]:
             leases.unlink(missing_ok=True)
 
 
-def ask_for_a_lease(client: Namespace, family: int = 4) -> None:
-    """Run dhclient until it has a lease; it stays and renews. Its script writes a resolv.conf of the namespace's own."""
-    own, folder = Path(f"/etc/netns/{client.name}"), Path(f"/run/{client.name}")
-    for made in (own, folder):
+def request_lease(client: Namespace, family: int = 4) -> None:
+    """Run dhclient until it has a lease; it keeps running and renews. Its script writes the resolv.conf of the namespace."""
+    etc, folder = Path(f"/etc/netns/{client.name}"), Path(f"/run/{client.name}")
+    for made in (etc, folder):
         made.mkdir(parents=True)
         client.stack.callback(shutil.rmtree, made, ignore_errors=True)
-    (own / "resolv.conf").write_text("")
+    (etc / "resolv.conf").write_text("")
     for name in ("leases", "pid"):
         (folder / name).touch()
-    if family == IPV6:  # it has to have an address of its own to ask from, and the kernel makes sure first that nobody else has it
+    if family == IPV6:  # it sends from its link-local address, which is tentative until duplicate address detection has ended
         wait_until(lambda: "inet6 fe80" in client.run("ip -6 addr show dev one -tentative"), "an address of the link")
     files = ["-lf", str(folder / "leases"), "-pf", str(folder / "pid")]
     client.start("dhclient", "-d", f"-{family}", *files, "one", stderr=subprocess.DEVNULL)
@@ -51,9 +51,9 @@ def ask_for_a_lease(client: Namespace, family: int = 4) -> None:
     wait_until(lambda: leased in client.run(f"ip -{family} addr show dev one"), "a lease")
 
 
-def wait_until(right: Callable[[], bool], what: str) -> None:
-    """Ask until it is so."""
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    """Poll a condition for at most 30 s."""
     deadline = time.monotonic() + 30
-    while not right():
-        assert time.monotonic() < deadline, f"dhclient has waited in vain for {what}"
+    while not condition():
+        assert time.monotonic() < deadline, f"dhclient: timeout waiting for {what}"
         time.sleep(0.1)

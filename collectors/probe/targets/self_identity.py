@@ -7,8 +7,7 @@ import socket
 from typing import TYPE_CHECKING, NamedTuple
 
 from collectors.files import read_bytes
-from collectors.host.dmi import read_platform
-from collectors.host.identity import read_identity
+from collectors.host import read_identity, read_platform
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

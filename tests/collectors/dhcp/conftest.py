@@ -1,4 +1,4 @@
-"""What the tests with a real kernel's addresses share."""
+"""Network namespace of the tests with a real kernel's addresses."""
 
 from __future__ import annotations
 

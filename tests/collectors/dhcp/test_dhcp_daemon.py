@@ -1,4 +1,4 @@
-"""The real daemon beside a real kernel's addresses: what a scrape says, and how soon."""
+"""The real daemon beside a real kernel's addresses: what is scraped, and how soon."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from tests.kit.nic_lab import Namespace
 
 pytestmark = [pytest.mark.root, pytest.mark.needs("ip", "curl")]
-PATIENCE = 20.0
+TIMEOUT = 20.0
 LOST = 'vitald_health{check="dhcp_lease",subject="10.97.0.56"} 2.0'
 
 
-class Daemon:
-    """vitald in a namespace, with the countdown alone, whose ticks are an hour apart: whatever is seen sooner, an event has shown."""
+class DhcpDaemon:
+    """vitald in a namespace, with the DHCP collector alone, whose ticks are an hour apart: earlier changes come from events."""
 
     def __init__(self, lab: Namespace, folder: Path) -> None:
         self.lab, self.log, config = lab, folder / "stderr", folder / "vitald.toml"
@@ -39,15 +39,15 @@ class Daemon:
         found = re.search(r"url=(\S+/metrics)", self.log.read_text())
         return self.lab.run(f"curl -sS {found[1]}", check=False) if found else ""
 
-    def until(self, right: Callable[[str], bool]) -> str:
-        deadline = time.monotonic() + PATIENCE
-        while not right(page := self.scrape()):
+    def until(self, condition: Callable[[str], bool]) -> str:
+        deadline = time.monotonic() + TIMEOUT
+        while not condition(page := self.scrape()):
             assert time.monotonic() < deadline, f"not seen:\n{page}\n{self.log.read_text()}"
         return page
 
 
 def test_a_new_lease_and_its_loss_show_long_before_the_next_tick(lab: Namespace, tmp_path: Path) -> None:
-    daemon = Daemon(lab, tmp_path)
+    daemon = DhcpDaemon(lab, tmp_path)
     daemon.until(lambda page: 'vitald_collector_success{collector="dhcp"} 1.0' in page)
     lab.run("ip addr add 10.97.0.56/24 dev one valid_lft 3600 preferred_lft 3600")
     daemon.until(lambda page: LOST.replace("} 2.0", "} 0.0") in page)
@@ -71,7 +71,7 @@ def test_an_interface_with_any_name_leaves_the_scrape_valid(lab: Namespace, tmp_
         [b"addr", b"add", b"10.97.0.56/24", b"dev", name, b"valid_lft", b"3600", b"preferred_lft", b"3600"],
     ):
         subprocess.run([b"ip", b"-n", os.fsencode(lab.name), *arguments], env=ENVIRONMENT, check=True)
-    page = Daemon(lab, tmp_path).until(lambda page: "vitald_dhcp_lease_duration_seconds{" in page)
+    page = DhcpDaemon(lab, tmp_path).until(lambda page: "vitald_dhcp_lease_duration_seconds{" in page)
     checked = subprocess.run(["promtool", "check", "metrics"], input=page, capture_output=True, text=True, env=ENVIRONMENT, check=False)
     assert (checked.returncode, checked.stderr) == (0, "")
     assert LOST.replace("} 2.0", "} 0.0") in page

@@ -1,4 +1,4 @@
-"""The real dhclient's leases from the real dnsmasq, counted down."""
+"""Leases of the real dhclient from the real dnsmasq, counted down."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.kit.dhcp_lab import ask_for_a_lease, dhcp_server
+from tests.kit.dhcp_lab import dhcp_server, request_lease
 from tests.kit.nic_lab import ALL
 
 if TYPE_CHECKING:
@@ -18,9 +18,9 @@ pytestmark = [pytest.mark.root, pytest.mark.needs("ip")]
 
 @pytest.mark.needs("dnsmasq", "dhclient")
 def test_the_real_dhclients_lease_is_counted(lab: Namespace) -> None:
-    """The server goes away in the end-to-end test, which has the two minutes that takes."""
+    """The server is stopped in the end-to-end test, which may take the two minutes."""
     with dhcp_server(lab):
-        ask_for_a_lease(lab)
+        request_lease(lab)
         seen = lab.collector("dhcp", ALL).run_once()
         (subject,) = [subject for check, subject in seen.verdicts if check == "dhcp_lease"]
         assert subject.startswith("10.97.0.5")
@@ -30,7 +30,7 @@ def test_the_real_dhclients_lease_is_counted(lab: Namespace) -> None:
 @pytest.mark.needs("dnsmasq", "dhclient")
 def test_the_real_dhclients_ipv6_lease_is_counted(lab: Namespace) -> None:
     with dhcp_server(lab):
-        ask_for_a_lease(lab, 6)
+        request_lease(lab, 6)
         seen = lab.collector("dhcp", ALL).run_once()
         ((_, subject),) = seen.verdicts
         assert subject.startswith("fd97::5")

@@ -1,4 +1,4 @@
-"""Countdown by a real kernel, and by the real dhclient against the real dnsmasq, in namespaces of our own."""
+"""Countdown by a real kernel, in a network namespace."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ pytestmark = [pytest.mark.root, pytest.mark.needs("ip")]
 LIFE = "valid_lft 900 preferred_lft 900"
 
 
-def give(lab: Namespace, valid: int | str, preferred: int | str | None = None, *, verb: str = "replace") -> None:
+def set_address(lab: Namespace, valid: int | str, preferred: int | str | None = None, *, verb: str = "replace") -> None:
     lab.run(f"ip addr {verb} 10.97.0.56/24 dev one valid_lft {valid} preferred_lft {valid if preferred is None else preferred}")
 
 
 def test_a_static_address_has_no_verdict_and_no_metric(lab: Namespace) -> None:
     lab.run("ip addr add 10.97.0.1/24 dev one")
-    give(lab, 2**32 - 1)
+    set_address(lab, 2**32 - 1)
     seen = lab.collector("dhcp", ALL).run_once()
     assert seen.verdicts == {}
     assert seen.metrics == {}
 
 
-def test_the_kernels_time_stamp_gives_the_whole_lease_at_the_first_look(lab: Namespace) -> None:
-    give(lab, 3600)
+def test_the_kernels_time_stamp_gives_the_whole_lease_at_the_first_scan(lab: Namespace) -> None:
+    set_address(lab, 3600)
     time.sleep(1.2)
     seen = lab.collector("dhcp", ALL).run_once()
     assert 3500 < seen.metrics["dhcp_lease_remaining_seconds", "one", "10.97.0.56"] < 3600
@@ -43,25 +43,25 @@ def test_the_kernels_time_stamp_gives_the_whole_lease_at_the_first_look(lab: Nam
     assert seen.level("dhcp_lease", "10.97.0.56") == 0
 
 
-def test_a_missed_renewal_warns_then_is_critical_and_a_renewal_heals(lab: Namespace) -> None:
+def test_a_missed_renewal_warns_then_is_critical_and_clears_at_a_renewal(lab: Namespace) -> None:
     collector = lab.collector("dhcp", ALL)
-    give(lab, 3600)
+    set_address(lab, 3600)
     collector.until(lambda result: result.level("dhcp_lease", "10.97.0.56") == 0)
-    give(lab, 1500)  # as if the time had passed: a shorter lifetime is the same lease's
+    set_address(lab, 1500)  # as if the time had passed: a shorter lifetime is the same lease's
     seen = collector.until(lambda result: result.level("dhcp_lease", "10.97.0.56") == 1)
     assert seen.message("dhcp_lease", "10.97.0.56") == "renewal missed; address 10.97.0.56 on one is lost in 25 min"
     assert seen.metrics["dhcp_lease_duration_seconds", "one", "10.97.0.56"] > 3590
-    give(lab, 400)
+    set_address(lab, 400)
     seen = collector.until(lambda result: result.level("dhcp_lease", "10.97.0.56") == 2)
     assert seen.message("dhcp_lease", "10.97.0.56").startswith("renewal and rebinding missed; address 10.97.0.56 on one is lost in 7 min")
-    give(lab, 3600)
+    set_address(lab, 3600)
     seen = collector.until(lambda result: result.level("dhcp_lease", "10.97.0.56") == 0)
     assert seen.metrics["dhcp_renewals", "one"] == 1
 
 
 def test_an_address_that_vanishes_is_critical_at_the_next_tick(lab: Namespace) -> None:
     lab.run("ip addr add 10.97.0.1/24 dev one")  # another, static one does not replace it
-    give(lab, 3600)
+    set_address(lab, 3600)
     collector = lab.collector("dhcp", ALL)
     collector.run_once()
     lab.run("ip addr del 10.97.0.56/24 dev one")
@@ -69,19 +69,19 @@ def test_an_address_that_vanishes_is_critical_at_the_next_tick(lab: Namespace) -
     assert seen.level("dhcp_lease", "10.97.0.56") == 2
     assert "vanished from one" in seen.message("dhcp_lease", "10.97.0.56")
     assert seen.metrics["dhcp_lease_remaining_seconds", "one", "10.97.0.56"] == 0
-    give(lab, 3600)
+    set_address(lab, 3600)
     assert collector.run_once().level("dhcp_lease", "10.97.0.56") == 0
 
 
-def test_an_address_lost_while_vitald_was_stopped_is_missed_all_the_same(lab: Namespace, tmp_path: Path) -> None:
-    give(lab, 3600)
+def test_an_address_lost_while_vitald_was_stopped_is_reported(lab: Namespace, tmp_path: Path) -> None:
+    set_address(lab, 3600)
     lab.collector("dhcp", ALL, tmp_path / "slot").run_once()
     lab.run("ip addr del 10.97.0.56/24 dev one")
     assert lab.collector("dhcp", ALL, tmp_path / "slot").run_once().level("dhcp_lease", "10.97.0.56") == 2
 
 
 def test_another_lease_on_the_interface_takes_its_place(lab: Namespace) -> None:
-    give(lab, 3600)
+    set_address(lab, 3600)
     collector = lab.collector("dhcp", ALL)
     collector.run_once()
     lab.run("ip addr add 10.98.0.57/24 dev one valid_lft 3600 preferred_lft 3600")
@@ -90,21 +90,21 @@ def test_another_lease_on_the_interface_takes_its_place(lab: Namespace) -> None:
     assert set(seen.verdicts) == {("dhcp_lease", "10.98.0.57")}
 
 
-def test_a_lease_that_becomes_static_or_whose_interface_goes_is_forgotten(lab: Namespace) -> None:
-    give(lab, 3600)
+def test_a_lease_that_becomes_static_or_whose_interface_is_removed_is_dropped(lab: Namespace) -> None:
+    set_address(lab, 3600)
     collector = lab.collector("dhcp", ALL)
     collector.run_once()
-    give(lab, "forever")
+    set_address(lab, "forever")
     assert collector.run_once().verdicts == {}
-    give(lab, 3600)
+    set_address(lab, 3600)
     assert collector.run_once(full_scan=True).level("dhcp_lease", "10.97.0.56") == 0
     lab.run("ip link del one")
     assert collector.run_once(full_scan=True).verdicts == {}
 
 
 @pytest.mark.fault(33)
-def test_an_interface_that_is_renamed_has_lost_nothing(lab: Namespace) -> None:
-    give(lab, 3600)
+def test_an_interface_that_is_renamed_has_no_lost_lease(lab: Namespace) -> None:
+    set_address(lab, 3600)
     collector = lab.collector("dhcp", ALL)
     collector.run_once()
     lab.run("ip link set one name renamed")
@@ -114,20 +114,20 @@ def test_an_interface_that_is_renamed_has_lost_nothing(lab: Namespace) -> None:
 
 
 def test_a_deprecated_address_counts_down_like_any_other(lab: Namespace) -> None:
-    give(lab, 3600, 0)
+    set_address(lab, 3600, 0)
     assert lab.collector("dhcp", ALL).run_once().level("dhcp_lease", "10.97.0.56") == 0
 
 
-def test_an_address_expires_and_the_kernel_takes_it(lab: Namespace) -> None:
-    give(lab, 3600)
+def test_an_address_expires_and_the_kernel_removes_it(lab: Namespace) -> None:
+    set_address(lab, 3600)
     collector = lab.collector("dhcp", ALL)
     collector.run_once()
-    give(lab, 2)
+    set_address(lab, 2)
     seen = collector.until(lambda result: "vanished" in result.message("dhcp_lease", "10.97.0.56"), 30)
     assert seen.level("dhcp_lease", "10.97.0.56") == 2
 
 
-def test_ipv6_counts_what_dhcpv6_gives_and_not_what_routers_give(lab: Namespace) -> None:
+def test_ipv6_counts_addresses_of_dhcpv6_and_not_of_routers(lab: Namespace) -> None:
     lab.run("ip addr add fd00:97::56/128 dev one valid_lft 3600 preferred_lft 1800 nodad")
     lab.run("ip addr add fd00:97::57/64 dev one valid_lft 3600 preferred_lft 1800 nodad")
     seen = lab.collector("dhcp", ALL).run_once()
@@ -135,11 +135,11 @@ def test_ipv6_counts_what_dhcpv6_gives_and_not_what_routers_give(lab: Namespace)
 
 
 @pytest.mark.fault(34)
-def test_a_flood_of_address_events_ends_in_a_full_look(lab: Namespace) -> None:
+def test_a_flood_of_address_events_ends_in_a_full_scan(lab: Namespace) -> None:
     collector = lab.collector("dhcp", ALL)
     collector.run_once()
     each = [f"10.97.{n // 250}.{n % 250 + 1}/32 dev two {LIFE}" for n in range(2500)]
-    batch = "\n".join(f"addr {verb} {one}" for one in each for verb in ("add", "del"))
+    batch = "\n".join(f"addr {verb} {address}" for address in each for verb in ("add", "del"))
     lab.start("ip", "-batch", "-", stdin=subprocess.PIPE).communicate(f"{batch}\naddr add 10.97.0.56/24 dev one {LIFE}\n")
     assert collector.run_once().level("dhcp_lease", "10.97.0.56") == 0
 
@@ -166,7 +166,7 @@ print(interrupted, failed, wrong)
 
 
 @pytest.mark.fault(34)
-def test_a_table_that_changes_under_a_dump_is_dumped_again_and_never_half_believed(lab: Namespace) -> None:
+def test_a_table_that_changes_during_a_dump_is_dumped_again_and_never_used_in_part(lab: Namespace) -> None:
     batch = "\n".join(f"addr add 10.97.{n // 250}.{n % 250 + 1}/32 dev two {LIFE}" for n in range(1500))
     lab.start("ip", "-batch", "-", stdin=subprocess.PIPE).communicate(batch + "\n")
     lab.start("sh", "-c", "while :; do ip addr add 10.98.0.1/32 dev one; ip addr del 10.98.0.1/32 dev one; done")
@@ -179,7 +179,7 @@ def test_a_table_that_changes_under_a_dump_is_dumped_again_and_never_half_believ
 
 
 @pytest.mark.fault(14)
-def test_more_leases_than_any_host_has_are_bounded(lab: Namespace) -> None:
+def test_the_number_of_leases_is_bounded(lab: Namespace) -> None:
     batch = "\n".join(f"addr add 10.97.{n // 250}.{n % 250 + 1}/32 dev two {LIFE}" for n in range(2000))
     lab.start("ip", "-batch", "-", stdin=subprocess.PIPE).communicate(batch + "\n")
     assert len(lab.collector("dhcp", ALL).run_once().verdicts) == 256

@@ -1,4 +1,4 @@
-"""A metadata service on loopback that answers what it is told to, byte for byte."""
+"""A metadata service on loopback with given answers, byte for byte."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ DOCUMENT = b"""{
 
 
 def ok(body: bytes, kind: str = "text/plain") -> bytes:
-    """What EC2's server ("EC2ws") wraps around a body."""
+    """Return an answer with the headers of EC2's server ("EC2ws")."""
     head = (
         f"HTTP/1.1 200 OK\r\nX-Aws-Ec2-Metadata-Token-Ttl-Seconds: 60\r\nContent-Type: {kind}\r\nAccept-Ranges: none\r\n"
         f"Last-Modified: Sun, 13 Feb 2022 13:17:17 GMT\r\nContent-Length: {len(body)}\r\n"
@@ -40,7 +40,7 @@ def ok(body: bytes, kind: str = "text/plain") -> bytes:
 
 
 def refusal(status: str, extra: str = "") -> bytes:
-    """What it says instead: an XHTML page."""
+    """Return an error answer: an XHTML page."""
     page = (
         '<?xml version="1.0" encoding="iso-8859-1"?>\n<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0 Transitional//EN"\n'
         '\t"http://www.w3.org/TR/xhtml1/DTD/xhtml1-transitional.dtd">\n<html xmlns="http://www.w3.org/1999/xhtml" xml:lang="en"'
@@ -54,7 +54,7 @@ def refusal(status: str, extra: str = "") -> bytes:
 
 
 class ImdsServer:
-    """Answers one connection after another from `answers`; the last one goes on for ever. None never answers."""
+    """Answers one connection after another from `answers`; the last one is repeated. None never answers."""
 
     def __init__(self, *answers: Answer) -> None:
         self._answers = list(answers)
@@ -98,4 +98,4 @@ class ImdsServer:
             else:
                 connection.sendall(answer)
         except OSError:
-            pass  # the client has hung up, as it should
+            pass  # the client has closed the connection, as it should

@@ -22,7 +22,7 @@ def settings(text: str) -> HostSettings:
     return msgspec.toml.decode(text.encode(), type=HostSettings, dec_hook=decode_hook)
 
 
-def host(root: Path, dmi: dict[str, str] | None = None) -> CollectorContext:
+def context(root: Path, dmi: dict[str, str] | None = None) -> CollectorContext:
     write(root, {"proc/sys/kernel/hostname": "web1\n", "proc/sys/kernel/osrelease": KERNEL, "proc/sys/kernel/random/boot_id": BOOT_ID})
     write(root, {f"sys/class/dmi/id/{name}": text for name, text in (dmi or {}).items()})
     return CollectorContext(proc=root / "proc", sys=root / "sys", root=root)
@@ -30,37 +30,37 @@ def host(root: Path, dmi: dict[str, str] | None = None) -> CollectorContext:
 
 def labels(collector: HostInfo) -> tuple[str, ...]:
     reading = collector.read()
-    assert list(collector.judge([reading])) == []
-    (metric,) = collector.measure(reading)
+    assert list(collector.judge([reading], HostSettings())) == []
+    (metric,) = collector.measure(reading, HostSettings())
     assert (metric.family, metric.value) == (HOST, 1.0)
     assert len(metric.labels) == len(HOST.labels)
     return metric.labels
 
 
-def test_on_ec2_the_metadata_service_says_who_this_instance_is(tmp_path: Path) -> None:
+def test_on_ec2_the_identity_is_that_of_the_metadata_service(tmp_path: Path) -> None:
     with ImdsServer(ok(TOKEN), ok(DOCUMENT), refusal("503 - Gone")) as server:
-        collector = HostInfo(settings(f'imds_url = "{server.url}"'), host(tmp_path))
+        collector = HostInfo(settings(f'imds_url = "{server.url}"'), context(tmp_path))
         expected = ("web1", KERNEL, BOOT_ID, "i-1234567890abcdef0", "t2.micro", "us-west-2b", "ami-5fb8c835")
         assert labels(collector) == expected
         assert labels(collector) == expected
-        assert len(server.requests) == 2  # once it has answered it is not asked again
+        assert len(server.requests) == 2  # no request after the first answer
 
 
 def test_the_hostname_is_read_each_time(tmp_path: Path) -> None:
-    collector = HostInfo(HostSettings(), host(tmp_path))
+    collector = HostInfo(HostSettings(), context(tmp_path))
     assert labels(collector)[0] == "web1"
     write(tmp_path, {"proc/sys/kernel/hostname": "web2\n"})
     assert labels(collector)[0] == "web2"
 
 
-def test_elsewhere_nobody_is_asked_and_the_ec2_labels_are_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    collector = HostInfo(HostSettings(), host(tmp_path, {"sys_vendor": "QEMU\n"}))
+def test_elsewhere_there_is_no_request_and_the_ec2_labels_are_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    collector = HostInfo(HostSettings(), context(tmp_path, {"sys_vendor": "QEMU\n"}))
     monkeypatch.setattr(collector._imds, "fetch", lambda: pytest.fail("asked the metadata service of another machine"))
     assert labels(collector) == ("web1", KERNEL, BOOT_ID, "", "", "", "")
 
 
-def test_switched_off_nobody_is_asked_and_the_board_still_says_the_instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    collector = HostInfo(settings('imds_url = "off"'), host(tmp_path, NITRO))
+def test_switched_off_there_is_no_request_and_the_board_has_the_instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    collector = HostInfo(settings('imds_url = "off"'), context(tmp_path, NITRO))
     monkeypatch.setattr(collector._imds, "fetch", lambda: pytest.fail("asked although it is off"))
     assert labels(collector)[3:] == ("i-0af01c0123456789a", "", "", "")
 
@@ -70,39 +70,39 @@ def test_switched_off_nobody_is_asked_and_the_board_still_says_the_instance(tmp_
     "answer",
     [refusal("401 - Unauthorized"), refusal("403 - Forbidden"), refusal("404 - Not Found"), refusal("429 - Slow down"), b"nonsense"],
 )
-def test_a_silent_service_costs_its_labels_and_one_line(tmp_path: Path, caplog: pytest.LogCaptureFixture, answer: bytes) -> None:
+def test_an_unavailable_service_costs_its_labels_and_one_line(tmp_path: Path, caplog: pytest.LogCaptureFixture, answer: bytes) -> None:
     caplog.set_level(logging.DEBUG)
     with ImdsServer(ok(TOKEN), answer, ok(TOKEN), answer) as server:
-        collector = HostInfo(settings(f'imds_url = "{server.url}"'), host(tmp_path))
+        collector = HostInfo(settings(f'imds_url = "{server.url}"'), context(tmp_path))
         collector._interval = 0.0  # due again at once
         for _ in range(3):
             assert labels(collector) == ("web1", KERNEL, BOOT_ID, "", "", "", "")
             server._answers[:] = [ok(TOKEN), answer, ok(TOKEN), answer]
             collector._due = 0.0
-        asked = len(server.requests)
-    assert asked >= 6
+        requests = len(server.requests)
+    assert requests >= 6
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
-    assert "its labels are left empty: GET /latest/dynamic/instance-identity/document was answered with" in record.getMessage()
+    assert f"its labels are left empty endpoint={server.url} error=GET /latest/dynamic/instance-identity/document: " in record.getMessage()
     assert TOKEN.decode() not in caplog.text
 
 
 @pytest.mark.fault(45)
-def test_a_silent_service_leaves_the_boards_word(tmp_path: Path) -> None:
+def test_an_unavailable_service_leaves_the_boards_instance(tmp_path: Path) -> None:
     with ImdsServer(refusal("403 - Forbidden")) as server:
-        assert labels(HostInfo(settings(f'imds_url = "{server.url}"'), host(tmp_path, NITRO)))[3:] == ("i-0af01c0123456789a", "", "", "")
+        assert labels(HostInfo(settings(f'imds_url = "{server.url}"'), context(tmp_path, NITRO)))[3:] == ("i-0af01c0123456789a", "", "", "")
 
 
-def test_a_silent_service_is_asked_again_ever_more_rarely_and_then_believed(tmp_path: Path) -> None:
+def test_an_unavailable_service_is_queried_with_exponential_backoff_until_it_answers(tmp_path: Path) -> None:
     with ImdsServer(refusal("403 - Forbidden")) as server:
-        collector = HostInfo(settings(f'imds_url = "{server.url}"\ninterval = "1m"'), host(tmp_path))
-        pauses = []
+        collector = HostInfo(settings(f'imds_url = "{server.url}"\ninterval = "1m"'), context(tmp_path))
+        backoffs = []
         for _ in range(7):
             labels(collector)
-            labels(collector)  # not due: not asked
-            pauses.append(collector._pause)
+            labels(collector)  # not due: no request
+            backoffs.append(collector._backoff)
             collector._due = 0.0
-        assert pauses == [60, 120, 240, 480, 960, 960, 960]
+        assert backoffs == [60, 120, 240, 480, 960, 960, 960]
         assert len(server.requests) == 7
         server._answers[:] = [ok(TOKEN), ok(DOCUMENT)]
         assert labels(collector)[3] == "i-1234567890abcdef0"
@@ -123,6 +123,6 @@ def test_the_default_endpoint_is_amazons() -> None:
         ('interval = "1ms"', "interval: must be at least 100ms"),
     ],
 )
-def test_settings_that_cannot_be_are_refused(text: str, reason: str) -> None:
+def test_invalid_settings_are_refused(text: str, reason: str) -> None:
     with pytest.raises(msgspec.ValidationError, match=reason):
         settings(text)

@@ -7,24 +7,24 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from collectors.host.imds import Endpoint, Imds, ImdsError, Instance
+from collectors.host.imds import ImdsClient, ImdsEndpoint, ImdsError, InstanceIdentity
 from tests.collectors.host.imds_server import DOCUMENT, TOKEN, ImdsServer, ok, refusal
 
 if TYPE_CHECKING:
     from tests.collectors.host.imds_server import Answer
 
 
-KNOWN = Instance("i-1234567890abcdef0", "t2.micro", "us-west-2b", "ami-5fb8c835")
+KNOWN = InstanceIdentity("i-1234567890abcdef0", "t2.micro", "us-west-2b", "ami-5fb8c835")
 
 
-def fetch(*answers: Answer, timeout: float = 3.0) -> tuple[Instance | str, list[bytes]]:
+def fetch(*answers: Answer, timeout: float = 3.0) -> tuple[InstanceIdentity | str, list[bytes]]:
     with ImdsServer(*answers) as server:
         try:
-            return Imds(Endpoint.parse(server.url), timeout).fetch(), server.requests
+            return ImdsClient(ImdsEndpoint.parse(server.url), timeout).fetch(), server.requests
         except ImdsError as error:
-            said = str(error)
-    assert TOKEN.decode() not in said
-    return said, server.requests
+            message = str(error)
+    assert TOKEN.decode() not in message
+    return message, server.requests
 
 
 def test_a_token_is_put_and_the_document_is_read_with_it() -> None:
@@ -46,9 +46,9 @@ def test_an_expired_token_is_replaced_once() -> None:
 
 
 @pytest.mark.fault(45)
-def test_a_service_that_never_takes_its_own_token_is_asked_twice_at_most() -> None:
-    said, requests = fetch(ok(TOKEN), refusal("401 - Unauthorized"), ok(TOKEN), refusal("401 - Unauthorized"))
-    assert said == "GET /latest/dynamic/instance-identity/document was answered with status 401"
+def test_a_service_that_refuses_its_own_token_is_queried_twice_at_most() -> None:
+    message, requests = fetch(ok(TOKEN), refusal("401 - Unauthorized"), ok(TOKEN), refusal("401 - Unauthorized"))
+    assert message == "GET /latest/dynamic/instance-identity/document: status 401"
     assert len(requests) == 4
 
 
@@ -56,24 +56,24 @@ def test_a_service_that_never_takes_its_own_token_is_asked_twice_at_most() -> No
 @pytest.mark.parametrize(
     "status", ["401 - Unauthorized", "403 - Forbidden", "404 - Not Found", "405 - Not Allowed", "429 - Too Many Requests", "503 - Busy"]
 )
-def test_a_refused_token_says_which_status(status: str) -> None:
-    said, requests = fetch(refusal(status))
-    assert said == f"PUT /latest/api/token was answered with status {status[:3]}"
+def test_a_refused_token_is_an_error_with_its_status(status: str) -> None:
+    message, requests = fetch(refusal(status))
+    assert message == f"PUT /latest/api/token: status {status[:3]}"
     assert len(requests) == (2 if status.startswith("401") else 1)
 
 
 @pytest.mark.fault(45)
 @pytest.mark.parametrize("status", ["403 - Forbidden", "404 - Not Found", "429 - Too Many Requests"])
 def test_a_refused_document_says_which_status(status: str) -> None:
-    said, requests = fetch(ok(TOKEN), refusal(status))
-    assert said == f"GET /latest/dynamic/instance-identity/document was answered with status {status[:3]}"
+    message, requests = fetch(ok(TOKEN), refusal(status))
+    assert message == f"GET /latest/dynamic/instance-identity/document: status {status[:3]}"
     assert len(requests) == 2
 
 
 def test_a_redirect_is_not_followed() -> None:
     with ImdsServer(ok(DOCUMENT)) as elsewhere:
-        said, _ = fetch(ok(TOKEN), refusal("302 Found", f"Location: {elsewhere.url}/\r\n"))
-        assert said == "GET /latest/dynamic/instance-identity/document was answered with status 302"
+        message, _ = fetch(ok(TOKEN), refusal("302 Found", f"Location: {elsewhere.url}/\r\n"))
+        assert message == "GET /latest/dynamic/instance-identity/document: status 302"
         assert elsewhere.requests == []
 
 
@@ -96,8 +96,8 @@ def drip(connection: socket.socket) -> None:
 @pytest.mark.parametrize("answer", [None, drip])
 def test_a_service_that_hangs_or_drips_is_left_within_the_timeout(answer: Answer) -> None:
     before = time.monotonic()
-    said, _ = fetch(answer, timeout=0.3)
-    assert said == "PUT /latest/api/token was not answered within 0.3 s"
+    message, _ = fetch(answer, timeout=0.3)
+    assert message == "PUT /latest/api/token: no answer within 0.3 s"
     assert time.monotonic() - before < 2.5  # an order more than it takes; the machine is shared
 
 
@@ -107,8 +107,8 @@ def test_the_timeout_is_over_all_requests_together() -> None:
         time.sleep(0.25)
         connection.sendall(ok(TOKEN))
 
-    said, _ = fetch(slow, None, timeout=0.4)
-    assert said == "GET /latest/dynamic/instance-identity/document was not answered within 0.4 s"
+    message, _ = fetch(slow, None, timeout=0.4)
+    assert message == "GET /latest/dynamic/instance-identity/document: no answer within 0.4 s"
 
 
 @pytest.mark.fault(45)
@@ -123,10 +123,10 @@ def test_a_body_of_10_mb_is_not_read_to_its_end(head: bytes) -> None:
         for _ in range(1000):
             sent += connection.send(b"x" * 10_000)
 
-    said, _ = fetch(ok(TOKEN), flood)
-    assert said in {
-        "GET /latest/dynamic/instance-identity/document was answered with more than 65536 bytes",
-        "GET /latest/dynamic/instance-identity/document was answered with something that is no HTTP",
+    message, _ = fetch(ok(TOKEN), flood)
+    assert message in {
+        "GET /latest/dynamic/instance-identity/document: the answer has more than 65536 bytes",
+        "GET /latest/dynamic/instance-identity/document: the answer is not HTTP",
     }
     assert sent < 10_000_000
 
@@ -145,31 +145,31 @@ def test_a_body_of_10_mb_is_not_read_to_its_end(head: bytes) -> None:
     ],
 )
 @pytest.mark.parametrize("before", [(), (ok(TOKEN),)])
-def test_what_is_no_http_is_an_error_of_ours(before: tuple[bytes, ...], answer: bytes) -> None:
-    said, _ = fetch(*before, answer)
-    assert isinstance(said, str)
-    assert said.endswith("was answered with something that is no HTTP")
+def test_an_answer_that_is_not_http_is_an_imds_error(before: tuple[bytes, ...], answer: bytes) -> None:
+    message, _ = fetch(*before, answer)
+    assert isinstance(message, str)
+    assert message.endswith("the answer is not HTTP")
 
 
 @pytest.mark.fault(45)
 @pytest.mark.parametrize("token", [b"", b"two words", TOKEN + b"\r\nEvil: 1", b"\x00", b"x" * 1025, "tökén".encode()])
-def test_a_token_that_is_none_is_neither_sent_nor_quoted(token: bytes) -> None:
-    said, requests = fetch(ok(token))
-    assert said == "PUT /latest/api/token was answered with something that is no token"
+def test_an_invalid_token_is_neither_sent_nor_quoted(token: bytes) -> None:
+    message, requests = fetch(ok(token))
+    assert message == "PUT /latest/api/token: the answer is not a valid token"
     assert len(requests) == 1
 
 
 @pytest.mark.fault(45)
-def test_nobody_listening_is_said_plainly() -> None:
+def test_a_refused_connection_is_an_imds_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with pytest.raises(ImdsError, match=r"^PUT /latest/api/token: Connection refused$"):
-        Imds(Endpoint("127.0.0.1", port)).fetch()
+        ImdsClient(ImdsEndpoint("127.0.0.1", port)).fetch()
 
 
-def test_closing_ends_a_question_that_is_still_out() -> None:
+def test_closing_aborts_a_request_in_progress() -> None:
     with ImdsServer(None) as server:
-        imds = Imds(Endpoint.parse(server.url), timeout=60)
+        imds = ImdsClient(ImdsEndpoint.parse(server.url), timeout=60)
         errors: list[str] = []
 
         def ask() -> None:
@@ -192,6 +192,6 @@ def test_closing_ends_a_question_that_is_still_out() -> None:
 
 def test_the_token_is_in_no_attribute_and_no_repr() -> None:
     with ImdsServer(ok(TOKEN), ok(DOCUMENT)) as server:
-        imds = Imds(Endpoint.parse(server.url))
+        imds = ImdsClient(ImdsEndpoint.parse(server.url))
         imds.fetch()
         assert TOKEN.decode() not in f"{vars(imds)!r}{imds!r}"

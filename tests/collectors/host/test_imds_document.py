@@ -9,20 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collectors.host.imds import Endpoint, ImdsError, Instance, parse_document
+from collectors.host.imds import ImdsEndpoint, ImdsError, InstanceIdentity, parse_document
 from tests.collectors.host.imds_server import DOCUMENT
 
 
 @pytest.mark.parametrize(
     ("url", "endpoint", "text"),
     [
-        ("http://169.254.169.254", Endpoint("169.254.169.254", 80), "http://169.254.169.254"),
-        ("http://[fd00:ec2::254]/", Endpoint("fd00:ec2::254", 80), "http://[fd00:ec2::254]"),
-        ("http://127.0.0.1:1338", Endpoint("127.0.0.1", 1338), "http://127.0.0.1:1338"),
+        ("http://169.254.169.254", ImdsEndpoint("169.254.169.254", 80), "http://169.254.169.254"),
+        ("http://[fd00:ec2::254]/", ImdsEndpoint("fd00:ec2::254", 80), "http://[fd00:ec2::254]"),
+        ("http://127.0.0.1:1338", ImdsEndpoint("127.0.0.1", 1338), "http://127.0.0.1:1338"),
     ],
 )
-def test_a_url_names_an_endpoint(url: str, endpoint: Endpoint, text: str) -> None:
-    assert Endpoint.parse(url) == endpoint
+def test_a_url_is_parsed_to_an_endpoint(url: str, endpoint: ImdsEndpoint, text: str) -> None:
+    assert ImdsEndpoint.parse(url) == endpoint
     assert str(endpoint) == text
 
 
@@ -46,21 +46,21 @@ def test_a_url_names_an_endpoint(url: str, endpoint: Endpoint, text: str) -> Non
     ],
 )
 def test_a_url_that_is_no_endpoint_is_refused(url: str) -> None:
-    with pytest.raises(ValueError, match="is not the URL of a metadata service; write it like"):
-        Endpoint.parse(url)
+    with pytest.raises(ValueError, match="is not the URL of a metadata service; expected one like"):
+        ImdsEndpoint.parse(url)
 
 
 def test_one_bad_field_costs_only_itself() -> None:
     document = json.loads(DOCUMENT) | {"instanceType": 'x"} 1\nevil{a="', "imageId": 7, "availabilityZone": None}
-    assert parse_document(json.dumps(document).encode()) == Instance(instance_id="i-1234567890abcdef0")
+    assert parse_document(json.dumps(document).encode()) == InstanceIdentity(instance_id="i-1234567890abcdef0")
 
 
 @pytest.mark.fault(45)
 @pytest.mark.parametrize(
     "body", [b"", b"null", b"[]", b"{}", b'"i-1"', b"<html>", b"[" * 60_000, b"1" * 60_000, b"\xff\xfe", b'{"instanceId": ""}']
 )
-def test_a_document_that_is_none_is_refused(body: bytes) -> None:
-    with pytest.raises(ImdsError, match=r"^what it answered is no instance identity document$"):
+def test_an_invalid_document_is_refused(body: bytes) -> None:
+    with pytest.raises(ImdsError, match=r"^the answer is not an instance identity document$"):
         parse_document(body)
 
 
@@ -71,7 +71,7 @@ CUT = st.integers(0, len(DOCUMENT)).map(lambda end: DOCUMENT[:end])
 
 @pytest.mark.fault(45)
 @given(st.binary(max_size=200) | FIELDS.map(lambda fields: json.dumps(fields).encode()) | CUT)
-def test_whatever_the_document_only_clean_words_or_our_error_come_out(body: bytes) -> None:
+def test_any_document_gives_valid_words_or_an_imds_error(body: bytes) -> None:
     try:
         instance = parse_document(body)
     except ImdsError:
