@@ -16,6 +16,6 @@ class MemorySettings(Settings, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         """Refuse invalid values; the message begins with the key."""
         Settings.__post_init__(self)
-        refuse_unless(self.warn_within >= self.critical_within, "warn_within: must not be shorter than critical_within")
-        refuse_unless(0 <= self.available_percent < 100, "available_percent: must be at least 0 and below 100")  # noqa: PLR2004
-        refuse_unless(1 <= self.max_extrapolation <= 1000, "max_extrapolation: must be between 1 and 1000")  # noqa: PLR2004
+        refuse_unless(self.warn_within >= self.critical_within, "warn_within: too short; expected at least critical_within")
+        refuse_unless(0 <= self.available_percent < 100, "available_percent: out of range; expected at least 0 and below 100")  # noqa: PLR2004
+        refuse_unless(1 <= self.max_extrapolation <= 1000, "max_extrapolation: out of range; expected 1 to 1000")  # noqa: PLR2004

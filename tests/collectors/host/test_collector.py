@@ -120,7 +120,7 @@ def test_the_default_endpoint_is_amazons() -> None:
         ('imds_url = ""', 'or "auto" or "off"'),
         ("imds_url = 7", r"Expected `str`, got `int` - at `\$.imds_url`"),
         ('imds = "auto"', "unknown field `imds`"),
-        ('interval = "1ms"', "interval: must be at least 100ms"),
+        ('interval = "1ms"', "interval: too short; expected at least 100ms"),
     ],
 )
 def test_invalid_settings_are_refused(text: str, reason: str) -> None:
