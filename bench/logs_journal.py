@@ -1,4 +1,4 @@
-"""What the logs collector adds to the daemon's memory where it reads a real journald: in a booted container, as root."""
+"""Memory that the logs collector adds to the daemon when it reads a real journal: in a booted container, as root."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _SCRAPE = "import sys, urllib.request as u; print(u.urlopen(f'http://127.0.0.1:{
 _OTHERS = 'kmsg = "off"\nfiles = []\n'
 _SETTINGS = {"with": f'[logs]\njournal = "on"\n{_OTHERS}', "without": "[logs]\nenabled = false\n"}
 _PORTS = {"with": "19101", "without": "19102"}
-_WORDS = "No DHCPOFFERS received.\nNo working leases in persistent database - sleeping.\n"
-_WORDS += "DHCPDISCOVER on eth0 to 255.255.255.255 port 67 interval 7\n"
+_MESSAGES = "No DHCPOFFERS received.\nNo working leases in persistent database - sleeping.\n"
+_MESSAGES += "DHCPDISCOVER on eth0 to 255.255.255.255 port 67 interval 7\n"
 
 
 def measure(folder: Path) -> list[Row]:  # noqa: ARG001 — all files are the container's
-    """Run both, let a unit say what DHCP clients say, scrape each second, and look at the daemons' memory and at journalctl's."""
+    """Run both, write a DHCP client's messages as a unit, scrape each second, and compare the memory of the daemons and of journalctl."""
     try:
         with Container() as host:
             host.install()
@@ -60,10 +60,10 @@ def _compare(host: Container) -> Row:
         time.sleep(0.5)
     pids = {name: host.run("systemctl", "show", "--value", "--property=MainPID", f"bench-{name}").stdout.strip() for name in _SETTINGS}
     most, end = dict.fromkeys(_SETTINGS, 0), time.monotonic() + _SECONDS
-    said = 0
+    written = 0
     while time.monotonic() < end:
-        host.run("systemd-run", "--quiet", "--wait", "--collect", "--unit=networking.service", "printf", _WORDS)
-        said += 1
+        host.run("systemd-run", "--quiet", "--wait", "--collect", "--unit=networking.service", "printf", _MESSAGES)
+        written += 1
         for name in _SETTINGS:
             _scrape(host, name)
             most[name] = max(most[name], _memory(host, pids[name])["Rss"])
@@ -71,9 +71,9 @@ def _compare(host: Container) -> Row:
     counted = next((line.split()[-1] for line in _scrape(host, "with").splitlines() if 'signature="dhclient-no-offers"' in line), "0")
     child = host.run("pgrep", "--parent", pids["with"], "journalctl", check=False).stdout.split()
     reader = _memory(host, child[0]) if child else {"Rss": 0, "Pss": 0}
-    more, right = most["with"] - most["without"], float(counted) == said
+    more, right = most["with"] - most["without"], float(counted) == written
     return Row(
-        f"resident memory of the logs collector with a real journald, {_SECONDS:.0f} s of events ({counted} of {said} counted)",
+        f"resident memory of the logs collector with a real journald, {_SECONDS:.0f} s of events ({counted} of {written} counted)",
         "≤ +6 MB",
         f"{more / 1e6:+.1f} MB ({most['with'] / 1e6:.1f} MB)",
         f"without it {most['without'] / 1e6:.1f} MB",

@@ -43,7 +43,7 @@ def test_an_event_is_seen_long_before_the_next_tick_and_once_over_a_restart(tmp_
 
 
 @pytest.mark.fault(15)
-def test_a_users_bad_signature_is_refused_at_start_with_its_file_and_id(tmp_path: Path) -> None:
+def test_an_invalid_user_signature_is_rejected_at_start_with_file_and_id(tmp_path: Path) -> None:
     packs = tmp_path / "packs"
     packs.mkdir()
     (packs / "own.toml").write_text('[[signature]]\nid = "mine"\npattern = "(a+)+b"\n')

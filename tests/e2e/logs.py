@@ -1,4 +1,4 @@
-"""vitald in a container, reading its logs as a test wants it."""
+"""vitald in a container, with `[logs]` settings of a test's own."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 WATCHDOG = "NETDEV WATCHDOG: eth0 (ena): transmit queue 1 timed out"
 NO_OFFERS = "No DHCPOFFERS received."
-# nspawn lays a boot id of its own over /proc/sys/kernel/random/boot_id; a sandbox that mounts /proc/sys anew shows the machine's there, and
-# `journalctl --follow` reads the present boot's entries only. A real host has one boot id.
+# nspawn mounts a boot id of its own over /proc/sys/kernel/random/boot_id; a sandbox that mounts /proc/sys anew shows the machine's, and
+# `journalctl --follow` reads entries of the present boot only. A real host has one boot id.
 ONE_BOOT_ID = "[Service]\nProtectKernelTunables=no\nProtectControlGroups=no\n"
 
 
-class Logs:
-    """vitald in a container, reading its logs as a test wants it."""
+class LogsInContainer:
+    """vitald in a container, with `[logs]` settings of a test's own."""
 
     def __init__(self, service: Service, network: Network | None = None) -> None:
         self.service = service
@@ -29,14 +29,14 @@ class Logs:
         self.network = network
 
     def settings(self, text: str) -> None:
-        """Start afresh with these settings."""
+        """Restart without saved state and with these settings."""
         self.host.write("/etc/vitald/vitald.toml", f"[logs]\n{text}\n")
         self.service.systemctl("stop")
         self.host.run("sh", "-c", "rm -f /var/lib/vitald/logs.json")
         self.service.drop_in(ONE_BOOT_ID)
-        wait(lambda: "vitald_log_events_total" in self.metrics(), "the first look")
+        wait(lambda: "vitald_log_events_total" in self.metrics(), "the first reading")
         counts = [self.value("vitald_log_lines_total")]
-        while len(counts) < 4 or counts[-1] != counts[-4]:  # what there was before the start has been read
+        while len(counts) < 4 or counts[-1] != counts[-4]:  # the backlog has been read
             time.sleep(0.3)
             counts.append(self.value("vitald_log_lines_total"))
 
@@ -54,12 +54,12 @@ class Logs:
         wait(lambda: self.events(signature) >= count, f"{count} of {signature}; there are {self.events(signature)}")
         assert self.events(signature) == count
 
-    def unit_says(self, unit: str, words: str) -> None:
-        """Let a unit say something on its standard output, which journald knows to be the unit's."""
-        self.host.run("systemd-run", "--quiet", "--wait", "--collect", f"--unit={unit}", "echo", words)
+    def write_as_unit(self, unit: str, message: str) -> None:
+        """Write a message on a unit's standard output, so that journald sets its trusted fields."""
+        self.host.run("systemd-run", "--quiet", "--wait", "--collect", f"--unit={unit}", "echo", message)
 
     def journalctl(self) -> list[int]:
-        """Give the process ids, as this machine counts, of vitald's own journalctl."""
+        """Return the process ids of vitald's own journalctl, in this machine's pid namespace."""
         daemon = self.service.pid()
         found = []
         for child in Path(f"/proc/{daemon}/task").glob("*/children"):

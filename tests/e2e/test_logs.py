@@ -1,4 +1,4 @@
-"""The log collector beside a real journald, a real rsyslog and a real logrotate."""
+"""The logs collector with real journald, rsyslog and logrotate."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.logs import NO_OFFERS, WATCHDOG, Logs
+from tests.e2e.logs import NO_OFFERS, WATCHDOG, LogsInContainer
 from tests.e2e.service import Service, wait
 from tests.kit.container import Container
 
@@ -20,29 +20,29 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def logs(service: Service) -> Iterator[Logs]:
-    logs = Logs(service)
+def logs(service: Service) -> Iterator[LogsInContainer]:
+    logs = LogsInContainer(service)
     yield logs
     service.systemctl("stop")
     service.host.run("sh", "-c", "rm -rf /var/lib/vitald/logs.json /etc/vitald/signatures.d")
 
 
 @pytest.fixture
-def journal(logs: Logs) -> Logs:
+def journal(logs: LogsInContainer) -> LogsInContainer:
     logs.settings('kmsg = "off"\njournal = "on"\nfiles = []')
     assert logs.value('vitald_log_source_reads{source="journal",origin="programs"}') == 1
     return logs
 
 
-def test_a_dhcp_clients_words_are_counted_from_the_journal_by_its_unit(journal: Logs) -> None:
+def test_a_dhcp_clients_message_is_counted_from_the_journal_by_its_unit(journal: LogsInContainer) -> None:
     before = journal.events("dhclient-no-offers")
-    journal.unit_says("networking.service", NO_OFFERS)
+    journal.write_as_unit("networking.service", NO_OFFERS)
     journal.counted("dhclient-no-offers", int(before) + 1)
     assert journal.value('vitald_health{check="dhcp_log",subject="dhcp"}') == 2
 
 
 @pytest.mark.fault(9)
-def test_what_users_write_is_neither_the_kernels_nor_a_clients_word(journal: Logs) -> None:
+def test_messages_of_users_are_counted_neither_as_the_kernels_nor_as_a_clients(journal: LogsInContainer) -> None:
     before, lines = journal.events("dhclient-no-offers"), journal.events("netdev-watchdog")
     nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
     for tag in ("kernel", "dhclient", "networking", "systemd-networkd"):
@@ -51,15 +51,15 @@ def test_what_users_write_is_neither_the_kernels_nor_a_clients_word(journal: Log
     datagram = f"import socket; socket.socket(1, 2).sendto(b'<2>kernel: {WATCHDOG}', '/run/systemd/journal/dev-log')"
     journal.host.run(*nobody, "python3", "-c", datagram)
     native = "MESSAGE={}\\n_TRANSPORT=kernel\\nSYSLOG_IDENTIFIER=kernel\\n_SYSTEMD_UNIT=networking.service\\n"
-    for words in (WATCHDOG, NO_OFFERS):
-        sent = native.format(words)
+    for message in (WATCHDOG, NO_OFFERS):
+        sent = native.format(message)
         journal.host.run(*nobody, "python3", "-c", f"import socket; socket.socket(1, 2).sendto(b'{sent}', '/run/systemd/journal/socket')")
-    journal.unit_says("networking.service", NO_OFFERS)  # the only true one, and the last
+    journal.write_as_unit("networking.service", NO_OFFERS)  # the only genuine one, and the last
     journal.counted("dhclient-no-offers", int(before) + 1)
     assert journal.events("netdev-watchdog") == lines
 
 
-def test_a_message_that_is_no_text_is_read_all_the_same(journal: Logs) -> None:
+def test_a_message_with_unprintable_bytes_is_counted(journal: LogsInContainer) -> None:
     before = journal.events("dhclient-no-offers")
     command = r"printf 'No DHCPOFFERS received.\033[0m\377\001\n'"
     journal.host.run("systemd-run", "--quiet", "--wait", "--collect", "--unit=networking.service", "sh", "-c", command)
@@ -67,30 +67,30 @@ def test_a_message_that_is_no_text_is_read_all_the_same(journal: Logs) -> None:
 
 
 @pytest.mark.fault(38)
-def test_a_killed_journalctl_a_restarted_journald_and_a_vacuumed_journal_lose_nothing_that_is_there(journal: Logs) -> None:
+def test_a_killed_journalctl_a_restarted_journald_and_a_vacuumed_journal_lose_no_entry(journal: LogsInContainer) -> None:
     before = int(journal.events("dhclient-no-offers"))
-    journal.unit_says("networking.service", NO_OFFERS)
+    journal.write_as_unit("networking.service", NO_OFFERS)
     journal.counted("dhclient-no-offers", before + 1)
     (child,) = wait(journal.journalctl, "journalctl")
     os.kill(child, signal.SIGKILL)
-    journal.unit_says("networking.service", NO_OFFERS)
+    journal.write_as_unit("networking.service", NO_OFFERS)
     journal.counted("dhclient-no-offers", before + 2)
     assert journal.value("vitald_log_journal_restarts_total") >= 1
     journal.host.run("systemctl", "restart", "systemd-journald")
-    journal.unit_says("networking.service", NO_OFFERS)
+    journal.write_as_unit("networking.service", NO_OFFERS)
     journal.counted("dhclient-no-offers", before + 3)
     journal.service.systemctl("stop")
     journal.host.run("journalctl", "--rotate")
     journal.host.run("journalctl", "--vacuum-time=1s", "--vacuum-files=1")
-    time.sleep(1.1)  # what is younger than a second is kept
+    time.sleep(1.1)  # entries younger than a second are kept
     journal.host.run("journalctl", "--rotate", "--vacuum-time=1s", "--vacuum-files=1")
     journal.service.systemctl("start")
-    journal.unit_says("networking.service", NO_OFFERS)
+    journal.write_as_unit("networking.service", NO_OFFERS)
     journal.counted("dhclient-no-offers", before + 4)
 
 
 @pytest.mark.fault(38)
-def test_where_there_is_no_journalctl_files_are_read(logs: Logs) -> None:
+def test_where_there_is_no_journalctl_files_are_read(logs: LogsInContainer) -> None:
     program = logs.host.file("/usr/bin/journalctl")
     program.rename(program.with_name("journalctl.away"))
     try:
@@ -105,8 +105,8 @@ def test_where_there_is_no_journalctl_files_are_read(logs: Logs) -> None:
 
 
 @pytest.mark.fault(38)
-def test_while_the_journal_cannot_be_read_files_speak_and_nothing_is_counted_twice(logs: Logs) -> None:
-    """journalctl goes away under the running daemon and comes back; rsyslog writes to a file all the time what journald has, too."""
+def test_while_the_journal_is_unavailable_files_are_read_and_nothing_is_counted_twice(logs: LogsInContainer) -> None:
+    """journalctl is removed while the daemon runs and restored; rsyslog writes the same messages to a file all the time."""
     logs.host.write("/etc/rsyslog.d/fallback.conf", 'if $programname == "dhclient" then /var/log/fallback.log\n')
     logs.host.run("sh", "-c", "touch /var/log/fallback.log; chown root:adm /var/log/fallback.log; chmod 640 /var/log/fallback.log")
     logs.host.run("systemctl", "restart", "rsyslog")
@@ -114,32 +114,32 @@ def test_while_the_journal_cannot_be_read_files_speak_and_nothing_is_counted_twi
     before, program = int(logs.events("dhclient-no-offers")), logs.host.file("/usr/bin/journalctl")
     reads = 'vitald_log_source_reads{source="%s",origin="programs"}'
 
-    def say() -> None:
+    def write_message() -> None:
         logs.host.run(
             "systemd-run", "--quiet", "--wait", "--collect", "--unit=networking.service", "logger", "-t", "dhclient[7]", NO_OFFERS
         )
 
-    say()
+    write_message()
     logs.counted("dhclient-no-offers", before + 1)
     program.rename(program.with_name("journalctl.away"))
     try:
         for pid in logs.journalctl():
             os.kill(pid, signal.SIGKILL)
-        wait(lambda: logs.value(reads % "files") == 1, "files to speak for programs")
+        wait(lambda: logs.value(reads % "files") == 1, "programs' lines to be read from files")
         assert logs.value('vitald_log_source_available{reason="missing",source="journal"}') == 0
-        say()
+        write_message()
         logs.counted("dhclient-no-offers", before + 2)
     finally:
         program.with_name("journalctl.away").rename(program)
-    wait(lambda: logs.value(reads % "journal") == 1, "the journal to speak again", 60)
-    say()
+    wait(lambda: logs.value(reads % "journal") == 1, "the journal to be read again", 60)
+    write_message()
     logs.counted("dhclient-no-offers", before + 3)
     time.sleep(2)
     assert logs.events("dhclient-no-offers") == before + 3
 
 
 @pytest.mark.fault(8)
-def test_rsyslog_and_logrotate_lose_no_line(logs: Logs) -> None:
+def test_rsyslog_and_logrotate_lose_no_line(logs: LogsInContainer) -> None:
     logs.host.write("/etc/vitald/signatures.d/own.toml", '[[signature]]\nid = "numbered"\npattern = "numbered line [0-9]+$"\n')
     logs.settings('kmsg = "off"\njournal = "off"\nfiles = ["/var/log/syslog"]')
     lines = 3000
@@ -155,7 +155,7 @@ for n in range({lines}):
     logs.host.write("/tmp/send.py", send)
     logs.host.run("systemd-run", "--quiet", "--unit=numbers", "python3", "/tmp/send.py")
     for _ in range(4):
-        time.sleep(0.7)  # the writer's own pace
+        time.sleep(0.7)  # let the writer go on
         logs.host.run("logrotate", "--force", "/etc/logrotate.d/rsyslog")
     wait(lambda: logs.host.run("systemctl", "is-active", "numbers", check=False).stdout.strip() == "inactive", "the writer's end", 60)
     written = "zcat -f /var/log/syslog* | grep -c 'numbered line'"
@@ -165,14 +165,14 @@ for n in range({lines}):
 
 
 @pytest.mark.fault(39)
-def test_the_last_lines_before_a_reboot_are_read_after_it(journal: Logs, tmp_path: Path) -> None:
-    """nspawn does not boot a second time in place, so another container wakes up with the first one's journal and state."""
-    before = journal.events("dhclient-no-offers")  # what other tests have said in this journal
-    journal.unit_says("networking.service", NO_OFFERS)
+def test_the_last_lines_before_a_reboot_are_read_after_it(journal: LogsInContainer, tmp_path: Path) -> None:
+    """nspawn does not reboot in place, so a second container boots with the first one's journal and state."""
+    before = journal.events("dhclient-no-offers")  # other tests wrote to this journal
+    journal.write_as_unit("networking.service", NO_OFFERS)
     journal.counted("dhclient-no-offers", int(before) + 1)
     counted = int(before) + 1
     journal.service.systemctl("stop")
-    journal.unit_says("networking.service", NO_OFFERS)
+    journal.write_as_unit("networking.service", NO_OFFERS)
     journal.host.run("journalctl", "--sync")
     journal.host.run("journalctl", "--rotate")
     entries = list(journal.host.file("/var/log/journal").glob("*/system@*.journal"))
@@ -182,7 +182,7 @@ def test_the_last_lines_before_a_reboot_are_read_after_it(journal: Logs, tmp_pat
     shutil.copy(journal.host.file("/var/lib/vitald/logs.json"), tmp_path)
     with Container() as host:
         host.install()
-        logs = Logs(Service(host))
+        logs = LogsInContainer(Service(host))
         logs.settings('kmsg = "off"\njournal = "on"\nfiles = []')
         logs.service.systemctl("stop")
         machine = host.run("cat", "/etc/machine-id").stdout.strip()

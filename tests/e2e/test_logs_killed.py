@@ -1,4 +1,4 @@
-"""The log collector killed at any moment, and the kernel's real ring written over: slow, or hard on the machine."""
+"""The logs collector killed at random moments, and an overrun of the real kernel ring buffer: slow, or a load on the machine."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def settings(folder: Path, **more: str) -> LogSettings:
 
 
 def follow(folder: Path, ready: int) -> None:
-    """Be the daemon until killed: open the state, follow, save. A byte goes to `ready` after the first look."""
+    """Run as the daemon until killed: open the state, follow, save. Write a byte to `ready` after each reading."""
     state = StateDirectory(folder / "state")
     logs = LogsCollector(settings(folder), CollectorContext(slot=state.slot("logs"), cache=state.path))
     while True:
@@ -55,7 +55,7 @@ def follow(folder: Path, ready: int) -> None:
 
 
 def count(folder: Path) -> tuple[int, int]:
-    """Give what was counted and what was lost in the end."""
+    """Return how many events were counted and how many losses."""
     state = StateDirectory(folder / "state")
     logs = LogsCollector(settings(folder), CollectorContext(slot=state.slot("logs"), cache=state.path))
     for _ in range(3):
@@ -67,7 +67,7 @@ def count(folder: Path) -> tuple[int, int]:
 
 @pytest.mark.fault(7)
 def test_killed_two_hundred_times_while_a_log_grows_and_rotates_every_line_is_counted_once(folder: Path) -> None:
-    chance = random.Random(7)  # noqa: S311 — it must be the same each time
+    rng = random.Random(7)  # noqa: S311 — the same sequence in each run
     written = 0
     log = folder / "app.log"
     log.touch()
@@ -80,15 +80,15 @@ def test_killed_two_hundred_times_while_a_log_grows_and_rotates_every_line_is_co
                 follow(folder, tell)
             finally:
                 os._exit(1)
-        if kill % 2:  # half of them before they have begun, and half well into their work
+        if kill % 2:  # half of them before their first reading, and half after it
             os.read(ready, 1)
-        end = time.monotonic() + chance.uniform(0.0, 0.15)
+        end = time.monotonic() + rng.uniform(0.0, 0.15)
         while time.monotonic() < end:
-            lines = chance.randrange(1, 20)
+            lines = rng.randrange(1, 20)
             with log.open("a") as file:
                 file.write("".join(f"Nov 21 10:00:00 h app: numbered line {written + n}\n" for n in range(lines)))
             written += lines
-            time.sleep(chance.uniform(0, 0.02))
+            time.sleep(rng.uniform(0, 0.02))
         if kill % 8 == 7:
             for number in (3, 2, 1):
                 if (old := folder / f"app.log.{number}").exists():
@@ -105,19 +105,19 @@ def test_killed_two_hundred_times_while_a_log_grows_and_rotates_every_line_is_co
 
 
 @pytest.mark.fault(10)
-def test_a_flood_beyond_the_kernels_ring_is_counted_as_an_overrun_and_reading_goes_on(folder: Path) -> None:
+def test_a_flood_beyond_the_kernels_ring_buffer_is_counted_as_an_overrun_and_reading_continues(folder: Path) -> None:
     if not os.access("/dev/kmsg", os.R_OK | os.W_OK):
         pytest.skip("no /dev/kmsg here")
     logs = LogsCollector(settings(folder, kmsg="auto"), CollectorContext())
     before = logs.read()
-    seen = last_sequence()
+    newest = last_sequence()
     wrote = 0
-    while first_sequence() <= seen + 1:  # until the ring begins behind what was read
+    while first_sequence() <= newest + 1:  # until the ring buffer begins after the last record read
         for _ in range(200):
             wrote += 1
-            with Path("/dev/kmsg").open("w") as kmsg:  # opened anew: each descriptor may write ten lines in five seconds
+            with Path("/dev/kmsg").open("w") as kmsg:  # opened again: each descriptor may write ten lines in five seconds
                 kmsg.write(f"<15>vitald test flood {wrote} {'x' * 800}\n")
-        assert wrote < 100_000, f"the ring still begins at {first_sequence()}"
+        assert wrote < 100_000, f"the ring buffer still begins at {first_sequence()}"
     after = logs.read()
     lost = after.lost["kmsg", "overrun"] - before.lost["kmsg", "overrun"]
     read = lines(after) - lines(before)
@@ -130,7 +130,7 @@ def test_a_flood_beyond_the_kernels_ring_is_counted_as_an_overrun_and_reading_go
 
 
 def first_sequence() -> int:
-    """Give the number of the oldest record in the ring."""
+    """Return the sequence number of the oldest record in the ring buffer."""
     descriptor = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
     try:
         while True:
@@ -143,7 +143,7 @@ def first_sequence() -> int:
 
 
 def last_sequence() -> int:
-    """Give the number of the newest record in the ring."""
+    """Return the sequence number of the newest record in the ring buffer."""
     descriptor = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
     last = 0
     try:
@@ -159,5 +159,5 @@ def last_sequence() -> int:
 
 
 def lines(reading: LogsReading) -> int:
-    """Give how many records have been read."""
+    """Return how many records have been read."""
     return sum(stats.lines for stats in reading.stats if stats.source == "kmsg")

@@ -41,15 +41,15 @@ def matcher(packs: Packs, database_file: Path) -> Matcher:
 
 @pytest.fixture(scope="session")
 def fixture_lines() -> dict[str, Sequence[tuple[str, ...]]]:
-    """Give the real lines nobody here wrote: what must never match, and what only tells of a state."""
+    """Return lines from real hosts: those that must never match, and those that only report a state."""
     return {
         name: [tuple(line.split("\t")) for line in (FIXTURES / name).read_text().splitlines() if line]
         for name in ("negatives.txt", "benign-state.txt")
     }
 
 
-class Lab:
-    """The collector on a host of its own: a folder for its logs, and nothing of this machine unless a test says so."""
+class LogsLab:
+    """The collector with a folder of log files, and no source of this machine unless a test enables it."""
 
     def __init__(self, folder: Path, cache: Path) -> None:
         self.folder = folder
@@ -65,7 +65,7 @@ class Lab:
         return self.logs
 
     def restart(self, *, killed: bool = False) -> None:
-        """Stop and start; a daemon that was killed saves nothing on its way out."""
+        """Stop and start; `killed`: without the save at the end."""
         assert self.logs is not None
         kept = self.slot.text
         self.logs.close()
@@ -73,7 +73,7 @@ class Lab:
             self.slot.text = kept
         self.open()
 
-    def say(self, *lines: str, to: str = "syslog") -> None:
+    def write(self, *lines: str, to: str = "syslog") -> None:
         with (self.folder / to).open("a") as file:
             file.write("".join(f"{line}\n" for line in lines))
 
@@ -81,7 +81,7 @@ class Lab:
         return (self.logs or self.open()).read()
 
     def counts(self) -> dict[str, int]:
-        """Read, and give what was counted so far."""
+        """Read, and return the counts above 0."""
         return {name: count for name, count in self.read().events.items() if count}
 
     def levels(self) -> dict[str, int]:
@@ -96,19 +96,19 @@ class Lab:
         return {(Path(source).name, reason): count for (source, reason), count in self.read().lost.items() if count}
 
     def pack(self, text: str) -> str:
-        """Write a user's pack; give its folder."""
+        """Write a pack of the user's, and return its folder."""
         (self.folder / "signatures.d").mkdir(exist_ok=True)
         (self.folder / "signatures.d" / "own.toml").write_text(text)
         return str(self.folder / "signatures.d")
 
 
 @pytest.fixture
-def lab(tmp_path: Path, database_file: Path) -> Iterator[Lab]:
+def lab(tmp_path: Path, database_file: Path) -> Iterator[LogsLab]:
     (tmp_path / "host").mkdir()
     cache = tmp_path / "cache"
     cache.mkdir()
     (cache / "signatures.db").write_bytes(database_file.read_bytes())
-    lab = Lab(tmp_path / "host", cache)
+    lab = LogsLab(tmp_path / "host", cache)
     lab.syslog.touch()
     yield lab
     if lab.logs is not None:

@@ -1,4 +1,4 @@
-"""Lines that signatures know."""
+"""Lines that match signatures."""
 
 from __future__ import annotations
 

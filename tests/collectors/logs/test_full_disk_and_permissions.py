@@ -1,4 +1,4 @@
-"""The collector with the daemon's own state directory on a disk that is really full, and as a user that really may not read."""
+"""The collector with the daemon's state directory on a full tmpfs, and as an unprivileged user."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ disk, syslog = folder / "state", folder / "syslog"
 disk.mkdir(mode=0o700)
 syslog.touch()
 libc = ctypes.CDLL(None, use_errno=True)
-assert libc.unshare(0x00020000) == 0 and libc.mount(b"none", b"/", None, 0x44000, None) == 0  # our own mounts, private
+assert libc.unshare(0x00020000) == 0 and libc.mount(b"none", b"/", None, 0x44000, None) == 0  # a private mount namespace
 assert libc.mount(b"tmpfs", bytes(disk), b"tmpfs", 0, b"size=64k,mode=700") == 0
 state = StateDirectory(disk)
 settings = LogSettings(kmsg="off", journal="off", files=(str(syslog),), signature_dirs=())
@@ -37,32 +37,32 @@ logs = None
 def begin():
     global logs
     logs = LogsCollector(settings, CollectorContext(slot=state.slot("logs"), cache=cache))
-def say():
+def write_line():
     with syslog.open("a") as file:
         file.write("Nov 21 10:00:00 ip-10-0-0-56 dhclient[694]: No DHCPOFFERS received.\\n")
 def count():
     return logs.read().events["dhclient-no-offers"]
-told = []
-begin(); say(); told.append(count())
+results = []
+begin(); write_line(); results.append(count())
 old = (disk / "logs.json").read_bytes()
-hog = os.open(disk / "hog", os.O_WRONLY | os.O_CREAT, 0o600)
+filler = os.open(disk / "filler", os.O_WRONLY | os.O_CREAT, 0o600)
 try:
-    while os.write(hog, bytes(4096)):
+    while os.write(filler, bytes(4096)):
         pass
 except OSError as error:
-    told.append(error.strerror)
-say(); told.append(count())
-told += [state.failures > 0, (disk / "logs.json").read_bytes() == old]
-os.ftruncate(hog, 0)
-told.append(count())
+    results.append(error.strerror)
+write_line(); results.append(count())
+results += [state.failures > 0, (disk / "logs.json").read_bytes() == old]
+os.ftruncate(filler, 0)
+results.append(count())
 state_now = (disk / "logs.json").read_bytes()
-told.append(state_now != old)
-logs = None  # killed: nothing is saved on the way out
-begin(); say(); told.append(count())
-print(json.dumps(told))
+results.append(state_now != old)
+logs = None  # killed: nothing is saved at the end
+begin(); write_line(); results.append(count())
+print(json.dumps(results))
 """
 
-NOT_OURS = """
+UNREADABLE = """
 import json, sys
 from pathlib import Path
 from collectors.logs.collector import LogsCollector
@@ -85,7 +85,7 @@ print(json.dumps({
 
 @pytest.fixture
 def folder(database_file: Path) -> Iterator[Path]:
-    """Give a folder that other users can reach, which pytest's own are not; with the compiled signatures in `cache`."""
+    """Create a folder that other users can access, unlike pytest's own, with the compiled signatures in `cache`."""
     folder = Path(tempfile.mkdtemp(prefix="vitald-logs-"))
     folder.chmod(0o755)
     (folder / "cache").mkdir()
@@ -95,30 +95,30 @@ def folder(database_file: Path) -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-def run(*words: str | Path) -> Any:
-    done = subprocess.run(list(map(str, words)), capture_output=True, text=True, check=False, cwd=ROOT, timeout=50)
+def run(*arguments: str | Path) -> Any:
+    done = subprocess.run(list(map(str, arguments)), capture_output=True, text=True, check=False, cwd=ROOT, timeout=50)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
 @pytest.mark.fault(11)
 @pytest.mark.root
-def test_a_disk_that_is_really_full_keeps_the_old_state_and_loses_no_count(folder: Path) -> None:
-    said = run(sys.executable, "-c", FULL_DISK, folder, folder / "cache")
-    assert said == [1, "No space left on device", 2, True, True, 2, True, 3]
+def test_a_full_disk_keeps_the_old_state_and_loses_no_count(folder: Path) -> None:
+    result = run(sys.executable, "-c", FULL_DISK, folder, folder / "cache")
+    assert result == [1, "No space left on device", 2, True, True, 2, True, 3]
 
 
 @pytest.mark.fault(13)
 @pytest.mark.root
 @pytest.mark.needs("setpriv")
-def test_files_of_roots_alone_are_said_to_be_unreadable_and_the_others_are_read(folder: Path) -> None:
+def test_files_readable_by_root_only_are_counted_as_unreadable_and_others_are_read(folder: Path) -> None:
     line = "Nov 21 10:00:00 ip-10-0-0-56 dhclient[694]: No DHCPOFFERS received.\n"
     for name, mode in (("secret", 0o600), ("kmsg", 0o600), ("open", 0o644)):
         (folder / name).write_text(line)
         (folder / name).chmod(mode)
-    words = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all", "--no-new-privs"]
-    said = run(*words, sys.executable, "-c", NOT_OURS, folder, folder / "cache")
-    assert said["events"] == 1
-    assert said["lost"] == {"secret unreadable": 1}
-    assert said["kmsg"] == ["permission", "Permission denied"]
-    assert ["log_source_available", ["kmsg", "permission"], 0] in said["metrics"]
+    command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all", "--no-new-privs"]
+    result = run(*command, sys.executable, "-c", UNREADABLE, folder, folder / "cache")
+    assert result["events"] == 1
+    assert result["lost"] == {"secret unreadable": 1}
+    assert result["kmsg"] == ["permission", "Permission denied"]
+    assert ["log_source_available", ["kmsg", "permission"], 0] in result["metrics"]

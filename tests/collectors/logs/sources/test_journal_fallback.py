@@ -1,4 +1,4 @@
-"""A journal that breaks while we follow it, and one that works again."""
+"""A journal that becomes unavailable while it is followed, and available again."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from collectors.logs.reading import LogsReading
-    from tests.collectors.logs.conftest import Lab
+    from tests.collectors.logs.conftest import LogsLab
 
 JOURNALCTL = """#!{python}
 import json, os, sys, time
@@ -35,10 +35,10 @@ sys.exit(1)
 
 
 @pytest.mark.fault(38)
-def test_a_journal_that_breaks_is_replaced_by_files_and_files_by_a_journal_that_works_again(
-    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_files_replace_an_unavailable_journal_and_the_journal_replaces_files_again(
+    lab: LogsLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The real journald breaks in tests/e2e; here what is counted from which side is followed event by event."""
+    """Counts event by event, with a fake journalctl; tests/e2e stops the real one."""
     (programs := tmp_path / "programs").mkdir()
     (journalctl := programs / "journalctl").write_text(JOURNALCTL.format(python=sys.executable, folder=programs))
     journalctl.chmod(0o755)
@@ -53,11 +53,11 @@ def test_a_journal_that_breaks_is_replaced_by_files_and_files_by_a_journal_that_
                 file.write(json.dumps({**entry, "MESSAGE": "No DHCPOFFERS received."}) + "\n")
 
     def syslog(count: int) -> None:
-        lab.say(*[f"{datetime.now(UTC).isoformat()} h dhclient[7]: No DHCPOFFERS received."] * count)
+        lab.write(*[f"{datetime.now(UTC).isoformat()} h dhclient[7]: No DHCPOFFERS received."] * count)
 
-    def until(what: Callable[[LogsReading], bool]) -> LogsReading:
+    def until(condition: Callable[[LogsReading], bool]) -> LogsReading:
         for _ in range(400):
-            if what(reading := lab.read()):
+            if condition(reading := lab.read()):
                 return reading
             time.sleep(0.05)
         raise AssertionError(reading)
@@ -65,7 +65,7 @@ def test_a_journal_that_breaks_is_replaced_by_files_and_files_by_a_journal_that_
     lab.open(journal="on")
     lab.read()
     journal(2)
-    syslog(2)  # the same, as rsyslog writes them
+    syslog(2)  # the same messages, as rsyslog writes them
     assert until(lambda reading: reading.events[offers] == 2).selection.programs == "journal"
     (programs / "broken").touch()
     broken = until(lambda reading: reading.selection.programs == "files")

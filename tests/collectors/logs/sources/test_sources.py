@@ -1,4 +1,4 @@
-"""What the logs collector reads, and what it does where a source is closed, full, or too much."""
+"""Sources of the logs collector: unavailable ones, limits, full disks, hostile bytes and wake-ups."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from exporters.prometheus.exposition.negotiation import negotiate_format
 from tests.collectors.logs.lines import NO_OFFERS, TIMEOUT, record
 
 if TYPE_CHECKING:
-    from tests.collectors.logs.conftest import Lab
+    from tests.collectors.logs.conftest import LogsLab
 
 
 @pytest.mark.fault(11)
-def test_a_full_disk_loses_nothing_that_is_running(lab: Lab) -> None:
-    lab.say(NO_OFFERS)
+def test_a_full_disk_loses_no_count_of_the_running_collector(lab: LogsLab) -> None:
+    lab.write(NO_OFFERS)
     lab.read()
     before = lab.slot.text
     lab.slot.full = True
-    lab.say(NO_OFFERS)
+    lab.write(NO_OFFERS)
     assert lab.counts() == {"dhclient-no-offers": 2}
     assert lab.slot.text == before
     lab.slot.full = False
-    lab.say("Nov 21 10:00:00 h app: nothing")
+    lab.write("Nov 21 10:00:00 h app: nothing")
     lab.read()
     lab.restart(killed=True)
     assert lab.counts() == {"dhclient-no-offers": 2}
@@ -43,18 +43,18 @@ def test_a_full_disk_loses_nothing_that_is_running(lab: Lab) -> None:
 
 @pytest.mark.fault(27)
 @pytest.mark.parametrize("kept", ["{}", "[]", "7", '{"files": 3}', '{"faults": [{"signature": "no-such"}]}', '{"events": {"x": -1}}'])
-def test_a_state_of_another_shape_is_a_fresh_start(lab: Lab, kept: str) -> None:
+def test_a_state_of_another_shape_is_discarded(lab: LogsLab, kept: str) -> None:
     lab.slot.text = kept
-    lab.say(NO_OFFERS)
+    lab.write(NO_OFFERS)
     assert lab.counts() == {"dhclient-no-offers": 1}
 
 
 @pytest.mark.fault(13)
 @pytest.mark.root
-def test_a_kernel_log_that_may_not_be_read_is_off_and_says_why(lab: Lab) -> None:
+def test_an_unreadable_kernel_log_is_unavailable_with_a_reason(lab: LogsLab) -> None:
     os.mkfifo(lab.folder / "kmsg", 0o000)
     lab.open(kmsg=str(lab.folder / "missing"))
-    lab.say(NO_OFFERS)
+    lab.write(NO_OFFERS)
     assert lab.counts() == {"dhclient-no-offers": 1}
     reading = lab.read()
     assert reading.unavailable["kmsg"].reason == "missing"
@@ -69,7 +69,7 @@ def test_a_kernel_log_that_may_not_be_read_is_off_and_says_why(lab: Lab) -> None
 
 
 @pytest.mark.root
-def test_the_real_kernel_log_is_read_and_what_users_write_to_it_is_not_the_kernels(lab: Lab) -> None:
+def test_the_real_kernel_log_is_read_and_records_of_users_are_not_counted(lab: LogsLab) -> None:
     if not os.access("/dev/kmsg", os.R_OK | os.W_OK):
         pytest.skip("no /dev/kmsg here")
     lab.open(kmsg="auto")
@@ -85,25 +85,25 @@ def test_the_real_kernel_log_is_read_and_what_users_write_to_it_is_not_the_kerne
 
 
 @pytest.mark.parametrize("recorded", [False, True])
-def test_what_a_file_or_a_recorded_stream_says_wakes_the_runner(lab: Lab, *, recorded: bool) -> None:
+def test_an_event_in_a_file_or_a_recorded_stream_wakes_the_runner(lab: LogsLab, *, recorded: bool) -> None:
     stream = lab.folder / "stream"
     stream.touch()
     poller = lab.open(kmsg=str(stream))._poller
     lab.read()
     poller.poll()
-    lab.say("Nov 21 10:00:00 h app: nothing that a signature knows")
+    lab.write("Nov 21 10:00:00 h app: nothing that a signature knows")
     poller.poll()
     with pytest.raises(BlockingIOError):
         os.eventfd_read(poller.descriptor)
     if recorded:
-        lab.say(record(1, TIMEOUT), to="stream")
+        lab.write(record(1, TIMEOUT), to="stream")
     else:
-        lab.say(NO_OFFERS)
+        lab.write(NO_OFFERS)
     poller.poll()
     assert os.eventfd_read(poller.descriptor) >= 1
 
 
-def test_closing_ends_threads_and_descriptors(lab: Lab) -> None:
+def test_close_ends_threads_and_descriptors(lab: LogsLab) -> None:
     before = len(list(Path("/proc/self/fd").iterdir()))
     lab.read()
     assert lab.logs is not None
@@ -114,14 +114,14 @@ def test_closing_ends_threads_and_descriptors(lab: Lab) -> None:
     assert len(list(Path("/proc/self/fd").iterdir())) <= before
 
 
-def test_settings_that_cannot_work_are_refused() -> None:
+def test_invalid_settings_are_rejected() -> None:
     for bad in ({"kmsg": "on"}, {"files": ("var/log/syslog",)}, {"signature_dirs": ("x",)}, {"files": ("/a\0b",)}):
         with pytest.raises(ValueError, match=next(iter(bad))):
             LogSettings(**bad)
 
 
 @pytest.mark.fault(49)
-def test_ten_thousand_files_are_bounded_counted_and_none_starves_another(lab: Lab) -> None:
+def test_ten_thousand_files_are_bounded_and_counted_and_a_large_one_delays_no_other(lab: LogsLab) -> None:
     many = lab.folder / "many"
     many.mkdir()
     for number in range(10_000):
@@ -136,8 +136,8 @@ def test_ten_thousand_files_are_bounded_counted_and_none_starves_another(lab: La
     with big.open("wb") as file:
         for _ in range(100):
             file.write(line * 20_000)
-    lab.say(NO_OFFERS)
-    assert lab.counts() == {"dhclient-no-offers": 1}, "the small file did not wait for the big one"
+    lab.write(NO_OFFERS)
+    assert lab.counts() == {"dhclient-no-offers": 1}, "the small file is read in the same turn as the large one"
     (lag,) = (stats.lag for stats in lab.read().stats if stats.source == str(big))
     assert lag is not None
     assert lag >= 0
@@ -145,7 +145,7 @@ def test_ten_thousand_files_are_bounded_counted_and_none_starves_another(lab: La
 
 @pytest.mark.fault(6)
 @pytest.mark.needs("promtool")
-def test_hostile_bytes_in_a_line_leave_the_scrape_valid(lab: Lab) -> None:
+def test_hostile_bytes_in_a_line_leave_the_scrape_valid(lab: LogsLab) -> None:
     folder = lab.pack('[[signature]]\nid = "hostile"\nfamily = "kernel"\nseverity = "critical"\npattern = "hostile (?P<device>.{1,60})$"\n')
     lab.open(signature_dirs=(folder,))
     lab.read()
@@ -163,16 +163,16 @@ def test_hostile_bytes_in_a_line_leave_the_scrape_valid(lab: Lab) -> None:
 
 
 @pytest.mark.fault(39)
-def test_the_kernels_last_words_before_a_reboot_come_from_the_journal(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    said = [
+def test_kernel_records_of_the_previous_boot_come_from_the_journal(lab: LogsLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = [
         {"__CURSOR": "a", "__REALTIME_TIMESTAMP": "1", "_TRANSPORT": "kernel", "_SOURCE_MONOTONIC_TIMESTAMP": str(at), "MESSAGE": text}
         for at, text in ((5_000, TIMEOUT), (9_000, TIMEOUT), (9_500, "all is well"))
     ]
-    said.append(
+    entries.append(
         {"__CURSOR": "b", "__REALTIME_TIMESTAMP": "1", "_TRANSPORT": "syslog", "_SOURCE_MONOTONIC_TIMESTAMP": "9600", "MESSAGE": TIMEOUT}
     )
     program = lab.folder / "journalctl"
-    answer = "\n".join(json.dumps(entry) for entry in said)
+    answer = "\n".join(json.dumps(entry) for entry in entries)
     program.write_text(f"#!/bin/sh\ncase \"$*\" in *_BOOT_ID=0b00t*) cat <<'E'\n{answer}\nE\nesac\n")
     program.chmod(0o755)
     monkeypatch.setattr("collectors.logs.recorder.journal_command", lambda _root: (str(program),))
