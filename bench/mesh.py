@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from collectors.model import CollectorContext
-from collectors.probe.targets.mesh import CALM, Mesh
+from collectors.probe.targets.mesh import REFRESH_SECONDS, Mesh
 from collectors.probe.targets.rendezvous import choose
 from tests.kit import peers
 from tests.kit.program import BenchError
@@ -92,7 +92,7 @@ def memory(folder: Path, path: Path, port: int) -> list[Row]:
         first = many.program.memory().rss - few.program.memory().rss
         for version in range(1, CHANGES + 1):
             path.write_text(fleet(port, version))
-            time.sleep(CALM + 6)
+            time.sleep(REFRESH_SECONDS + 6)
         last = many.program.memory().rss - few.program.memory().rss
         without = few.program.memory().rss
     title = f"resident memory with {HOSTS:,} hosts in mesh_files, beside the same daemon told {PEERS} targets"

@@ -30,7 +30,7 @@ WARM_UP = 15.0
 ENGINE = """
 import json, socket, sys, time
 from collectors.probe.connect.sweep import Sweeper
-from collectors.probe.connect.outcome import Reason
+from collectors.probe.connect.result import Reason
 from collectors.probe.targets.target import parse
 plan = [parse(text).address for text in json.loads(sys.argv[1])]
 sweeper = Sweeper()

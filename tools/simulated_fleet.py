@@ -7,12 +7,13 @@ from concurrent.futures import ProcessPoolExecutor
 from itertools import repeat
 from typing import TYPE_CHECKING, NamedTuple
 
+from collectors.probe import ProbeReading
 from collectors.probe.collector import SPREAD
-from collectors.probe.connect.outcome import Outcome, Reason
+from collectors.probe.connect.result import ProbeResult, Reason
 from collectors.probe.judge import LOSSY
-from collectors.probe.metrics import Series
+from collectors.probe.metrics import measure_reading
 from collectors.probe.settings import ProbeSettings
-from collectors.probe.target_stats import BUCKETS, WINDOW, Record
+from collectors.probe.target_stats import BUCKETS, WINDOW, TargetStats
 from collectors.probe.targets.rendezvous import choose
 
 if TYPE_CHECKING:
@@ -68,8 +69,8 @@ def probability_without_prober(number: int) -> float:
 
 def series() -> int:
     """Return the number of series of one target: each bucket, sum and count of a histogram is one, and so is the verdict."""
-    record = Record().after(Outcome(Reason.ANSWERED, rtt=100, seconds=0.1), 0.0)
-    metrics = list(Series("10.0.0.1:22").measure(record))
+    stats = TargetStats().after(ProbeResult(Reason.ANSWERED, rtt=100, seconds=0.1), 0.0)
+    metrics = measure_reading(ProbeReading({"10.0.0.1:22": stats}), ())
     return 1 + sum(len(BUCKETS) + 3 if metric.family.buckets else 1 for metric in metrics)
 
 

@@ -1,1 +1,1 @@
-"""Path MTU collector: the largest packet that reaches each probe target, and path-MTU black holes."""
+"""Path MTU collector: the probe collector's targets in, the largest packet that reaches each and black holes out."""

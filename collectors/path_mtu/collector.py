@@ -1,4 +1,4 @@
-"""Path MTU: how large a frame reaches each target, and whether larger ones are lost without a word."""
+"""Path MTU collector: searches the largest packet that reaches each probe target, and path-MTU black holes."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from collectors.netlink.route import route, zoned
 from collectors.packets import capability
 from collectors.packets.client import PacketClient
 from collectors.packets.protocol import Endpoint
-from collectors.path_mtu import judge as path_verdict
-from collectors.path_mtu.search import Found, search
-from collectors.probe.diagnosis.target_events import ROSTER
+from collectors.path_mtu.judge import judge_path
+from collectors.path_mtu.search import PathMtuResult, search
 from collectors.settings import Duration, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from collectors.model import CollectorContext, Verdict
+    from collectors.model import CollectorContext, Inputs, Verdict
     from collectors.packets.protocol import ProbeScript
-    from collectors.probe.targets.target import Address
+    from collectors.probe import Address, ProbeReading
 
-FIRST_SWEEP = 15.0  # seconds until the first sweep has said where the targets are
-LONGEST_ROUND = 120.0  # seconds; a target takes a second, a black hole about ten, and 64 go at once
-NEARLY = 0.9  # of the interval: what comes sooner was woken by an alarm
+MAX_SECONDS = 120.0  # of a round; a target takes a second, a black hole about ten, and 64 are searched at once
+EARLY = 0.9  # of the interval since the last full round: a run before that was started by alarms
+MAX_ALARMS = 16  # targets at once: an outage of hundreds needs no more samples
+ALARM_GAP_SECONDS = 60.0  # between two alarms of one target
 
 log = logging.getLogger(__name__)
 
-PATH_MTU = Family("probe_path_mtu_bytes", Kind.GAUGE, "Largest IP packet, padded SYN with DF, that the target answered.", ("target",))
+PATH_MTU = Family("probe_path_mtu_bytes", Kind.GAUGE, "Largest IP packet, a padded SYN with DF, that the target answered.", ("target",))
 
 
 class PathMtuSettings(Settings, frozen=True, kw_only=True):
@@ -42,88 +42,99 @@ class PathMtuSettings(Settings, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True)
-class Reading:
-    """What was found last on the way to each target; targets on this very host are left out."""
+class PathMtuReading:
+    """The newest result of each target; targets on this very host are left out."""
 
-    found: Mapping[str, Found]
+    results: Mapping[str, PathMtuResult]
 
 
-class PathMtu(Collector[Reading]):
+class PathMtu(Collector[PathMtuReading]):
     """Searches the path MTU to every target of `[probe]`, and at once to one whose probes turn bad."""
 
     name = "path_mtu"
     Settings: ClassVar[type[Settings]] = PathMtuSettings
+    inputs = ("probe",)
 
-    def __init__(self, settings: PathMtuSettings, host: CollectorContext) -> None:
+    def __init__(self, settings: PathMtuSettings, context: CollectorContext) -> None:
         self._interval = settings.interval
-        self._host = host
-        self._child = PacketClient()
-        self._found: dict[str, Found] = {}
-        self._whole_round = -settings.interval
+        self._context = context
+        self._client = PacketClient()
+        self._targets: Mapping[str, Address] = {}
+        self._is_alarm = False
+        self._alarms: list[str] = []
+        self._last_alarm: dict[str, float] = {}  # monotonic, by target
+        self._reading = PathMtuReading({})
+        self._last_full_round = -settings.interval
 
-    def read(self) -> Reading:
-        """Look at all targets, or only at those that have just turned bad."""
-        alarms = ROSTER.take_alarms()
-        if not capability.is_available(self._host.proc):
-            raise Unavailable("permission", "crafted packets need CAP_NET_RAW, which this process does not have")
-        targets = ROSTER.targets(FIRST_SWEEP) or {}
+    def receive(self, inputs: Inputs) -> None:
+        """Store the newest targets, and the alarms of those whose probes turned bad."""
         now = time.monotonic()
-        whole = not alarms or now - self._whole_round >= NEARLY * self._interval
-        due = targets if whole else {target: targets[target] for target in alarms if target in targets}
-        self._found = {target: found for target, found in self._found.items() if target in targets}
-        plays: dict[str, tuple[Endpoint, ProbeScript[Found]]] = {}
-        for target in [*(due.keys() - self._found.keys()), *(target for target in list(self._found) if target in due)]:
-            self._plan(target, due[target], plays)
-        results = self._child.run(plays, min(LONGEST_ROUND, NEARLY * self._interval))
-        for target, found in results.found.items():  # at the end: the next round begins with those that this one did not get to
-            self._found.pop(target, None)
-            self._found[target] = found
-        if results.failure:
-            words = f"{results.failure}; {len(results.found)} of {len(plays)} path MTUs were found before"
-            if not results.found:
-                raise RuntimeError(words)
-            log.warning("%s, the others stay as they were", words)
-        if whole:
-            self._whole_round = now
-        if not self._found:
+        probe: ProbeReading | None = inputs.readings.get("probe")
+        self._targets = probe.addresses if probe else {}
+        self._last_alarm = {target: at for target, at in self._last_alarm.items() if now - at < ALARM_GAP_SECONDS}
+        new = [target for target in inputs.newly_unhealthy if target in self._targets and target not in self._last_alarm]
+        self._is_alarm, self._alarms = bool(inputs.newly_unhealthy), new[:MAX_ALARMS]
+        self._last_alarm |= dict.fromkeys(self._alarms, now)
+
+    def read(self) -> PathMtuReading:
+        """Search all targets, or only those with an alarm."""
+        if not capability.is_available(self._context.proc):
+            raise Unavailable("permission", "crafted packets need CAP_NET_RAW, which this process does not have")
+        now = time.monotonic()
+        is_full = not self._is_alarm or now - self._last_full_round >= EARLY * self._interval
+        due = self._targets if is_full else {target: self._targets[target] for target in self._alarms}
+        if due or is_full:
+            self._reading = PathMtuReading(self._search(due))
+        if is_full:
+            self._last_full_round = now
+        if not self._reading.results:
             raise Unavailable("unconfigured", "there is no path to measure: [probe] has no target beyond this host")
-        return Reading(dict(self._found))
+        return self._reading
 
     @staticmethod
-    def judge(readings: Sequence[Reading], _settings: PathMtuSettings) -> Iterator[Verdict]:
-        """Give one `path_mtu` verdict for each target."""
-        for target, found in readings[-1].found.items():
-            yield path_verdict.judge(target, found)
+    def judge(readings: Sequence[PathMtuReading], _settings: PathMtuSettings) -> Iterator[Verdict]:
+        """Return one `path_mtu` verdict for each target."""
+        for target, result in readings[-1].results.items():
+            yield judge_path(target, result)
 
     @staticmethod
-    def measure(reading: Reading, _settings: PathMtuSettings) -> Iterator[Metric]:
-        """Give the path MTU of each target where it could be measured."""
-        for target, found in reading.found.items():
-            if found.mtu:
-                yield Metric(PATH_MTU, found.mtu, (target,))
-
-    def wake_fds(self) -> tuple[int, ...]:
-        """Wake when a target's probes have turned bad."""
-        return (ROSTER.bell(),)
+    def measure(reading: PathMtuReading, _settings: PathMtuSettings) -> Iterator[Metric]:
+        """Return the path MTU of each target where it could be measured."""
+        for target, result in reading.results.items():
+            if result.mtu:
+                yield Metric(PATH_MTU, result.mtu, (target,))
 
     def close(self) -> None:
-        """End the round that is out."""
-        self._child.stop()
+        """End the round in progress."""
+        self._client.stop()
 
-    def _plan(self, target: str, address: Address, plays: dict[str, tuple[Endpoint, ProbeScript[Found]]]) -> None:
-        try:
-            place = place_of(address)
-        except OSError as error:
-            self._found[target] = Found(answered=False, local=error.errno or errno.ENETUNREACH)
-            return
-        if place is None:
-            self._found.pop(target, None)
-        else:
-            plays[target] = (place, search(place))
+    def _search(self, due: Mapping[str, Address]) -> dict[str, PathMtuResult]:
+        """Return the results of all targets after a round over those that are due; the order is that of their searches."""
+        results = {target: result for target, result in self._reading.results.items() if target in self._targets}
+        scripts: dict[str, tuple[Endpoint, ProbeScript[PathMtuResult]]] = {}
+        for target in [*(due.keys() - results.keys()), *(target for target in list(results) if target in due)]:
+            try:
+                endpoint = endpoint_of(due[target])
+            except OSError as error:
+                results[target] = PathMtuResult(answered=False, send_error=error.errno or errno.ENETUNREACH)
+                continue
+            if endpoint is None:
+                results.pop(target, None)
+            else:
+                scripts[target] = (endpoint, search(endpoint))
+        ended, failure = self._client.run(scripts, min(MAX_SECONDS, EARLY * self._interval))
+        for target, result in ended.items():  # at the end: the next round begins with those that this one did not reach
+            results.pop(target, None)
+            results[target] = result
+        if failure and not ended:
+            raise RuntimeError(f"{failure}; none of {len(scripts)} path MTU searches had ended")
+        if failure:
+            log.warning("path MTU round failed, keeping the other results ended=%d of=%d error=%s", len(ended), len(scripts), failure)
+        return results
 
 
-def place_of(address: Address) -> Endpoint | None:
-    """Say how packets to an address leave this host, None where they do not; OSError where there is no route."""
+def endpoint_of(address: Address) -> Endpoint | None:
+    """Return the endpoint for packets to an address, None for one on this host; OSError without a route."""
     host = zoned(address.sockaddr)
     way = route(host)
     return None if way.local else Endpoint(way.source, host, address.sockaddr[1], way.mtu)

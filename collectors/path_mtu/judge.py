@@ -1,4 +1,4 @@
-"""What was found of a path's MTU means."""
+"""Turn a path-MTU result into a verdict."""
 
 from __future__ import annotations
 
@@ -8,38 +8,41 @@ from typing import TYPE_CHECKING, Any
 from collectors.model import Level, Verdict
 
 if TYPE_CHECKING:
-    from collectors.path_mtu.search import Found
+    from collectors.path_mtu.search import PathMtuResult
 
 CHECK = "path_mtu"
 _REMEDIATION = (
-    "Let ICMP type 3 code 4 (IPv6: ICMPv6 type 2) through security groups, network ACLs and firewalls on the way; "
+    "Allow ICMP type 3 code 4 (IPv6: ICMPv6 type 2) in security groups, network ACLs and firewalls on the path; "
     "until then lower the route's MTU: ip route change ... mtu {mtu}"
 )
 
 
-def judge(target: str, found: Found) -> Verdict:
-    """Say whether large frames reach the target, or are lost without a word: then TCP hangs as soon as it has much to send."""
-    facts = {name: value for name, value in found._asdict().items() if value or name == "mtu"}
-    if found.black_hole:
-        return _black_hole(target, found, facts)
-    return Verdict(CHECK, target, Level.HEALTHY, _words(found), facts)
+def judge_path(target: str, result: PathMtuResult) -> Verdict:
+    """Return a finding where large packets are lost without an ICMP error: TCP hangs as soon as it sends a large segment."""
+    facts = {name: value for name, value in result._asdict().items() if value or name == "mtu"}
+    if result.black_hole:
+        return _black_hole(target, result, facts)
+    return Verdict(CHECK, target, Level.HEALTHY, _describe(result), facts)
 
 
-def _black_hole(target: str, found: Found, facts: dict[str, Any]) -> Verdict:
-    message = f"black hole: packets above {found.mtu} bytes are lost and no ICMP says so, {found.sent} may leave here"
-    remediation = _REMEDIATION.format(mtu=found.mtu)
-    if found.tcp_is_spared:
-        return Verdict(CHECK, target, Level.WARNING, f"{message}; TCP is spared by the target's MSS of {found.mss}", facts, remediation)
+def _black_hole(target: str, result: PathMtuResult, facts: dict[str, Any]) -> Verdict:
+    message = f"black hole: packets above {result.mtu} bytes are lost without an ICMP error, up to {result.sent} may leave here"
+    remediation = _REMEDIATION.format(mtu=result.mtu)
+    if result.is_tcp_safe:
+        return Verdict(
+            CHECK, target, Level.WARNING, f"{message}; TCP is not affected at the target's MSS of {result.mss}", facts, remediation
+        )
     return Verdict(CHECK, target, Level.CRITICAL, f"{message}; TCP will hang on the first large segment", facts, remediation)
 
 
-def _words(found: Found) -> str:
-    if found.local:
-        return f"could not be tried: {os.strerror(found.local).lower()}, which is this host's own doing"
-    if not found.answered:
-        return "could not be tried: a bare SYN is not answered either (see tcp_probe)"
-    if found.padded_dropped:
-        return "cannot be measured: the target or a firewall before it drops SYNs that carry data, whatever their size"
-    if found.mtu < found.sent:
-        return f"{found.mtu} bytes pass of {found.sent}" + (f"; {found.hop} says so, and the kernel goes by it" if found.hop else "")
-    return f"{found.mtu} bytes pass, all that may leave here"
+def _describe(result: PathMtuResult) -> str:
+    if result.send_error:
+        return f"not measured: this host could not send ({os.strerror(result.send_error).lower()})"
+    if not result.answered:
+        return "not measured: a bare SYN is not answered either (see tcp_probe)"
+    if result.padded_dropped:
+        return "not measured: the target or a firewall before it drops SYNs that carry data, whatever their size"
+    if result.mtu < result.sent:
+        icmp = f"; ICMP error from {result.hop}, which the kernel applies" if result.hop else ""
+        return f"packets of up to {result.mtu} bytes pass, {result.sent} may leave here{icmp}"
+    return f"packets of up to {result.mtu} bytes pass, all that may leave here"

@@ -1,4 +1,4 @@
-"""How large a frame may be on the way to a target: a short search with padded SYNs. Pure."""
+"""Path-MTU search with padded SYNs, as a probe script. Pure."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ if TYPE_CHECKING:
 
 TRIES = 5  # of a padded SYN: where one round trip in ten is lost, all five are once in 100,000
 BARE_TRIES, BARE_WAIT = 5, 0.5
-SHORTEST_WAIT, LONGEST_WAIT = 0.1, 1.0  # seconds from try to try, at three round trips
-SMALLEST = {4: 576, 6: 1280}  # bytes: RFC 791 3.1, RFC 8200 5. No path is narrower: what drops these drops SYNs with data
-USUAL = (8500, 1500)  # what limits a jumbo path mostly: an AWS transit gateway, and Ethernet
+MIN_WAIT, MAX_WAIT = 0.1, 1.0  # seconds from try to try, at three round trips
+MIN_MTU = {4: 576, 6: 1280}  # bytes: RFC 791 3.1, RFC 8200 5. No path is narrower: what drops these drops SYNs with data
+USUAL = (8500, 1500)  # the usual limits of a jumbo path: an AWS transit gateway, and Ethernet
 
 
-class Found(NamedTuple):
-    """What a search found.
+class PathMtuResult(NamedTuple):
+    """Result of a search.
 
-    `answered`: the target answered a bare SYN. `mtu`: the largest packet in bytes that was answered, 0 where none was. `sent`: the
-    largest that was tried. `black_hole`: what is larger gets lost and nobody says so; else `hop` is the router that said it.
-    `padded_dropped`: not even a small padded SYN was answered, so that size has nothing to do with it. `mss` is the target's.
+    `answered`: the target answered a bare SYN. `mtu`: the largest packet in bytes that was answered, 0 for none. `sent`: the largest
+    that was tried. `black_hole`: larger packets are lost without an ICMP error; else `hop` is the router that sent one.
+    `padded_dropped`: not even a small padded SYN was answered, so that size is not the cause. `mss` is the target's, `rtt` in µs.
+    `send_error` is the errno where this host could not send.
     """
 
     answered: bool
@@ -33,53 +34,53 @@ class Found(NamedTuple):
     padded_dropped: bool = False
     mss: int = 0
     rtt: int = 0
-    local: int = 0
+    send_error: int = 0
 
     @property
-    def tcp_is_spared(self) -> bool:
-        """Whether the target's own MSS keeps TCP below what gets lost."""
+    def is_tcp_safe(self) -> bool:
+        """True if the target's own MSS keeps TCP segments below the limit."""
         return bool(self.mss) and self.mss + IP_TCP_HEADERS[4] <= self.mtu
 
 
-def search(place: Endpoint) -> ProbeScript[Found]:
-    """Ask bare, then with the largest packet, then between."""
+def search(endpoint: Endpoint) -> ProbeScript[PathMtuResult]:
+    """Send a bare SYN, then the largest packet, then sizes between."""
     bare = yield ProbeSpec(0, BARE_TRIES, BARE_WAIT)
     if not bare.from_target:
-        return Found(answered=False, local=bare.error)
-    mss = bare.mss + IP_TCP_HEADERS[place.version] - IP_TCP_HEADERS[4] if bare.mss else 0  # as IPv4 counts, so that both compare alike
-    known = Found(answered=True, sent=min(place.mtu, 65535), mss=mss, rtt=bare.rtt)
-    wait = min(max(SHORTEST_WAIT, 3e-6 * bare.rtt), LONGEST_WAIT)
-    top = yield ProbeSpec(known.sent, TRIES, wait, flow=1)
-    if top.from_target:
-        return known._replace(mtu=known.sent)
-    low = min(SMALLEST[place.version], known.sent)
+        return PathMtuResult(answered=False, send_error=bare.error)
+    mss = bare.mss + IP_TCP_HEADERS[endpoint.version] - IP_TCP_HEADERS[4] if bare.mss else 0  # as IPv4 counts, so that both compare alike
+    result = PathMtuResult(answered=True, sent=min(endpoint.mtu, 65535), mss=mss, rtt=bare.rtt)
+    wait = min(max(MIN_WAIT, 3e-6 * bare.rtt), MAX_WAIT)
+    largest = yield ProbeSpec(result.sent, TRIES, wait, flow=1)
+    if largest.from_target:
+        return result._replace(mtu=result.sent)
+    low = min(MIN_MTU[endpoint.version], result.sent)
     small = yield ProbeSpec(low, TRIES, wait, flow=2)
     if not small.from_target:
-        return known._replace(padded_dropped=small.kind != "local", local=small.error)
-    low, last = yield from _between(low, known.sent, top, wait)
+        return result._replace(padded_dropped=small.kind != "local", send_error=small.error)
+    low, last = yield from _narrow(low, result.sent, largest, wait)
     again = yield ProbeSpec(0, BARE_TRIES, BARE_WAIT, flow=0xFFFF)
     if not again.from_target:
-        return Found(answered=False, local=again.error)
+        return PathMtuResult(answered=False, send_error=again.error)
     if last.kind == "local" and last.error != errno.EMSGSIZE:
-        return known._replace(mtu=0, local=last.error)
-    return known._replace(mtu=low, black_hole=last.kind not in {"too_big", "local"}, hop=last.sender)
+        return result._replace(mtu=0, send_error=last.error)
+    return result._replace(mtu=low, black_hole=last.kind not in {"too_big", "local"}, hop=last.sender)
 
 
-def _between(low: int, high: int, failed: ProbeAnswer, wait: float) -> ProbeScript[tuple[int, ProbeAnswer]]:
-    """Close in on the limit; `low` was answered, `high` was not. Gives the limit and what came of the packet that was too large for it.
+def _narrow(low: int, high: int, failed: ProbeAnswer, wait: float) -> ProbeScript[tuple[int, ProbeAnswer]]:
+    """Narrow down the limit; `low` was answered, `high` was not. Return the limit and the answer to the packet that was too large for it.
 
-    A router's own word is tried first, and believed where it holds: routers say it only so many times a second (RFC 1812 4.3.2.8).
+    The MTU of an ICMP error is tried first, and accepted if it holds: routers limit the rate of ICMP errors (RFC 1812 4.3.2.8).
     """
     flow = 2
     guesses = [guess for usual in USUAL for guess in (usual + 1, usual)]
     while high - low > 1:
-        said = failed.mtu if failed.kind == "too_big" and low < failed.mtu < high else 0
-        guess = said or next((g for g in guesses if low < g < high and (g in USUAL or g - 1 == low)), (low + high) // 2)
+        icmp_mtu = failed.mtu if failed.kind == "too_big" and low < failed.mtu < high else 0
+        guess = icmp_mtu or next((g for g in guesses if low < g < high and (g in USUAL or g - 1 == low)), (low + high) // 2)
         flow += 1
         answer = yield ProbeSpec(guess, TRIES, wait, flow=flow)
         if answer.from_target:
             low = guess
-            if said:
+            if icmp_mtu:
                 break
         else:
             high, failed = guess, answer

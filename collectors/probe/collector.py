@@ -1,26 +1,25 @@
-"""TCP probes: is each target reachable, how far away is it, and does it take more than one SYN."""
+"""TCP probe collector: probes every target once a sweep."""
 
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from collectors.collector import Collector
-from collectors.model import Metric, Mode, Unavailable
-from collectors.probe import metrics
-from collectors.probe.connect import conntrack
-from collectors.probe.connect.half_open import HalfOpen
-from collectors.probe.connect.outcome import Outcome, Reason
+from collectors.model import Mode, Unavailable
+from collectors.probe.connect.half_open import HalfOpenProber
+from collectors.probe.connect.local_errors import attribute, read_host_facts
 from collectors.probe.connect.sweep import Sweeper
-from collectors.probe.diagnosis.watch import Seen, Watch
-from collectors.probe.dns.multi_address import after, speak
+from collectors.probe.diagnosis.runner import DiagnosisRunner
+from collectors.probe.dns.multi_address import add_sweep
 from collectors.probe.dns.resolver import Resolver
-from collectors.probe.judge import judge
-from collectors.probe.metrics import Series
-from collectors.probe.panels import targets
-from collectors.probe.reading import Reading
+from collectors.probe.judge import bad_states, judge_targets
+from collectors.probe.metrics import measure_reading
+from collectors.probe.panels import targets_panel
+from collectors.probe.reading import ProbeReading
 from collectors.probe.settings import ProbeSettings
-from collectors.probe.target_stats import Record
+from collectors.probe.target_stats import TargetStats
 from collectors.probe.targets import target_files
 from collectors.probe.targets.sources import TargetList
 from collectors.probe.targets.target import Address, Target
@@ -28,156 +27,145 @@ from collectors.probe.targets.target import Address, Target
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from collectors.model import CollectorContext, Verdict
+    from collectors.model import CollectorContext, Metric, Verdict
     from collectors.panel import Panel
-    from collectors.probe.connect.sweep import Planned
+    from collectors.probe.connect.result import Destination, ProbeResult
     from collectors.settings import Settings
 
-SPREAD = 0.8  # of the time that is left beside the timeout: a sweep ends before the next begins, with some to spare
-LONGEST_WINDOW = 10.0  # seconds: whoever probes every hour still wants an answer from `vitald check`
+SPREAD = 0.8  # of the interval without the timeout: a sweep ends before the next begins, with some to spare
+MAX_WINDOW = 10.0  # seconds: with an interval of an hour, `vitald check` is still answered
+DIAGNOSIS_SECONDS = 15.0  # that `vitald check` waits for a diagnosis
 
 
-class Probe(Collector[Reading]):
+class Probe(Collector[ProbeReading]):
     """Connects to every target once a sweep."""
 
     name = "probe"
     Settings: ClassVar[type[Settings]] = ProbeSettings
 
-    def __init__(self, settings: ProbeSettings, host: CollectorContext) -> None:
+    def __init__(self, settings: ProbeSettings, context: CollectorContext) -> None:
         self._settings = settings
-        self._host = host
-        self._list = TargetList(settings, host)
-        self._label_names = tuple(settings.labels())
-        self._window = min(LONGEST_WINDOW, SPREAD * (settings.interval - settings.timeout))
+        self._context = context
+        self._list = TargetList(settings, context)
+        self._window = min(MAX_WINDOW, SPREAD * (settings.interval - settings.timeout))
         self._sweeper = Sweeper()
-        self._half_open = HalfOpen(settings.syn_interval, settings.timeout)
-        self._watch = Watch(host, settings.timeout)
+        self._half_open = HalfOpenProber(settings.syn_interval, settings.timeout)
+        self._diagnoses = DiagnosisRunner(context.sys, settings.timeout)
         self._resolver = Resolver(settings.timeout)
         self._targets: Mapping[Target, tuple[str, ...]] | None = None
-        self._shy: frozenset[str] = frozenset()
-        self._records: dict[str, Record] = {}
-        self._addresses: dict[str, Mapping[str, Record]] = {}
+        self._named: list[Target] = []  # targets given by name
+        self._half_open_targets: frozenset[str] = frozenset()
+        self._stats: dict[str, TargetStats] = {}
+        self._by_address: dict[str, Mapping[str, TargetStats]] = {}
+        self._addresses: dict[str, Address] = {}
 
-    def read(self) -> Reading:
+    def read(self) -> ProbeReading:
         """Probe every target once, spread over the interval."""
         if self._list.refresh() or self._targets is None:
-            self._adopt(self._list.targets())
+            self._set_targets(self._list.targets())
         files, targets = self._list.valid(), self._targets or {}
         if not targets and not files:
-            raise Unavailable("unconfigured", "there is nothing to probe: [probe] targets, target_files and mesh_files name no target")
-        owners, plan = self._plan()
-        self._add_half_open(owners, plan)
-        outcomes = self._sweeper.run(plan, self._settings.timeout, self._window, lambda index: self._ask(owners[index]))
-        seen = Seen(
-            self._shy, [owner.text for owner in owners], [self._place(at, owner) for at, owner in zip(plan, owners, strict=True)], outcomes
-        )
-        self._add(owners, plan, self._watch.blame(seen, self._blame(outcomes)))
-        diagnoses = self._watch.after(seen, self._records)
-        labels = {target.text: labels for target, labels in targets.items()} if self._label_names else {}
-        lookups = {target.text: self._resolver.lookups(target.host) for target in targets if target.address is None}
-        return Reading(self._records, files, labels, dict(self._addresses), lookups, self._list.choice(), diagnoses)
+            raise Unavailable("unconfigured", "there is nothing to probe: [probe] targets, target_files and mesh_files list no target")
+        probed, destinations = self._plan()
+        self._add_half_open(probed, destinations)
+        raw = self._sweeper.run(destinations, self._settings.timeout, self._window, lambda index: self._resolve(probed[index]))
+        diagnoses = self._diagnoses.diagnoses()
+        found = [to if isinstance(to, Address) else self._resolve(target) for target, to in zip(probed, destinations, strict=True)]
+        facts = read_host_facts(self._context.proc, found, raw)
+        local_reasons = {target: diagnosis.local_reason for target, diagnosis in diagnoses.items() if diagnosis.local_reason is not None}
+        results = attribute([target.text for target in probed], found, raw, facts, local_reasons)
+        self._add_results(probed, found, results)
+        labels = {target.text: labels for target, labels in targets.items()} if self._settings.labels() else {}
+        lookups = {target.text: self._resolver.lookups(target.host) for target in self._named}
+        return ProbeReading(
+            self._stats, files, labels, dict(self._addresses), dict(self._by_address), lookups, self._list.mesh(), diagnoses
+        )  # fmt: skip
 
     @staticmethod
-    def judge(readings: Sequence[Reading], settings: ProbeSettings) -> Iterator[Verdict]:
-        """Give one `tcp_probe` verdict for each target."""
-        critical, addresses = settings.failures_until_critical, readings[-1].addresses
-        diagnoses = readings[-1].diagnoses
-        for target, record in readings[-1].records.items():
-            verdict = judge(target, record, critical, diagnoses.get(target))
-            yield speak(verdict, addresses[target]) if target in addresses else verdict
+    def judge(readings: Sequence[ProbeReading], settings: ProbeSettings) -> Iterator[Verdict]:
+        """Return one `tcp_probe` verdict for each target."""
+        return judge_targets(readings[-1], settings.failures_until_critical)
 
     @staticmethod
-    def measure(reading: Reading, settings: ProbeSettings) -> Iterator[Metric]:
-        """Give every target's series, every file's, and the mesh's."""
-        names = tuple(settings.labels())
-        for target, record in reading.records.items():
-            yield from Series(target, names, reading.labels.get(target, ())).measure(record)
-        for target, lookups in reading.lookups.items():
-            yield from metrics.look_ups(target, lookups, reading.addresses.get(target, {}))
-        for path, valid in reading.files.items():
-            yield Metric(metrics.FILE_VALID, float(valid), (path,))
-        if reading.mesh:
-            yield from metrics.mesh(reading.mesh)
+    def measure(reading: ProbeReading, settings: ProbeSettings) -> Iterator[Metric]:
+        """Return the series of every target, name and file, and of the mesh."""
+        return measure_reading(reading, tuple(settings.labels()))
 
     @staticmethod
-    def show(readings: Sequence[Reading], _settings: ProbeSettings) -> Iterator[Panel]:
-        """Show the targets in a table."""
-        yield targets(readings[-1].records)
+    def show(readings: Sequence[ProbeReading], _settings: ProbeSettings) -> Iterator[Panel]:
+        """Return the table of targets."""
+        yield targets_panel(readings[-1].stats)
+
+    def follow_up(self, reading: ProbeReading, verdicts: Sequence[Verdict]) -> ProbeReading | None:  # noqa: ARG002 — capped to 1,000 subjects
+        """Start the diagnosis of targets that turned bad; in `Mode.CHECK` wait for it."""
+        self._diagnoses.update(bad_states(reading.stats), reading.stats, reading.addresses, self._half_open_targets)
+        if self._context.mode is not Mode.CHECK:
+            return None
+        self._diagnoses.wait(DIAGNOSIS_SECONDS)
+        return replace(reading, diagnoses=self._diagnoses.diagnoses())
 
     @classmethod
     def problems(cls, settings: ProbeSettings) -> Iterable[str]:
-        """Name the target files that are not in order."""
+        """Return a line for each target file that is not valid."""
         return target_files.problems([*settings.target_files, *settings.mesh_files])
 
     def close(self) -> None:
-        """End the sweep that may be out; a hanging look-up is not waited for."""
+        """End the sweep in progress; a hanging look-up is not waited for."""
         self._sweeper.stop()
         self._resolver.close()
         self._half_open.close()
-        self._watch.close()
+        self._diagnoses.close()
 
-    def _adopt(self, listed: Mapping[Target, tuple[str, ...]]) -> None:
-        """Take a new list: who stays keeps the record, who left is forgotten."""
-        self._targets, self._shy = listed, self._list.half_open()
-        self._records = {target.text: self._records.get(target.text, Record()) for target in listed}
-        self._addresses = {target: records for target, records in self._addresses.items() if target in self._records}
-        self._resolver.want(target.host for target in listed if target.address is None)
+    def _set_targets(self, listed: Mapping[Target, tuple[str, ...]]) -> None:
+        """Store a new list: targets that stay keep their statistics, the others' are dropped."""
+        self._targets, self._half_open_targets = listed, self._list.half_open_targets()
+        self._named = [target for target in listed if target.address is None]
+        self._stats = {target.text: self._stats.get(target.text, TargetStats()) for target in listed}
+        self._by_address = {target: stats for target, stats in self._by_address.items() if target in self._stats}
+        known = {target: address for target, address in self._addresses.items() if target in self._stats}
+        self._addresses = known | {target.text: target.address for target in listed if target.address}
+        self._resolver.set_names(target.host for target in self._named)
 
-    def _plan(self) -> tuple[list[Target], list[Planned]]:
-        """Say what to probe, and for which target: each by its address, a name by all it has."""
-        owners: list[Target] = []
-        plan: list[Planned] = []
-        for target in self._targets or ():
-            if target.text in self._shy:
-                continue
-            planned = target.address or self._resolver.ask_all(target.host, target.port)
-            places = planned if isinstance(planned, list) else [planned]
-            plan += places
-            owners += [target] * len(places)
-        return owners, plan
+    def _plan(self) -> tuple[list[Target], list[Destination]]:
+        """Return what to connect to, and the target of each: one destination for an address, several for a name."""
+        probed = [target for target in self._targets or () if target.address and target.text not in self._half_open_targets]
+        destinations: list[Destination] = [target.address for target in probed]
+        for target in self._named:
+            if target.text not in self._half_open_targets:
+                resolved = self._resolver.resolve_all(target.host, target.port)
+                addresses = resolved if isinstance(resolved, list) else [resolved]
+                destinations += addresses
+                probed += [target] * len(addresses)
+        return probed, destinations
 
-    def _add_half_open(self, owners: list[Target], plan: list[Planned]) -> None:
-        """Add what has become of targets that are probed half-open, beside the sweep and less often; begins the next round if it is due."""
-        targets = {target.text: target for target in self._targets or () if target.text in self._shy} if self._shy else {}
-        places = {text: self._place(target.address, target) for text, target in targets.items()}
-        ended = self._half_open.run(places, LONGEST_WINDOW if self._host.mode is Mode.CHECK else 0.0)
-        owners += [targets[text] for text in ended]
-        plan += ended.values()
+    def _add_half_open(self, probed: list[Target], destinations: list[Destination]) -> None:
+        """Add the results of half-open targets to the plan; starts their next round if it is due."""
+        targets = {target.text: target for target in self._targets or () if target.text in self._half_open_targets}
+        to = {text: target.address or self._resolve(target) for text, target in targets.items()}
+        ended = self._half_open.run(to, MAX_WINDOW if self._context.mode is Mode.CHECK else 0.0)
+        probed += [targets[text] for text in ended]
+        destinations += ended.values()
 
-    def _place(self, planned: Planned, target: Target) -> Planned:
-        return planned if isinstance(planned, Address) else target.address or self._ask(target)
+    def _resolve(self, target: Target) -> Destination:
+        return target.address or self._resolver.resolve(target.host, target.port)
 
-    def _ask(self, target: Target) -> Planned:
-        return self._resolver.ask(target.host, target.port)
-
-    def _blame(self, outcomes: list[Outcome | None]) -> list[Outcome | None]:
-        """Put down to this host what its full connection table did: SYNs that never left, and silence that nothing else explains."""
-        suspects = [index for index, outcome in enumerate(outcomes) if outcome and _may_be_conntrack(outcome)]
-        if suspects and conntrack.full(self._host.proc):
-            for index in suspects:
-                outcomes[index] = outcomes[index]._replace(reason=Reason.LOCAL_RESOURCES, own_fault=True)  # type: ignore[union-attr]
-        return outcomes
-
-    def _add(self, owners: Sequence[Target], plan: Sequence[Planned], outcomes: Sequence[Outcome | None]) -> None:
-        """Write the outcomes into the records; what a stopped sweep did not get to stays as it was."""
+    def _add_results(self, probed: Sequence[Target], destinations: Sequence[Destination], results: Sequence[ProbeResult | None]) -> None:
+        """Add the results to new statistics; those of targets that a stopped sweep did not probe stay as they were."""
         at = time.time()
-        records = dict(self._records)
-        named: dict[Target, list[tuple[str, Outcome]]] = {}
-        for target, planned, outcome in zip(owners, plan, outcomes, strict=True):
-            if outcome is None:
+        stats = dict(self._stats)
+        by_name: dict[Target, list[tuple[Address | None, ProbeResult]]] = {}
+        for target, to, result in zip(probed, destinations, results, strict=True):
+            if result is None:
                 continue
             if target.address:
-                records[target.text] = records[target.text].after(outcome, at)
+                stats[target.text] = stats[target.text].after(result, at)
             else:
-                place = planned if isinstance(planned, Address) else self._ask(target)  # a first look-up ended while the sweep was out
-                named.setdefault(target, []).append((str(place.sockaddr[0]) if isinstance(place, Address) else "", outcome))
-        for target, ended in named.items():
+                by_name.setdefault(target, []).append((to if isinstance(to, Address) else None, result))
+        for target, ended in by_name.items():
             text, seconds = target.text, self._resolver.seconds(target.host)
-            records[text], self._addresses[text] = after(records[text], self._addresses.get(text, {}), ended, at, seconds)
-        self._records = records
-
-
-def _may_be_conntrack(outcome: Outcome) -> bool:
-    """Tell what a full table may have done: our own side dropped the SYN, or no SYN was sent again that could have told us."""
-    blocked = outcome.reason is Reason.PERMISSION and outcome.retransmits > 0
-    return blocked or (outcome.reason is Reason.TIMEOUT and outcome.retransmits == 0)
+            by_text = [(str(address.sockaddr[0]) if address else "", result) for address, result in ended]
+            stats[text], self._by_address[text] = add_sweep(stats[text], self._by_address.get(text, {}), by_text, at, seconds)
+            resolved = [(address, result) for address, result in ended if address]
+            if resolved:  # of several addresses one that failed
+                self._addresses[text] = next((address for address, result in resolved if result.reason), resolved[0][0])
+        self._stats = stats

@@ -1,40 +1,40 @@
-"""A target's record as a row that people read."""
+"""Panel of all targets, for the status page and `vitald check`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from collectors.panel import Panel, Sparkline
-from collectors.probe.connect.outcome import LABELS, Reason
+from collectors.probe.connect.result import LABELS, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from collectors.probe.target_stats import Record
+    from collectors.probe.target_stats import TargetStats
 
-COLUMNS = ("target", "now", "round trip", "median", "SYNs sent again", "round trips of the last sweeps")
-
-
-def targets(records: Mapping[str, Record]) -> Panel:
-    """Give the table of all targets: those that fail first, then those that lose SYNs, then by name."""
-    order = sorted(records.items(), key=lambda item: (-item[1].in_a_row, -item[1].lossy, item[0]))
-    return Panel("Targets", COLUMNS, tuple(_row(target, record) for target, record in order))
+COLUMNS = ("target", "last probe", "RTT", "median RTT", "retransmitted SYNs", "RTTs of the last sweeps")
 
 
-def _row(target: str, record: Record) -> tuple[str | Sparkline, ...]:
-    last = record.last
+def targets_panel(stats: Mapping[str, TargetStats]) -> Panel:
+    """Return the table of all targets: failing ones first, then those that lose SYNs, then by name."""
+    order = sorted(stats.items(), key=lambda item: (-item[1].in_a_row, -item[1].lossy, item[0]))
+    return Panel("Targets", COLUMNS, tuple(_row(target, found) for target, found in order))
+
+
+def _row(target: str, stats: TargetStats) -> tuple[str | Sparkline, ...]:
+    last = stats.last
     if last is None:
         return target, "not probed yet", "", "", "", ""
-    now = LABELS[last.reason].replace("_", " ") + (" (this host's own fault)" if last.own_fault else "")
+    state = LABELS[last.reason].replace("_", " ") + (" (local error)" if last.local_error else "")
     rtt = milliseconds(last.rtt * 1e-6) if last.reason is Reason.ANSWERED and last.rtt else ""
-    again = f"{record.lost()} of {len(record.window)} sweeps" if record.lost() else ""
-    median = record.median()
-    known = [value for value in record.round_trips() if value is not None]
-    label = f"{milliseconds(min(known))} to {milliseconds(max(known))}" if known else "no answer"
-    course = Sparkline(record.round_trips(), f"{label}; {len(record.window) - len(known)} of {len(record.window)} sweeps without an answer")
-    return target, now, rtt, "" if median is None else milliseconds(median), again, course
+    lost, median, round_trips = stats.lost_syns(), stats.median(), stats.round_trips()
+    answered = [value for value in round_trips if value is not None]
+    span = f"{milliseconds(min(answered))} to {milliseconds(max(answered))}" if answered else "no answer"
+    line = Sparkline(round_trips, f"{span}; {stats.window - len(answered)} of {stats.window} sweeps without an answer")
+    retransmitted = f"{lost} in {stats.window} sweeps" if lost else ""
+    return target, state, rtt, "" if median is None else milliseconds(median), retransmitted, line
 
 
 def milliseconds(seconds: float) -> str:
-    """Write a round trip for people: three digits that count, none finer than the kernel's microsecond."""
+    """Format a round trip: three significant digits, none finer than the kernel's microsecond."""
     return f"{round(seconds * 1000, 3):.3g} ms"

@@ -1,4 +1,4 @@
-"""What the probes have seen."""
+"""Reading of the probe collector."""
 
 from __future__ import annotations
 
@@ -10,22 +10,25 @@ if TYPE_CHECKING:
 
     from collectors.probe.diagnosis.rules import Diagnosis
     from collectors.probe.dns.resolver import Lookups
-    from collectors.probe.target_stats import Record
-    from collectors.probe.targets.mesh import Choice
+    from collectors.probe.target_stats import TargetStats
+    from collectors.probe.targets.mesh import PeerSelection
+    from collectors.probe.targets.target import Address
 
 
 @dataclass(frozen=True)
-class Reading:
-    """The records of all targets on the list by target as written; those given by name also by address, and with their look-ups.
+class ProbeReading:
+    """State of all targets after a sweep, by target as written; targets without a result yet have empty statistics.
 
-    `labels` are the values of the labels that come along; `files` says whether each file was in order; `mesh` is whom we watch in it.
-    `diagnoses` say why bad targets are bad, as far as that has been found out.
+    `addresses` holds where each target was found last, `by_address` the statistics of each address of a name, `lookups` those of its
+    look-ups. `labels` are the values of the settings' extra labels. `files` maps each target file to whether it is valid.
+    `diagnoses` holds the cause for each bad target whose diagnosis has ended.
     """
 
-    records: Mapping[str, Record]
-    files: Mapping[str, bool]
+    stats: Mapping[str, TargetStats]
+    files: Mapping[str, bool] = field(default_factory=dict)
     labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    addresses: Mapping[str, Mapping[str, Record]] = field(default_factory=dict)
+    addresses: Mapping[str, Address] = field(default_factory=dict)
+    by_address: Mapping[str, Mapping[str, TargetStats]] = field(default_factory=dict)
     lookups: Mapping[str, Lookups] = field(default_factory=dict)
-    mesh: Choice | None = None
+    mesh: PeerSelection | None = None
     diagnoses: Mapping[str, Diagnosis] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""`[probe]` in vitald.toml."""
+"""Settings of the probe collector."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from collectors.settings import Duration, Settings, refuse_unless
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-SHORTEST_TIMEOUT, SHORTEST_SYN = 0.01, 10.0  # seconds
-MOST_PEERS = 1000  # as many as a label may have values
-MOST_LABELS = 8  # each is on some forty series a target
+MIN_TIMEOUT, MIN_SYN_INTERVAL = 0.01, 10.0  # seconds
+MAX_PEERS = 1000  # as many as a label may have values
+MAX_LABELS = 8  # each is part of some forty series a target
 
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,63}", re.ASCII)  # Prometheus' data model
 
 
 class TargetGroup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`[[probe.groups]]`: targets that are probed in a manner of their own."""
+    """`[[probe.groups]]`: targets with a probe mode of their own."""
 
     targets: tuple[str, ...]
     mode: Literal["connect", "syn"] = "connect"
@@ -45,19 +45,19 @@ class ProbeSettings(Settings, frozen=True, kw_only=True):
     failures_until_critical: int = 3
 
     def __post_init__(self) -> None:
-        """Refuse what cannot work; the message begins with the key."""
+        """Reject invalid settings; the message begins with the key."""
         Settings.__post_init__(self)
-        refuse_unless(self.timeout >= SHORTEST_TIMEOUT, "timeout: must be at least 10ms")
+        refuse_unless(self.timeout >= MIN_TIMEOUT, "timeout: must be at least 10ms")
         refuse_unless(self.timeout < self.interval, f"timeout: must be shorter than interval ({self.interval:g} s), not {self.timeout:g} s")
         refuse_unless(self.failures_until_critical >= 1, "failures_until_critical: must be at least 1")
-        refuse_unless(1 <= self.mesh_peers <= MOST_PEERS, f"mesh_peers: must be between 1 and {MOST_PEERS}")
-        refuse_unless(self.syn_interval >= SHORTEST_SYN, "syn_interval: must be at least 10s, since each round starts a process")
+        refuse_unless(1 <= self.mesh_peers <= MAX_PEERS, f"mesh_peers: must be between 1 and {MAX_PEERS}")
+        refuse_unless(self.syn_interval >= MIN_SYN_INTERVAL, "syn_interval: must be at least 10s, since each round starts a process")
         _check_targets("targets", self.targets)
         for group in self.groups:
             _check_targets("groups: targets", group.targets)
         _check_patterns("target_files", self.target_files)
         _check_patterns("mesh_files", self.mesh_files)
-        refuse_unless(len(self.target_labels) <= MOST_LABELS, f"target_labels: at most {MOST_LABELS} labels come along")
+        refuse_unless(len(self.target_labels) <= MAX_LABELS, f"target_labels: at most {MAX_LABELS} labels are possible")
         _check_label("mesh_zone_label", self.mesh_zone_label)
         for label in self.target_labels:
             _check_label("target_labels", label)
@@ -65,7 +65,7 @@ class ProbeSettings(Settings, frozen=True, kw_only=True):
         refuse_unless(not zone_twice, f"target_labels: target_zone is the label {self.mesh_zone_label!r} already (mesh_zone_label)")
 
     def labels(self) -> dict[str, str]:
-        """Say which labels of a file come along, by their names on the series; a mesh has the zone in any case."""
+        """Return the file_sd label of each extra label by its name on the series; a mesh always has the zone."""
         zone = {"target_zone": self.mesh_zone_label} if self.mesh_files else {}
         return zone | {f"target_{label}": label for label in self.target_labels}
 
@@ -74,17 +74,17 @@ def _check_targets(key: str, targets: Sequence[str]) -> None:
     for target in targets:
         try:
             parse(target)
-        except BadInput as bad:
-            raise ValueError(f"{key}: {bad}") from None
+        except BadInput as error:
+            raise ValueError(f"{key}: {error}") from None
 
 
 def _check_patterns(key: str, patterns: Sequence[str]) -> None:
     for pattern in patterns:
         refuse_unless(pattern.startswith("/"), f"{key}: {pattern!r:.80} must be an absolute path")
-        right = pattern.lower().endswith(file_sd.SUFFIXES)
-        refuse_unless(right, f"{key}: {pattern!r:.80} must end in {', '.join(file_sd.SUFFIXES)}")
+        has_suffix = pattern.lower().endswith(file_sd.SUFFIXES)
+        refuse_unless(has_suffix, f"{key}: {pattern!r:.80} must end in {', '.join(file_sd.SUFFIXES)}")
         refuse_unless("\0" not in pattern, f"{key}: {pattern!r:.80} has a NUL in it")
 
 
 def _check_label(key: str, label: str) -> None:
-    refuse_unless(_LABEL.fullmatch(label) is not None, f"{key}: {label!r:.80} is not a label's name; letters, digits and '_'")
+    refuse_unless(_LABEL.fullmatch(label) is not None, f"{key}: {label!r:.80} is not a label name; expected letters, digits and '_'")

@@ -24,7 +24,7 @@ PATIENCE = 30.0  # seconds; the machine is shared
 ROOT = Path(__file__).parents[2]
 PROGRAM = """
 import argparse, sys
-from daemon import probe_command
+from daemon.cli.probe import command as probe_command
 parser = argparse.ArgumentParser(prog="vitald probe")
 probe_command.add_arguments(parser)
 sys.exit(probe_command.run(parser.parse_args()))

@@ -10,9 +10,9 @@ import threading
 
 import pytest
 
-from collectors.probe.connect.outcome import Outcome, Reason
+from collectors.probe.connect.result import ProbeResult, Reason
 from collectors.probe.targets.target import parse
-from daemon.cli.probe.stats import Tally, histogram, syns
+from daemon.cli.probe.stats import ProbeStats, histogram, syns
 from tests.daemon.probing import PATIENCE, PROGRAM, down, interruptible, vitald_probe
 
 
@@ -87,20 +87,20 @@ def test_ctrl_c_prints_the_summary(up: str) -> None:
 
 
 def test_syns_that_never_left_are_not_lost() -> None:
-    assert syns(Outcome(Reason.ANSWERED, retransmits=2)) == (3, 1)
-    assert syns(Outcome(Reason.TIMEOUT, retransmits=1)) == (2, 0)
-    assert syns(Outcome(Reason.RESET)) == (1, 1)
-    assert syns(Outcome(Reason.DNS_TIMEOUT)) == (0, 0)
-    assert syns(Outcome(Reason.PERMISSION, own_fault=True, retransmits=1)) == (0, 0)
-    tally = Tally(parse("a:1"))
-    tally.add(Outcome(Reason.DNS_TIMEOUT))
+    assert syns(ProbeResult(Reason.ANSWERED, retransmits=2)) == (3, 1)
+    assert syns(ProbeResult(Reason.TIMEOUT, retransmits=1)) == (2, 0)
+    assert syns(ProbeResult(Reason.RESET)) == (1, 1)
+    assert syns(ProbeResult(Reason.DNS_TIMEOUT)) == (0, 0)
+    assert syns(ProbeResult(Reason.PERMISSION, local_error=True, retransmits=1)) == (0, 0)
+    tally = ProbeStats(parse("a:1"))
+    tally.add(ProbeResult(Reason.DNS_TIMEOUT))
     assert list(tally.summary("#")) == ["--- a:1 ---", "tries: 1 (1 dns_timeout)", "SYNs: 0 sent, 0 answered, 0 lost"]
 
 
 def test_the_summary_has_the_nearest_rank_percentiles() -> None:
-    tally = Tally(parse("a:1"))
+    tally = ProbeStats(parse("a:1"))
     for rtt in range(1, 201):
-        tally.add(Outcome(Reason.ANSWERED, rtt=rtt * 1000))
+        tally.add(ProbeResult(Reason.ANSWERED, rtt=rtt * 1000))
     assert "RTT ms: min 1.000, median 100.000, p99 198.000, max 200.000" in list(tally.summary("#"))
 
 

@@ -9,10 +9,10 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from collectors.probe.connect.outcome import Outcome, Reason
+from collectors.probe.connect.result import ProbeResult, Reason
 from collectors.probe.targets.target import parse
 from daemon.cli.probe.live import draw
-from daemon.cli.probe.stats import Tally
+from daemon.cli.probe.stats import ProbeStats
 from tests.daemon.probing import PATIENCE, PROGRAM, down, interruptible, on_a_terminal, vitald_probe
 
 if TYPE_CHECKING:
@@ -88,10 +88,10 @@ def test_on_a_terminal_many_targets_are_a_live_table(up: str) -> None:
 
 
 def test_the_live_table_takes_no_more_lines_than_there_are_and_shows_the_worst() -> None:
-    tallies = [Tally(parse(f"10.0.0.{number}:22")) for number in range(1, 51)]
+    tallies = [ProbeStats(parse(f"10.0.0.{number}:22")) for number in range(1, 51)]
     for tally in tallies:
-        tally.add(Outcome(Reason.ANSWERED, rtt=100))
-    tallies[41].add(Outcome(Reason.TIMEOUT, retransmits=1))
+        tally.add(ProbeResult(Reason.ANSWERED, rtt=100))
+    tallies[41].add(ProbeResult(Reason.TIMEOUT, retransmits=1))
     drawn = draw(tallies, 10)
     assert drawn.row_count == 10
     assert drawn.caption == "and 40 more"

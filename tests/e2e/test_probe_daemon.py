@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.collectors.probe.paths import FAR, FAR6, PathLab, path
+from tests.kit.path_lab import FAR, FAR6, PathLab, path
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,14 +55,14 @@ def test_a_target_that_turns_bad_is_looked_at_at_once(tmp_path: Path) -> None:
             lab.filter(lab.first, "forward", "tcp dport 80 drop")
             wait_for(lab, url, runs, before)  # interval = 5m: it was woken
             wait_for(lab, url, r'vitald_health\{check="tcp_probe",subject="10\.98\.3\.2:80"\} (\S+)', 1)
-            wait_for_line(tmp_path / "log", r"(10\.98\.3\.2:80: SYN-ACK missing)")
+            wait_for_line(tmp_path / "log", r"(target=10\.98\.3\.2:80 cause=SYN-ACK missing)")
             assert wait_for(lab, url, r'vitald_probe_path_mtu_bytes\{target="10\.98\.3\.2:81"\} (\S+)', 0) == 9001
         finally:
             process.terminate()
             assert process.wait(30) == 0
             log.close()
         said = (tmp_path / "log").read_text()
-        assert said.count("10.98.3.2:80: SYN-ACK missing after hop 1 10.98.1.1") == 1  # once for each change of state
+        assert said.count("target=10.98.3.2:80 cause=SYN-ACK missing after hop 1 10.98.1.1") == 1  # once for each change of state
         assert "Traceback" not in said
         check_says_why(lab, file)
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.collectors.probe.paths import FAR, HERE, PathLab, path
+from tests.kit.path_lab import FAR, HERE, PathLab, path
+from tests.kit.probe_lab import RUN_SWEEPS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,14 +28,14 @@ def test_each_way_to_fail_is_traced_to_its_place(tmp_path: Path) -> None:
     with path(tmp_path) as lab:
         lab.filter(lab.second, "forward", "tcp dport 80 drop\n tcp dport 81 reject with icmpx type admin-prohibited")
         serve(lab, "80", "81")
-        (seen,) = lab.sweep(FAR, "10.98.3.2:81", "10.98.3.2:99", "[fd98:3::2]:80", *OTHERS, thorough=True)
+        (seen,) = lab.sweep(FAR, "10.98.3.2:81", "10.98.3.2:99", "[fd98:3::2]:80", *OTHERS, check=True)
         dropped, rejected, refused, six = (seen[target] for target in (FAR, "10.98.3.2:81", "10.98.3.2:99", "[fd98:3::2]:80"))
         fine = "20 of 23 other targets fine: "
         assert dropped["message"].endswith(
             f"SYN-ACK missing after hop 2 10.98.2.2; neighbour REACHABLE; {fine}the target or its security group"
         )
         assert "SYN-ACK missing after hop 2 fd98:2::2; neighbour PERMANENT" in six["message"]
-        assert "10.98.2.2 says prohibited" in rejected["message"]
+        assert "ICMP prohibited from 10.98.2.2" in rejected["message"]
         assert f"the target itself refuses, 2 hops away; neighbour REACHABLE; {fine}the service on it" in refused["message"]
         hops = [(hop["ttl"], hop["address"]) for hop in dropped["diagnosis"]["trace"]]
         assert hops == [(1, "10.98.1.1"), (2, "10.98.2.2")]
@@ -51,7 +52,7 @@ def test_each_way_to_fail_is_traced_to_its_place(tmp_path: Path) -> None:
 def test_where_all_are_bad_it_is_this_host_or_its_network(tmp_path: Path) -> None:
     with path(tmp_path) as lab:
         lab.filter(lab.first, "forward", "drop")
-        (seen,) = lab.sweep(FAR, *OTHERS[:4], thorough=True)
+        (seen,) = lab.sweep(FAR, *OTHERS[:4], check=True)
         for said in seen.values():
             assert "SYN-ACK missing after hop 1 10.98.1.1" in said["message"]
             assert "4 of 4 other targets bad, too: this host or its network" in said["message"]
@@ -62,15 +63,15 @@ def test_a_silent_gateway_and_no_route_are_this_hosts_own_fault(tmp_path: Path) 
     with path(tmp_path) as lab:
         lab.ip("-n", lab.near, "route", "add", "10.99.0.0/16", "via", "10.98.1.77")
         lab.ip("-n", lab.near, "route", "add", "unreachable", "10.88.0.0/16")
-        (first, second) = lab.sweep("10.99.0.1:80", "10.88.0.1:80", "10.98.1.78:80", sweeps=2, thorough=True)
+        (first, second) = lab.sweep("10.99.0.1:80", "10.88.0.1:80", "10.98.1.78:80", sweeps=2, check=True)
         for seen in (first, second):
             gateway, nowhere, neighbour = seen.values()
-            assert (gateway["own_fault"], gateway["in_a_row"], gateway["level"]) == (True, 0, 1)
-            assert "the gateway 10.98.1.77 is silent on out1" in gateway["message"]
+            assert (gateway["local_error"], gateway["in_a_row"], gateway["level"]) == (True, 0, 1)
+            assert "no ARP or ND reply from the gateway 10.98.1.77 on out1" in gateway["message"]
             assert "this host has no route to it (no route to host)" in nowhere["message"]
-            assert (nowhere["own_fault"], nowhere["in_a_row"]) == (True, 0)
-            assert not neighbour["own_fault"]  # on the wire itself: it is off
-            assert "nobody on out1 answers for its address" in neighbour["message"]
+            assert (nowhere["local_error"], nowhere["in_a_row"]) == (True, 0)
+            assert not neighbour["local_error"]  # on the wire itself: it is off
+            assert "no ARP or ND reply for its address on out1" in neighbour["message"]
 
 
 @pytest.mark.fault(43)
@@ -78,9 +79,9 @@ def test_a_firewall_of_our_own_that_drops_the_answer_is_not_held_against_the_tar
     with path(tmp_path) as lab:
         serve(lab, "80")
         lab.filter(lab.near, "input", "tcp sport 80 drop")
-        first, second = lab.sweep(FAR, OTHERS[0], sweeps=2, thorough=True)
-        assert "its SYN-ACK does reach this host, whose own firewall or rp_filter drops it" in first[FAR]["message"]
-        assert (second[FAR]["own_fault"], second[FAR]["reason"], second[FAR]["in_a_row"]) == (True, "permission", 1)
+        first, second = lab.sweep(FAR, OTHERS[0], sweeps=2, check=True)
+        assert "its SYN-ACK reaches this host, whose own firewall or rp_filter drops it" in first[FAR]["message"]
+        assert (second[FAR]["local_error"], second[FAR]["reason"], second[FAR]["in_a_row"]) == (True, "permission", 1)
         assert second[FAR]["level"] == 1
         assert second[OTHERS[0]]["level"] == 0
 
@@ -91,11 +92,11 @@ def test_ports_used_up_and_a_firewall_on_the_way_out_are_named(tmp_path: Path) -
         serve(lab, "80")
         lab.filter(lab.near, "output", "tcp dport 2001 drop")
         lab.inside(lab.near, "sysctl", "-qw", "net.ipv4.ip_local_port_range=40000 40003")
-        (seen,) = lab.sweep(FAR, OTHERS[0], OTHERS[1], hold=[["10.98.3.2", 80]] * 4, thorough=True)
-        assert (seen[FAR]["reason"], seen[FAR]["own_fault"]) == ("local_resources", True)
+        (seen,) = lab.sweep(FAR, OTHERS[0], OTHERS[1], hold=[["10.98.3.2", 80]] * 4, check=True)
+        assert (seen[FAR]["reason"], seen[FAR]["local_error"]) == ("local_resources", True)
         assert "this host itself refuses to send to it (address already in use)" in seen[FAR]["message"]
         assert seen[OTHERS[0]]["level"] == 0
-        assert (seen[OTHERS[1]]["reason"], seen[OTHERS[1]]["own_fault"]) == ("permission", True)
+        assert (seen[OTHERS[1]]["reason"], seen[OTHERS[1]]["local_error"]) == ("permission", True)
 
 
 @pytest.mark.fault(44)
@@ -103,7 +104,7 @@ def test_forged_late_and_doubled_answers_are_not_believed(tmp_path: Path) -> Non
     with path(tmp_path) as lab:
         lab.filter(lab.far, "input", "tcp dport { 80, 82 } drop")
         lab.serve(lab.far, "81")
-        lab.start(lab.far, sys.executable, str(HERE / "liar.py"), ready="ready")
+        lab.start(lab.far, sys.executable, str(HERE / "forged_answers.py"), ready="ready")
         said = lab.search(FAR, "10.98.3.2:81", "10.98.3.2:82")["targets"]
         assert not said[FAR]["answered"]
         assert (said["10.98.3.2:81"]["metric"], said["10.98.3.2:81"]["hop"]) == (9001, "")
@@ -114,7 +115,7 @@ def test_forged_late_and_doubled_answers_are_not_believed(tmp_path: Path) -> Non
 def test_without_the_capability_the_rest_of_it_is_there(tmp_path: Path) -> None:
     with path(tmp_path) as lab:
         words = ["setpriv", "--reuid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all", sys.executable]
-        order = {"settings": {"targets": [FAR], "interval": "2s", "timeout": "300ms"}, "sweeps": 1, "thorough": True}
-        said = json.loads(lab.inside(lab.near, *words, str(HERE / "sweeps.py"), json.dumps(order)))[FAR]
+        order = {"settings": {"targets": [FAR], "interval": "2s", "timeout": "300ms"}, "sweeps": 1, "check": True}
+        said = json.loads(lab.inside(lab.near, *words, RUN_SWEEPS, json.dumps(order)))[FAR]
         assert "crafted packets need CAP_NET_RAW" in said["message"]
         assert "neighbour REACHABLE; there is no other target to compare with" in said["message"]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.collectors.probe.paths import FAR, FAR6, PathLab, path
+from tests.kit.path_lab import FAR, FAR6, PathLab, path
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,7 +36,7 @@ def test_with_icmp_let_through_the_router_is_named_and_nothing_is_wrong(tmp_path
         assert [said[target]["metric"] for target in (FAR, FAR6)] == [1500, 1500]
         assert [said[target]["hop"] for target in (FAR, FAR6)] == ["10.98.1.1", "fd98:1::1"]
         assert [said[target]["level"] for target in (FAR, FAR6)] == [0, 0]
-        assert "10.98.1.1 says so" in said[FAR]["message"]
+        assert "ICMP error from 10.98.1.1" in said[FAR]["message"]
         assert " mtu 1500" not in lab.inside(lab.near, "ip", "route", "get", "10.98.3.2")  # the kernel has learnt nothing
 
 
@@ -47,7 +47,7 @@ def test_where_the_targets_own_mss_is_small_tcp_is_spared(tmp_path: Path) -> Non
         lab.block_icmp()
         said = lab.search(FAR, FAR6)["targets"]
         assert [said[target]["level"] for target in (FAR, FAR6)] == [1, 1]
-        assert "TCP is spared by the target's MSS of 1460" in said[FAR]["message"]
+        assert "TCP is not affected at the target's MSS of 1460" in said[FAR]["message"]
 
 
 def test_an_odd_limit_is_found_to_the_byte(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_a_silent_target_and_one_without_a_route_are_not_blamed(tmp_path: Path) 
         lab.ip("-n", lab.near, "route", "add", "unreachable", "10.88.0.0/16")
         said = lab.search(FAR, "10.88.0.1:80")["targets"]
         assert "a bare SYN is not answered" in said[FAR]["message"]
-        assert said["10.88.0.1:80"]["local"] == errno.EHOSTUNREACH
+        assert said["10.88.0.1:80"]["send_error"] == errno.EHOSTUNREACH
         assert {one["level"] for one in said.values()} == {0}
 
 
@@ -118,7 +118,7 @@ def test_the_command_line_finds_the_black_hole_and_the_way(tmp_path: Path) -> No
         code, said = vitald(lab, "--trace", "10.98.3.2:99", "10.98.3.9:80")
         assert code == 1
         assert re.search(r"3  10\.98\.3\.2 +refuses", said)
-        assert re.search(r"2  10\.98\.2\.2 .*\n +10\.98\.3\.9 +is silent|10\.98\.2\.2 says unreachable", said)
+        assert re.search(r"2  10\.98\.2\.2 .*\n +10\.98\.3\.9 +no answer|ICMP unreachable from 10\.98\.2\.2", said)
 
 
 def test_the_command_line_probes_half_open(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.collectors.probe.conftest import Lab, run
+from tests.kit.probe_lab import RUN_PATH_MTU, Lab, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +41,7 @@ class PathLab(Lab):
 
     def search(self, *targets: str, **order: Any) -> dict[str, Any]:
         """Run the path_mtu collector on `near` once."""
-        said = self.inside(self.near, sys.executable, str(HERE / "searches.py"), json.dumps({"targets": targets, **order}))
+        said = self.inside(self.near, sys.executable, RUN_PATH_MTU, json.dumps({"targets": targets, **order}))
         return dict(json.loads(said))
 
     def half_open(self) -> str:

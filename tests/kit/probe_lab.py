@@ -1,4 +1,4 @@
-"""Two hosts on one wire, in network namespaces, and the collector run on one of them."""
+"""Two hosts on one link, in network namespaces, and the probe collector on one of them."""
 
 from __future__ import annotations
 
@@ -6,20 +6,19 @@ import itertools
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HERE = Path(__file__).parent
-ROOT = HERE.parents[2]
+ROOT = HERE.parents[1]
+RUN_SWEEPS, RUN_PATH_MTU = str(HERE / "run_sweeps.py"), str(HERE / "run_path_mtu.py")
 _numbers = itertools.count()
 
 
@@ -42,7 +41,7 @@ class Lab:
         run("ip", "netns", "exec", where, "nft", "-f", "-", stdin=rules)
 
     def start(self, where: str, *words: str, ready: str) -> subprocess.Popen[str]:
-        """Start a program and wait until it has said that it is ready."""
+        """Start a program and wait until it has printed `ready`."""
         process = subprocess.Popen(
             ["ip", "netns", "exec", where, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=_environment()
         )
@@ -56,14 +55,14 @@ class Lab:
         raise AssertionError("".join(said))
 
     def serve(self, where: str, *ports: str) -> None:
-        """Listen: "80" answers, "80:full" has a full accept queue, "80:silent" accepts and never says a word, "80:talks" says much."""
-        self.start(where, sys.executable, str(HERE / "servers.py"), *ports, ready="ready")
+        """Listen: "80" answers, "80:full" has a full accept queue, "80:silent" accepts and sends nothing, "80:talks" sends data at once."""
+        self.start(where, sys.executable, str(HERE / "tcp_servers.py"), *ports, ready="ready")
 
     def sweep(self, *targets: str, sweeps: int = 1, interval: str = "2s", timeout: str = "1300ms", **more: Any) -> list[dict[str, Any]]:
-        """Run the collector on `near`: for each sweep, what it says of each target."""
+        """Run the collector on `near`; return for each sweep the state of each target."""
         settings = {"targets": targets, "interval": interval, "timeout": timeout, **more.pop("settings", {})}
         order = {"settings": settings, "sweeps": sweeps, **more}
-        said = self.inside(self.near, sys.executable, str(HERE / "sweeps.py"), json.dumps(order))
+        said = self.inside(self.near, sys.executable, RUN_SWEEPS, json.dumps(order))
         return [json.loads(line) for line in said.splitlines()]
 
     def close(self) -> None:
@@ -87,10 +86,11 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin", "PYTHONPATH": str(ROOT)}
 
 
-@pytest.fixture
-def lab(tmp_path: Path) -> Iterator[Lab]:
+@contextmanager
+def link(folder: Path) -> Iterator[Lab]:
+    """Lay the link."""
     number = f"{os.getpid()}{next(_numbers)}"
-    two = Lab(f"vdprobe-{number}n", f"vdprobe-{number}f", tmp_path)
+    two = Lab(f"vdprobe-{number}n", f"vdprobe-{number}f", folder)
     try:
         for where in (two.near, two.far):
             two.ip("netns", "add", where)
@@ -101,21 +101,8 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
             two.ip("-n", where, "addr", "add", f"fd77::{own}/64", "dev", "wire", "nodad")
             two.ip("-n", where, "link", "set", "lo", "up")
             two.ip("-n", where, "link", "set", "wire", "up")
-            # the kernel's link watch tells IPv6 of a new carrier once a second: nobody waits for neighbour discovery here
+            # the kernel's link watch passes a new carrier on to IPv6 once a second, too late for neighbour discovery
             two.ip("-n", where, "neigh", "add", f"fd77::{other}", "lladdr", f"02:00:00:00:77:0{other}", "dev", "wire", "nud", "permanent")
         yield two
     finally:
         two.close()
-
-
-@pytest.fixture
-def up() -> Iterator[str]:
-    with socket.create_server(("127.0.0.1", 0), backlog=1024) as server:
-        yield f"127.0.0.1:{server.getsockname()[1]}"
-
-
-@pytest.fixture
-def up_everywhere() -> Iterator[str]:
-    """Listen on every address of loopback: each 127.x.y.z is a host of its own."""
-    with socket.create_server(("0.0.0.0", 0), backlog=1024) as server:
-        yield f"127.0.0.1:{server.getsockname()[1]}"

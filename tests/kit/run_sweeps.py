@@ -1,7 +1,8 @@
-"""Runs the collector in whatever namespace it is started in: one JSON line for each sweep. The order is JSON in the first argument.
+"""Run the probe collector in the namespace it is started in: one JSON line for each sweep. The order is JSON in the first argument.
 
-`settings` of the section, `sweeps`; `hold`: addresses to connect to before, `conntrack`: fill the connection table before,
-`refresh`: seconds between look-ups, `hosts`: contents of a hosts file for each sweep after the first, and `dnsmasq`, whose SIGHUP it takes.
+`settings` of the section, `sweeps`; `check`: run as `vitald check` does, `hold`: addresses to connect to before, `conntrack`: fill the
+connection table before, `refresh`: seconds between look-ups, `hosts`: contents of the hosts file `hosts_file` for each sweep after the
+first, and `dnsmasq`: the process to reload.
 """
 
 from __future__ import annotations
@@ -19,54 +20,52 @@ import msgspec
 
 from collectors.model import CollectorContext, Mode
 from collectors.probe.collector import Probe
-from collectors.probe.connect.outcome import FAILURES, LABELS, Outcome, Reason
+from collectors.probe.connect.result import FAILURES, LABELS, ProbeResult, Reason
 from collectors.probe.dns import resolver
 from collectors.probe.settings import ProbeSettings
 from collectors.settings import decode_hook
+from daemon.job import CollectorJob
+from tests.kit.fill_conntrack import fill
 
 if TYPE_CHECKING:
     from collectors.model import Verdict
-    from collectors.probe.target_stats import Record
+    from collectors.probe.target_stats import TargetStats
 
 
 def main(order: dict[str, Any]) -> None:
     held = [socket.create_connection(tuple(address)) for address in order.get("hold", ())]
     if order.get("conntrack"):
-        from tests.collectors.probe.fill_conntrack import fill  # noqa: PLC0415
-
         fill()
-    resolver.REFRESH = order.get("refresh", resolver.REFRESH)
-    probe = Probe(
-        msgspec.convert(order["settings"], ProbeSettings, dec_hook=decode_hook),
-        CollectorContext(mode=Mode.CHECK if order.get("thorough") else Mode.DAEMON),
-    )
+    resolver.REFRESH_SECONDS = order.get("refresh", resolver.REFRESH_SECONDS)
+    settings = msgspec.convert(order["settings"], ProbeSettings, dec_hook=decode_hook)
+    probe = Probe(settings, CollectorContext(mode=Mode.CHECK if order.get("check") else Mode.DAEMON))
+    job = CollectorJob(probe, settings)
     for number in range(order["sweeps"]):
         if number and (hosts := order.get("hosts", ())):
             Path(order["hosts_file"]).write_text(hosts[min(number, len(hosts)) - 1])
             os.kill(order["dnsmasq"], signal.SIGHUP)
-            time.sleep(3 * resolver.REFRESH)
+            time.sleep(3 * resolver.REFRESH_SECONDS)
         begun = time.monotonic()
-        reading = probe.read()
+        verdicts = {verdict.subject: verdict for verdict in job.run_once().verdicts}
         took = time.monotonic() - begun
-        verdicts = {verdict.subject: verdict for verdict in probe.judge([reading])}
-        names = {target.text: probe._resolver.ask(target.host, target.port) for target in probe._targets or () if not target.address}
-        said = {target: say(record, verdicts[target]) for target, record in reading.records.items()}
-        for target, more in said.items():
+        names = {target.text: probe._resolver.resolve(target.host, target.port) for target in probe._named}
+        seen = {target: describe(stats, verdicts[target]) for target, stats in job.readings()[-1].stats.items()}
+        for target, more in seen.items():
             more.update(address=getattr(names.get(target), "sockaddr", [None])[0], took=took, held=len(held))
-        sys.stdout.write(json.dumps(said) + "\n")
+        sys.stdout.write(json.dumps(seen) + "\n")
     probe.close()
 
 
-def say(record: Record, verdict: Verdict) -> dict[str, Any]:
-    last = record.last or Outcome(Reason.OTHER)
+def describe(stats: TargetStats, verdict: Verdict) -> dict[str, Any]:
+    last = stats.last or ProbeResult(Reason.OTHER)
     return {
         **last._asdict(),
         "reason": LABELS[last.reason],
-        "in_a_row": record.in_a_row,
-        "failures": {reason: count for reason, count in zip(FAILURES, record.failures, strict=True) if count},
+        "in_a_row": stats.in_a_row,
+        "failures": {reason: count for reason, count in zip(FAILURES, stats.failures, strict=True) if count},
         "level": int(verdict.level),
         "message": verdict.message,
-        "dns": record.dns_seconds,
+        "dns": stats.dns_seconds,
         "diagnosis": verdict.evidence.get("diagnosis"),
     }
 

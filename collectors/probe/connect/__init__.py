@@ -1,1 +1,4 @@
-"""TCP connects: the sweep over all targets, its results, and the classification of failed connects."""
+"""Connect probes: destinations in, one ProbeResult for each out.
+
+`sweep` connects to many at once; `half_open` sends bare SYNs by the packet helper. `icmp_errors` and `local_errors` classify failures.
+"""

@@ -1,4 +1,4 @@
-"""Half-open probes, for services that must not see connects: a bare SYN and a RST, by the packet child, a round at a time."""
+"""Half-open probes, for services that must not see connects: a bare SYN and a RST, sent by the packet helper, one round at a time."""
 
 from __future__ import annotations
 
@@ -13,96 +13,97 @@ from collectors.netlink.route import route, zoned
 from collectors.packets.client import PacketClient
 from collectors.packets.protocol import MAX_PACKETS_PER_SECOND, Endpoint
 from collectors.packets.traceroute import half_open
-from collectors.probe.connect.outcome import Outcome, Reason, of
+from collectors.probe.connect.result import ProbeResult, Reason, reason_of
 from collectors.probe.targets.target import Address
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from collectors.packets.protocol import ProbeAnswer, ProbeScript
-    from collectors.probe.connect.sweep import Planned
+    from collectors.probe.connect.result import Destination
 
-TRY_WAIT = 1.0  # seconds until a SYN is sent again, as the kernel waits (RFC 6298 2.1)
-PROHIBITED_V6 = 1  # RFC 4443 3.1: the kernel makes EACCES of it, and of nothing else
+RETRANSMIT_SECONDS = 1.0  # until a SYN is sent again, as the kernel waits (RFC 6298 2.1)
+ADMINISTRATIVELY_PROHIBITED_V6 = 1  # RFC 4443 3.1: the kernel maps it to EACCES, and nothing else
 
 log = logging.getLogger(__name__)
 
 
-def probe(child: PacketClient, places: Mapping[str, Address], timeout: float, rate: float = MAX_PACKETS_PER_SECOND) -> dict[str, Outcome]:
-    """Send each address its SYN, and another every second within the timeout; gives how each ended, as a connect would have."""
-    outcomes: dict[str, Outcome] = {}
-    plays: dict[str, tuple[Endpoint, ProbeScript[ProbeAnswer]]] = {}
-    tries = max(1, int(timeout / TRY_WAIT))
-    for key, address in places.items():
+def probe(
+    client: PacketClient, addresses: Mapping[str, Address], timeout: float, rate: float = MAX_PACKETS_PER_SECOND
+) -> dict[str, ProbeResult]:
+    """Send each address a SYN, and another each second within the timeout; return the results of equivalent connects, by key."""
+    results: dict[str, ProbeResult] = {}
+    scripts: dict[str, tuple[Endpoint, ProbeScript[ProbeAnswer]]] = {}
+    tries = max(1, int(timeout / RETRANSMIT_SECONDS))
+    for key, address in addresses.items():
         try:
             host = zoned(address.sockaddr)
             way = route(host)
         except OSError as error:
-            outcomes[key] = Outcome(of(error.errno or 0), own_fault=True, error=error.errno or 0)
+            results[key] = ProbeResult(reason_of(error.errno or 0), local_error=True, error=error.errno or 0)
             continue
-        plays[key] = (Endpoint(way.source, host, address.sockaddr[1], way.mtu), half_open(tries, timeout / tries))
+        scripts[key] = (Endpoint(way.source, host, address.sockaddr[1], way.mtu), half_open(tries, timeout / tries))
     try:
-        results = child.run(plays, len(plays) / rate * tries + timeout + 1, rate)
-    except Unavailable as why:
-        log.debug("no half-open probes: %s", why)
-        return outcomes | dict.fromkeys(plays, Outcome(Reason.PERMISSION, own_fault=True, error=errno.EPERM))
-    if results.failure:
-        log.warning("%s; %d of %d half-open probes had ended", results.failure, len(results.found), len(plays))
-    lost = Outcome(Reason.LOCAL_RESOURCES, own_fault=True)
-    found = {key: outcome(results.found[key], timeout) if key in results.found else lost for key in plays}
-    return outcomes | found
+        round_ = client.run(scripts, len(scripts) / rate * tries + timeout + 1, rate)
+    except Unavailable as error:
+        log.debug("half-open probes unavailable reason=%s", error)
+        return results | dict.fromkeys(scripts, ProbeResult(Reason.PERMISSION, local_error=True, error=errno.EPERM))
+    if round_.failure:
+        log.warning("half-open probes failed ended=%d of=%d error=%s", len(round_.found), len(scripts), round_.failure)
+    not_sent = ProbeResult(Reason.LOCAL_RESOURCES, local_error=True)
+    return results | {key: result_of(round_.found[key], timeout) if key in round_.found else not_sent for key in scripts}
 
 
-def outcome(answer: ProbeAnswer, timeout: float) -> Outcome:
-    """Say of an answer what a connect would have said."""
-    again, seconds = max(0, answer.tries - 1), answer.rtt * 1e-6
+def result_of(answer: ProbeAnswer, timeout: float) -> ProbeResult:
+    """Return the result that a connect with this answer would have had."""
+    retransmits, seconds = max(0, answer.tries - 1), answer.rtt * 1e-6
     if answer.kind == "syn_ack":
-        return Outcome(Reason.ANSWERED, rtt=answer.rtt, retransmits=again, seconds=seconds)
+        return ProbeResult(Reason.ANSWERED, rtt=answer.rtt, retransmits=retransmits, seconds=seconds)
     if answer.kind == "reset":
-        return Outcome(Reason.REFUSED, error=errno.ECONNREFUSED, retransmits=again, seconds=seconds)
+        return ProbeResult(Reason.REFUSED, error=errno.ECONNREFUSED, retransmits=retransmits, seconds=seconds)
     if answer.kind == "local":
-        return Outcome(of(answer.error), own_fault=True, error=answer.error)
+        return ProbeResult(reason_of(answer.error), local_error=True, error=answer.error)
     if answer.kind == "silent":
-        return Outcome(Reason.TIMEOUT, error=errno.ETIMEDOUT, retransmits=again, seconds=timeout)
+        return ProbeResult(Reason.TIMEOUT, error=errno.ETIMEDOUT, retransmits=retransmits, seconds=timeout)
     error = errno.ENETUNREACH if answer.kind == "unreachable" and answer.code == 0 else errno.EHOSTUNREACH
-    if ":" in answer.sender and answer.code == PROHIBITED_V6:
+    if ":" in answer.sender and answer.code == ADMINISTRATIVELY_PROHIBITED_V6:
         error = errno.EACCES
-    return Outcome(of(error), error=error, retransmits=again, seconds=seconds, router=answer.sender)
+    return ProbeResult(reason_of(error), error=error, retransmits=retransmits, seconds=seconds, router=answer.sender)
 
 
-class HalfOpen:
-    """The targets of `mode = "syn"`: probed in a thread beside the sweep, once in a while, since each round starts a child."""
+class HalfOpenProber:
+    """Probes the targets of `mode = "syn"` in a thread beside the sweep, at an interval of its own, since each round starts a process."""
 
     def __init__(self, interval: float, timeout: float) -> None:
         self._interval, self._timeout = interval, timeout
-        self._child = PacketClient()
+        self._client = PacketClient()
         self._next = 0.0
         self._thread: threading.Thread | None = None
-        self._ended: dict[str, Outcome] = {}
+        self._ended: dict[str, ProbeResult] = {}
 
-    def run(self, plan: Mapping[str, Planned], patience: float) -> dict[str, Outcome]:
-        """Start a round if one is due, wait `patience` seconds for it, and give what has ended since this was asked last.
+    def run(self, destinations: Mapping[str, Destination], wait: float) -> dict[str, ProbeResult]:
+        """Start a round if one is due, wait `wait` seconds for it, and return the results since the last call.
 
-        What has no address yet is left out, and an outcome of the plan is its own outcome.
+        Targets without an address are left out, and a result among the destinations is its own result.
         """
         now = time.monotonic()
-        places = {target: place for target, place in plan.items() if isinstance(place, Address)}
-        if places and now >= self._next and not (self._thread and self._thread.is_alive()):
+        addresses = {target: to for target, to in destinations.items() if isinstance(to, Address)}
+        if addresses and now >= self._next and not (self._thread and self._thread.is_alive()):
             self._next = now + self._interval
-            self._thread = threading.Thread(target=self._round, args=(places,), name="vitald-syn", daemon=True)
+            self._thread = threading.Thread(target=self._round, args=(addresses,), name="vitald-syn", daemon=True)
             self._thread.start()
-        if self._thread and patience:
-            self._thread.join(patience)
+        if self._thread and wait:
+            self._thread.join(wait)
         ended, self._ended = self._ended, {}
-        ended = {target: end for target, end in ended.items() if target in plan}
-        return ended | {target: place for target, place in plan.items() if isinstance(place, Outcome)}
+        ended = {target: result for target, result in ended.items() if target in destinations}
+        return ended | {target: to for target, to in destinations.items() if isinstance(to, ProbeResult)}
 
     def close(self) -> None:
-        """End the round that is out."""
-        self._child.stop()
+        """End the round in progress."""
+        self._client.stop()
 
-    def _round(self, places: Mapping[str, Address]) -> None:
+    def _round(self, addresses: Mapping[str, Address]) -> None:
         try:
-            self._ended = probe(self._child, places, self._timeout)
+            self._ended = probe(self._client, addresses, self._timeout)
         except Exception:
-            log.exception("a round of half-open probes failed")
+            log.exception("half-open probes failed")

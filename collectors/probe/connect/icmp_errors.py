@@ -1,4 +1,4 @@
-"""Who said by ICMP that a connect cannot be: the socket's error queue, `struct sock_extended_err` of include/uapi/linux/errqueue.h."""
+"""ICMP errors of a connect, from the socket's error queue: `struct sock_extended_err` of include/uapi/linux/errqueue.h."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from socket import SocketType
 
-# Linux numbers that Python 3.11's socket module does not name: include/uapi/linux/in.h and in6.h
+# Linux numbers that Python 3.11's socket module lacks: include/uapi/linux/in.h and in6.h
 IP_RECVERR = 11
 IPV6_RECVERR = 25
 RECVERR: dict[int, tuple[int, int, int]] = {
@@ -19,14 +19,14 @@ RECVERR: dict[int, tuple[int, int, int]] = {
 
 _EXTENDED_ERROR = struct.Struct("=IBBBxII")
 _ORIGIN_ICMP, _ORIGIN_ICMP6 = 2, 3
-_OFFENDER = {  # its sockaddr follows; the address in it
+_OFFENDER = {  # family, offset and length of the address in the sockaddr that follows (SO_EE_OFFENDER)
     _ORIGIN_ICMP: (socket.AF_INET, _EXTENDED_ERROR.size + 4, 4),
     _ORIGIN_ICMP6: (socket.AF_INET6, _EXTENDED_ERROR.size + 8, 16),
 }
 
 
-class Unreachable(NamedTuple):
-    """An ICMP error about one of our SYNs: the errno the kernel makes of it, ICMP's type and code, and who sent it."""
+class IcmpError(NamedTuple):
+    """An ICMP error about one of our SYNs: the errno the kernel maps it to, ICMP type and code, and its sender."""
 
     error: int
     type: int
@@ -34,8 +34,8 @@ class Unreachable(NamedTuple):
     sender: str
 
 
-def read(sock: SocketType) -> Unreachable | None:
-    """Take the first ICMP error that arrived for this socket, if any; never blocks. RECVERR must have been set before connect."""
+def read(sock: SocketType) -> IcmpError | None:
+    """Return the first ICMP error queued for this socket, if any; never blocks. RECVERR must have been set before connect."""
     try:
         _, ancillary, _, _ = sock.recvmsg(0, 512, socket.MSG_ERRQUEUE | socket.MSG_DONTWAIT)
     except OSError:
@@ -46,5 +46,5 @@ def read(sock: SocketType) -> Unreachable | None:
         error, origin, kind, code, _, _ = _EXTENDED_ERROR.unpack_from(data)
         family, offset, length = _OFFENDER.get(origin, (0, 0, 0))
         if length and len(data) >= offset + length:
-            return Unreachable(error, kind, code, socket.inet_ntop(family, data[offset : offset + length]))
+            return IcmpError(error, kind, code, socket.inet_ntop(family, data[offset : offset + length]))
     return None

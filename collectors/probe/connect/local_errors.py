@@ -1,35 +1,56 @@
-"""How a connect ended that is not simply answered: by whose word, and whether it met anybody but itself."""
+"""Classify a failed connect: RST, ICMP error, local firewall, self-connect.
+
+`classify_failure` asks the socket itself. Other causes on this host (a full connection table, a gateway that does not resolve) show in
+the host's state only: `read_host_facts` reads it after a sweep, and `attribute` applies it to the sweep's results.
+"""
 
 from __future__ import annotations
 
 import errno
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from collectors.probe.connect import icmp_errors as icmp
-from collectors.probe.connect.outcome import Outcome, Reason, of
+from collectors.netlink.route import neighbours, route, zoned
+from collectors.probe.connect import icmp_errors
+from collectors.probe.connect.result import ProbeResult, Reason, reason_of
+from collectors.probe.targets.target import Address
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Mapping, Sequence
+    from pathlib import Path
 
-_NEIGHBOUR_SILENT = {(3, 1), (1, 3)}  # (type, code): what our own stack says when ARP or ND got no answer; RFC 792, RFC 4443 3.1
+    from collectors.probe.connect.result import Destination
+
+UNRESOLVED = {"FAILED", "INCOMPLETE"}  # states of a neighbour without a link-layer address: include/uapi/linux/neighbour.h
+_NO_REPLY = {Reason.TIMEOUT, Reason.HOST_UNREACHABLE}
+_ADDRESS_UNREACHABLE = {(3, 1), (1, 3)}  # (type, code) of our own stack without an ARP or ND reply; RFC 792, RFC 4443 3.1
 
 
-def failure(sock: socket.SocketType, blocked: bool, retransmits: int, seconds: float) -> Outcome:  # noqa: FBT001
-    """Say why a connect failed that had left: by RST, by ICMP, by a firewall of our own, or by meeting itself (no error at all)."""
+class HostFacts(NamedTuple):
+    """State of this host that explains failed connects: destinations behind a gateway that does not resolve, and a full conntrack table."""
+
+    behind_failed_gateway: frozenset[Address] = frozenset()
+    conntrack_full: bool = False
+
+
+def classify_failure(sock: socket.SocketType, blocked: bool, retransmits: int, seconds: float) -> ProbeResult:  # noqa: FBT001
+    """Return the result of a connect that failed after its SYN was sent; a self-connect has no error and counts as refused.
+
+    `blocked`: a local firewall dropped the retransmitted SYNs.
+    """
     error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-    said = icmp.read(sock)
-    error = error or (said.error if said else errno.ECONNREFUSED)
-    if blocked or (said and _our_own_word(sock, said)):
-        return Outcome(Reason.PERMISSION, True, error, 0, retransmits, seconds)  # noqa: FBT003
-    router = said.sender if said and said.sender != _host(sock.getpeername) else ""
-    return Outcome(of(error), False, error, 0, retransmits, seconds, router)  # noqa: FBT003
+    icmp = icmp_errors.read(sock)
+    error = error or (icmp.error if icmp else errno.ECONNREFUSED)
+    if blocked or (icmp and _is_local_reject(sock, icmp)):
+        return ProbeResult(Reason.PERMISSION, True, error, 0, retransmits, seconds)  # noqa: FBT003
+    router = icmp.sender if icmp and icmp.sender != _host(sock.getpeername) else ""
+    return ProbeResult(reason_of(error), False, error, 0, retransmits, seconds, router)  # noqa: FBT003
 
 
-def _our_own_word(sock: socket.SocketType, said: icmp.Unreachable) -> bool:
-    """Tell whether our own firewall rejected the SYN: the ICMP error comes from our own address, and the target is somebody else."""
-    own = said.sender == _host(sock.getsockname)
-    return own and said.sender != _host(sock.getpeername) and (said.type, said.code) not in _NEIGHBOUR_SILENT
+def _is_local_reject(sock: socket.SocketType, icmp: icmp_errors.IcmpError) -> bool:
+    """Return whether this host's own firewall rejected the SYN: the ICMP error comes from our own address, the target is another host."""
+    is_own = icmp.sender == _host(sock.getsockname)
+    return is_own and icmp.sender != _host(sock.getpeername) and (icmp.type, icmp.code) not in _ADDRESS_UNREACHABLE
 
 
 def _host(name: Callable[[], tuple[str, int]]) -> str:
@@ -39,12 +60,84 @@ def _host(name: Callable[[], tuple[str, int]]) -> str:
         return ""
 
 
-def to_itself(sock: socket.SocketType) -> bool:
-    """Tell whether the connect met itself: to a closed port of this very host that the kernel chose as source port too (RFC 9293 3.5).
-
-    Only then does more than the one SYN-ACK arrive before we look, or a target was very quick to talk.
-    """
+def is_self_connect(sock: socket.SocketType) -> bool:
+    """Return whether the socket is connected to itself: a closed local port that the kernel chose as source port (RFC 9293 3.5)."""
     try:
         return bool(sock.getsockname() == sock.getpeername())
     except OSError:
         return False
+
+
+def read_host_facts(proc: Path, destinations: Sequence[Destination], results: Sequence[ProbeResult | None]) -> HostFacts:
+    """Read what the results call for: nothing where all probes were answered."""
+    failed = [(destination, result) for destination, result in zip(destinations, results, strict=True) if result and result.reason]
+    if not failed:
+        return HostFacts()
+    no_reply = {to for to, result in failed if isinstance(to, Address) and result.reason in _NO_REPLY and not result.local_error}
+    full = any(_may_be_conntrack(result) for _, result in failed) and _conntrack_full(proc)
+    return HostFacts(_behind_failed_gateway(no_reply), full)
+
+
+def attribute(
+    targets: Sequence[str],
+    destinations: Sequence[Destination],
+    results: Sequence[ProbeResult | None],
+    facts: HostFacts,
+    diagnosed: Mapping[str, Reason],
+) -> list[ProbeResult | None]:
+    """Return the results, those that this host caused marked as local errors.
+
+    `diagnosed` holds the local causes that diagnoses have found, by target; a failed gateway is left to the facts, which are newer.
+    """
+    attributed = list(results)
+    for index, result in enumerate(results):
+        if result is None or not result.reason:
+            continue
+        if facts.conntrack_full and _may_be_conntrack(result):
+            attributed[index] = result._replace(reason=Reason.LOCAL_RESOURCES, local_error=True)
+        elif result.reason in _NO_REPLY and not result.local_error:
+            reason = diagnosed.get(targets[index])
+            if reason is not None and reason is not Reason.HOST_UNREACHABLE:
+                attributed[index] = result._replace(reason=reason, local_error=True, error=errno.EPERM)
+            elif destinations[index] in facts.behind_failed_gateway:
+                attributed[index] = result._replace(reason=Reason.HOST_UNREACHABLE, local_error=True, error=errno.EHOSTUNREACH)
+    return attributed
+
+
+def _may_be_conntrack(result: ProbeResult) -> bool:
+    """Return whether a full table can be the cause: our own side dropped the SYN, or no retransmission could show whether it did."""
+    blocked = result.reason is Reason.PERMISSION and result.retransmits > 0
+    return blocked or (result.reason is Reason.TIMEOUT and result.retransmits == 0)
+
+
+def _conntrack_full(proc: Path) -> bool:
+    """Return whether the connection table is full; False without one or without permission to read it.
+
+    Once full, the kernel drops every new connection's first packet (nf_conntrack_alloc() in net/netfilter/nf_conntrack_core.c).
+    The two files are of the reader's own network namespace: Documentation/networking/nf_conntrack-sysctl.rst.
+    """
+    folder = proc / "sys/net/netfilter"
+    try:
+        count, limit = (int((folder / name).read_text()) for name in ("nf_conntrack_count", "nf_conntrack_max"))
+    except (OSError, ValueError):
+        return False
+    return 0 < limit <= count
+
+
+def _behind_failed_gateway(addresses: Collection[Address]) -> frozenset[Address]:
+    """Return the addresses whose next hop is a gateway without ARP or ND reply; without one on the link itself, the target is the cause."""
+    if not addresses:
+        return frozenset()
+    try:
+        failed = {key for family in (socket.AF_INET, socket.AF_INET6) for key, state in neighbours(family).items() if state in UNRESOLVED}
+    except OSError:
+        return frozenset()
+    return frozenset(address for address in addresses if _gateway(address) in failed) if failed else frozenset()
+
+
+def _gateway(address: Address) -> tuple[str, str] | None:
+    try:
+        way = route(zoned(address.sockaddr))
+    except OSError:
+        return None
+    return (way.interface, way.gateway) if way.gateway else None

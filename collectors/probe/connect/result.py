@@ -1,14 +1,19 @@
-"""Why a probe failed: the closed set of the metric's `reason`, and what each errno means."""
+"""Result of one probe: the closed set of the metric's `reason`, and the reason for each errno."""
 
 from __future__ import annotations
 
 import enum
 import errno
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    from collectors.probe.targets.target import Address
+
+    Destination: TypeAlias = "Address | ProbeResult | None"  # of a probe; None: its name is being looked up; a result: that failed
 
 
 class Reason(enum.IntEnum):
-    """A probe's end. The values fit into four bits; the names in small letters are the label values."""
+    """How a probe ended. The values fit into four bits; the lower-case names are the label values."""
 
     ANSWERED = 0
     TIMEOUT = 1
@@ -28,16 +33,16 @@ LABELS = tuple(reason.name.lower() for reason in Reason)
 FAILURES = LABELS[1:]
 
 
-class Outcome(NamedTuple):
-    """What one probe saw.
+class ProbeResult(NamedTuple):
+    """Result of one probe.
 
-    `own_fault`: this host's doing, so it says nothing about the target. `error` is the errno behind a failure, or 0.
-    `rtt` is the kernel's SYN→SYN-ACK time in µs, 0 where it took none. `retransmits` counts the SYNs sent again.
-    `seconds` is the time from the first SYN to the end. `router` is who said so by ICMP, where that was not the target.
+    `local_error`: caused by this host, so it is no evidence against the target. `error` is the errno of a failure, or 0.
+    `rtt` is the kernel's SYN→SYN-ACK time in µs, 0 without a sample. `retransmits` counts retransmitted SYNs.
+    `seconds` is the time from the first SYN to the end. `router` is the sender of the ICMP error, empty where that is the target.
     """
 
     reason: Reason
-    own_fault: bool = False
+    local_error: bool = False
     error: int = 0
     rtt: int = 0
     retransmits: int = 0
@@ -67,15 +72,15 @@ _BY_ERRNO = {
 }
 
 
-def of(error: int) -> Reason:
-    """Name the reason behind an errno of socket(2), connect(2) or SO_ERROR."""
+def reason_of(error: int) -> Reason:
+    """Return the reason for an errno of socket(2), connect(2) or SO_ERROR."""
     return _BY_ERRNO.get(error, Reason.OTHER)
 
 
-def refused_by_ourselves(error: int) -> Outcome:
-    """Say what socket(2) or connect(2) itself failed with: no packet had left yet, so it is this host's doing.
+def system_call_failed(error: int) -> ProbeResult:
+    """Return the result of a probe whose socket(2) or connect(2) failed: no packet was sent yet, so this host is the cause.
 
     The exception is ECONNREFUSED and its like, which connect(2) may return at once for a target on this very host.
     """
-    reason = of(error)
-    return Outcome(reason, reason not in {Reason.REFUSED, Reason.RESET, Reason.TIMEOUT}, error)
+    reason = reason_of(error)
+    return ProbeResult(reason, reason not in {Reason.REFUSED, Reason.RESET, Reason.TIMEOUT}, error)

@@ -1,4 +1,4 @@
-"""Diagnosis when a target turns bad: once for each change of its state, a few at a time, in a thread beside the sweep."""
+"""Runner of diagnoses: one for each change of a target's state, a few at a time, in a thread beside the sweep."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from collectors.netlink.route import neighbour, route, zoned
 from collectors.packets.client import PacketClient
 from collectors.packets.protocol import Endpoint
 from collectors.packets.traceroute import SynTrace, syn_trace
-from collectors.probe.connect.outcome import LABELS, Outcome, Reason
+from collectors.probe.connect.result import LABELS, ProbeResult, Reason
 from collectors.probe.connect.sweep import Sweeper
 from collectors.probe.diagnosis.rules import Diagnosis, Facts, conclude
 
@@ -24,159 +24,166 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from collectors.netlink.route import Route
     from collectors.packets.protocol import ProbeScript
-    from collectors.probe.target_stats import Record
+    from collectors.probe.target_stats import TargetStats
     from collectors.probe.targets.target import Address
 
-AT_ONCE = 8  # targets of one round; the others of a large outage wait for the next
-REST = 10.0  # seconds from the end of one round to the next
-QUIET = 60.0  # seconds between two diagnoses of one target: flapping makes no flood
-LONGEST = 12.0  # seconds a round may take: 30 hops of 0.6 s are cut short
-LAST = 20  # results
+MAX_TARGETS = 8  # of one round; the others of a large outage wait for the next
+ROUND_GAP_SECONDS = 10.0  # from the end of one round to the start of the next
+TARGET_GAP_SECONDS = 60.0  # between two diagnoses of one target: flapping makes no flood
+MAX_SECONDS = 12.0  # of a round: 30 hops of 0.6 s are cut short
+RECENT = 20  # results in the evidence
 
 log = logging.getLogger(__name__)
 
 
-class Diagnoser:
-    """Watches for changes of state, and keeps the diagnosis of each bad target until it is well again."""
+class DiagnosisRunner:
+    """Starts a diagnosis when a target's state changes, and keeps it until the target is healthy again."""
 
     def __init__(self, sys: Path, timeout: float) -> None:
         self._sys = sys
         self._timeout = timeout
-        self._child = PacketClient()
+        self._packets = PacketClient()
         self._links = LinkDetailsClient()
-        self._known: dict[str, Diagnosis] = {}
+        self._diagnoses: dict[str, Diagnosis] = {}
         self._states: dict[str, str] = {}
         self._due: dict[str, None] = {}
-        self._done: dict[str, float] = {}  # monotonic: the last diagnosis of each target
-        self._rested = 0.0
-        self._shy: frozenset[str] = frozenset()
+        self._ended: dict[str, float] = {}  # monotonic: the last diagnosis of each target
+        self._next_round = 0.0
+        self._half_open_targets: frozenset[str] = frozenset()
         self._thread: threading.Thread | None = None
 
-    def known(self) -> Mapping[str, Diagnosis]:
-        """Give what has been found out about the targets that are bad."""
-        return dict(self._known)
+    def diagnoses(self) -> dict[str, Diagnosis]:
+        """Return the diagnoses of the targets that are bad, as far as they have ended."""
+        return dict(self._diagnoses)
 
-    def consider(
-        self, states: Mapping[str, str], records: Mapping[str, Record], places: Mapping[str, Address], shy: frozenset[str]
+    def update(
+        self,
+        states: Mapping[str, str],
+        stats: Mapping[str, TargetStats],
+        addresses: Mapping[str, Address],
+        half_open_targets: frozenset[str],
     ) -> None:
-        """Take in how each bad target is (any word; the well ones are left out); starts a round where one has changed.
-
-        A target that is `shy` gets no connect.
-        """
-        self._shy = shy
+        """Store the states of all bad targets, and start a round if one has changed; `half_open_targets` get no connect."""
+        self._half_open_targets = half_open_targets
         for target in self._states.keys() - states.keys():
-            self._known.pop(target, None)
+            self._diagnoses.pop(target, None)
             self._due.pop(target, None)
         for target, state in states.items():
             if self._states.get(target) != state:
                 self._due[target] = None
         self._states = dict(states)
         now = time.monotonic()
-        if not self._due or now < self._rested or (self._thread and self._thread.is_alive()):
+        if not self._due or now < self._next_round or (self._thread and self._thread.is_alive()):
             return
-        chosen = [target for target in self._due if target in places and now - self._done.get(target, -QUIET) >= QUIET][:AT_ONCE]
+        gap = TARGET_GAP_SECONDS
+        chosen = [target for target in self._due if target in addresses and now - self._ended.get(target, -gap) >= gap][:MAX_TARGETS]
         if chosen:
-            facts = {target: _facts(target, records, len(states)) for target in chosen}
-            self._thread = threading.Thread(target=self._round, args=(facts, dict(places)), name="vitald-diagnose", daemon=True)
+            facts = {target: _first_facts(target, stats, len(states)) for target in chosen}
+            self._thread = threading.Thread(target=self._round, args=(facts, addresses), name="vitald-diagnose", daemon=True)
             self._thread.start()
 
     def wait(self, seconds: float) -> None:
-        """Wait for the round that is out."""
+        """Wait for the round in progress."""
         if self._thread:
             self._thread.join(seconds)
 
     def close(self) -> None:
-        """End the round that is out."""
-        self._child.stop()
+        """End the round in progress."""
+        self._packets.stop()
         self._links.stop()
 
-    def _round(self, facts: Mapping[str, Facts], places: Mapping[str, Address]) -> None:
+    def _round(self, facts: Mapping[str, Facts], addresses: Mapping[str, Address]) -> None:
         try:
-            found = self._find_out(facts, places)
+            diagnoses = {target: conclude(complete) for target, complete in self._complete(facts, addresses).items()}
         except Exception:
-            log.exception("no diagnosis of %s", ", ".join(facts))
-            found = {}
+            log.exception("diagnosis failed targets=%s", ",".join(facts))
+            diagnoses = {}
         now = time.monotonic()
         for target in facts:
             self._due.pop(target, None)
-            self._done[target] = now
-            if target in found and target in self._states:
-                self._known[target] = found[target]
-                log.warning("%s: %s", target, found[target].line)
-        self._done = {target: at for target, at in self._done.items() if now - at < QUIET}
-        self._rested = now + REST
+            self._ended[target] = now
+            if target in diagnoses and target in self._states:
+                self._diagnoses[target] = diagnoses[target]
+                log.warning("diagnosis ended target=%s cause=%s", target, diagnoses[target].summary)
+        self._ended = {target: at for target, at in self._ended.items() if now - at < TARGET_GAP_SECONDS}
+        self._next_round = now + ROUND_GAP_SECONDS
 
-    def _find_out(self, facts: Mapping[str, Facts], places: Mapping[str, Address]) -> dict[str, Diagnosis]:
-        seen = {target: self._local(one, places[target]) for target, one in facts.items()}
-        plays: dict[str, tuple[Endpoint, ProbeScript[SynTrace]]] = {}
-        for target, one in seen.items():
-            if one.route and not one.route.local:
-                host, port = zoned(places[target].sockaddr), places[target].sockaddr[1]
-                plays[target] = (Endpoint(one.route.source, host, port, one.route.mtu), syn_trace())
-        before = {one.route.interface: self._counters(one.route.interface) for one in seen.values() if one.route}
-        looks, why_not = self._look(plays)
-        answered = [target for target, one in looks.items() if one.syn.kind == "syn_ack" and target not in self._shy]
-        again = dict(zip(answered, Sweeper().run([places[target] for target in answered], self._timeout), strict=True))
-        hosts = {target: zoned(places[target].sockaddr) for target, one in seen.items() if one.route}
-        ground = self._ground(hosts, before)
-        for target, one in seen.items():
-            grown = {}
-            if one.route:
-                was, now = before[one.route.interface], self._counters(one.route.interface)
-                grown = {name: now[name] - was[name] for name in now if name in was and now[name] > was[name]}
-            way = ground.routes.get(hosts.get(target, ""))
-            state = way.neighbour if way and not way.error else _neighbour(one, places[target].sockaddr[0])
-            link = ground.links.get(one.route.interface) if one.route else None
-            seen[target] = replace(
-                one,
-                look=looks.get(target), no_look=why_not, again=again.get(target), counters=grown, neighbour=state, way=way, link=link,
-            )  # fmt: skip
-        return {target: conclude(one) for target, one in seen.items()}
+    def _complete(self, first: Mapping[str, Facts], addresses: Mapping[str, Address]) -> dict[str, Facts]:
+        """Gather the facts of one round: routes, packets, a second connect where a SYN was answered, then next hops and links."""
+        facts = {target: _with_route(found, addresses[target]) for target, found in first.items()}
+        routes = {target: found.route for target, found in facts.items() if found.route}
+        hosts = {target: zoned(addresses[target].sockaddr) for target in routes}
+        scripts = {
+            target: (Endpoint(way.source, hosts[target], addresses[target].sockaddr[1], way.mtu), syn_trace())
+            for target, way in routes.items()
+            if not way.local
+        }
+        before = {way.interface: self._counters(way.interface) for way in routes.values()}
+        packets, no_packets = self._send_packets(scripts)
+        answered = [target for target, found in packets.items() if found.syn.kind == "syn_ack" and target not in self._half_open_targets]
+        second = dict(zip(answered, Sweeper().run([addresses[target] for target in answered], self._timeout), strict=True))
+        links = self._read_links(hosts, before)
+        for target, found in facts.items():
+            sent = replace(found, packets=packets.get(target), no_packets=no_packets, second_connect=second.get(target))
+            facts[target] = sent
+            if way := routes.get(target):
+                was, now = before[way.interface], self._counters(way.interface)
+                info = links.routes.get(hosts[target])
+                facts[target] = replace(
+                    sent,
+                    counters={name: now[name] - was[name] for name in now if name in was and now[name] > was[name]},
+                    neighbour=info.neighbour if info and not info.error else _neighbour_state(way, addresses[target].sockaddr[0]),
+                    route_info=info,
+                    link=links.links.get(way.interface),
+                )
+        return facts
 
-    def _look(self, plays: dict[str, tuple[Endpoint, ProbeScript[SynTrace]]]) -> tuple[dict[str, SynTrace], str]:
+    def _send_packets(self, scripts: dict[str, tuple[Endpoint, ProbeScript[SynTrace]]]) -> tuple[dict[str, SynTrace], str]:
         try:
-            results = self._child.run(plays, LONGEST)
-        except Unavailable as why:
-            return {}, f"no half-open SYN and no trace: {why}"
+            results = self._packets.run(scripts, MAX_SECONDS)
+        except Unavailable as error:
+            return {}, f"no half-open SYN and no trace: {error}"
         return results.found, f"no half-open SYN and no trace: {results.failure}" if results.failure else ""
 
-    def _ground(self, hosts: Mapping[str, str], interfaces: Iterable[str]) -> LinkAnswer:
-        """Ask pyroute2's child for route, next hop and link, after the packets: they have made the kernel look for its neighbour."""
+    def _read_links(self, hosts: Mapping[str, str], interfaces: Iterable[str]) -> LinkAnswer:
+        """Ask the link details helper for route, next hop and link; after the packets, which have made the kernel resolve the next hop."""
         if not hosts:
             return LinkAnswer()
         try:
             return self._links.ask(LinkQuestion(tuple(hosts.values()), tuple(interfaces)))
-        except HelperFailed as why:  # on a host without memory, say: what the main process can ask by itself has to do
-            log.info("the diagnosis knows less of routes and links: %s", why)
+        except HelperFailed as error:  # on a host without memory, say: the facts that this process reads itself remain
+            log.info("diagnosis without link details error=%s", error)
             return LinkAnswer()
 
-    def _local(self, facts: Facts, address: Address) -> Facts:
-        try:
-            return replace(facts, route=route(zoned(address.sockaddr)))
-        except OSError as error:
-            return replace(facts, route_error=error.errno or 0)
-
     def _counters(self, interface: str) -> dict[str, int]:
-        """Read what the interface has counted: Documentation/ABI/testing/sysfs-class-net-statistics; and its changes of carrier."""
-        folder, found = self._sys / "class/net" / interface, {}
+        """Read the interface's counters (Documentation/ABI/testing/sysfs-class-net-statistics) and its carrier changes."""
+        folder, counters = self._sys / "class/net" / interface, {}
         names = ("rx_packets", "tx_packets", "rx_errors", "tx_errors", "rx_dropped", "tx_dropped", "tx_carrier_errors")
         for name, path in (*((name, folder / "statistics" / name) for name in names), ("carrier_changes", folder / "carrier_changes")):
             try:
-                found[name] = int(path.read_text())
+                counters[name] = int(path.read_text())
             except (OSError, ValueError):
                 continue
-        return found
+        return counters
 
 
-def _neighbour(facts: Facts, host: str) -> str:
+def _first_facts(target: str, stats: Mapping[str, TargetStats], bad: int) -> Facts:
+    last = stats[target].last or ProbeResult(Reason.OTHER)
+    recent = tuple(LABELS[reason] for reason in stats[target].newest(RECENT))
+    return Facts(last, recent=recent, others=len(stats) - 1, others_bad=bad - 1)
+
+
+def _with_route(facts: Facts, address: Address) -> Facts:
     try:
-        return neighbour(facts.route, host) if facts.route else ""
+        return replace(facts, route=route(zoned(address.sockaddr)))
+    except OSError as error:
+        return replace(facts, route_error=error.errno or 0)
+
+
+def _neighbour_state(way: Route, host: str) -> str:
+    try:
+        return neighbour(way, host)
     except OSError:
         return ""
-
-
-def _facts(target: str, records: Mapping[str, Record], bad: int) -> Facts:
-    record = records[target]
-    last = tuple(LABELS[reason] for reason in record.newest(LAST))
-    return Facts(record.last or Outcome(Reason.OTHER), last=last, others=len(records) - 1, others_bad=bad - 1)

@@ -1,1 +1,1 @@
-"""Name resolution for targets given by name, and statistics over the addresses of one name."""
+"""Name resolution off the sweep: names in, addresses or the result of a failed look-up out; and the statistics of names."""

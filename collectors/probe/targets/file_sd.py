@@ -1,4 +1,4 @@
-"""Prometheus' file_sd: a list of groups of targets with labels, in JSON or YAML.
+"""Parser of Prometheus' file_sd files: a list of groups of targets with labels, in JSON or YAML.
 
 The format is that of Prometheus' documentation, "Configuration", `<file_sd_config>`: `[{"targets": ["host:port"], "labels": {"k": "v"}}]`.
 """
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SUFFIXES = (".json", ".yml", ".yaml")
-LONGEST_FILE = 16 * 1024 * 1024  # bytes: a fleet of 10,000 with a dozen labels each is 5 MB
-MOST_TARGETS = 100_000  # YAML's aliases make long lists out of short files
+MAX_FILE = 16 * 1024 * 1024  # bytes: a fleet of 10,000 with a dozen labels each is 5 MB
+MAX_TARGETS = 100_000  # YAML aliases make long lists out of short files
 
-_SOMETHING = re.compile(rb"[^\s\0]")
+_CONTENT = re.compile(rb"[^\s\0]")
 _NEWLINE = re.compile(rb"\n")
 
 
@@ -40,14 +40,14 @@ _decode_group = msgspec.json.Decoder(Group).decode
 
 
 def read(path: Path) -> tuple[Group, ...]:
-    """Read one file whole; raises BadInput (without the path) for anything that is not a file_sd file."""
-    return tuple(each(path, load(path)))
+    """Read and parse one file; raises BadInput (without the path) for anything that is not a file_sd file."""
+    return tuple(parse_groups(path, load(path)))
 
 
 def load(path: Path) -> mmap:
-    """Read the bytes of a regular file of a sane size: a FIFO must not hang us, a device must not fill us. Raises BadInput.
+    """Read the bytes of a regular file of at most MAX_FILE bytes, so that no FIFO blocks and no device fills memory. Raises BadInput.
 
-    They stand in memory of their own, which goes back to the system whole: in malloc's, each large list would leave a hole behind.
+    They are in a mapping of their own, which is returned to the system whole: in malloc's heap, each large list would leave a hole.
     """
     if path.suffix.lower() not in SUFFIXES:
         msg = f"its name must end in {', '.join(SUFFIXES)}"
@@ -58,50 +58,50 @@ def load(path: Path) -> mmap:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise BadInput("is not a regular file")
-            if status.st_size > LONGEST_FILE:
-                msg = f"is longer than {LONGEST_FILE} bytes"
+            if status.st_size > MAX_FILE:
+                msg = f"is longer than {MAX_FILE} bytes"
                 raise BadInput(msg)
             data = mmap(-1, status.st_size or 1)
-            if file.readinto(data) != len(data) or not _SOMETHING.search(data):
-                raise BadInput("is empty; no targets at all are written []" if not _SOMETHING.search(data) else "is being written")
+            if file.readinto(data) != len(data) or not _CONTENT.search(data):
+                raise BadInput("is empty; no targets at all are written []" if not _CONTENT.search(data) else "is being written")
     except OSError as error:
         raise BadInput(error.strerror or str(error)) from None
     return data
 
 
-def each(path: Path, data: mmap) -> Iterator[Group]:
-    """Give a file's groups one by one, so that a long list is never in memory whole; raises BadInput, also half-way through."""
-    return groups(_json(data) if path.suffix.lower() == ".json" else _yaml(data))
+def parse_groups(path: Path, data: mmap) -> Iterator[Group]:
+    """Yield a file's groups one by one, so that a long list is never in memory whole; raises BadInput, also half-way through."""
+    return check_groups(_json(data) if path.suffix.lower() == ".json" else _yaml(data))
 
 
-def groups(document: Any) -> Iterator[Group]:  # noqa: ANN401 — whatever JSON or YAML can hold
-    """Check a parsed document; raises BadInput, which names the group and what is wrong with it."""
+def check_groups(document: Any) -> Iterator[Group]:  # noqa: ANN401 — whatever JSON or YAML can hold
+    """Check a parsed document; raises BadInput with the group's number and what is wrong with it."""
     if not isinstance(document, list):
         msg = f"a list of groups is expected, not {_kind(document)}"
         raise BadInput(msg)
-    left = MOST_TARGETS
+    left = MAX_TARGETS
     for number, group in enumerate(document, 1):
         try:
-            found = _group(_item(group) if isinstance(group, msgspec.Raw) else group, left)
+            checked = _group(_item(group) if isinstance(group, msgspec.Raw) else group, left)
         except BadInput as bad:
             msg = f"group {number}: {bad}"
             raise BadInput(msg) from None
-        left -= len(found.targets)
-        yield found
+        left -= len(checked.targets)
+        yield checked
 
 
 def _group(group: Any, left: int) -> Group:  # noqa: ANN401
-    found = group if isinstance(group, Group) else _checked(group)
-    if len(found.targets) > left:
-        msg = f"targets: more than {MOST_TARGETS} in one file"
+    checked = group if isinstance(group, Group) else _checked(group)
+    if len(checked.targets) > left:
+        msg = f"targets: more than {MAX_TARGETS} in one file"
         raise BadInput(msg)
-    for target in found.targets:
+    for target in checked.targets:
         parse(target)
-    return found
+    return checked
 
 
 def _checked(group: Any) -> Group:  # noqa: ANN401
-    """Check a group of unknown shape, and name what is wrong with it."""
+    """Check a group of unknown shape; raises BadInput with what is wrong with it."""
     if not isinstance(group, dict):
         msg = f'a group like {{"targets": […], "labels": {{…}}}} is expected, not {_kind(group)}'
         raise BadInput(msg)
@@ -112,51 +112,51 @@ def _checked(group: Any) -> Group:  # noqa: ANN401
     targets, labels = group.get("targets") or [], group.get("labels") or {}
     if not isinstance(targets, list) or not all(isinstance(target, str) for target in targets):
         raise BadInput("targets: a list of strings is expected")
-    if not isinstance(labels, dict) or not all(isinstance(word, str) for pair in labels.items() for word in pair):
+    if not isinstance(labels, dict) or not all(isinstance(text, str) for pair in labels.items() for text in pair):
         raise BadInput("labels: names and values must be strings")
     return Group(tuple(targets), labels)
 
 
 def _json(data: mmap) -> Any:  # noqa: ANN401
-    """Find a list's items, which are parsed one at a time."""
+    """Split a list into its items, which are parsed one at a time."""
     try:
         return msgspec.json.decode(data, type=list[msgspec.Raw])
     except msgspec.ValidationError:
-        return _plain(data)  # no list: what it is, the caller says
+        return _plain(data)  # not a list, which the caller reports
     except msgspec.DecodeError as error:
         reason, _, at = str(error).removeprefix("JSON is malformed: ").rstrip(")").partition(" (byte ")
-        line, column = _place(data, int(at) if at else len(data))
+        line, column = _line_and_column(data, int(at) if at else len(data))
         msg = f"is not JSON: line {line} column {column}: {reason}"
         raise BadInput(msg) from None
     except RecursionError:
-        raise BadInput("is not JSON we read: too many brackets in each other") from None
+        raise BadInput("is not JSON that can be read: nested too deeply") from None
 
 
 def _item(item: msgspec.Raw) -> Any:  # noqa: ANN401
-    """Parse one; a group in order comes as such, checked by msgspec in less time."""
+    """Parse one item; a valid group is returned as such, checked by msgspec in less time."""
     try:
         return _decode_group(item)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return _plain(item)  # so that _checked can name what is wrong with it
+        return _plain(item)  # so that _checked can report what is wrong with it
 
 
 def _plain(item: msgspec.Raw | mmap) -> Any:  # noqa: ANN401
     try:
         return _decode(item)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        msg = f"is not JSON we read: {error!s:.80}"
+        msg = f"is not JSON that can be read: {error!s:.80}"
         raise BadInput(msg) from None
 
 
-def _place(data: mmap, at: int) -> tuple[int, int]:
-    """Give line and column of a byte, both from 1."""
+def _line_and_column(data: mmap, at: int) -> tuple[int, int]:
+    """Return line and column of a byte, both from 1."""
     lines = sum(1 for _ in _NEWLINE.finditer(data, 0, at))
     return lines + 1, at - data.rfind(b"\n", 0, at)
 
 
 def _yaml(data: mmap) -> Any:  # noqa: ANN401
-    """Parse YAML with every scalar a string, as Prometheus takes it: 10:22 is no sexagesimal number here, and no tag makes an object."""
-    import yaml  # noqa: PLC0415 — 2.8 MB that only hosts with YAML files pay
+    """Parse YAML with every scalar a string, as Prometheus does: 10:22 is no sexagesimal number here, and no tag makes an object."""
+    import yaml  # noqa: PLC0415 — 2.8 MB, for hosts with YAML files only
 
     try:
         return yaml.load(str(data, "utf-8"), Loader=getattr(yaml, "CBaseLoader", yaml.BaseLoader))  # noqa: S506 — BaseLoader is safer than SafeLoader

@@ -1,4 +1,4 @@
-"""The mesh: a few peers out of a list of the whole fleet, chosen by this agent alone, and kept while the list is broken."""
+"""The mesh: a few peers out of a list of the whole fleet, selected by this agent alone, and kept while the list is broken."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from collectors.probe.targets.rendezvous import choose
-from collectors.probe.targets.self_identity import INSTANCE_ID_LABELS, Own, read_own
+from collectors.probe.targets.self_identity import INSTANCE_ID_LABELS, SelfIdentity, read_self_identity
 from collectors.probe.targets.target_files import TargetFiles
 
 if TYPE_CHECKING:
@@ -16,37 +16,37 @@ if TYPE_CHECKING:
     from collectors.model import CollectorContext
     from collectors.probe.targets.file_sd import Group
 
-CALM = 30.0  # seconds between two looks at the lists: one that changes every second costs neither CPU nor a flood of new series
+REFRESH_SECONDS = 30.0  # between two reads of the lists: one that changes each second costs neither CPU nor a flood of new series
 
 log = logging.getLogger(__name__)
 
 
 class Member(NamedTuple):
-    """What is known of a host on a list: its zone ("" if unknown) and the values of the labels that come along."""
+    """Attributes of a host on a list: its zone ("" if unknown) and the values of the extra labels."""
 
     zone: str
     labels: tuple[str, ...]
 
 
 class Listed(NamedTuple):
-    """What is kept of a file: the targets of equal members in one string each, a line a target, and those that are this host's by their id.
+    """Kept contents of a file: the targets of equal members in one string each, a line a target, and those with this host's instance id.
 
-    Ten thousand strings and tuples would be megabytes, and holes in the heap once the next list comes.
+    Ten thousand strings and tuples would be megabytes, and fragment the heap with the next list.
     """
 
     members: dict[Member, bytes]
     own: frozenset[str]
 
     def targets(self) -> Iterator[tuple[str, Member]]:
-        """Give the targets one by one."""
+        """Yield the targets one by one."""
         for member, lines in self.members.items():
             for line in lines.split():
                 yield line.decode(), member
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """Whom this agent watches: `peers` with their labels, out of `hosts` on the lists; `own` are its own entries, with their zones."""
+class PeerSelection:
+    """The peers that this agent probes with their labels, out of `hosts` on the lists; `own` maps its own entries to their zones."""
 
     peers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     hosts: int = 0
@@ -54,61 +54,61 @@ class Choice:
 
 
 class Mesh:
-    """The lists, and the peers chosen from them. `labels` are the file_sd labels that come along with each peer."""
+    """The lists, and the peers selected from them. `labels` are the file_sd labels that become extra labels of each peer."""
 
-    def __init__(self, patterns: Sequence[str], count: int, zone_label: str, labels: Sequence[str], host: CollectorContext) -> None:
-        self._files = TargetFiles(patterns, self._keep)
+    def __init__(self, patterns: Sequence[str], count: int, zone_label: str, labels: Sequence[str], context: CollectorContext) -> None:
+        self._files = TargetFiles(patterns, self._reduce)
         self._count = count
         self._zone_label = zone_label
         self._labels = labels
-        self._host = host
-        self._own = Own(frozenset(), "", "")
+        self._context = context
+        self._identity = SelfIdentity(frozenset(), "", "")
         self._due = float("-inf")
-        self.choice = Choice()
+        self.selection = PeerSelection()
 
     def refresh(self, now: float) -> bool:
-        """Look at the lists, at most every CALM seconds of the monotonic time `now`; True when the choice has changed."""
+        """Read the lists, at most every REFRESH_SECONDS of the monotonic time `now`; True when the selection has changed."""
         if now < self._due:
             return False
-        self._due = now + CALM
-        own, before = read_own(self._host), self.choice
-        was, self._own = self._own, own
-        if self._files.refresh() or own != was:
-            self._choose()
-        return self.choice != before
+        self._due = now + REFRESH_SECONDS
+        identity, before = read_self_identity(self._context), self.selection
+        identity_before, self._identity = self._identity, identity
+        if self._files.refresh() or identity != identity_before:
+            self._select()
+        return self.selection != before
 
     def valid(self) -> Mapping[str, bool]:
-        """Say of each list by its path whether it was in order when it was read last."""
+        """Return by path whether each list's last read was valid."""
         return self._files.valid()
 
-    def _choose(self) -> None:
-        """Choose anew. Lists that name nobody at all any more are taken for broken: the peers stay."""
+    def _select(self) -> None:
+        """Select the peers. Lists without any host are treated as broken: the peers are kept."""
         number = sum(lines.count(b"\n") for listed in self._files.kept() for lines in listed.members.values())
         if not number:
-            if self.choice.peers and self.choice.hosts:
-                log.warning("the mesh files name no host any more; the last %d peers stay", len(self.choice.peers))
-            self.choice = Choice(self.choice.peers, 0, self.choice.own)
+            if self.selection.peers and self.selection.hosts:
+                log.warning("mesh files list no host, keeping the previous peers peers=%d", len(self.selection.peers))
+            self.selection = PeerSelection(self.selection.peers, 0, self.selection.own)
             return
-        mine = self._mine()
-        me = min(mine) if mine else self._own.key()
-        others = ((target, member.zone) for target, member in self._targets() if target not in mine)
+        own = self._own_entries()
+        me = min(own) if own else self._identity.key()
+        others = ((target, member.zone) for target, member in self._targets() if target not in own)
         chosen = set(choose(me, others, self._count))
         peers = {target: member.labels for target, member in self._targets() if target in chosen}
-        self.choice = Choice(dict(sorted(peers.items())), number, mine)
+        self.selection = PeerSelection(dict(sorted(peers.items())), number, own)
 
-    def _mine(self) -> dict[str, str]:
-        """Find this host's own entries, and their zones."""
-        same = self._own.among(target.rpartition(":")[0] for target, _ in self._targets())
-        own = frozenset[str]().union(*(listed.own for listed in self._files.kept()))
-        found = {target: member.zone for target, member in self._targets() if target in own or target.rpartition(":")[0] in same}
-        return dict(sorted(found.items()))
+    def _own_entries(self) -> dict[str, str]:
+        """Return this host's own entries with their zones."""
+        hosts = self._identity.among(target.rpartition(":")[0] for target, _ in self._targets())
+        by_id = frozenset[str]().union(*(listed.own for listed in self._files.kept()))
+        entries = {target: member.zone for target, member in self._targets() if target in by_id or target.rpartition(":")[0] in hosts}
+        return dict(sorted(entries.items()))
 
     def _targets(self) -> Iterator[tuple[str, Member]]:
         for listed in self._files.kept():
             yield from listed.targets()
 
-    def _keep(self, groups: Iterator[Group]) -> Listed:
-        """Keep of a list what choosing needs."""
+    def _reduce(self, groups: Iterator[Group]) -> Listed:
+        """Reduce a list to what selecting needs."""
         members: dict[Member, bytearray] = {}
         own: set[str] = set()
         for group in groups:
@@ -117,6 +117,6 @@ class Mesh:
             lines = members.setdefault(member, bytearray())
             for target in targets:
                 lines += b"%s\n" % target.encode()
-            if self._own.instance_id and any(labels.get(name) == self._own.instance_id for name in INSTANCE_ID_LABELS):
+            if self._identity.instance_id and any(labels.get(name) == self._identity.instance_id for name in INSTANCE_ID_LABELS):
                 own.update(targets)
         return Listed({member: bytes(lines) for member, lines in members.items()}, frozenset(own))

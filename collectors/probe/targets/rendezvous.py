@@ -1,8 +1,8 @@
-"""Which peers an agent watches: rendezvous hashing, in proportion to the zones. Pure: no clock, no I/O, nobody is asked.
+"""Rendezvous hashing: select the peers that an agent probes, in proportion to the zones. Pure.
 
 Highest random weight (Thaler and Ravishankar, "Using name-based mappings to increase hit rates", IEEE/ACM ToN 6(1), 1998): each agent
-ranks all hosts by a hash of its own name and theirs and takes the first k. Every host is so watched by about k agents (binomial), and
-a host that joins or leaves moves only the agents that rank it, or its zone's share, among their k.
+ranks all hosts by a hash of its own name and theirs and takes the first k. Every host is so probed by about k agents (binomial), and
+a host that joins or leaves changes only the agents that rank it, or its zone's share, among their k.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ _UNIT = 1 << 8 * _BYTES
 
 
 def choose(me: str, hosts: Iterable[tuple[str, str]], count: int) -> list[str]:
-    """Pick `count` of the hosts (name, zone) for the agent `me`, which must not be among them; all of them where there are no more.
+    """Select `count` of the hosts (name, zone) for the agent `me`, which must not be among them; all of them where there are no more.
 
-    The zone is "" where it is not known; a name that comes twice is one host. The result is sorted, and depends on nothing but the
-    arguments as sets. Only the best so far are held in memory, however many hosts there are.
+    The zone is "" where it is not known; a name that occurs twice is one host. The result is sorted and depends on the arguments
+    as sets only. Only the best so far are held in memory, however many hosts there are.
     """
     own = blake2b(_bytes(me) + b"\0", digest_size=_BYTES)
     zones: dict[str, _Best] = {}
@@ -31,21 +31,21 @@ def choose(me: str, hosts: Iterable[tuple[str, str]], count: int) -> list[str]:
         score.update(_bytes(name))
         best = zones.get(zone) or zones.setdefault(zone, _Best())
         best.add((score.digest(), name), count)
-    share = shares({zone: best.seen for zone, best in zones.items()}, count, _phase(me))
+    share = shares({zone: best.size for zone, best in zones.items()}, count, _phase(me))
     return sorted({name for zone, best in zones.items() for _, name in nlargest(share[zone], best.heap)})
 
 
 class _Best:
-    """The hosts of one zone that rank highest, and how many were seen."""
+    """The hosts of one zone that rank highest, and the number of all."""
 
-    __slots__ = ("heap", "seen")
+    __slots__ = ("heap", "size")
 
     def __init__(self) -> None:
         self.heap: list[tuple[bytes, str]] = []
-        self.seen = 0
+        self.size = 0
 
     def add(self, scored: tuple[bytes, str], count: int) -> None:
-        self.seen += 1
+        self.size += 1
         if len(self.heap) < count:
             if scored not in self.heap:
                 heappush(self.heap, scored)
@@ -62,13 +62,13 @@ def shares(sizes: Mapping[str, int], count: int, phase: float) -> dict[str, int]
     total = sum(sizes.values())
     if count >= total:
         return dict(sizes)
-    given, before, found = 0, 0, {}
+    given, before, shares_ = 0, 0, {}
     for zone in sorted(sizes):
         before += sizes[zone]
         upto = min(count, int(before * count / total + phase)) if before < total else count
-        found[zone] = upto - given
+        shares_[zone] = upto - given
         given = upto
-    return found
+    return shares_
 
 
 def _phase(me: str) -> float:

@@ -1,4 +1,4 @@
-"""How an agent knows itself in a list of hosts: its addresses, its host name, its instance id."""
+"""This host's identity in a list of hosts: its addresses, host name and instance id."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ if TYPE_CHECKING:
 
     from collectors.model import CollectorContext
 
-INSTANCE_ID_LABELS = ("instance_id", "__meta_ec2_instance_id")  # what people and Prometheus' ec2_sd call it
+INSTANCE_ID_LABELS = ("instance_id", "__meta_ec2_instance_id")  # the usual label, and that of Prometheus' ec2_sd
 
 _LOCAL = re.compile(rb"\|-- ([0-9.]+)\n\s+/32 host LOCAL")
-_MOST = 64 * 1024 * 1024  # bytes of fib_trie: a host with a full routing table has some 60 MB
+_MAX_BYTES = 64 * 1024 * 1024  # bytes of fib_trie: a host with a full routing table has some 60 MB
 
 
-class Own(NamedTuple):
-    """This host: its addresses as packed bytes, its host name (lower case) and its EC2 instance id, each empty where unknown."""
+class SelfIdentity(NamedTuple):
+    """Addresses as packed bytes, host name (lower case) and EC2 instance id, each empty where unknown."""
 
     addresses: frozenset[bytes]
     hostname: str
     instance_id: str
 
     def key(self) -> str:
-        """Name a host that is on no list: never the same as another's, though images may share a host name."""
+        """Return a key for a host that is on no list: unique, although images may share a host name."""
         return self.instance_id or f"{self.hostname} {b' '.join(sorted(self.addresses)).hex()}"
 
     def among(self, hosts: Iterable[str]) -> set[str]:
-        """Find the hosts ("10.0.0.5", "[fd00::5]" or a name) that mean this one.
+        """Return the hosts ("10.0.0.5", "[fd00::5]" or a name) that are this one.
 
-        A host name without dots also means the one listed name that begins with it; where there are several, nobody can tell.
+        A host name without dots also matches the one listed name that begins with it; of several, none.
         """
-        found, similar = set(), []
+        matching, similar = set(), []
         for host in hosts:
             if host[0] == "[":
                 is_own = _packed(socket.AF_INET6, host[1:-1]) in self.addresses
@@ -48,23 +48,23 @@ class Own(NamedTuple):
                 if name.partition(".")[0] == self.hostname:
                     similar.append(host)
             if is_own:
-                found.add(host)
-        return found or set(similar if len(similar) == 1 else ())
+                matching.add(host)
+        return matching or set(similar if len(similar) == 1 else ())
 
 
-def read_own(host: CollectorContext) -> Own:
-    """Read who this host is. Never raises: what cannot be read is unknown.
+def read_self_identity(context: CollectorContext) -> SelfIdentity:
+    """Read this host's identity. Never raises: what cannot be read is empty.
 
     IPv4 from /proc/net/fib_trie (net/ipv4/fib_trie.c: the local table's /32 are the host's own), IPv6 from /proc/net/if_inet6.
     """
-    addresses = {_packed(socket.AF_INET, text.decode()) for text in _LOCAL.findall(_read(host, "fib_trie"))}
-    addresses |= set(_inet6(_read(host, "if_inet6")))
-    identity = read_identity(host.proc, host.root)
-    return Own(frozenset(addresses - {b""}), identity.hostname.lower().removesuffix("."), read_platform(host.sys).instance_id)
+    addresses = {_packed(socket.AF_INET, text.decode()) for text in _LOCAL.findall(_read(context, "fib_trie"))}
+    addresses |= set(_inet6(_read(context, "if_inet6")))
+    identity = read_identity(context.proc, context.root)
+    return SelfIdentity(frozenset(addresses - {b""}), identity.hostname.lower().removesuffix("."), read_platform(context.sys).instance_id)
 
 
 def _inet6(table: bytes) -> Iterator[bytes]:
-    """Give the addresses of if_inet6: 32 hexadecimal digits, and five more words."""
+    """Yield the addresses of if_inet6: lines of 32 hexadecimal digits and five more fields."""
     for line in table.splitlines():
         try:
             yield bytes.fromhex(line.partition(b" ")[0].decode())
@@ -72,8 +72,8 @@ def _inet6(table: bytes) -> Iterator[bytes]:
             continue
 
 
-def _read(host: CollectorContext, name: str) -> bytes:
-    return read_bytes(host.proc / "net" / name, _MOST)
+def _read(context: CollectorContext, name: str) -> bytes:
+    return read_bytes(context.proc / "net" / name, _MAX_BYTES)
 
 
 def _packed(family: int, text: str) -> bytes:

@@ -1,4 +1,4 @@
-"""Names of `vitald probe`: each of a name's addresses is a target of its own, as the daemon probes them."""
+"""Names of `vitald probe`: each of a name's addresses becomes a target of its own, as the daemon probes them."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ if TYPE_CHECKING:
 
     from collectors.probe.targets.target import Address, Target
 
-_PAUSE = 0.01  # seconds
+_POLL_SECONDS = 0.01
 
 
-def every_address(targets: Sequence[Target], seconds: float) -> list[Target]:
-    """Put a name's addresses in its place where there are several, up to eight; what is not known within `seconds` stays a name."""
+def expand_names(targets: Sequence[Target], seconds: float) -> list[Target]:
+    """Replace a name with its addresses where there are several, up to eight; one that does not resolve within `seconds` stays a name."""
     names = [target.host for target in targets if target.address is None]
     if not names:
         return list(targets)
     resolver, end = Resolver(seconds), time.monotonic() + seconds
-    resolver.want(names)
+    resolver.set_names(names)
     try:
-        while time.monotonic() < end and any(resolver.ask_all(host, 1) is None for host in names):
-            time.sleep(_PAUSE)
-        return [one for target in targets for one in _each(target, resolver)]
+        while time.monotonic() < end and any(resolver.resolve_all(host, 1) is None for host in names):
+            time.sleep(_POLL_SECONDS)
+        return [expanded for target in targets for expanded in _expand(target, resolver)]
     finally:
         resolver.close()
 
 
-def _each(target: Target, resolver: Resolver) -> Iterator[Target]:
-    found = resolver.ask_all(target.host, target.port) if target.address is None else None
-    addresses = found if isinstance(found, list) else []
-    usable = [address for address in addresses if _has_way(address)] or addresses  # IPv6 without a route, say, is no news here
-    if len(usable) < 2:  # noqa: PLR2004 — one address needs no telling apart, and may change meanwhile
+def _expand(target: Target, resolver: Resolver) -> Iterator[Target]:
+    resolved = resolver.resolve_all(target.host, target.port) if target.address is None else None
+    addresses = resolved if isinstance(resolved, list) else []
+    usable = [address for address in addresses if _has_route(address)] or addresses  # without those of IPv6 on a host without it, say
+    if len(usable) < 2:  # noqa: PLR2004 — a single address needs no suffix, and may change meanwhile
         yield target if len(addresses) < 2 else target._replace(address=usable[0])  # noqa: PLR2004
         return
     yield from (target._replace(text=f"{target.text} ({address.sockaddr[0]})", address=address) for address in usable)
 
 
-def _has_way(address: Address) -> bool:
+def _has_route(address: Address) -> bool:
     try:
         return bool(route(zoned(address.sockaddr)))
     except OSError:

@@ -1,4 +1,4 @@
-"""`vitald probe`: a TCP ping that tells lost SYNs from slow answers."""
+"""`vitald probe`: TCP ping that distinguishes lost SYNs from slow answers."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ import time
 from typing import TYPE_CHECKING
 
 from collectors.model import BadInput
-from collectors.probe.connect.outcome import Outcome, Reason
+from collectors.probe.connect.result import ProbeResult, Reason
 from collectors.probe.connect.sweep import Sweeper
 from collectors.probe.dns.resolver import Resolver
 from collectors.probe.targets.target import Target, parse
 from collectors.settings import Duration
 from daemon.cli.probe import path as probe_path
-from daemon.cli.probe.addresses import every_address
-from daemon.cli.probe.live import shown
-from daemon.cli.probe.stats import Tally, histogram, table
+from daemon.cli.probe.addresses import expand_names
+from daemon.cli.probe.live import display
+from daemon.cli.probe.stats import ProbeStats, histogram, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-SHORTEST = 0.01  # seconds, for interval and timeout: a hundred SYNs a second to one port is a ping, more is a load
-LONGEST = 3600.0
-EACH = 4  # targets, up to which each gets a summary and a histogram of its own
+MIN_SECONDS = 0.01  # seconds, for interval and timeout: a hundred SYNs a second to one port is a ping, more is a load
+MAX_SECONDS = 3600.0
+MAX_SUMMARIES = 4  # targets, up to which each gets a summary and a histogram of its own
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what `vitald probe` takes."""
+    """Declare the arguments of `vitald probe`."""
     parser.epilog = "exit status: 0 all answered, 1 some failed, 2 bad usage; Ctrl-C prints the summary"
     parser.add_argument(
         "targets", nargs="+", type=_target, metavar="HOST:PORT", help='"10.0.0.5:22", "[fd00::5]:22" or "db1.internal:5432"'
@@ -46,55 +46,57 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Probe until the count is reached or Ctrl-C, show it as it goes, then sum up. Gives the exit status."""
+    """Probe until the count is reached or Ctrl-C, print results as they arrive, then a summary. Return the exit status."""
     written = list({(target.host.lower(), target.port): target for target in arguments.targets}.values())
-    targets = every_address(written, arguments.timeout)
-    if probe_path.wanted(arguments):
+    targets = expand_names(written, arguments.timeout)
+    if probe_path.is_path_query(arguments):
         return probe_path.run(targets, arguments)
-    tallies = [Tally(target) for target in targets]
+    stats = [ProbeStats(target) for target in targets]
     rounds = probe_path.rounds if arguments.syn else _rounds
     try:
-        with shown(tallies, arguments.count, arguments.interval, arguments.format) as show:
-            for outcomes in rounds(targets, arguments):
-                ended = list(zip(tallies, outcomes, strict=True))
-                for tally, outcome in ended:
-                    tally.add(outcome)
+        with display(stats, arguments.count, arguments.interval, arguments.format) as show:
+            for results in rounds(targets, arguments):
+                ended = list(zip(stats, results, strict=True))
+                for target_stats, result in ended:
+                    target_stats.add(result)
                 show(ended)
     except KeyboardInterrupt:
         if arguments.format == "text":
             sys.stdout.write("\n")
-    sys.stdout.writelines(f"{line}\n" for line in _summary(tallies, arguments.format))
-    return 0 if all(tally.tries and tally.tries == tally.ends[Reason.ANSWERED] for tally in tallies) else 1
+    sys.stdout.writelines(f"{line}\n" for line in _summary(stats, arguments.format))
+    return 0 if all(each.tries and each.tries == each.ends[Reason.ANSWERED] for each in stats) else 1
 
 
-def _summary(tallies: Sequence[Tally], form: str) -> Iterator[str]:
-    """Sum up: a few targets each for itself, many in a table and one histogram of all."""
+def _summary(stats: Sequence[ProbeStats], form: str) -> Iterator[str]:
+    """Return the lines of the summary: one for each of a few targets, or a table and one histogram of all."""
     if form == "json":
-        yield json.dumps({"targets": [tally.as_json() for tally in tallies]}, indent=2)
+        yield json.dumps({"targets": [each.as_json() for each in stats]}, indent=2)
         return
     mark = "█" if (sys.stdout.encoding or "").lower().startswith("utf") else "#"
-    if len(tallies) <= EACH:
-        for tally in tallies:
-            yield from ("", *tally.summary(mark))
+    if len(stats) <= MAX_SUMMARIES:
+        for each in stats:
+            yield from ("", *each.summary(mark))
         return
-    yield from ("", *table(tallies))
-    rtts = [rtt for tally in tallies for rtt in tally.rtts]
+    yield from ("", *table(stats))
+    rtts = [rtt for each in stats for rtt in each.rtts]
     if rtts:
-        yield from ("", f"all {len(tallies)} targets, {len(rtts)} answers:", *histogram(rtts, mark))
+        yield from ("", f"all {len(stats)} targets, {len(rtts)} answers:", *histogram(rtts, mark))
 
 
-def _rounds(targets: Sequence[Target], arguments: argparse.Namespace) -> Iterator[list[Outcome]]:
-    """Probe all targets at once, again and again at the interval."""
+def _rounds(targets: Sequence[Target], arguments: argparse.Namespace) -> Iterator[list[ProbeResult]]:
+    """Probe all targets at once, once an interval."""
     sweeper, resolver = Sweeper(), Resolver(arguments.timeout)
-    resolver.want(target.host for target in targets if target.address is None)
-    begun, made = time.monotonic(), 0
+    resolver.set_names(target.host for target in targets if target.address is None)
+    begun, rounds = time.monotonic(), 0
     try:
-        while not arguments.count or made < arguments.count:
-            time.sleep(max(0.0, begun + made * arguments.interval - time.monotonic()))
-            plan = [target.address or resolver.ask(target.host, target.port) for target in targets]
-            outcomes = sweeper.run(plan, arguments.timeout, late=lambda index: resolver.ask(targets[index].host, targets[index].port))
-            made += 1
-            yield [outcome or Outcome(Reason.OTHER) for outcome in outcomes]
+        while not arguments.count or rounds < arguments.count:
+            time.sleep(max(0.0, begun + rounds * arguments.interval - time.monotonic()))
+            destinations = [target.address or resolver.resolve(target.host, target.port) for target in targets]
+            results = sweeper.run(
+                destinations, arguments.timeout, resolve=lambda index: resolver.resolve(targets[index].host, targets[index].port)
+            )
+            rounds += 1
+            yield [result or ProbeResult(Reason.OTHER) for result in results]
     finally:
         resolver.close()
 
@@ -102,8 +104,8 @@ def _rounds(targets: Sequence[Target], arguments: argparse.Namespace) -> Iterato
 def _target(text: str) -> Target:
     try:
         return parse(text)
-    except BadInput as bad:
-        raise argparse.ArgumentTypeError(str(bad)) from None
+    except BadInput as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _count(text: str) -> int:
@@ -120,6 +122,6 @@ def _seconds(text: str) -> float:
             seconds = float(Duration.parse(text))
         except ValueError:
             seconds = math.nan
-    if SHORTEST <= seconds <= LONGEST:
+    if MIN_SECONDS <= seconds <= MAX_SECONDS:
         return seconds
     raise argparse.ArgumentTypeError(f'{text!r:.40} is not a time from 0.01 to 3600 seconds; write it like 0.5 or "500ms"')

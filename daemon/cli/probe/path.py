@@ -1,4 +1,4 @@
-"""`vitald probe --mtu`, `--trace` and `--syn`: what crafted packets say of the way to a target."""
+"""`vitald probe --mtu`, `--trace` and `--syn`: queries about the path to a target, with crafted packets."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import json
 import os
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from collectors.model import BadInput, Unavailable
 from collectors.packets.client import PacketClient
 from collectors.packets.traceroute import syn_trace
-from collectors.path_mtu import judge as path_verdict
-from collectors.path_mtu.collector import place_of
+from collectors.path_mtu.collector import endpoint_of
+from collectors.path_mtu.judge import judge_path
 from collectors.path_mtu.search import search
 from collectors.probe.connect import half_open
-from collectors.probe.connect.outcome import Outcome, Reason
+from collectors.probe.connect.result import ProbeResult, Reason
 from collectors.probe.dns.lookup import look_up
 
 if TYPE_CHECKING:
@@ -24,110 +24,120 @@ if TYPE_CHECKING:
 
     from collectors.packets.protocol import Endpoint, ProbeScript
     from collectors.packets.traceroute import SynTrace
-    from collectors.path_mtu.search import Found
+    from collectors.path_mtu.search import PathMtuResult
     from collectors.probe.targets.target import Address, Target
 
-LONGEST = 300.0  # seconds for all targets together
+MAX_SECONDS = 300.0  # for all targets together
+
+
+class _PathReport(NamedTuple):
+    lines: list[str]
+    as_json: dict[str, Any]
+    is_healthy: bool
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the three; they need CAP_NET_RAW."""
+    """Declare the three flags; they need CAP_NET_RAW."""
     kinds = parser.add_argument_group("crafted packets, as root or with CAP_NET_RAW").add_mutually_exclusive_group()
     kinds.add_argument("--mtu", action="store_true", help="find the largest packet that reaches each target, and black holes")
-    kinds.add_argument("--trace", action="store_true", help="trace the way of a SYN to each target's port, hop by hop")
+    kinds.add_argument("--trace", action="store_true", help="trace the path of a SYN to each target's port, hop by hop")
     kinds.add_argument("--syn", action="store_true", help="half-open: a SYN and a RST, so that the service sees no connect")
 
 
-def wanted(arguments: argparse.Namespace) -> bool:
-    """Tell whether the answer is about the way, and not a series of tries."""
+def is_path_query(arguments: argparse.Namespace) -> bool:
+    """Return whether the path is asked for once, instead of a series of tries."""
     return bool(arguments.mtu or arguments.trace)
 
 
 def run(targets: Sequence[Target], arguments: argparse.Namespace) -> int:
-    """Look at the way to each target once; gives the exit status: 0 if all is well, 1 if not, 2 where nothing could be looked at."""
+    """Query the path to each target once. Return the exit status: 0 if all are healthy, else 1; BadInput without CAP_NET_RAW."""
     if arguments.mtu:
-        return _look(targets, arguments.format, search, _mtu)
-    return _look(targets, arguments.format, lambda _: syn_trace(), _trace)
+        return _query(targets, arguments.format, search, _mtu_report)
+    return _query(targets, arguments.format, lambda _: syn_trace(), _trace_report)
 
 
-def rounds(targets: Sequence[Target], arguments: argparse.Namespace) -> Iterator[list[Outcome]]:
-    """Probe all targets half-open, again and again at the interval."""
-    child, begun, made = PacketClient(), time.monotonic(), 0
+def rounds(targets: Sequence[Target], arguments: argparse.Namespace) -> Iterator[list[ProbeResult]]:
+    """Probe all targets half-open, once an interval."""
+    client, begun, made = PacketClient(), time.monotonic(), 0
     while not arguments.count or made < arguments.count:
         time.sleep(max(0.0, begun + made * arguments.interval - time.monotonic()))
-        addresses = {target.text: _address(target) for target in targets}
-        found: dict[str, Outcome] = {text: at for text, at in addresses.items() if isinstance(at, Outcome)}
-        places = {text: at for text, at in addresses.items() if not isinstance(at, Outcome)}
-        found |= half_open.probe(child, places, arguments.timeout)
+        resolved = {target.text: _resolve(target) for target in targets}
+        results: dict[str, ProbeResult] = {text: to for text, to in resolved.items() if isinstance(to, ProbeResult)}
+        addresses = {text: to for text, to in resolved.items() if not isinstance(to, ProbeResult)}
+        results |= half_open.probe(client, addresses, arguments.timeout)
         made += 1
-        if made == 1 and all(one.reason is Reason.PERMISSION and one.own_fault for one in found.values()):
-            raise BadInput("--syn needs CAP_NET_RAW, or a firewall of this host refuses every SYN; run it as root")
-        yield [found[target.text] for target in targets]
+        if made == 1 and all(result.reason is Reason.PERMISSION and result.local_error for result in results.values()):
+            raise BadInput("--syn needs CAP_NET_RAW, or a firewall of this host rejects every SYN; run it as root")
+        yield [results[target.text] for target in targets]
 
 
-def _look(
-    targets: Sequence[Target], form: str, course: Callable[[Endpoint], ProbeScript[Any]], say: Callable[[Any, Endpoint], _Said]
+def _query(
+    targets: Sequence[Target],
+    form: str,
+    script: Callable[[Endpoint], ProbeScript[Any]],
+    report: Callable[[Any, Endpoint], _PathReport],
 ) -> int:
-    plays: dict[str, tuple[Endpoint, ProbeScript[Any]]] = {}
-    said: dict[str, _Said] = {}
+    scripts: dict[str, tuple[Endpoint, ProbeScript[Any]]] = {}
+    reports: dict[str, _PathReport] = {}
     for target in targets:
         try:
-            place = _place(target)
+            endpoint = _endpoint(target)
         except OSError as error:
-            said[target.text] = (["this host cannot send to it: " + (error.strerror or str(error))], {"error": str(error)}, False)
+            reports[target.text] = _failed("this host cannot send to it: " + (error.strerror or str(error)), str(error))
             continue
-        plays[target.text] = (place, course(place))
+        scripts[target.text] = (endpoint, script(endpoint))
     try:
-        results = PacketClient().run(plays, LONGEST)
-    except Unavailable as why:
-        raise BadInput(f"{why}; run it as root") from None
-    for text, (place, _) in plays.items():
-        failed = ([results.failure], {"error": results.failure}, False)
-        said[text] = say(results.found[text], place) if text in results.found else failed
+        results = PacketClient().run(scripts, MAX_SECONDS)
+    except Unavailable as error:
+        raise BadInput(f"{error}; run it as root") from None
+    for text, (endpoint, _) in scripts.items():
+        failed = _failed(results.failure, results.failure)
+        reports[text] = report(results.found[text], endpoint) if text in results.found else failed
     if form == "json":
-        sys.stdout.write(json.dumps({"targets": [{"target": target.text, **said[target.text][1]} for target in targets]}, indent=2) + "\n")
+        document = {"targets": [{"target": target.text, **reports[target.text].as_json} for target in targets]}
+        sys.stdout.write(json.dumps(document, indent=2) + "\n")
     else:
         for target in targets:
-            sys.stdout.write("\n".join([f"--- {target.text} ---", *said[target.text][0], ""]))
-    return 0 if all(well for _, _, well in said.values()) else 1
+            sys.stdout.write("\n".join([f"--- {target.text} ---", *reports[target.text].lines, ""]))
+    return 0 if all(found.is_healthy for found in reports.values()) else 1
 
 
-_Said = tuple[list[str], dict[str, Any], bool]  # the lines for people, the same for machines, and whether all is well
+def _failed(line: str, error: str) -> _PathReport:
+    return _PathReport([line], {"error": error}, is_healthy=False)
 
 
-def _mtu(found: Found, place: Endpoint) -> _Said:
-    verdict = path_verdict.judge("", found)
-    lines = [f"path MTU: {found.mtu or 'unknown'} bytes, from {place.source}", verdict.message]
-    well = found.answered and not found.black_hole and not found.padded_dropped
-    return (
+def _mtu_report(result: PathMtuResult, endpoint: Endpoint) -> _PathReport:
+    verdict = judge_path("", result)
+    lines = [f"path MTU: {result.mtu or 'unknown'} bytes, from {endpoint.source}", verdict.message]
+    return _PathReport(
         [*lines, *([verdict.remediation] if verdict.remediation else [])],
-        {**found._asdict(), "message": verdict.message, "remediation": verdict.remediation},
-        well,
+        {**result._asdict(), "message": verdict.message, "remediation": verdict.remediation},
+        result.answered and not result.black_hole and not result.padded_dropped,
     )
 
 
-def _trace(seen: SynTrace, place: Endpoint) -> _Said:
-    lines = [f"{hop.ttl:>3}  {hop.address or '*':<40} {f'{hop.rtt / 1e3:.3f} ms' if hop.rtt else ''}".rstrip() for hop in seen.trace.hops]
-    answered = seen.syn.from_target
-    words = {"syn_ack": "answers", "reset": "refuses", "silent": "is silent", "local": f"not sent: {os.strerror(seen.syn.error)}"}
-    end = words.get(seen.syn.kind, f"{seen.syn.sender} says unreachable")
-    far = f" {seen.syn.rtt / 1e3:.3f} ms" if answered else ""
-    lines.append(f"{len(seen.trace.hops) + 1 if answered else '':>3}  {place.target:<40} {end}{far}".rstrip())
-    hops = [hop._asdict() for hop in seen.trace.hops]
-    return lines, {"hops": hops, "kind": seen.syn.kind, "sender": seen.syn.sender, "rtt": seen.syn.rtt}, seen.syn.kind == "syn_ack"
+def _trace_report(result: SynTrace, endpoint: Endpoint) -> _PathReport:
+    syn, hops = result.syn, result.trace.hops
+    lines = [f"{hop.ttl:>3}  {hop.address or '*':<40} {f'{hop.rtt / 1e3:.3f} ms' if hop.rtt else ''}".rstrip() for hop in hops]
+    ends = {"syn_ack": "answers", "reset": "refuses", "silent": "no answer", "local": f"not sent: {os.strerror(syn.error)}"}
+    end = ends.get(syn.kind, f"ICMP unreachable from {syn.sender}")
+    rtt = f" {syn.rtt / 1e3:.3f} ms" if syn.from_target else ""
+    lines.append(f"{len(hops) + 1 if syn.from_target else '':>3}  {endpoint.target:<40} {end}{rtt}".rstrip())
+    as_json = {"hops": [hop._asdict() for hop in hops], "kind": syn.kind, "sender": syn.sender, "rtt": syn.rtt}
+    return _PathReport(lines, as_json, syn.kind == "syn_ack")
 
 
-def _place(target: Target) -> Endpoint:
-    address = _address(target)
-    if isinstance(address, Outcome):
+def _endpoint(target: Target) -> Endpoint:
+    address = _resolve(target)
+    if isinstance(address, ProbeResult):
         raise OSError(0, f"no address: {address.reason.name.lower().replace('_', ' ')}")
-    place = place_of(address)
-    if place is None:
-        raise OSError(0, "it is this very host, so there is no way to look at")
-    return place
+    endpoint = endpoint_of(address)
+    if endpoint is None:
+        raise OSError(0, "it is this very host, so there is no path to it")
+    return endpoint
 
 
-def _address(target: Target) -> Address | Outcome:
+def _resolve(target: Target) -> Address | ProbeResult:
     if target.address:
         return target.address
     answer = look_up(target.host)

@@ -1,4 +1,4 @@
-"""What became of the tries of `vitald probe`, in numbers, in words and as a histogram. Pure."""
+"""Statistics of `vitald probe`: lines, summaries, a table, JSON and histograms. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from collectors.probe.connect.outcome import LABELS, Outcome, Reason
+from collectors.probe.connect.result import LABELS, ProbeResult, Reason
 from collectors.probe.target_stats import BUCKETS
 
 if TYPE_CHECKING:
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 BAR = 40  # characters
 
-_BY_THE_TARGET = {Reason.ANSWERED, Reason.REFUSED, Reason.RESET}  # a SYN-ACK or a RST: its SYN was not lost
-_NO_SYN_LEFT = {Reason.DNS_NOT_FOUND, Reason.DNS_TIMEOUT, Reason.DNS_ERROR}
+_ANSWERED_BY_TARGET = {Reason.ANSWERED, Reason.REFUSED, Reason.RESET}  # a SYN-ACK or a RST: its SYN was not lost
+_NO_SYN_SENT = {Reason.DNS_NOT_FOUND, Reason.DNS_TIMEOUT, Reason.DNS_ERROR}
 
 
 @dataclass
-class Tally:
-    """What became of the tries of one target."""
+class ProbeStats:
+    """Results of all tries of one target."""
 
     target: Target
     tries: int = 0
@@ -32,52 +32,52 @@ class Tally:
     answered: int = 0
     ends: Counter[Reason] = field(default_factory=Counter)
     rtts: list[int] = field(default_factory=list)  # µs
-    last: Outcome | None = None
+    last: ProbeResult | None = None
 
-    def add(self, outcome: Outcome) -> None:
-        """Count one try in."""
-        sent, answered = syns(outcome)
+    def add(self, result: ProbeResult) -> None:
+        """Add one try."""
+        sent, answered = syns(result)
         self.tries += 1
         self.sent += sent
         self.answered += answered
-        self.ends[outcome.reason] += 1
-        self.last = outcome
-        if outcome.reason is Reason.ANSWERED and outcome.rtt:
-            self.rtts.append(outcome.rtt)
+        self.ends[result.reason] += 1
+        self.last = result
+        if result.reason is Reason.ANSWERED and result.rtt:
+            self.rtts.append(result.rtt)
 
-    def line(self, outcome: Outcome) -> str:
-        """Say how the newest try ended."""
-        sent, answered = syns(outcome)
-        words = [f"{self.target.text}  try {self.tries}  {LABELS[outcome.reason]}"]
-        if outcome.reason is Reason.ANSWERED:
-            words.append(f"rtt {_ms(outcome.rtt)} ms" if outcome.rtt else "rtt unknown (no TCP timestamps)")
+    def line(self, result: ProbeResult) -> str:
+        """Return a line for the newest try."""
+        sent, answered = syns(result)
+        parts = [f"{self.target.text}  try {self.tries}  {LABELS[result.reason]}"]
+        if result.reason is Reason.ANSWERED:
+            parts.append(f"rtt {_ms(result.rtt)} ms" if result.rtt else "rtt unknown (no TCP timestamps)")
         if sent > answered:
-            words.append(f"{sent - answered} of {sent} SYNs lost, {outcome.seconds:.2f} s")
-        if outcome.router:
-            words.append(f"{outcome.router} says so")
-        if outcome.own_fault:
-            words.append("this host's own fault")
-        return "  ".join(words)
+            parts.append(f"{sent - answered} of {sent} SYNs lost, {result.seconds:.2f} s")
+        if result.router:
+            parts.append(f"ICMP error from {result.router}")
+        if result.local_error:
+            parts.append("local error")
+        return "  ".join(parts)
 
     def summary(self, mark: str) -> Iterator[str]:
-        """Sum all tries up, a line at a time; `mark` is what bars are made of."""
+        """Return the lines of the summary; bars are made of `mark`."""
         yield f"--- {self.target.text} ---"
         ends = ", ".join(f"{number} {LABELS[reason]}" for reason, number in self.ends.most_common())
         yield f"tries: {self.tries}" + (f" ({ends})" if ends else "")
         yield f"SYNs: {self.sent} sent, {self.answered} answered, {self.lost} lost" + (f" ({self.loss:.1%})" if self.sent else "")
         if self.rtts:
-            least, middle, last, most = (_ms(rtt) for rtt in quantiles(self.rtts))
-            yield f"RTT ms: min {least}, median {middle}, p99 {last}, max {most}"
+            minimum, median, p99, maximum = (_ms(rtt) for rtt in quantiles(self.rtts))
+            yield f"RTT ms: min {minimum}, median {median}, p99 {p99}, max {maximum}"
             yield from histogram(self.rtts, mark)
 
     def row(self) -> tuple[str, ...]:
-        """Say the same in the cells of HEADINGS."""
+        """Return the cells of HEADINGS."""
         state = LABELS[self.last.reason] if self.last else "waiting"
         times = [_ms(rtt) for rtt in quantiles(self.rtts)] if self.rtts else ["-"] * 4
         return self.target.text, str(self.tries), str(self.ends[Reason.ANSWERED]), f"{self.loss:.1%}" if self.sent else "-", *times, state
 
     def as_json(self) -> dict[str, Any]:
-        """Give the same for programs; times in seconds, the buckets not cumulative and the last one without a bound."""
+        """Return the summary as JSON; times in seconds, the buckets not cumulative and the last one without a bound."""
         counts = _buckets(self.rtts)
         names = ("min", "median", "p99", "max")
         return {
@@ -93,21 +93,21 @@ class Tally:
 
     @property
     def lost(self) -> int:
-        """The SYNs that nobody answered."""
+        """Number of unanswered SYNs."""
         return self.sent - self.answered
 
     @property
     def loss(self) -> float:
-        """Their share."""
+        """Share of unanswered SYNs, 0 to 1."""
         return self.lost / self.sent if self.sent else 0.0
 
 
 HEADINGS = ("target", "tries", "answered", "SYN loss", "min ms", "median", "p99", "max", "last")
 
 
-def table(tallies: Sequence[Tally]) -> Iterator[str]:
-    """Sum many targets up, a line each, the worst first."""
-    rows = [HEADINGS, *(tally.row() for tally in worst_first(tallies))]
+def table(stats: Sequence[ProbeStats]) -> Iterator[str]:
+    """Return a table of many targets, a line each, the worst first."""
+    rows = [HEADINGS, *(each.row() for each in worst_first(stats))]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     last = len(HEADINGS) - 1
     for row in rows:
@@ -116,32 +116,32 @@ def table(tallies: Sequence[Tally]) -> Iterator[str]:
         yield "  ".join(cells).rstrip()
 
 
-def worst_first(tallies: Sequence[Tally]) -> list[Tally]:
+def worst_first(stats: Sequence[ProbeStats]) -> list[ProbeStats]:
     """Sort by failures, then by lost SYNs."""
-    return sorted(tallies, key=lambda tally: (tally.ends[Reason.ANSWERED] - tally.tries, -tally.lost))
+    return sorted(stats, key=lambda each: (each.ends[Reason.ANSWERED] - each.tries, -each.lost))
 
 
 def quantiles(rtts: Sequence[int]) -> tuple[int, int, int, int]:
-    """Give the least, the median, the 99th percentile and the most, by nearest rank."""
+    """Return minimum, median, 99th percentile and maximum, by nearest rank."""
     ordered = sorted(rtts)
-    middle, last = (ordered[math.ceil(len(ordered) * share) - 1] for share in (0.5, 0.99))
-    return ordered[0], middle, last, ordered[-1]
+    median, p99 = (ordered[math.ceil(len(ordered) * share) - 1] for share in (0.5, 0.99))
+    return ordered[0], median, p99, ordered[-1]
 
 
-def syns(outcome: Outcome) -> tuple[int, int]:
-    """Count the SYNs of one try: how many left this host, and how many of them the target answered (with SYN-ACK or RST)."""
-    if outcome.own_fault or outcome.reason in _NO_SYN_LEFT:
+def syns(result: ProbeResult) -> tuple[int, int]:
+    """Return the SYNs of one try: how many were sent, and how many of them the target answered (with SYN-ACK or RST)."""
+    if result.local_error or result.reason in _NO_SYN_SENT:
         return 0, 0
-    return 1 + outcome.retransmits, int(outcome.reason in _BY_THE_TARGET)
+    return 1 + result.retransmits, int(result.reason in _ANSWERED_BY_TARGET)
 
 
 def histogram(rtts: Sequence[int], mark: str) -> Iterator[str]:
     """Draw RTTs (µs) in the metric's own buckets, from the first to the last that holds any."""
     counts = _buckets(rtts)
-    most = max(counts.values())
+    largest = max(counts.values())
     for bucket in range(min(counts), max(counts) + 1):
         bound = f"<= {BUCKETS[bucket] * 1e3:g}" if bucket < len(BUCKETS) else f"> {BUCKETS[-1] * 1e3:g}"
-        yield f"  {bound:>8} ms  {mark * math.ceil(counts[bucket] / most * BAR):<{BAR}}  {counts[bucket]}"
+        yield f"  {bound:>8} ms  {mark * math.ceil(counts[bucket] / largest * BAR):<{BAR}}  {counts[bucket]}"
 
 
 def _buckets(rtts: Sequence[int]) -> Counter[int]:

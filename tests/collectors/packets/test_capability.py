@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.collectors.probe.conftest import Lab
+    from tests.kit.probe_lab import Lab
 
 pytestmark = [pytest.mark.root, pytest.mark.needs("ip", "setpriv")]
 

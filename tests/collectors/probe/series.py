@@ -24,4 +24,4 @@ def down() -> str:
 
 
 def series(probe: Probe, reading: Any) -> dict[tuple[str, ...], Any]:
-    return {(metric.family.name, *metric.labels): metric.value for metric in probe.measure(reading)}
+    return {(metric.family.name, *metric.labels): metric.value for metric in probe.measure(reading, probe._settings)}

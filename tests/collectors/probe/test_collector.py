@@ -13,7 +13,7 @@ import pytest
 
 from collectors.model import CollectorContext, Histogram, Level, Unavailable
 from collectors.probe.collector import Probe
-from collectors.probe.connect.outcome import FAILURES
+from collectors.probe.connect.result import FAILURES
 from tests.collectors.probe.series import down, series, settings
 
 if TYPE_CHECKING:
@@ -23,13 +23,15 @@ if TYPE_CHECKING:
 def test_with_nothing_configured_it_probes_vitald_itself(up: str) -> None:
     probe = Probe(settings(), CollectorContext(listening=(up,)))
     reading = probe.read()
-    assert [(verdict.check, verdict.subject, verdict.level) for verdict in probe.judge([reading])] == [("tcp_probe", up, Level.HEALTHY)]
+    assert [(verdict.check, verdict.subject, verdict.level) for verdict in probe.judge([reading], probe._settings)] == [
+        ("tcp_probe", up, Level.HEALTHY)
+    ]
     probe.close()
 
 
 def test_with_targets_configured_the_canary_stays_at_home(up: str) -> None:
     reading = Probe(settings(targets=[down()]), CollectorContext(listening=(up,))).read()
-    assert up not in reading.records
+    assert up not in reading.stats
 
 
 def test_with_nothing_at_all_to_probe_it_is_unconfigured() -> None:
@@ -56,26 +58,26 @@ def test_every_counter_is_there_from_the_first_sweep_and_only_failures_move(up: 
     assert sum(rtt.counts) == 2
     assert seen["probe_connect_seconds", up] > 0
     assert ("probe_connect_seconds", bad) not in seen
-    assert [verdict.level for verdict in probe.judge([reading])] == [Level.HEALTHY, Level.WARNING]
+    assert [verdict.level for verdict in probe.judge([reading], probe._settings)] == [Level.HEALTHY, Level.WARNING]
 
 
 def test_measuring_twice_says_the_same(up: str) -> None:
     probe = Probe(settings(targets=[up, down()]), CollectorContext())
     reading = probe.read()
-    assert list(probe.measure(reading)) == list(probe.measure(reading))
+    assert list(probe.measure(reading, probe._settings)) == list(probe.measure(reading, probe._settings))
 
 
 def test_a_target_that_leaves_the_list_vanishes_and_one_that_stays_keeps_its_record(up: str, tmp_path: Path) -> None:
     path, bad = tmp_path / "t.json", down()
     path.write_text(json.dumps([{"targets": [up, bad]}]))
     probe = Probe(settings(target_files=[f"{tmp_path}/*.json"], targets=[up]), CollectorContext())
-    assert list(probe.read().records) == [up, bad]  # named twice, probed once
+    assert list(probe.read().stats) == [up, bad]  # named twice, probed once
     path.write_text(json.dumps([{"targets": [up]}]))
     reading = probe.read()
     seen = series(probe, reading)
     assert {key[1] for key in seen if key[0] == "probe_attempts"} == {up}
     assert seen["probe_attempts", up] == 2
-    assert [verdict.subject for verdict in probe.judge([reading])] == [up]
+    assert [verdict.subject for verdict in probe.judge([reading], probe._settings)] == [up]
     path.write_text("[{")
     seen = series(probe, probe.read())
     assert seen["probe_target_file_valid", str(path)] == 0
@@ -112,7 +114,7 @@ def test_close_ends_a_sweep_that_is_out_and_its_threads() -> None:
         probe.close()
         sweep.join(10)
         assert not sweep.is_alive()
-    assert [record.attempts for target, record in readings[0].records.items() if not target.startswith("localhost")] == [0]
+    assert [record.attempts for target, record in readings[0].stats.items() if not target.startswith("localhost")] == [0]
     deadline = time.monotonic() + 10
     while any(thread.name.startswith("probe-dns") for thread in threading.enumerate()) and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -136,8 +138,8 @@ def test_close_ends_a_sweep_that_is_out_and_its_threads() -> None:
         ({"mesh_files": ["/fleet.txt"]}, "mesh_files: .* must end in .json"),
         ({"mesh_peers": 0}, "mesh_peers: must be between 1 and 1000"),
         ({"mesh_peers": 1001}, "mesh_peers: must be between 1 and 1000"),
-        ({"mesh_zone_label": "a b"}, "mesh_zone_label: 'a b' is not a label's name"),
-        ({"target_labels": ["1a"]}, "target_labels: '1a' is not a label's name"),
+        ({"mesh_zone_label": "a b"}, "mesh_zone_label: 'a b' is not a label name"),
+        ({"target_labels": ["1a"]}, "target_labels: '1a' is not a label name"),
         ({"target_labels": list("abcdefghi")}, "target_labels: at most 8"),
         ({"target_labels": ["zone"], "mesh_files": ["/f.json"]}, "target_labels: target_zone is the label 'availability_zone' already"),
     ],

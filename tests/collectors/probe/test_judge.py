@@ -10,25 +10,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collectors.model import Level, Verdict
-from collectors.probe.connect.outcome import FAILURES, Outcome, Reason, of, refused_by_ourselves
+from collectors.probe.connect.result import FAILURES, ProbeResult, Reason, reason_of, system_call_failed
 from collectors.probe.judge import judge
-from collectors.probe.target_stats import BUCKETS, WINDOW, Record
+from collectors.probe.target_stats import BUCKETS, WINDOW, TargetStats
 
-GOOD = Outcome(Reason.ANSWERED, rtt=180, seconds=0.00018)
-LOSSY = Outcome(Reason.ANSWERED, rtt=180, retransmits=1, seconds=1.02)
-REFUSED = Outcome(Reason.REFUSED, error=errno.ECONNREFUSED)
-TIMEOUT = Outcome(Reason.TIMEOUT, error=errno.ETIMEDOUT, retransmits=1, seconds=2.0)
-NO_PORTS = Outcome(Reason.LOCAL_RESOURCES, own_fault=True, error=errno.EADDRNOTAVAIL)
+GOOD = ProbeResult(Reason.ANSWERED, rtt=180, seconds=0.00018)
+LOSSY = ProbeResult(Reason.ANSWERED, rtt=180, retransmits=1, seconds=1.02)
+REFUSED = ProbeResult(Reason.REFUSED, error=errno.ECONNREFUSED)
+TIMEOUT = ProbeResult(Reason.TIMEOUT, error=errno.ETIMEDOUT, retransmits=1, seconds=2.0)
+NO_PORTS = ProbeResult(Reason.LOCAL_RESOURCES, local_error=True, error=errno.EADDRNOTAVAIL)
 
 
-def after(*outcomes: Outcome) -> Record:
-    record = Record()
+def after(*outcomes: ProbeResult) -> TargetStats:
+    record = TargetStats()
     for number, outcome in enumerate(outcomes):
         record = record.after(outcome, 1_700_000_000.0 + 5 * number)
     return record
 
 
-def verdict(*outcomes: Outcome) -> Verdict:
+def verdict(*outcomes: ProbeResult) -> Verdict:
     return judge("10.0.0.5:22", after(*outcomes), 3)
 
 
@@ -74,7 +74,7 @@ def test_three_connects_that_needed_a_retransmission_mean_lost_syns_until_they_l
 
 
 def test_totals_are_kept_by_reason_and_bucket() -> None:
-    record = after(GOOD, LOSSY, REFUSED, TIMEOUT, Outcome(Reason.ANSWERED, retransmits=2, seconds=3.0))
+    record = after(GOOD, LOSSY, REFUSED, TIMEOUT, ProbeResult(Reason.ANSWERED, retransmits=2, seconds=3.0))
     assert record.attempts == 5
     assert dict(zip(FAILURES, record.failures, strict=True)) == {**dict.fromkeys(FAILURES, 0), "refused": 1, "timeout": 1}
     assert sum(record.rtts) == 2  # the last connect has no sample
@@ -85,41 +85,41 @@ def test_totals_are_kept_by_reason_and_bucket() -> None:
 
 
 def test_an_rtt_on_a_bound_is_in_its_bucket_and_the_longest_in_the_last() -> None:
-    assert after(Outcome(Reason.ANSWERED, rtt=20)).rtts[0] == 1
-    assert after(Outcome(Reason.ANSWERED, rtt=11_000_000)).rtts[-1] == 1
+    assert after(ProbeResult(Reason.ANSWERED, rtt=20)).rtts[0] == 1
+    assert after(ProbeResult(Reason.ANSWERED, rtt=11_000_000)).rtts[-1] == 1
 
 
 def test_a_record_before_its_first_probe_is_healthy_and_all_zero() -> None:
-    assert judge("a:1", Record(), 3) == Verdict("tcp_probe", "a:1", Level.HEALTHY, "not probed yet")
+    assert judge("a:1", TargetStats(), 3) == Verdict("tcp_probe", "a:1", Level.HEALTHY, "not probed yet")
 
 
 def test_a_clock_beyond_the_calendar_stops_no_verdict() -> None:
-    assert judge("a:1", Record().after(REFUSED, 1e30), 3).level is Level.WARNING
-    assert judge("a:1", Record().after(REFUSED, -1e12), 3).level is Level.WARNING
+    assert judge("a:1", TargetStats().after(REFUSED, 1e30), 3).level is Level.WARNING
+    assert judge("a:1", TargetStats().after(REFUSED, -1e12), 3).level is Level.WARNING
 
 
 @pytest.mark.parametrize("number", [*errno.errorcode, 0, -3, 9999])
 def test_every_errno_has_a_reason(number: int) -> None:
-    assert of(number) is not Reason.ANSWERED
-    assert judge("a:1", after(refused_by_ourselves(number)), 3).level is Level.WARNING
+    assert reason_of(number) is not Reason.ANSWERED
+    assert judge("a:1", after(system_call_failed(number)), 3).level is Level.WARNING
 
 
 outcomes = st.builds(
-    Outcome, st.sampled_from(Reason), st.booleans(), st.sampled_from([0, *errno.errorcode]),
+    ProbeResult, st.sampled_from(Reason), st.booleans(), st.sampled_from([0, *errno.errorcode]),
     st.integers(0, 20_000_000), st.integers(0, 12), st.floats(0, 60), st.just(""),
 )  # fmt: skip
 
 
 @given(st.lists(outcomes, max_size=300))
-def test_a_record_agrees_with_a_plain_count(seen: list[Outcome]) -> None:
-    seen = [outcome._replace(own_fault=outcome.own_fault and outcome.reason is not Reason.ANSWERED) for outcome in seen]
+def test_a_record_agrees_with_a_plain_count(seen: list[ProbeResult]) -> None:
+    seen = [outcome._replace(local_error=outcome.local_error and outcome.reason is not Reason.ANSWERED) for outcome in seen]
     record = after(*seen)
     recent = deque(seen, WINDOW)
     row = 0
     for outcome in seen:
-        row = 0 if outcome.reason is Reason.ANSWERED else row + (not outcome.own_fault)
+        row = 0 if outcome.reason is Reason.ANSWERED else row + (not outcome.local_error)
     assert record.attempts == len(seen) == sum(record.failures) + sum(outcome.reason is Reason.ANSWERED for outcome in seen)
     assert record.lossy == sum(outcome.reason is Reason.ANSWERED and outcome.retransmits > 0 for outcome in recent)
     assert record.in_a_row == row
-    assert len(record.window) == len(recent)
+    assert record.window == len(recent)
     assert judge("a:1", record, 3).check == "tcp_probe"

@@ -22,7 +22,7 @@ def fleet(path: Path, port: str, hosts: range, **labels: str) -> None:
 
 
 def test_mesh_peers_are_probed_and_their_labels_come_along(up_everywhere: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mesh, "CALM", 0.0)
+    monkeypatch.setattr(mesh, "REFRESH_SECONDS", 0.0)
     path, (_, _, port) = tmp_path / "fleet.json", up_everywhere.rpartition(":")
     fleet(path, port, range(1, 61), service="db")
     chosen = settings(mesh_files=[str(path)], mesh_peers=6, target_labels=["service", "rack"], targets=[f"127.1.0.1:{port}"])
@@ -30,14 +30,14 @@ def test_mesh_peers_are_probed_and_their_labels_come_along(up_everywhere: str, t
     reading = probe.read()
     seen = series(probe, reading)
     attempts = {key[1:]: value for key, value in seen.items() if key[0] == "probe_attempts"}
-    assert len(reading.records) in {6, 7}  # the one in settings may be chosen, too
+    assert len(reading.stats) in {6, 7}  # the one in settings may be chosen, too
     assert set(attempts.values()) == {1}
     zones = {f"127.1.0.{host}:{port}": "abc"[host % 3] for host in range(1, 61)}
     peers = {key for key in attempts if key[3] or key[0] != f"127.1.0.1:{port}"}
     assert {key[0]: key[1:] for key in peers} == {key[0]: (zones[key[0]], "db", "") for key in peers}
     assert {zones[key[0]] for key in peers} == set("abc")
     assert (seen[("probe_mesh_hosts",)], seen[("probe_mesh_peers",)]) == (60, 6)
-    families = {metric.family.name: metric.family.labels for metric in probe.measure(reading)}
+    families = {metric.family.name: metric.family.labels for metric in probe.measure(reading, probe._settings)}
     assert families["probe_attempts"] == ("target", "target_zone", "target_service", "target_rack")
     assert families["probe_failures"] == ("target", "reason", "target_zone", "target_service", "target_rack")
     fleet(path, port, range(1, 61), service="web")
@@ -52,7 +52,7 @@ def test_labels_of_target_files_come_along_without_a_mesh(up: str, tmp_path: Pat
     probe = Probe(settings(target_files=[f"{tmp_path}/t.json"], target_labels=["zone"]), CollectorContext())
     reading = probe.read()
     assert ("probe_attempts", up, "a") in series(probe, reading)
-    assert not [metric for metric in probe.measure(reading) if metric.family.name.startswith("probe_mesh")]
+    assert not [metric for metric in probe.measure(reading, probe._settings) if metric.family.name.startswith("probe_mesh")]
 
 
 def test_with_a_mesh_configured_the_canary_stays_at_home_while_the_list_is_empty(tmp_path: Path) -> None:

@@ -1,13 +1,13 @@
 import pytest
 
 from collectors.panel import Sparkline
-from collectors.probe.connect.outcome import Outcome, Reason
-from collectors.probe.panels import COLUMNS, targets
-from collectors.probe.target_stats import WINDOW, Record
+from collectors.probe.connect.result import ProbeResult, Reason
+from collectors.probe.panels import COLUMNS, targets_panel
+from collectors.probe.target_stats import WINDOW, TargetStats
 
 
-def record(*outcomes: Outcome) -> Record:
-    made = Record()
+def record(*outcomes: ProbeResult) -> TargetStats:
+    made = TargetStats()
     for outcome in outcomes:
         made = made.after(outcome, 1.0)
     return made
@@ -15,7 +15,7 @@ def record(*outcomes: Outcome) -> Record:
 
 def test_round_trips_are_remembered_within_four_percent() -> None:
     times = (1, 2, 7, 99, 12_345, 999_999, 30_000_000)
-    made = record(*(Outcome(Reason.ANSWERED, rtt=time) for time in times), Outcome(Reason.TIMEOUT))
+    made = record(*(ProbeResult(Reason.ANSWERED, rtt=time) for time in times), ProbeResult(Reason.TIMEOUT))
     *known, gone = made.round_trips()
     assert gone is None
     assert known == [pytest.approx(time * 1e-6, rel=0.04) for time in times]
@@ -23,12 +23,14 @@ def test_round_trips_are_remembered_within_four_percent() -> None:
 
 
 def test_a_record_holds_no_more_round_trips_than_its_window() -> None:
-    assert len(record(*[Outcome(Reason.ANSWERED, rtt=5)] * (WINDOW + 7)).round_trips()) == WINDOW
+    assert len(record(*[ProbeResult(Reason.ANSWERED, rtt=5)] * (WINDOW + 7)).round_trips()) == WINDOW
 
 
 def test_who_fails_stands_first_and_who_loses_syns_second() -> None:
-    good, lossy = Outcome(Reason.ANSWERED, rtt=1500), Outcome(Reason.ANSWERED, rtt=2000, retransmits=1)
-    panel = targets({"a:1": record(good), "b:1": record(good, lossy), "c:1": record(good, Outcome(Reason.REFUSED)), "d:1": Record()})
+    good, lossy = ProbeResult(Reason.ANSWERED, rtt=1500), ProbeResult(Reason.ANSWERED, rtt=2000, retransmits=1)
+    panel = targets_panel(
+        {"a:1": record(good), "b:1": record(good, lossy), "c:1": record(good, ProbeResult(Reason.REFUSED)), "d:1": TargetStats()}
+    )
     assert [row[0] for row in panel.rows] == ["c:1", "b:1", "a:1", "d:1"]
     assert all(len(row) == len(COLUMNS) for row in panel.rows)
     failing, losing, well, new = panel.rows
@@ -36,6 +38,6 @@ def test_who_fails_stands_first_and_who_loses_syns_second() -> None:
     assert isinstance(failing[5], Sparkline)
     assert failing[5].values[1] is None
     assert "1 of 2 sweeps without an answer" in failing[5].label
-    assert losing[4] == "1 of 2 sweeps"
+    assert losing[4] == "1 in 2 sweeps"
     assert well[1:3] == ("answered", "1.5 ms")
     assert new[1] == "not probed yet"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.collectors.probe.conftest import Lab
+    from tests.kit.probe_lab import Lab
 
 pytestmark = [pytest.mark.root, pytest.mark.needs("ip", "nft")]
 
@@ -31,7 +31,7 @@ def test_each_way_to_fail_has_its_own_reason(lab: Lab) -> None:
     targets = [f"10.77.1.2:{port}" for port in four] + [f"[fd77::2]:{port}" for port in six]
     (seen,) = lab.sweep(*targets)
     assert {target: said["reason"] for target, said in seen.items()} == dict(zip(targets, [*four.values(), *six.values()], strict=True))
-    assert not any(said["own_fault"] for said in seen.values())
+    assert not any(said["local_error"] for said in seen.values())
     for target, said in seen.items():
         assert said["level"] == (0 if said["reason"] == "answered" else 1), target
         assert said["seconds"] < 1.9 or said["reason"] == "timeout", target
@@ -80,7 +80,7 @@ def test_a_firewall_of_our_own_is_not_the_targets_fault(lab: Lab) -> None:
     for said in seen:
         assert said["10.77.1.2:80"]["level"] == 0
         for target in blocked:
-            assert (said[target]["reason"], said[target]["own_fault"], said[target]["in_a_row"]) == ("permission", True, 0), target
+            assert (said[target]["reason"], said[target]["local_error"], said[target]["in_a_row"]) == ("permission", True, 0), target
             assert said[target]["level"] == 1
             assert "this host itself" in said[target]["message"]
     assert seen[1][blocked[0]]["failures"] == {"permission": 2}
@@ -92,7 +92,7 @@ def test_local_ports_used_up_are_this_hosts_fault(lab: Lab) -> None:
     lab.inside(lab.near, "sysctl", "-qw", "net.ipv4.ip_local_port_range=40000 40003")
     (seen,) = lab.sweep("10.77.1.2:80", "10.77.1.2:81", hold=[["10.77.1.2", 80]] * 4)
     assert seen["10.77.1.2:80"]["held"] == 4
-    assert (seen["10.77.1.2:80"]["reason"], seen["10.77.1.2:80"]["own_fault"]) == ("local_resources", True)
+    assert (seen["10.77.1.2:80"]["reason"], seen["10.77.1.2:80"]["local_error"]) == ("local_resources", True)
     assert seen["10.77.1.2:80"]["level"] == 1
     assert seen["10.77.1.2:80"]["in_a_row"] == 0
     assert seen["10.77.1.2:81"]["reason"] == "answered"
@@ -104,7 +104,7 @@ def test_no_route_is_this_hosts_fault(lab: Lab) -> None:
     lab.ip("-n", lab.near, "route", "add", "prohibit", "10.89.0.0/16")
     (seen,) = lab.sweep("192.0.2.1:80", "10.88.0.1:80", "10.89.0.1:80", "[2001:db8::1]:80")
     assert [said["reason"] for said in seen.values()] == ["net_unreachable", "host_unreachable", "permission", "net_unreachable"]
-    assert all(said["own_fault"] and said["in_a_row"] == 0 and said["level"] == 1 for said in seen.values())
+    assert all(said["local_error"] and said["in_a_row"] == 0 and said["level"] == 1 for said in seen.values())
 
 
 @pytest.mark.fault(43)
@@ -113,7 +113,7 @@ def test_a_full_connection_table_is_this_hosts_fault(lab: Lab) -> None:
     lab.serve(lab.far, "80")
     (seen,) = lab.sweep("10.77.1.2:80", "[fd77::2]:80", conntrack=True)
     for said in seen.values():
-        assert (said["reason"], said["own_fault"], said["in_a_row"]) == ("local_resources", True, 0)
+        assert (said["reason"], said["local_error"], said["in_a_row"]) == ("local_resources", True, 0)
         assert said["level"] == 1
 
 
@@ -128,6 +128,6 @@ def test_a_router_that_says_no_is_named(lab: Lab) -> None:
     lab.inside(lab.far, "sysctl", "-qw", "net.ipv4.ip_forward=1")
     (seen,) = lab.sweep("10.99.0.1:80")
     (said,) = seen.values()
-    assert (said["reason"], said["own_fault"], said["router"]) == ("net_unreachable", False, "10.77.1.2")
+    assert (said["reason"], said["local_error"], said["router"]) == ("net_unreachable", False, "10.77.1.2")
     assert said["in_a_row"] == 1
-    assert "10.77.1.2 says so" in said["message"]
+    assert "ICMP error from 10.77.1.2" in said["message"]

@@ -5,17 +5,17 @@ from __future__ import annotations
 import errno
 import json
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from collectors.packets.protocol import ProbeAnswer
-from collectors.probe.connect.half_open import outcome
-from collectors.probe.connect.outcome import Reason
+from collectors.probe.connect.half_open import result_of
+from collectors.probe.connect.result import Reason
+from tests.kit.probe_lab import RUN_SWEEPS
 
 if TYPE_CHECKING:
-    from tests.collectors.probe.conftest import Lab
+    from tests.kit.probe_lab import Lab
 
 SHY = {"targets": ["10.77.1.2:80", "[fd77::2]:80", "10.77.1.2:99", "10.77.1.2:1001", "192.0.2.1:80"], "mode": "syn"}
 
@@ -30,10 +30,10 @@ def test_the_service_sees_no_connect(lab: Lab) -> None:
     lab.nft(lab.far, "table inet t {\n chain c { type filter hook input priority 0;\n tcp dport 1001 drop\n }\n}\n")
     lab.serve(lab.far, "80", "81")
     before = accepted(lab)
-    first, second = lab.sweep("10.77.1.2:81", sweeps=2, thorough=True, settings={"groups": [SHY]})
+    first, second = lab.sweep("10.77.1.2:81", sweeps=2, check=True, settings={"groups": [SHY]})
     assert [said["reason"] for said in first.values()] == ["answered", "answered", "answered", "refused", "timeout", "net_unreachable"]
     assert first["10.77.1.2:80"]["rtt"] > 0
-    assert first["192.0.2.1:80"]["own_fault"]
+    assert first["192.0.2.1:80"]["local_error"]
     assert second["10.77.1.2:1001"]["in_a_row"] == 1  # not probed again so soon
     assert accepted(lab) == before + 2  # both of port 81
     assert lab.inside(lab.far, "ss", "-Htan", "state", "syn-recv") == ""
@@ -44,9 +44,9 @@ def test_the_service_sees_no_connect(lab: Lab) -> None:
 @pytest.mark.needs("ip", "setpriv")
 def test_without_the_capability_it_is_this_hosts_own_fault(lab: Lab) -> None:
     words = ["setpriv", "--reuid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all", sys.executable]
-    order = {"settings": {"groups": [SHY], "interval": "2s", "timeout": "300ms"}, "sweeps": 1, "thorough": True}
-    said = json.loads(lab.inside(lab.near, *words, str(Path(__file__).parent / "sweeps.py"), json.dumps(order)))["10.77.1.2:80"]
-    assert (said["reason"], said["own_fault"], said["in_a_row"], said["level"]) == ("permission", True, 0, 1)
+    order = {"settings": {"groups": [SHY], "interval": "2s", "timeout": "300ms"}, "sweeps": 1, "check": True}
+    said = json.loads(lab.inside(lab.near, *words, RUN_SWEEPS, json.dumps(order)))["10.77.1.2:80"]
+    assert (said["reason"], said["local_error"], said["in_a_row"], said["level"]) == ("permission", True, 0, 1)
 
 
 @pytest.mark.parametrize(
@@ -61,6 +61,6 @@ def test_without_the_capability_it_is_this_hosts_own_fault(lab: Lab) -> None:
     ],
 )
 def test_an_answer_means_what_a_connect_would_have_said(answer: ProbeAnswer, reason: Reason, own: bool) -> None:  # noqa: FBT001
-    said = outcome(answer, 2.0)
-    assert (said.reason, said.own_fault) == (reason, own)
+    said = result_of(answer, 2.0)
+    assert (said.reason, said.local_error) == (reason, own)
     assert said.retransmits == (1 if answer.tries == 2 else 0)

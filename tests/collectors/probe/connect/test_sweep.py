@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from collectors.probe.connect.outcome import Outcome, Reason
+from collectors.probe.connect.result import ProbeResult, Reason
 from collectors.probe.connect.sweep import Sweeper
 from collectors.probe.targets.target import Address
 
@@ -51,7 +51,7 @@ def time_waits(port: int) -> int:
 def test_an_answer_has_the_kernels_rtt(listener: socket.socket) -> None:
     (outcome,) = Sweeper().run([at(listener)], 2.0)
     assert outcome is not None
-    assert (outcome.reason, outcome.own_fault, outcome.retransmits) == (Reason.ANSWERED, False, 0)
+    assert (outcome.reason, outcome.local_error, outcome.retransmits) == (Reason.ANSWERED, False, 0)
     assert 0 < outcome.rtt < 1_000_000
     assert outcome.seconds == pytest.approx(outcome.rtt * 1e-6)
 
@@ -60,14 +60,14 @@ def test_an_answer_has_the_kernels_rtt(listener: socket.socket) -> None:
 def test_a_refused_target_is_not_a_timeout() -> None:
     (outcome,) = Sweeper().run([closed()], 2.0)
     assert outcome is not None
-    assert (outcome.reason, outcome.own_fault, outcome.rtt) == (Reason.REFUSED, False, 0)
+    assert (outcome.reason, outcome.local_error, outcome.rtt) == (Reason.REFUSED, False, 0)
 
 
 @pytest.mark.fault(41)
 def test_a_full_accept_queue_is_a_timeout_with_its_lost_syns(full: tuple[socket.socket, socket.socket]) -> None:
     (outcome,) = Sweeper().run([at(full[0])], 1.3)
     assert outcome is not None
-    assert (outcome.reason, outcome.own_fault) == (Reason.TIMEOUT, False)
+    assert (outcome.reason, outcome.local_error) == (Reason.TIMEOUT, False)
     assert outcome.retransmits >= 1
     assert outcome.seconds >= 1.3
 
@@ -86,8 +86,8 @@ def test_a_connect_that_took_a_second_syn_is_lossy_not_slow(full: tuple[socket.s
 
 
 def test_outcomes_stand_in_the_plans_order_and_no_time_wait_is_left(listener: socket.socket) -> None:
-    plan: list[Address | Outcome | None] = [at(listener), closed(), Outcome(Reason.DNS_TIMEOUT)] * 50
-    outcomes = Sweeper(in_flight=8).run(plan, 2.0, window=0.1)
+    plan: list[Address | ProbeResult | None] = [at(listener), closed(), ProbeResult(Reason.DNS_TIMEOUT)] * 50
+    outcomes = Sweeper(max_in_flight=8).run(plan, 2.0, window=0.1)
     expected = [Reason.ANSWERED, Reason.REFUSED, Reason.DNS_TIMEOUT] * 50
     assert [outcome.reason for outcome in outcomes if outcome] == expected
     assert time_waits(listener.getsockname()[1]) == 0
@@ -105,7 +105,7 @@ def test_no_more_are_in_flight_than_allowed(listener: socket.socket, full: tuple
     before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
     watcher = threading.Thread(target=watch)
     watcher.start()
-    outcomes = Sweeper(in_flight=10).run([at(full[0])] * 30 + [at(listener)], 0.05)
+    outcomes = Sweeper(max_in_flight=10).run([at(full[0])] * 30 + [at(listener)], 0.05)
     done.set()
     watcher.join()
     assert [outcome.reason for outcome in outcomes if outcome] == [Reason.TIMEOUT] * 30 + [Reason.ANSWERED]
@@ -123,17 +123,17 @@ def test_no_descriptor_left_is_our_own_fault(listener: socket.socket) -> None:
         outcomes = sweeper.run(plan, 2.0)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    assert [(outcome.reason, outcome.own_fault) for outcome in outcomes if outcome] == [(Reason.LOCAL_RESOURCES, True)] * 3
+    assert [(outcome.reason, outcome.local_error) for outcome in outcomes if outcome] == [(Reason.LOCAL_RESOURCES, True)] * 3
 
 
 def test_an_address_that_comes_late_is_probed_and_a_stopped_sweep_ends_soon(listener: socket.socket) -> None:
     asked = []
 
-    def late(index: int) -> Address | None:
+    def resolve(index: int) -> Address | None:
         asked.append(index)
         return at(listener) if len(asked) > 3 else None
 
-    outcomes = Sweeper().run([None, closed()], 2.0, late=late)
+    outcomes = Sweeper().run([None, closed()], 2.0, resolve=resolve)
     assert [outcome.reason for outcome in outcomes if outcome] == [Reason.ANSWERED, Reason.REFUSED]
     assert set(asked) == {0}
 
@@ -141,7 +141,7 @@ def test_an_address_that_comes_late_is_probed_and_a_stopped_sweep_ends_soon(list
     stop = threading.Timer(0.05, sweeper.stop)
     stop.start()
     begun = time.monotonic()
-    assert sweeper.run([None], 60.0, late=lambda _: None) == [None]
+    assert sweeper.run([None], 60.0, resolve=lambda _: None) == [None]
     assert time.monotonic() - begun < 10
     stop.join()
 
@@ -151,12 +151,12 @@ def test_starts_are_spread_over_the_window() -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=1024) as server:
         address = at(server)
 
-        def late(_: int) -> Address:
+        def resolve(_: int) -> Address:
             starts.append(time.monotonic())
             return address
 
         # an address that comes late is asked for in its own slot first
-        Sweeper().run([None] * 256, 1.0, window=0.4, late=late)
+        Sweeper().run([None] * 256, 1.0, window=0.4, resolve=resolve)
     gaps = [after - before for before, after in pairwise(starts)]
     assert len(starts) == 256
     assert sum(gap > 0.05 for gap in gaps) == 3

@@ -12,7 +12,7 @@ import pytest
 if TYPE_CHECKING:
     import subprocess
 
-    from tests.collectors.probe.conftest import Lab
+    from tests.kit.probe_lab import Lab
 
 pytestmark = [pytest.mark.root, pytest.mark.needs("ip", "nft", "dnsmasq")]
 

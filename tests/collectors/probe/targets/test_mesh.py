@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from collectors.model import CollectorContext
-from collectors.probe.targets.self_identity import Own, read_own
-from tests.collectors.probe.meshes import NOBODY, host, meshed, write
+from collectors.probe.targets.self_identity import SelfIdentity, read_self_identity
+from tests.collectors.probe.targets.meshes import NOBODY, host, meshed, write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,9 +22,9 @@ def test_peers_come_with_their_labels_and_without_this_host(tmp_path: Path) -> N
     write(path, range(1, 11), service="db")
     found = meshed(path, host(tmp_path), labels=("availability_zone", "service", "rack"))
     assert found.refresh(0)
-    assert found.choice.own == {"10.0.0.7:22": "b"}
-    assert found.choice.hosts == 10
-    assert found.choice.peers == {f"10.0.0.{number}:22": ("abc"[number % 3], "db", "") for number in range(1, 11) if number != 7}
+    assert found.selection.own == {"10.0.0.7:22": "b"}
+    assert found.selection.hosts == 10
+    assert found.selection.peers == {f"10.0.0.{number}:22": ("abc"[number % 3], "db", "") for number in range(1, 11) if number != 7}
 
 
 @pytest.mark.parametrize("kind", ["hostname", "short", "instance", "inet6", "ports"])
@@ -45,27 +45,27 @@ def test_an_agent_knows_itself_by(kind: str, tmp_path: Path) -> None:
     path.write_text(json.dumps(groups))
     found = meshed(path, here)
     found.refresh(0)
-    assert sorted(found.choice.own) == sorted(mine)
-    assert sorted(found.choice.peers) == sorted(others)
+    assert sorted(found.selection.own) == sorted(mine)
+    assert sorted(found.selection.peers) == sorted(others)
 
 
 def test_two_hosts_of_the_same_short_name_are_both_probed() -> None:
-    own = Own(frozenset(), "web1", "")
+    own = SelfIdentity(frozenset(), "web1", "")
     assert own.among(["web1.eu.example", "web1.us.example"]) == set()
     assert own.among(["web1.eu.example", "web1"]) == {"web1"}
 
 
 def test_this_very_machine_knows_its_own_addresses() -> None:
-    own = read_own(CollectorContext())
+    own = read_self_identity(CollectorContext())
     assert {socket.inet_aton("127.0.0.1"), socket.inet_pton(socket.AF_INET6, "::1")} & own.addresses
     assert own.hostname == os.uname().nodename.lower()
 
 
 def test_hosts_on_no_list_choose_differently_though_they_share_a_host_name() -> None:
-    one, two = (Own(frozenset({address}), "localhost", "") for address in (b"\x0a\x00\x00\x01", b"\x0a\x00\x00\x02"))
+    one, two = (SelfIdentity(frozenset({address}), "localhost", "") for address in (b"\x0a\x00\x00\x01", b"\x0a\x00\x00\x02"))
     assert one.key() != two.key()
-    assert Own(frozenset(), "localhost", "i-1").key() == "i-1"
+    assert SelfIdentity(frozenset(), "localhost", "i-1").key() == "i-1"
 
 
 def test_what_cannot_be_read_of_a_host_is_unknown() -> None:
-    assert read_own(NOBODY).addresses == frozenset()
+    assert read_self_identity(NOBODY).addresses == frozenset()

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from collectors.probe.targets import mesh
-from collectors.probe.targets.mesh import CALM
+from collectors.probe.targets.mesh import REFRESH_SECONDS
 from collectors.probe.targets.rendezvous import choose
-from tests.collectors.probe.meshes import FIB_TRIE, host, meshed, write
+from tests.collectors.probe.targets.meshes import FIB_TRIE, host, meshed, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,23 +25,23 @@ def test_a_list_that_breaks_empties_or_vanishes_changes_no_peer(broken: str | No
     write(path, range(1, 41))
     found = meshed(path)
     found.refresh(0)
-    peers = found.choice.peers
+    peers = found.selection.peers
     assert len(peers) == 20
     if broken is None:
         path.unlink()
     else:
         path.write_bytes(broken.encode("latin-1"))
-    found.refresh(CALM)
-    assert found.choice.peers == peers
+    found.refresh(REFRESH_SECONDS)
+    assert found.selection.peers == peers
     if broken != "[]":
         assert found.valid() == {str(path): False}
     if broken in {"[]", None}:
-        assert found.choice.hosts == 0  # what an operator sees beside the peers that stayed
+        assert found.selection.hosts == 0  # what an operator sees beside the peers that stayed
     write(path, range(2, 42))
-    assert found.refresh(2 * CALM)
+    assert found.refresh(2 * REFRESH_SECONDS)
     assert found.valid() == {str(path): True}
-    assert found.choice.hosts == 40
-    assert "10.0.0.1:22" not in found.choice.peers
+    assert found.selection.hosts == 40
+    assert "10.0.0.1:22" not in found.selection.peers
 
 
 @pytest.mark.fault(59)
@@ -50,14 +50,14 @@ def test_one_empty_list_among_several_takes_its_hosts_with_it(tmp_path: Path) ->
     write(tmp_path / "b.json", range(6, 11))
     found = meshed(tmp_path / "*.json")
     found.refresh(0)
-    assert len(found.choice.peers) == 10
+    assert len(found.selection.peers) == 10
     (tmp_path / "b.json").write_text("[]")
-    found.refresh(CALM)
-    assert sorted(found.choice.peers) == [f"10.0.0.{number}:22" for number in range(1, 6)]
+    found.refresh(REFRESH_SECONDS)
+    assert sorted(found.selection.peers) == [f"10.0.0.{number}:22" for number in range(1, 6)]
     (tmp_path / "a.json").write_text("[{")
     (tmp_path / "b.json").write_text(json.dumps([{"targets": ["10.0.0.99:22"]}]))
-    found.refresh(2 * CALM)
-    assert len(found.choice.peers) == 6  # the broken one's last good hosts, and the new one
+    found.refresh(2 * REFRESH_SECONDS)
+    assert len(found.selection.peers) == 6  # the broken one's last good hosts, and the new one
 
 
 @pytest.mark.fault(59)
@@ -84,7 +84,7 @@ def test_a_list_written_again_as_it_was_is_not_chosen_from_again(tmp_path: Path,
     found.refresh(0)
     monkeypatch.setattr(mesh, "choose", None)
     write(path, range(1, 41))
-    assert not found.refresh(CALM)
+    assert not found.refresh(REFRESH_SECONDS)
 
 
 def test_an_address_that_comes_later_is_recognised(tmp_path: Path) -> None:
@@ -94,10 +94,10 @@ def test_an_address_that_comes_later_is_recognised(tmp_path: Path) -> None:
     write(path, range(1, 11))
     found = meshed(path, here)
     found.refresh(0)
-    assert "10.0.0.7:22" in found.choice.peers
+    assert "10.0.0.7:22" in found.selection.peers
     (tmp_path / "proc/net/fib_trie").write_text(FIB_TRIE)
-    assert found.refresh(CALM)
-    assert "10.0.0.7:22" not in found.choice.peers
+    assert found.refresh(REFRESH_SECONDS)
+    assert "10.0.0.7:22" not in found.selection.peers
 
 
 def test_a_list_of_only_this_host_has_no_peers_and_is_in_order(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -107,8 +107,8 @@ def test_a_list_of_only_this_host_has_no_peers_and_is_in_order(tmp_path: Path, c
     found.refresh(0)
     write(path, [7])
     with caplog.at_level(logging.WARNING):
-        assert found.refresh(CALM)
-    assert found.choice.peers == {}
+        assert found.refresh(REFRESH_SECONDS)
+    assert found.selection.peers == {}
     assert not caplog.records
 
 
@@ -122,5 +122,5 @@ def test_ten_thousand_hosts_in_yaml_and_json_are_the_same_list(tmp_path: Path) -
     found = [meshed(tmp_path / name) for name in ("a.json", "a.yml")]
     for each in found:
         each.refresh(0)
-    assert found[0].choice == found[1].choice
-    assert found[0].choice.hosts == 10_000
+    assert found[0].selection == found[1].selection
+    assert found[0].selection.hosts == 10_000
