@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from collectors.model import CollectorContext, Inputs, Verdict
     from collectors.packets.protocol import ProbeScript
-    from collectors.probe import Address, ProbeReading
+    from collectors.probe import ProbeReading, SocketAddress
 
 MAX_SECONDS = 120.0  # of a round; a target takes a second, a black hole about ten, and 64 are searched at once
 EARLY = 0.9  # of the interval since the last full round: a run before that was started by alarms
@@ -59,7 +59,7 @@ class PathMtu(Collector[PathMtuReading]):
         self._interval = settings.interval
         self._context = context
         self._client = PacketClient()
-        self._targets: Mapping[str, Address] = {}
+        self._targets: Mapping[str, SocketAddress] = {}
         self._is_alarm = False
         self._alarms: list[str] = []
         self._last_alarm: dict[str, float] = {}  # monotonic, by target
@@ -108,7 +108,7 @@ class PathMtu(Collector[PathMtuReading]):
         """End the round in progress."""
         self._client.stop()
 
-    def _search(self, due: Mapping[str, Address]) -> dict[str, PathMtuResult]:
+    def _search(self, due: Mapping[str, SocketAddress]) -> dict[str, PathMtuResult]:
         """Return the results of all targets after a round over those that are due; the order is that of their searches."""
         results = {target: result for target, result in self._reading.results.items() if target in self._targets}
         scripts: dict[str, tuple[Endpoint, ProbeScript[PathMtuResult]]] = {}
@@ -133,7 +133,7 @@ class PathMtu(Collector[PathMtuReading]):
         return results
 
 
-def endpoint_of(address: Address) -> Endpoint | None:
+def endpoint_of(address: SocketAddress) -> Endpoint | None:
     """Return the endpoint for packets to an address, None for one on this host; OSError without a route."""
     host = zoned(address.sockaddr)
     way = route(host)

@@ -5,6 +5,6 @@ Out comes a ProbeReading with the statistics and the address of each target.
 """
 
 from collectors.probe.reading import ProbeReading
-from collectors.probe.targets.target import Address
+from collectors.probe.targets.target import SocketAddress
 
-__all__ = ["Address", "ProbeReading"]
+__all__ = ["ProbeReading", "SocketAddress"]

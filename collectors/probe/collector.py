@@ -22,7 +22,7 @@ from collectors.probe.settings import ProbeSettings
 from collectors.probe.target_stats import TargetStats
 from collectors.probe.targets import target_files
 from collectors.probe.targets.sources import TargetList
-from collectors.probe.targets.target import Address, Target
+from collectors.probe.targets.target import SocketAddress, Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -57,7 +57,7 @@ class Probe(Collector[ProbeReading]):
         self._half_open_targets: frozenset[str] = frozenset()
         self._stats: dict[str, TargetStats] = {}
         self._by_address: dict[str, Mapping[str, TargetStats]] = {}
-        self._addresses: dict[str, Address] = {}
+        self._addresses: dict[str, SocketAddress] = {}
 
     def read(self) -> ProbeReading:
         """Probe every target once, spread over the interval."""
@@ -70,7 +70,7 @@ class Probe(Collector[ProbeReading]):
         self._add_half_open(probed, destinations)
         raw = self._sweeper.run(destinations, self._settings.timeout, self._window, lambda index: self._resolve(probed[index]))
         diagnoses = self._diagnoses.diagnoses()
-        found = [to if isinstance(to, Address) else self._resolve(target) for target, to in zip(probed, destinations, strict=True)]
+        found = [to if isinstance(to, SocketAddress) else self._resolve(target) for target, to in zip(probed, destinations, strict=True)]
         facts = read_host_facts(self._context.proc, found, raw)
         local_reasons = {target: diagnosis.local_reason for target, diagnosis in diagnoses.items() if diagnosis.local_reason is not None}
         results = attribute([target.text for target in probed], found, raw, facts, local_reasons)
@@ -153,14 +153,14 @@ class Probe(Collector[ProbeReading]):
         """Add the results to new statistics; those of targets that a stopped sweep did not probe stay as they were."""
         at = time.time()
         stats = dict(self._stats)
-        by_name: dict[Target, list[tuple[Address | None, ProbeResult]]] = {}
+        by_name: dict[Target, list[tuple[SocketAddress | None, ProbeResult]]] = {}
         for target, to, result in zip(probed, destinations, results, strict=True):
             if result is None:
                 continue
             if target.address:
                 stats[target.text] = stats[target.text].after(result, at)
             else:
-                by_name.setdefault(target, []).append((to if isinstance(to, Address) else None, result))
+                by_name.setdefault(target, []).append((to if isinstance(to, SocketAddress) else None, result))
         for target, ended in by_name.items():
             text, seconds = target.text, self._resolver.seconds(target.host)
             by_text = [(str(address.sockaddr[0]) if address else "", result) for address, result in ended]

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collectors.probe.dns.resolver import Lookups
     from collectors.probe.target_stats import TargetStats
     from collectors.probe.targets.mesh import PeerSelection
-    from collectors.probe.targets.target import Address
+    from collectors.probe.targets.target import SocketAddress
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class ProbeReading:
     stats: Mapping[str, TargetStats]
     files: Mapping[str, bool] = field(default_factory=dict)
     labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    addresses: Mapping[str, Address] = field(default_factory=dict)
+    addresses: Mapping[str, SocketAddress] = field(default_factory=dict)
     by_address: Mapping[str, Mapping[str, TargetStats]] = field(default_factory=dict)
     lookups: Mapping[str, Lookups] = field(default_factory=dict)
     mesh: PeerSelection | None = None

@@ -14,7 +14,7 @@ from typing import Any
 from collectors.model import CollectorContext, Inputs, Unavailable
 from collectors.packets.client import PacketClient
 from collectors.path_mtu import collector as path_mtu
-from collectors.probe import Address, ProbeReading
+from collectors.probe import ProbeReading, SocketAddress
 from collectors.probe.dns.lookup import look_up
 from collectors.probe.targets.target import Target, parse
 
@@ -47,7 +47,7 @@ def main(order: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(seen))
 
 
-def looked_up(target: Target) -> Address:
+def looked_up(target: Target) -> SocketAddress:
     (address,) = look_up(target.host).addresses
     return address._replace(sockaddr=(address.sockaddr[0], target.port, *address.sockaddr[2:]))
 

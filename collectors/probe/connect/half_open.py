@@ -14,7 +14,7 @@ from collectors.packets.client import PacketClient
 from collectors.packets.protocol import MAX_PACKETS_PER_SECOND, Endpoint
 from collectors.packets.traceroute import half_open
 from collectors.probe.connect.result import ProbeResult, Reason, reason_of
-from collectors.probe.targets.target import Address
+from collectors.probe.targets.target import SocketAddress
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 def probe(
-    client: PacketClient, addresses: Mapping[str, Address], timeout: float, rate: float = MAX_PACKETS_PER_SECOND
+    client: PacketClient, addresses: Mapping[str, SocketAddress], timeout: float, rate: float = MAX_PACKETS_PER_SECOND
 ) -> dict[str, ProbeResult]:
     """Send each address a SYN, and another each second within the timeout; return the results of equivalent connects, by key."""
     results: dict[str, ProbeResult] = {}
@@ -87,7 +87,7 @@ class HalfOpenProber:
         Targets without an address are left out, and a result among the destinations is its own result.
         """
         now = time.monotonic()
-        addresses = {target: to for target, to in destinations.items() if isinstance(to, Address)}
+        addresses = {target: to for target, to in destinations.items() if isinstance(to, SocketAddress)}
         if addresses and now >= self._next and not (self._thread and self._thread.is_alive()):
             self._next = now + self._interval
             self._thread = threading.Thread(target=self._round, args=(addresses,), name="vitald-syn", daemon=True)
@@ -102,7 +102,7 @@ class HalfOpenProber:
         """End the round in progress."""
         self._client.stop()
 
-    def _round(self, addresses: Mapping[str, Address]) -> None:
+    def _round(self, addresses: Mapping[str, SocketAddress]) -> None:
         try:
             self._ended = probe(self._client, addresses, self._timeout)
         except Exception:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from collectors.netlink.route import neighbours, route, zoned
 from collectors.probe.connect import icmp_errors
 from collectors.probe.connect.result import ProbeResult, Reason, reason_of
-from collectors.probe.targets.target import Address
+from collectors.probe.targets.target import SocketAddress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -29,7 +29,7 @@ _ADDRESS_UNREACHABLE = {(3, 1), (1, 3)}  # (type, code) of our own stack without
 class HostFacts(NamedTuple):
     """State of this host that explains failed connects: destinations behind a gateway that does not resolve, and a full conntrack table."""
 
-    behind_failed_gateway: frozenset[Address] = frozenset()
+    behind_failed_gateway: frozenset[SocketAddress] = frozenset()
     conntrack_full: bool = False
 
 
@@ -73,7 +73,7 @@ def read_host_facts(proc: Path, destinations: Sequence[Destination], results: Se
     failed = [(destination, result) for destination, result in zip(destinations, results, strict=True) if result and result.reason]
     if not failed:
         return HostFacts()
-    no_reply = {to for to, result in failed if isinstance(to, Address) and result.reason in _NO_REPLY and not result.local_error}
+    no_reply = {to for to, result in failed if isinstance(to, SocketAddress) and result.reason in _NO_REPLY and not result.local_error}
     full = any(_may_be_conntrack(result) for _, result in failed) and _conntrack_full(proc)
     return HostFacts(_behind_failed_gateway(no_reply), full)
 
@@ -124,7 +124,7 @@ def _conntrack_full(proc: Path) -> bool:
     return 0 < limit <= count
 
 
-def _behind_failed_gateway(addresses: Collection[Address]) -> frozenset[Address]:
+def _behind_failed_gateway(addresses: Collection[SocketAddress]) -> frozenset[SocketAddress]:
     """Return the addresses whose next hop is a gateway without ARP or ND reply; without one on the link itself, the target is the cause."""
     if not addresses:
         return frozenset()
@@ -135,7 +135,7 @@ def _behind_failed_gateway(addresses: Collection[Address]) -> frozenset[Address]
     return frozenset(address for address in addresses if _gateway(address) in failed) if failed else frozenset()
 
 
-def _gateway(address: Address) -> tuple[str, str] | None:
+def _gateway(address: SocketAddress) -> tuple[str, str] | None:
     try:
         way = route(zoned(address.sockaddr))
     except OSError:

@@ -7,9 +7,9 @@ import errno
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
-    from collectors.probe.targets.target import Address
+    from collectors.probe.targets.target import SocketAddress
 
-    Destination: TypeAlias = "Address | ProbeResult | None"  # of a probe; None: its name is being looked up; a result: that failed
+    Destination: TypeAlias = "SocketAddress | ProbeResult | None"  # of a probe; None: its name is being looked up; a result: that failed
 
 
 class Reason(enum.IntEnum):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from collectors.probe.connect.icmp_errors import RECVERR
 from collectors.probe.connect.local_errors import classify_failure, is_self_connect
 from collectors.probe.connect.result import ProbeResult, Reason, system_call_failed
-from collectors.probe.targets.target import Address
+from collectors.probe.targets.target import SocketAddress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -129,14 +129,14 @@ class _InFlight:
             self._begin(index, self._resolve(index) if self._resolve and has_room else None)
 
     def _begin(self, index: int, destination: Destination) -> None:
-        if isinstance(destination, Address):
+        if isinstance(destination, SocketAddress):
             self._connect(index, destination)
         elif destination is None and self._resolve:
             self._unresolved.append(index)
         else:
             self.results[index] = destination or ProbeResult(Reason.OTHER)
 
-    def _connect(self, index: int, address: Address) -> None:
+    def _connect(self, index: int, address: SocketAddress) -> None:
         try:
             sock = socket.SocketType(address[0], _STREAM, 0)
         except OSError as error:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collectors.netlink.route import Route
     from collectors.packets.protocol import ProbeScript
     from collectors.probe.target_stats import TargetStats
-    from collectors.probe.targets.target import Address
+    from collectors.probe.targets.target import SocketAddress
 
 MAX_TARGETS = 8  # of one round; the others of a large outage wait for the next
 ROUND_GAP_SECONDS = 10.0  # from the end of one round to the start of the next
@@ -62,7 +62,7 @@ class DiagnosisRunner:
         self,
         states: Mapping[str, str],
         stats: Mapping[str, TargetStats],
-        addresses: Mapping[str, Address],
+        addresses: Mapping[str, SocketAddress],
         half_open_targets: frozenset[str],
     ) -> None:
         """Store the states of all bad targets, and start a round if one has changed; `half_open_targets` get no connect."""
@@ -94,7 +94,7 @@ class DiagnosisRunner:
         self._packets.stop()
         self._links.stop()
 
-    def _round(self, facts: Mapping[str, Facts], addresses: Mapping[str, Address]) -> None:
+    def _round(self, facts: Mapping[str, Facts], addresses: Mapping[str, SocketAddress]) -> None:
         try:
             diagnoses = {target: conclude(complete) for target, complete in self._complete(facts, addresses).items()}
         except Exception:
@@ -110,7 +110,7 @@ class DiagnosisRunner:
         self._ended = {target: at for target, at in self._ended.items() if now - at < TARGET_GAP_SECONDS}
         self._next_round = now + ROUND_GAP_SECONDS
 
-    def _complete(self, first: Mapping[str, Facts], addresses: Mapping[str, Address]) -> dict[str, Facts]:
+    def _complete(self, first: Mapping[str, Facts], addresses: Mapping[str, SocketAddress]) -> dict[str, Facts]:
         """Gather the facts of one round: routes, packets, a second connect where a SYN was answered, then next hops and links."""
         facts = {target: _with_route(found, addresses[target]) for target, found in first.items()}
         routes = {target: found.route for target, found in facts.items() if found.route}
@@ -175,7 +175,7 @@ def _first_facts(target: str, stats: Mapping[str, TargetStats], bad: int) -> Fac
     return Facts(last, recent=recent, others=len(stats) - 1, others_bad=bad - 1)
 
 
-def _with_route(facts: Facts, address: Address) -> Facts:
+def _with_route(facts: Facts, address: SocketAddress) -> Facts:
     try:
         return replace(facts, route=route(zoned(address.sockaddr)))
     except OSError as error:

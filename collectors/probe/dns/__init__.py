@@ -1,1 +1,1 @@
-"""Name resolution off the sweep: names in, addresses or the result of a failed look-up out; and the statistics of names."""
+"""Look-ups beside the sweep: names in, addresses or the result of a failed look-up out; and the statistics of names."""

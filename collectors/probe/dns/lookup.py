@@ -7,7 +7,7 @@ import time
 from typing import NamedTuple
 
 from collectors.probe.connect.result import ProbeResult, Reason, reason_of
-from collectors.probe.targets.target import Address
+from collectors.probe.targets.target import SocketAddress
 
 MAX_ADDRESSES = 64  # of one name are kept
 MIN_TIMEOUT = 1.0  # seconds: resolv.conf(5), `options timeout:`; what fails sooner was an answer
@@ -18,7 +18,7 @@ _NOT_FOUND = {socket.EAI_NONAME, socket.EAI_NODATA, socket.EAI_ADDRFAMILY}
 class LookupResult(NamedTuple):
     """Result of a look-up: addresses with port 0, in the order of RFC 6724, or else the result of every probe of this name."""
 
-    addresses: tuple[Address, ...]
+    addresses: tuple[SocketAddress, ...]
     failure: ProbeResult | None
     seconds: float
 
@@ -35,7 +35,8 @@ def look_up(host: str) -> LookupResult:
         infos = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, ValueError) as error:
         failure = _failure(error, time.monotonic() - begun)
-    addresses = {Address(family, sockaddr): None for family, _, _, _, sockaddr in infos if family in {socket.AF_INET, socket.AF_INET6}}  # type: ignore[arg-type]
+    found = [(family, sockaddr) for family, _, _, _, sockaddr in infos if family in {socket.AF_INET, socket.AF_INET6}]
+    addresses = {SocketAddress(family, sockaddr): None for family, sockaddr in found}  # type: ignore[arg-type]
     if not addresses and not failure:
         failure = ProbeResult(Reason.DNS_NOT_FOUND)
     return LookupResult(tuple(addresses), failure, time.monotonic() - begun)

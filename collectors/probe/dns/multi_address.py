@@ -1,4 +1,4 @@
-"""Names with several addresses: each address has its own statistics, and together they are the target's."""
+"""Targets by name with several addresses: each address has its own statistics, and together they are the target's."""
 
 from __future__ import annotations
 

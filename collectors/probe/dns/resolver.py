@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from collectors.probe.connect.result import ProbeResult, Reason
 from collectors.probe.dns.lookup import LookupResult, look_up
-from collectors.probe.targets.target import Address
+from collectors.probe.targets.target import SocketAddress
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -51,7 +51,7 @@ class _Name:
     def __init__(self, host: str, now: float) -> None:
         self.host = host
         self.answer: LookupResult | None = None
-        self.probed: tuple[Address, ...] = ()
+        self.probed: tuple[SocketAddress, ...] = ()
         self.lookups = Lookups()
         self.addresses_hash = 0
         self.due = self.requested = now
@@ -102,12 +102,12 @@ class Resolver:
             self._changed.notify_all()
         self._grow()
 
-    def resolve(self, host: str, port: int) -> Address | ProbeResult | None:
+    def resolve(self, host: str, port: int) -> SocketAddress | ProbeResult | None:
         """Return one address of a name, always the same, or its look-up's failure; None while the first look-up is in time."""
         planned = self.resolve_all(host, port)
         return planned[0] if isinstance(planned, list) else planned
 
-    def resolve_all(self, host: str, port: int) -> list[Address] | ProbeResult | None:
+    def resolve_all(self, host: str, port: int) -> list[SocketAddress] | ProbeResult | None:
         """Return all addresses of a name, MAX_PROBED at most, or its look-up's failure; None as for `resolve()`."""
         name = self._names[host]
         now = time.monotonic()
@@ -121,7 +121,7 @@ class Resolver:
             return _NO_THREAD if waited > self._deadline and not name.running else None
         if name.answer.failure:
             return name.answer.failure
-        return [Address(family, (sockaddr[0], port, *sockaddr[2:])) for family, sockaddr in name.probed]
+        return [SocketAddress(family, (sockaddr[0], port, *sockaddr[2:])) for family, sockaddr in name.probed]
 
     def lookups(self, host: str) -> Lookups:
         """Return the counts of a name's look-ups."""

@@ -21,7 +21,7 @@ REFRESH_SECONDS = 30.0  # between two reads of the lists: one that changes each 
 log = logging.getLogger(__name__)
 
 
-class Member(NamedTuple):
+class MeshMember(NamedTuple):
     """Attributes of a host on a list: its zone ("" if unknown) and the values of the extra labels."""
 
     zone: str
@@ -34,10 +34,10 @@ class Listed(NamedTuple):
     Ten thousand strings and tuples would be megabytes, and fragment the heap with the next list.
     """
 
-    members: dict[Member, bytes]
+    members: dict[MeshMember, bytes]
     own: frozenset[str]
 
-    def targets(self) -> Iterator[tuple[str, Member]]:
+    def targets(self) -> Iterator[tuple[str, MeshMember]]:
         """Yield the targets one by one."""
         for member, lines in self.members.items():
             for line in lines.split():
@@ -103,17 +103,17 @@ class Mesh:
         entries = {target: member.zone for target, member in self._targets() if target in by_id or target.rpartition(":")[0] in hosts}
         return dict(sorted(entries.items()))
 
-    def _targets(self) -> Iterator[tuple[str, Member]]:
+    def _targets(self) -> Iterator[tuple[str, MeshMember]]:
         for listed in self._files.kept():
             yield from listed.targets()
 
     def _reduce(self, groups: Iterator[Group]) -> Listed:
         """Reduce a list to what selecting needs."""
-        members: dict[Member, bytearray] = {}
+        members: dict[MeshMember, bytearray] = {}
         own: set[str] = set()
         for group in groups:
             targets, labels = group.targets, group.labels
-            member = Member(labels.get(self._zone_label, ""), tuple([labels.get(name, "") for name in self._labels]))
+            member = MeshMember(labels.get(self._zone_label, ""), tuple([labels.get(name, "") for name in self._labels]))
             lines = members.setdefault(member, bytearray())
             for target in targets:
                 lines += b"%s\n" % target.encode()

@@ -17,7 +17,7 @@ _MAX_TARGET = 300
 _EXAMPLES = '"10.0.0.5:22", "[fd00::5]:22" or "db1.internal:5432"'
 
 
-class Address(NamedTuple):
+class SocketAddress(NamedTuple):
     """Destination of a connect: the family (`AF_INET`, `AF_INET6`) and the socket module's address for it."""
 
     family: int
@@ -30,7 +30,7 @@ class Target(NamedTuple):
     text: str
     host: str
     port: int
-    address: Address | None
+    address: SocketAddress | None
 
 
 def parse(text: str) -> Target:
@@ -50,17 +50,17 @@ def parse(text: str) -> Target:
         ipaddress.IPv4Address(host)
     except ValueError:
         return Target(text, _name(text, host), port, None)
-    return Target(text, host, port, Address(socket.AF_INET, (host, port)))
+    return Target(text, host, port, SocketAddress(socket.AF_INET, (host, port)))
 
 
-def _ipv6(text: str, host: str, port: int) -> Address | None:
+def _ipv6(text: str, host: str, port: int) -> SocketAddress | None:
     """Return the address; None for a scoped one (`fe80::1%eth0`): its interface may get another index, so it is looked up like a name."""
     try:
         address = ipaddress.IPv6Address(host)
     except ValueError:
         msg = f"{text!r:.80}: {host!r:.60} is not an IPv6 address; only those stand in brackets, as in {_EXAMPLES}"
         raise BadInput(msg) from None
-    return None if address.scope_id else Address(socket.AF_INET6, (host, port, 0, 0))
+    return None if address.scope_id else SocketAddress(socket.AF_INET6, (host, port, 0, 0))
 
 
 def _name(text: str, host: str) -> str:

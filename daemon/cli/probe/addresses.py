@@ -1,4 +1,4 @@
-"""Names of `vitald probe`: each of a name's addresses becomes a target of its own, as the daemon probes them."""
+"""Expansion of names for `vitald probe`: each of a name's addresses becomes a target of its own, as the daemon probes them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collectors.probe.dns.resolver import Resolver
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from collectors.probe.targets.target import Address, Target
+    from collectors.probe.targets.target import SocketAddress, Target
 
 _POLL_SECONDS = 0.01
 
@@ -41,7 +41,7 @@ def _expand(target: Target, resolver: Resolver) -> Iterator[Target]:
     yield from (target._replace(text=f"{target.text} ({address.sockaddr[0]})", address=address) for address in usable)
 
 
-def _has_route(address: Address) -> bool:
+def _has_route(address: SocketAddress) -> bool:
     try:
         return bool(route(zoned(address.sockaddr)))
     except OSError:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collectors.packets.protocol import Endpoint, ProbeScript
     from collectors.packets.traceroute import SynTrace
     from collectors.path_mtu.search import PathMtuResult
-    from collectors.probe.targets.target import Address, Target
+    from collectors.probe.targets.target import SocketAddress, Target
 
 MAX_SECONDS = 300.0  # for all targets together
 
@@ -137,7 +137,7 @@ def _endpoint(target: Target) -> Endpoint:
     return endpoint
 
 
-def _resolve(target: Target) -> Address | ProbeResult:
+def _resolve(target: Target) -> SocketAddress | ProbeResult:
     if target.address:
         return target.address
     answer = look_up(target.host)

@@ -14,7 +14,7 @@ import pytest
 
 from collectors.probe.connect.result import ProbeResult, Reason
 from collectors.probe.connect.sweep import Sweeper
-from collectors.probe.targets.target import Address
+from collectors.probe.targets.target import SocketAddress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,16 +28,16 @@ def listener() -> Iterator[socket.socket]:
 
 @pytest.fixture
 def full() -> Iterator[tuple[socket.socket, socket.socket]]:
-    """Give a listener whose accept queue is full, so that the kernel drops every SYN, and the connection that fills it."""
+    """Return a listener whose accept queue is full, so that the kernel drops every SYN, and the connection that fills it."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as server, socket.create_connection(server.getsockname()) as filler:
         yield server, filler
 
 
-def at(server: socket.socket) -> Address:
-    return Address(socket.AF_INET, server.getsockname())
+def at(server: socket.socket) -> SocketAddress:
+    return SocketAddress(socket.AF_INET, server.getsockname())
 
 
-def closed() -> Address:
+def closed() -> SocketAddress:
     with socket.create_server(("127.0.0.1", 0)) as server:
         return at(server)
 
@@ -86,7 +86,7 @@ def test_a_connect_that_took_a_second_syn_is_lossy_not_slow(full: tuple[socket.s
 
 
 def test_outcomes_stand_in_the_plans_order_and_no_time_wait_is_left(listener: socket.socket) -> None:
-    plan: list[Address | ProbeResult | None] = [at(listener), closed(), ProbeResult(Reason.DNS_TIMEOUT)] * 50
+    plan: list[SocketAddress | ProbeResult | None] = [at(listener), closed(), ProbeResult(Reason.DNS_TIMEOUT)] * 50
     outcomes = Sweeper(max_in_flight=8).run(plan, 2.0, window=0.1)
     expected = [Reason.ANSWERED, Reason.REFUSED, Reason.DNS_TIMEOUT] * 50
     assert [outcome.reason for outcome in outcomes if outcome] == expected
@@ -129,7 +129,7 @@ def test_no_descriptor_left_is_our_own_fault(listener: socket.socket) -> None:
 def test_an_address_that_comes_late_is_probed_and_a_stopped_sweep_ends_soon(listener: socket.socket) -> None:
     asked = []
 
-    def resolve(index: int) -> Address | None:
+    def resolve(index: int) -> SocketAddress | None:
         asked.append(index)
         return at(listener) if len(asked) > 3 else None
 
@@ -151,7 +151,7 @@ def test_starts_are_spread_over_the_window() -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=1024) as server:
         address = at(server)
 
-        def resolve(_: int) -> Address:
+        def resolve(_: int) -> SocketAddress:
             starts.append(time.monotonic())
             return address
 

@@ -1,4 +1,4 @@
-"""Names and a real dnsmasq: it hangs, does not know, answers with 500 addresses, and changes its mind."""
+"""Look-ups with a real dnsmasq: it hangs, returns NXDOMAIN, answers with 500 addresses, and changes its answers."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from collectors.probe.dns.multi_address import add_sweep, qualify
 from collectors.probe.dns.resolver import MAX_PROBED, Resolver
 from collectors.probe.judge import judge
 from collectors.probe.target_stats import TargetStats
-from collectors.probe.targets.target import Address
+from collectors.probe.targets.target import SocketAddress
 from tests.collectors.probe.series import series, settings
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def test_an_address_that_left_is_forgotten_and_the_counters_go_on() -> None:
 
 @pytest.fixture
 def answers(monkeypatch: pytest.MonkeyPatch) -> list[LookupResult]:
-    """Give what the next look-ups find; the last one stays."""
+    """Return the queue of the next look-ups' results; the last one stays."""
     queue: list[LookupResult] = []
     monkeypatch.setattr(resolver, "look_up", lambda _: queue.pop(0) if len(queue) > 1 else queue[0])
     monkeypatch.setattr(resolver, "REFRESH_SECONDS", 0.01)
@@ -87,7 +87,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> list[LookupResult]:
 
 def answer(*addresses: str) -> LookupResult:
     return LookupResult(
-        tuple(Address(2, (address, 0)) for address in addresses), None if addresses else ProbeResult(Reason.DNS_NOT_FOUND), 0.5
+        tuple(SocketAddress(2, (address, 0)) for address in addresses), None if addresses else ProbeResult(Reason.DNS_NOT_FOUND), 0.5
     )
 
 

@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collectors.model import BadInput
-from collectors.probe.targets.target import Address, parse
+from collectors.probe.targets.target import SocketAddress, parse
 
 
 def test_an_address_needs_no_look_up() -> None:
-    assert parse("10.0.0.5:22").address == Address(socket.AF_INET, ("10.0.0.5", 22))
-    assert parse("[fd00::5]:22").address == Address(socket.AF_INET6, ("fd00::5", 22, 0, 0))
+    assert parse("10.0.0.5:22").address == SocketAddress(socket.AF_INET, ("10.0.0.5", 22))
+    assert parse("[fd00::5]:22").address == SocketAddress(socket.AF_INET6, ("fd00::5", 22, 0, 0))
 
 
 def test_a_name_is_kept_as_written_and_looked_up_later() -> None:
