@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from daemon.cli import main as cli
-from tests.exporters.prometheus.test_rules import exported
+from tests.exporters.prometheus.rules.test_rules import exported
 from tests.kit.dashboards import DASHBOARD, EMPTY_WHEN_HEALTHY, Server, queries
 from tests.kit.rulebook import names
 from tests.kit.running import Vitald

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 
-RULES = Path(__file__).parents[3] / "exporters/prometheus/rules/blame.yml"
+RULES = Path(__file__).parents[4] / "exporters/prometheus/rules/blame.yml"
 LOCAL = {"permission", "local_resources", "dns_timeout"}
 
 

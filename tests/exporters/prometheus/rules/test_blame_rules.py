@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.exporters.prometheus.fleets import LOCAL, RULES, Fleet, agent, at_fault, check, counted, target, zone
+from tests.exporters.prometheus.rules.fleets import LOCAL, RULES, Fleet, agent, at_fault, check, counted, target, zone
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.exporters.prometheus.fleets import agent, check, target, zone
+from tests.exporters.prometheus.rules.fleets import agent, check, target, zone
 
 if TYPE_CHECKING:
     from pathlib import Path
