@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 RULES = sorted((ROOT / "exporters/prometheus/rules").glob("*.yml"))
 CASES = sorted((ROOT / "tests/exporters/prometheus/rules").glob("*.test.yml"))
 RUNBOOKS = ROOT / "docs/runbooks"
+CONTRACT = (ROOT / "docs/contract.md").read_text()
 
 
 @cache
@@ -80,3 +81,11 @@ def names(expression: str) -> set[str]:
     """Return the vitald metrics that a PromQL expression reads: families and recorded series."""
     bare = re.sub(r'"(?:[^"\\]|\\.)*"', "", expression)
     return set(re.findall(r"\bvitald[_:][a-zA-Z0-9_:]+", bare))
+
+
+def exported() -> set[str]:
+    """Return every series of the contract and every recorded series."""
+    families = set()
+    for cell in re.findall(r"`(vitald_\w+)(?:\{\w+\})?`", CONTRACT):
+        families |= {cell, f"{cell}_bucket", f"{cell}_count", f"{cell}_sum"}
+    return families | {rule["record"] for file in RULES for rule in rules(file) if "record" in rule}

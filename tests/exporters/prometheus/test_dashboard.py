@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from daemon.cli import main as cli
-from tests.exporters.prometheus.rules.test_rules import exported
 from tests.kit.dashboards import DASHBOARD, EMPTY_WHEN_HEALTHY, Server, queries
-from tests.kit.rulebook import names
+from tests.kit.rulebook import exported, names
 from tests.kit.running import Vitald
 from tools import make_dashboard
 

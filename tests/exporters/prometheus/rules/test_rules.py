@@ -10,10 +10,9 @@ import pytest
 import yaml
 
 from collectors.registry import COLLECTORS
-from tests.kit.rulebook import CASES, ROOT, RULES, RUNBOOKS, alerts, cases, load, names, promtool, rules
+from tests.kit.rulebook import CASES, CONTRACT, ROOT, RULES, RUNBOOKS, alerts, cases, exported, load, names, promtool, rules
 
 ALERTS = alerts()
-CONTRACT = (ROOT / "docs/contract.md").read_text()
 CHECKS = re.findall(r"`(\w+)`", next(line for line in CONTRACT.splitlines() if line.startswith("Checks (")).partition(": ")[2])
 NEVER, ALWAYS = "vector(0) > 1", 'label_replace(vector(1), "x", "y", "", "")'
 needs_promtool = pytest.mark.needs("promtool")
@@ -101,14 +100,6 @@ def test_a_runbook_has_all_its_parts(name: str) -> None:
         "Test coverage",
     ]
     assert all(part.partition("\n")[2].strip() for part in parts)
-
-
-def exported() -> set[str]:
-    """Return every series of the contract and every recorded series."""
-    families = set()
-    for cell in re.findall(r"`(vitald_\w+)(?:\{\w+\})?`", CONTRACT):
-        families |= {cell, f"{cell}_bucket", f"{cell}_count", f"{cell}_sum"}
-    return families | {rule["record"] for file in RULES for rule in rules(file) if "record" in rule}
 
 
 @pytest.mark.fault(58)
