@@ -6,6 +6,7 @@ The daemon passes seconds since boot, `vitald scan` Unix times. All times of one
 from __future__ import annotations
 
 from collections import deque
+from heapq import heappop, heappush
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -66,26 +67,28 @@ class FaultLifetimes:
         self._rules = rules
         self._faults: dict[str, dict[str, Fault]] = {}
         self._recent: dict[str, dict[str, deque[float]]] = {}
+        self._expiries: list[tuple[float, str, str]] = []  # heap of (earliest expiry, signature, instance)
+        self._scheduled: dict[tuple[str, str], float] = {}  # the valid one of these by (signature, instance)
         for fault in faults:
             if fault.signature in rules.by_id:
                 self._faults.setdefault(fault.signature, {})[fault.instance] = fault
+                self._schedule(fault)
         for name, instances in (recent or {}).items():
             if name in rules.by_id and (escalate := rules.by_id[name].escalate):
                 self._recent[name] = {instance: deque(times, maxlen=escalate.count) for instance, times in instances.items()}
-        self._next_expiry = -inf  # nothing expires before
 
     def apply(self, event: LogEvent, at: float) -> Transition:
         """Apply an event that occurred at `at`. Events may come out of order."""
         signature = event.signature
-        cleared = [fault for other in self._rules.cleared_by.get(signature.id, ()) for fault in self._clear(other, event.instance, at)]
+        cleared = tuple(fault for other in self._rules.cleared_by.get(signature.id, ()) for fault in self._clear(other, event.instance, at))
         level = _LEVELS.get(signature.severity, Level.HEALTHY)
         if signature.escalate is not None and self._escalates(event, at):
             level = max(level, _LEVELS[signature.escalate.severity])
         if level is Level.HEALTHY:
-            return Transition(None, False, tuple(cleared))  # noqa: FBT003 — a NamedTuple's field
-        return self._update(event, level, at)._replace(cleared=tuple(cleared))
+            return Transition(None, False, cleared)  # noqa: FBT003 — a NamedTuple's field
+        return Transition(*self._update(event, level, at), cleared)
 
-    def _update(self, event: LogEvent, level: Level, at: float) -> Transition:
+    def _update(self, event: LogEvent, level: Level, at: float) -> tuple[Fault, bool]:
         signature = event.signature
         faults = self._faults.setdefault(signature.id, {})
         instance = _bounded(event.instance, faults)
@@ -94,23 +97,25 @@ class FaultLifetimes:
             old = Fault(
                 signature=signature.id, instance=instance, level=level, count=0, first=event.at, last=event.at, updated=at, line=event.line
             )
-            self._next_expiry = min(self._next_expiry, at + signature.window)
         newest = (
             {"last": event.at, "updated": at, "line": event.line, "level": level}
             if at >= old.updated
             else {"first": min(event.at, old.first)}
         )
-        faults[instance] = msgspec.structs.replace(old, count=old.count + event.times, **newest)
-        return Transition(faults[instance], is_new, ())
+        faults[instance] = fault = msgspec.structs.replace(old, count=old.count + event.times, **newest)
+        if is_new:
+            self._schedule(fault)
+        return fault, is_new
 
     def _escalates(self, event: LogEvent, at: float) -> bool:
         """Return whether the instance has had `count` events within the escalation's window."""
         escalate = event.signature.escalate
         assert escalate is not None  # noqa: S101 — for mypy
         instances = self._recent.setdefault(event.signature.id, {})
+        if len(instances) >= MAX_INSTANCES:
+            _drop_old(instances, event.signature, at)
         times = instances.setdefault(_bounded(event.instance, instances), deque(maxlen=escalate.count))
         times.extend([at] * min(event.times, escalate.count))
-        self._next_expiry = min(self._next_expiry, at + escalate.within)
         return len(times) == escalate.count and max(times) - min(times) <= escalate.within
 
     def _clear(self, signature: Signature, instance: str, at: float) -> list[Fault]:
@@ -131,25 +136,26 @@ class FaultLifetimes:
         del self._faults[fault.signature][fault.instance]
         self._recent.pop(fault.signature, None)
 
+    def _schedule(self, fault: Fault) -> None:
+        key, expiry = (fault.signature, fault.instance), fault.updated + self._rules.by_id[fault.signature].window
+        if expiry < self._scheduled.get(key, inf):
+            self._scheduled[key] = expiry
+            heappush(self._expiries, (expiry, *key))
+
     def expire(self, at: float) -> list[Fault]:
         """End what is older than its signature's window, and return it."""
-        if at < self._next_expiry:
-            return []
-        self._next_expiry = inf
         expired = []
-        for name, faults in self._faults.items():
-            window = self._rules.by_id[name].window
-            expired += [fault for fault in faults.values() if at - fault.updated >= window]
-            self._next_expiry = min(
-                [self._next_expiry, *(fault.updated + window for fault in faults.values() if at - fault.updated < window)]
-            )
-        for fault in expired:
-            del self._faults[fault.signature][fault.instance]
-        for name, instances in self._recent.items():
-            within = getattr(self._rules.by_id[name].escalate, "within", 0.0)
-            for instance in [instance for instance, times in instances.items() if at - max(times) > within]:
-                del instances[instance]
-            self._next_expiry = min([self._next_expiry, *(max(times) + within for times in instances.values())])
+        while self._expiries and self._expiries[0][0] <= at:
+            expiry, name, instance = heappop(self._expiries)
+            if self._scheduled.get((name, instance)) != expiry:
+                continue
+            del self._scheduled[name, instance]
+            if (fault := self._faults[name].get(instance)) is None:
+                continue
+            if fault.updated + self._rules.by_id[name].window <= at:
+                expired.append(self._faults[name].pop(instance))
+            else:
+                self._schedule(fault)
         return expired
 
     @property
@@ -157,9 +163,10 @@ class FaultLifetimes:
         """Return all open faults, in the order of their signatures' first events."""
         return tuple(fault for faults in self._faults.values() for fault in faults.values())
 
-    @property
-    def recent(self) -> Mapping[str, Mapping[str, tuple[float, ...]]]:
-        """Return the times of recent events of signatures that escalate, by signature and instance."""
+    def recent(self, at: float) -> Mapping[str, Mapping[str, tuple[float, ...]]]:
+        """Return the times of recent events of signatures that escalate, by signature and instance; what is too old to count is dropped."""
+        for name, instances in self._recent.items():
+            _drop_old(instances, self._rules.by_id[name], at)
         return {name: {one: tuple(times) for one, times in instances.items()} for name, instances in self._recent.items() if instances}
 
 
@@ -169,3 +176,9 @@ def _bounded(instance: str, tracked: Mapping[str, object]) -> str:
 
 def _is_same(instance: str, recovered: str) -> bool:
     return not instance or not recovered or instance == recovered or OTHER in {instance, recovered}
+
+
+def _drop_old(instances: dict[str, deque[float]], signature: Signature, at: float) -> None:
+    within = signature.escalate.within if signature.escalate else 0.0
+    for instance in [instance for instance, times in instances.items() if at - max(times) > within]:
+        del instances[instance]

@@ -74,5 +74,4 @@ class FaultTracker:
 
     def recent(self, now: Timestamp) -> Mapping[str, Mapping[str, tuple[float, ...]]]:
         """Return when signatures that escalate had events, to be saved; what is too old to count is dropped."""
-        self._lifetimes.expire(now.boottime)
-        return self._lifetimes.recent
+        return self._lifetimes.recent(now.boottime)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from collectors.logs.clock import Timestamp
 from collectors.logs.fault_tracker import FaultTracker
 from collectors.logs.judge import judge
-from collectors.logs.matching.packs import Escalation
+from collectors.logs.matching.packs import Escalation, load
 from collectors.logs.sources.event import LogEvent
 from collectors.logs.state import LogsState, decode_state
 from collectors.model import Level
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collectors.logs.matching.packs import Packs
     from tests.collectors.logs.conftest import LogsLab
 
+PACKS = load()
 NOW = Timestamp(1_000_000.0, 5_000.0)
 
 
@@ -143,3 +144,18 @@ def test_a_lease_that_the_kernel_saw_renewed_ends_the_fault(lab: LogsLab) -> Non
 def test_any_state_is_read_or_refused_as_one(value: object) -> None:
     with contextlib.suppress(ValueError):
         decode_state(value)
+
+
+NAMES = ["netdev-watchdog", "ena-keepalive-timeout", "ena-reset-completed"]
+
+
+@given(st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(["", "eth0", "eth1"]), st.integers(0, 9000)), max_size=30))
+def test_a_fault_expires_at_its_age_in_whatever_order_events_come(events: list[tuple[str, str, int]]) -> None:
+    tracker = FaultTracker(PACKS.signatures, LogsState(), NOW, same_boot=True)
+    for name, instance, age in events:
+        tracker.add(LogEvent(PACKS.by_id[name], NOW.wall - age, "line", instance), NOW)
+    open_faults = tracker.faults(Timestamp(NOW.wall, NOW.boottime - 9000.0))
+    for wait in range(0, 9000, 500):
+        now = Timestamp(NOW.wall, NOW.boottime - 4000.0 + wait)
+        open_faults = tuple(fault for fault in open_faults if now.boottime - fault.updated < PACKS.by_id[fault.signature].window)
+        assert tracker.faults(now) == open_faults
