@@ -72,7 +72,7 @@ def read_lease_files(root: Path) -> dict[str, LeaseRecord]:
 
 def _names(folder: Path, pattern: str) -> Iterator[str]:
     try:
-        names = sorted(os.listdir(folder))  # noqa: PTH208 — names are all we want
+        names = sorted(os.listdir(folder))  # noqa: PTH208 — only the names are needed
     except OSError:
         return
     yield from [name for name in names if re.fullmatch(pattern, name)][:_MAX_FILES]

@@ -67,17 +67,7 @@ class KernelMemory(Collector[MemoryReading]):
         ledger = self._ledger_reader.read()
         history = self._update_history(now, ledger)
         self._store_holders(now, self._scan.poll(now))
-        return MemoryReading(
-            at=now,
-            wall=time.time(),
-            ledger=ledger,
-            history=history,
-            processes=self._process_trends.read(now, ledger),
-            slab=self._slab,
-            slab_error=self._slab_error,
-            holders=self._holders[1] if self._holders else None,
-            holders_error=self._scan.error,
-        )
+        return self._with_newest(MemoryReading(now, time.time(), ledger, history, self._process_trends.read(now, ledger)))
 
     @staticmethod
     def judge(readings: Sequence[MemoryReading], settings: MemorySettings) -> Iterator[Verdict]:
@@ -112,13 +102,7 @@ class KernelMemory(Collector[MemoryReading]):
             self._read_slab()
             if is_check:
                 self._store_holders(reading.at, self._scan.wait(CHECK_SECONDS))
-            completed = replace(
-                completed,
-                slab=self._slab,
-                slab_error=self._slab_error,
-                holders=self._holders[1] if self._holders else None,
-                holders_error=self._scan.error,
-            )
+            completed = self._with_newest(completed)
         return None if completed is reading else completed
 
     def close(self) -> None:
@@ -126,6 +110,11 @@ class KernelMemory(Collector[MemoryReading]):
         self._scan.close()
         if self._history is not None:
             self._context.slot.save(self._history.to_json())
+
+    def _with_newest(self, reading: MemoryReading) -> MemoryReading:
+        """Return the reading with the newest slab caches and holders."""
+        holders = self._holders[1] if self._holders else None
+        return replace(reading, slab=self._slab, slab_error=self._slab_error, holders=holders, holders_error=self._scan.error)
 
     def _update_history(self, now: float, ledger: Ledger) -> LedgerHistory:
         boot = read_boot_id(self._context.proc)

@@ -50,7 +50,7 @@ def scan(proc: Path, seconds: float = WALL_SECONDS) -> dict[str, Any]:
     if walk.truncated:
         truncated.append(f"processes after {len(walk.processes)}")
     return {
-        "sockets": {"seen": len(found), "bytes": sum(s.memory for s in found), "counted": counted, "by_kind": _by_kind(found)},
+        "sockets": {"seen": len(found), "bytes": sum(s.memory for s in found), "counted": counted},
         "holders": _holders(proc, found, walk),
         "own": [{**row, **_private(proc, walk.processes[row["pid"]])} for row in _top(proc, walk, lambda p: p.private, 16 << 20)],
         "page_tables": _top(proc, walk, lambda p: p.page_tables, 1 << 20),
@@ -62,13 +62,6 @@ def scan(proc: Path, seconds: float = WALL_SECONDS) -> dict[str, Any]:
         "truncated": truncated,
         "cpu_seconds": round(time.thread_time() - cpu, 3),
     }
-
-
-def _by_kind(found: Iterable[diag.Socket]) -> dict[str, int]:
-    kinds: Counter[str] = Counter()
-    for sock in found:
-        kinds[sock.kind] += sock.memory
-    return dict(kinds)
 
 
 def _holders(proc: Path, found: Iterable[diag.Socket], walk: owners.Walk) -> list[dict[str, Any]]:
@@ -84,9 +77,7 @@ def _holder(proc: Path, pid: int, socks: list[diag.Socket], walk: owners.Walk) -
     peers: Counter[str] = Counter()
     for sock in socks:
         peers[sock.peer] += sock.memory
-    peer, through = peers.most_common(1)[0]
-    if peer.startswith("inode:"):
-        peer, through = _other_end(socks, walk)
+    peer = peers.most_common(1)[0][0]
     comm = walk.processes[pid].comm if pid > 0 else ("(process not readable)" if pid else "(no process: closed, not yet sent)")
     return {
         "pid": max(pid, 0),
@@ -95,18 +86,17 @@ def _holder(proc: Path, pid: int, socks: list[diag.Socket], walk: owners.Walk) -
         "bytes": sum(s.memory for s in socks),
         "unread": sum(s.received for s in socks),
         "sockets": len(socks),
-        "peer": peer,
-        "peer_bytes": through,
+        "peer": _other_end(socks, walk) if peer.startswith("inode:") else peer,
     }
 
 
-def _other_end(socks: list[diag.Socket], walk: owners.Walk) -> tuple[str, int]:
+def _other_end(socks: list[diag.Socket], walk: owners.Walk) -> str:
     ends: Counter[int] = Counter()
     for sock in socks:
         if sock.peer.startswith("inode:"):
             ends[walk.owner.get(int(sock.peer[6:]), 0)] += sock.memory
-    pid, through = ends.most_common(1)[0]
-    return (f"{walk.processes[pid].comm} pid {pid}" if pid in walk.processes else "(process not readable)"), through
+    pid = ends.most_common(1)[0][0]
+    return f"{walk.processes[pid].comm} pid {pid}" if pid in walk.processes else "(process not readable)"
 
 
 def _top(proc: Path, walk: owners.Walk, size: Any, least: int) -> list[dict[str, Any]]:  # noqa: ANN401 — Process to int
