@@ -41,7 +41,7 @@ BASELINE_SECONDS = 0.9  # between the first two full scans: `vitald check` makes
 
 
 class NicCollector(Collector[NicReading]):
-    """Reads every interface that is not ignored. The state file keeps since when each fact is as it is."""
+    """Collector of every interface that is not ignored. Its state file holds since when each fact is as it is."""
 
     name = "nic"
     Settings: ClassVar[type[Settings]] = NicSettings

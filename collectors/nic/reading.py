@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collectors.nic.boot.kernels import InstalledKernels
     from collectors.nic.readers.ethtool import Driver
     from collectors.nic.readers.features import Feature
-    from collectors.nic.readers.sysfs import Link
+    from collectors.nic.readers.sysfs import LinkState
     from collectors.nic.samples import Sample
 
 Fact = str | int | bool
@@ -34,7 +34,7 @@ class Change:
 class Nic:
     """One interface. `driver` is None where the driver reports nothing (a bridge of an old kernel, an interface that just vanished)."""
 
-    link: Link
+    link: LinkState
     driver: Driver | None = None
     features: Mapping[str, Feature] = field(default_factory=dict)
     counters: DriverCounters = NO_COUNTERS

@@ -39,7 +39,7 @@ _decoder = msgspec.json.Decoder(_HelperAnswer)
 
 
 class InitramfsInspector:
-    """Caches the last answer. `close()` may be called from another thread, and ends an inspection in progress."""
+    """Inspector with a cache of its last answer. `close()` may be called from another thread, and ends an inspection in progress."""
 
     def __init__(self) -> None:
         self._cached: tuple[object, Mapping[str, InitramfsModule]] | None = None

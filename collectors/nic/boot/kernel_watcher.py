@@ -40,7 +40,7 @@ def fingerprint(root: Path, paths: tuple[str, ...] = ()) -> Fingerprint:
 
 
 class KernelWatcher:
-    """Reads the installed kernels when they change. `latest()` never waits for a disk, except for `timeout` seconds."""
+    """Thread that reads the installed kernels when they change. `latest()` waits for a disk no longer than its `timeout`."""
 
     def __init__(self, root: Path, machine: str, interval: float) -> None:
         """Watch a root; `machine` is its architecture, empty for a recorded host, whose initramfs is not inspected."""

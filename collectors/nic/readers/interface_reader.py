@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collectors.nic.readers.counters import DriverCounters
     from collectors.nic.readers.ethtool import Driver
     from collectors.nic.readers.features import Feature
-    from collectors.nic.readers.sysfs import ByteCounters, Link
+    from collectors.nic.readers.sysfs import ByteCounters, LinkState
     from collectors.nic.settings import Policy
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ _SORT_ABOVE = 100  # interfaces; of fewer none is beyond the limit, and finding 
 
 
 class InterfaceReader:
-    """Reads single interfaces: of this kernel, or of a recorded host."""
+    """Reader of single interfaces, of this kernel or of a recorded host."""
 
     def __init__(self, context: CollectorContext, policies: Sequence[Policy]) -> None:
         self._context, self._policies = context, policies
@@ -62,7 +62,7 @@ class InterfaceReader:
         nic = Nic(link, driver, features, counters, before.changes if before is not None else {}, required)
         return before if nic == before else nic
 
-    def links(self) -> Iterator[Link]:
+    def links(self) -> Iterator[LinkState]:
         """Read every interface's link."""
         for name in interfaces(self._context.sys):
             link = read_link(self._context.sys, name)
@@ -88,7 +88,7 @@ class InterfaceReader:
         if self._ethtool is not None:
             self._ethtool.close()
 
-    def _read_driver(self, link: Link, before: Nic | None) -> tuple[Driver | None, Mapping[str, Feature], DriverCounters]:
+    def _read_driver(self, link: LinkState, before: Nic | None) -> tuple[Driver | None, Mapping[str, Feature], DriverCounters]:
         """Read driver, features and counters; what is not supported is left out. Raises OSError where the interface is gone."""
         try:
             if self._ethtool is None:
@@ -113,11 +113,11 @@ class InterfaceReader:
             statistics = {}
         return driver, features, self._cached_counters(link, driver.name, statistics)
 
-    def _sysfs_counters(self, link: Link) -> DriverCounters:
+    def _sysfs_counters(self, link: LinkState) -> DriverCounters:
         """Return the counters of a driver whose statistics are not read: its queues' TX timeouts."""
         return self._cached_counters(link, link.driver, {}) if link.physical and link.driver != "ena" else NO_COUNTERS
 
-    def _cached_counters(self, link: Link, driver: str, statistics: Mapping[str, int]) -> DriverCounters:
+    def _cached_counters(self, link: LinkState, driver: str, statistics: Mapping[str, int]) -> DriverCounters:
         """Map statistics to counters; the same object as before where they have not changed."""
         cached = self._counters.get(link.name)
         arguments = driver, statistics, link.tx_timeouts
@@ -127,7 +127,7 @@ class InterfaceReader:
 
 
 class LinkDetailsReader:
-    """Reads queues, rings and alternative names once, if `enabled`: it takes a helper process with pyroute2."""
+    """Reader of queues, rings and alternative names, once and if `enabled`: it takes a helper process with pyroute2."""
 
     def __init__(self, *, enabled: bool) -> None:
         self._client = LinkDetailsClient() if enabled else None

@@ -34,7 +34,7 @@ NO_DEVICE = Device()
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class LinkState:
     """One interface. `mtu` is None where it cannot be read, `carrier` where the interface is down or the driver does not report it.
 
     `queues` and `tx_timeouts` count its TX queues and their timeouts.
@@ -75,7 +75,7 @@ def interfaces(sys: Path) -> list[str]:
     return [name for name in os.listdir(directory) if name != "bonding_masters"]  # noqa: PTH208
 
 
-def read_link(sys: Path, name: str, before: Link | None = None) -> Link | None:
+def read_link(sys: Path, name: str, before: LinkState | None = None) -> LinkState | None:
     """Read one interface; None where it is gone.
 
     The device, which cannot change while the interface exists, is that of `before` (an index is not reused before 2³¹ others).
@@ -88,7 +88,7 @@ def read_link(sys: Path, name: str, before: Link | None = None) -> Link | None:
     carrier = _number(base + "carrier")
     # drivers whose statistics are read count timeouts there: no file for each of 32 queues is read
     queues, timeouts = _queues(base + "queues", count_timeouts=device.driver not in STATS_DRIVERS) if device.physical else (0, 0)
-    return Link(
+    return LinkState(
         name=name,
         index=index,
         mtu=_number(base + "mtu"),

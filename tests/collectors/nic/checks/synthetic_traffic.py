@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from collectors.nic.checks.stall import find_collapse, stall_verdict
 from collectors.nic.readers.counters import DriverCounters
-from collectors.nic.readers.sysfs import ByteCounters, Device, Link
+from collectors.nic.readers.sysfs import ByteCounters, Device, LinkState
 from collectors.nic.readers.tcp_counters import TcpCounters
 from collectors.nic.reading import Nic
 from collectors.nic.samples import Sample
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 KINDS = ("diurnal", "jobs", "bursts", "deployments", "drained")
-LINK = Link("ens5", 2, 9001, up=True, carrier=True, carrier_changes=2, device=Device(physical=True, driver="ena", module="ena"))
+LINK = LinkState("ens5", 2, 9001, up=True, carrier=True, carrier_changes=2, device=Device(physical=True, driver="ena", module="ena"))
 DAY = 8640  # samples
 KEPT = 60
 _PROBES = 40  # connections begun in 10 s by the probes

@@ -9,11 +9,11 @@ import pytest
 from collectors.model import Level
 from collectors.nic.checks.allowance import allowance_verdict
 from collectors.nic.readers.counters import DriverCounters, driver_counters
-from collectors.nic.readers.sysfs import Device, Link
+from collectors.nic.readers.sysfs import Device, LinkState
 from collectors.nic.reading import Nic
 from collectors.nic.samples import Sample
 
-LINK = Link("ens5", 2, 9001, up=True, carrier=True, carrier_changes=2, device=Device(physical=True, driver="ena", module="ena"))
+LINK = LinkState("ens5", 2, 9001, up=True, carrier=True, carrier_changes=2, device=Device(physical=True, driver="ena", module="ena"))
 
 
 def sampled(*tables: dict[str, int], step: float = 10.0) -> tuple[Sample, ...]:

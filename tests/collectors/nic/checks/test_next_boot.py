@@ -17,7 +17,7 @@ from collectors.nic.boot.kernel_watcher import fingerprint
 from collectors.nic.boot.kernels import InstalledKernels, read_installed_kernels, read_module, releases
 from collectors.nic.checks.next_boot import next_boot_verdicts
 from collectors.nic.readers.ethtool import Driver
-from collectors.nic.readers.sysfs import NO_DEVICE, Device, Link
+from collectors.nic.readers.sysfs import NO_DEVICE, Device, LinkState
 from collectors.nic.reading import Nic, NicReading
 from collectors.nic.settings import Requirements
 from tests.kit.kernel_packages import MACHINE, MODULES
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def nic(driver: str = "ixgbevf", **required: Any) -> Nic:
-    link = Link("eth0", 2, 1500, up=True, carrier=True, carrier_changes=1, device=Device(physical=True, driver=driver, module=driver))
+    link = LinkState("eth0", 2, 1500, up=True, carrier=True, carrier_changes=1, device=Device(physical=True, driver=driver, module=driver))
     return Nic(link, Driver(driver, "4.1.2"), required=Requirements(**required))
 
 
