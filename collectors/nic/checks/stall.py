@@ -1,6 +1,6 @@
 """Check `nic_stall`: throughput collapsed because of the network. Pure.
 
-A collapse alone is a quiet hour or a job that ended. A stall is a collapse from a recent plateau *and* a second signal of the same time: TX
+A collapse alone is a quiet hour or a job that ended. A stall is a collapse from a recent plateau *and* a second indicator of the same time: TX
 timeouts or driver resets, carrier changes, many TCP retransmissions, or connections without an answer, vitald's own probes among them.
 """
 
@@ -28,18 +28,18 @@ COLLAPSE_RATIO = 0.05  # of the plateau
 RETRANS_RATIO = 0.10  # of the segments sent: healthy networks stay below 1 %, a broken path is far above
 MIN_RETRANS = 5  # one connection on a dead path makes six or seven in the first half minute, and hardly any later (RFC 6298, 5.5)
 SYN_RETRANS_RATIO = 0.5  # of the connections begun: one dead peer among many probed is far below
-SYN_RETRANS_GROWTH = 3.0  # times the plateau's rate: a peer that has been dead all along is no new signal
+SYN_RETRANS_GROWTH = 3.0  # times the plateau's rate: a peer that has been dead all along is no new indicator
 MANY_RETRANS, RETRANS_GROWTH = 20, 10.0  # or that many, at that many times the plateau's rate
 _REMEDIATION = "dmesg | tail; ip -s link show {0}; ethtool -S {0}; then the instance's status checks, and the other end's operator"
 
 
 @dataclass(frozen=True, slots=True)
 class Collapse:
-    """Bytes per second before and now, and other signals of the same time."""
+    """Bytes per second before and now, and other indicators of the same time."""
 
     plateau: float
     now: float
-    signals: tuple[str, ...]
+    indicators: tuple[str, ...]
 
 
 def stall_verdict(nic: Nic, samples: tuple[Sample, ...]) -> Verdict:
@@ -48,11 +48,11 @@ def stall_verdict(nic: Nic, samples: tuple[Sample, ...]) -> Verdict:
     collapse = find_collapse(name, samples)
     if collapse is None:
         return Verdict("nic_stall", name, Level.HEALTHY)
-    plateau, now, signals = collapse.plateau, collapse.now, collapse.signals
-    evidence = {"plateau_bytes_per_second": round(plateau), "now_bytes_per_second": round(now), "signals": signals}
-    if not signals:
+    plateau, now, indicators = collapse.plateau, collapse.now, collapse.indicators
+    evidence = {"plateau_bytes_per_second": round(plateau), "now_bytes_per_second": round(now), "indicators": indicators}
+    if not indicators:
         return Verdict("nic_stall", name, Level.HEALTHY, "", evidence)
-    text = f"traffic collapsed from {plateau / 1e6:.1f} MB/s to {now / 1e6:.2f} MB/s, and {'; '.join(signals)}"
+    text = f"traffic collapsed from {plateau / 1e6:.1f} MB/s to {now / 1e6:.2f} MB/s, and {'; '.join(indicators)}"
     return Verdict("nic_stall", name, Level.CRITICAL, text, evidence, _REMEDIATION.format(shlex.quote(name)))
 
 
@@ -71,7 +71,7 @@ def find_collapse(name: str, samples: tuple[Sample, ...]) -> Collapse | None:
     if plateau < MIN_PLATEAU or now > COLLAPSE_RATIO * plateau:
         return None
     began = max((at for at, rate in rates if rate > COLLAPSE_RATIO * plateau), default=rates[0][0])
-    return Collapse(plateau, now, tuple(_signals(name, samples, began)))
+    return Collapse(plateau, now, tuple(_indicators(name, samples, began)))
 
 
 def _rates(name: str, samples: tuple[Sample, ...]) -> list[tuple[float, float]]:
@@ -85,8 +85,8 @@ def _rates(name: str, samples: tuple[Sample, ...]) -> list[tuple[float, float]]:
     return rates
 
 
-def _signals(name: str, samples: tuple[Sample, ...], began: float) -> Iterator[str]:
-    """Return other signals of the collapse; `began` is the last sample's time with traffic."""
+def _indicators(name: str, samples: tuple[Sample, ...], began: float) -> Iterator[str]:
+    """Return other indicators of the collapse; `began` is the last sample's time with traffic."""
     recent = tuple(sample for sample in samples if sample.at >= began - COLLAPSE_SECONDS)
     resets = critical_resets(reset_increases(name, recent, recent[-1].at - recent[0].at))
     if resets:
@@ -94,10 +94,10 @@ def _signals(name: str, samples: tuple[Sample, ...], began: float) -> Iterator[s
     changes = [sample.carrier_changes[name] for sample in recent if name in sample.carrier_changes]
     if changes and changes[-1] > changes[0]:
         yield f"the carrier changed {'once' if changes[-1] == changes[0] + 1 else f'{changes[-1] - changes[0]} times'}"
-    yield from _tcp_signals([(sample.at, sample.tcp) for sample in samples if sample.tcp is not None], began)
+    yield from _tcp_indicators([(sample.at, sample.tcp) for sample in samples if sample.tcp is not None], began)
 
 
-def _tcp_signals(counted: list[tuple[float, TcpCounters]], began: float) -> Iterator[str]:
+def _tcp_indicators(counted: list[tuple[float, TcpCounters]], began: float) -> Iterator[str]:
     """Return what TCP, over all sockets, got no answer to since the collapse began: data, or new connections.
 
     A connection retransmits at growing intervals, so the beginning of the collapse counts, not the last half minute.

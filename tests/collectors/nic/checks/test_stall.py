@@ -37,18 +37,18 @@ def levels(samples: tuple[Sample, ...]) -> list[Level]:
 
 
 @pytest.mark.parametrize(
-    ("name", "signals"),
+    ("name", "indicators"),
     [
         ("bulk-dies", "TCP retransmitted 7 segments in 70 s"),
         ("bulk-unplugged", "the carrier changed once; TCP retransmitted 23 segments in 70 s"),
         ("asks-die", "34 SYNs were retransmitted for 35 new connections"),
     ],
 )
-def test_a_real_path_that_died_at_200_s_is_a_stall_within_40_s_and_stays_one(name: str, signals: str) -> None:
+def test_a_real_path_that_died_at_200_s_is_a_stall_within_40_s_and_stays_one(name: str, indicators: str) -> None:
     samples = recorded(name)
     bad = [sample.at for sample, level in zip(samples, levels(samples), strict=True) if level == Level.CRITICAL]
     assert bad == [sample.at for sample in samples if sample.at > 225]
-    assert stall_verdict(Nic(LINK), samples).message.endswith(f"MB/s to 0.00 MB/s, and {signals}")
+    assert stall_verdict(Nic(LINK), samples).message.endswith(f"MB/s to 0.00 MB/s, and {indicators}")
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def stalled(samples: tuple[Sample, ...]) -> Level:
     return stall_verdict(Nic(LINK), samples).level
 
 
-def test_a_collapse_with_a_second_signal_is_a_stall() -> None:
+def test_a_collapse_with_a_second_indicator_is_a_stall() -> None:
     assert stalled(course(COLLAPSE, resets=1)) == Level.CRITICAL
     assert stalled(course(COLLAPSE, flaps=2)) == Level.CRITICAL
     dead_path = [(350_000, 30)] * 30 + [(40, 25)] * 4
