@@ -1,7 +1,8 @@
 """Check `nic_stall`: throughput collapsed because of the network. Pure.
 
-A collapse alone is a quiet hour or a job that ended. A stall is a collapse from a recent plateau *and* a second indicator of the same time: TX
-timeouts or driver resets, carrier changes, many TCP retransmissions, or connections without an answer, vitald's own probes among them.
+A collapse alone is a quiet hour or a job that ended. A stall is a collapse from a recent plateau *and* a second indicator of the same
+time: TX timeouts or driver resets, carrier changes, many TCP retransmissions, or connections without an answer, vitald's own probes among
+them.
 """
 
 from __future__ import annotations
