@@ -122,10 +122,4 @@ def _modules(analysis: MemoryAnalysis) -> str:
     return f" (loaded since: {', '.join(sorted(map(printable, analysis.new_modules))[:5])})" if analysis.new_modules else ""
 
 
-_BY_AREA = {
-    "slab_unreclaimable": _slab,
-    "page_tables": _page_tables,
-    "kernel_stack": _stacks,
-    "percpu": _percpu,
-    "unaccounted": _unaccounted,
-}
+_BY_AREA = {"slab_unreclaimable": _slab, "page_tables": _page_tables, "kernel_stack": _stacks, "percpu": _percpu}

@@ -88,15 +88,11 @@ class KernelMemory(Collector[MemoryReading]):
 
     def follow_up(self, reading: MemoryReading, verdicts: Sequence[Verdict]) -> MemoryReading | None:  # noqa: ARG002 — the analysis behind them
         """Read the evidence of a leak, and start a holder scan for a leak or a suspicious gain; in `Mode.CHECK` always, and wait."""
-        is_check, completed = self._context.mode is Mode.CHECK, reading
+        proc, is_check, completed = self._context.proc, self._context.mode is Mode.CHECK, reading
         is_leak = analyse(reading, self._settings).growth.is_leak
         if is_leak:
-            completed = replace(
-                completed,
-                modules=read_modules(self._context.proc),
-                dying_cgroups=read_dying(self._context.sys),
-                pressed_protocols=read_pressed_protocols(self._context.proc),
-            )
+            modules, dying = read_modules(proc), read_dying(self._context.sys)
+            completed = replace(reading, modules=modules, dying_cgroups=dying, pressed_protocols=read_pressed_protocols(proc))
         if (is_leak or self._is_suspicious(reading.ledger) or is_check) and self._scan.start(reading.at):
             self._scan_baseline = reading.ledger.unreclaimable
             self._read_slab()

@@ -19,23 +19,13 @@ AREA = Family(
     ("area",),
     cap=40,
 )
-GROWTH = Family(
-    "memory_kernel_growth_bytes_per_second",
-    Kind.GAUGE,
-    "Robust slope of the kernel's unreclaimable memory in bytes per second.",
-)
+GROWTH = Family("memory_kernel_growth_bytes_per_second", Kind.GAUGE, "Robust slope of unreclaimable kernel memory in bytes per second.")
 EXHAUSTION = Family(
-    "memory_exhaustion_seconds",
-    Kind.GAUGE,
-    "Time until available memory is exhausted at that slope in seconds; +Inf unless a leak is detected.",
+    "memory_exhaustion_seconds", Kind.GAUGE, "Seconds until available memory is exhausted at that slope; +Inf unless a leak is detected."
 )
 SLAB = Family("memory_slab_bytes", Kind.GAUGE, "Size in bytes of the slab caches that grew most.", ("cache",), cap=20)
 HOLDER = Family(
-    "memory_socket_holder_bytes",
-    Kind.GAUGE,
-    "Socket buffers by process in bytes: the largest holders in the newest scan, for an hour.",
-    ("comm", "pid"),
-    cap=20,
+    "memory_socket_holder_bytes", Kind.GAUGE, "Socket buffers in bytes of the largest holders in the newest scan.", ("comm", "pid"), cap=20
 )
 
 

@@ -42,14 +42,9 @@ class ProcessTrends:
         """Read the largest processes, at most every five minutes; the same object in between."""
         if self._newest is None or now - self._at >= INTERVAL:
             known = {(p.pid, p.starttime): window for p, window in self._newest.processes} if self._newest else {}
-            self._at = now
-            self._newest = ProcessWindows(
-                ledger,
-                tuple(
-                    (process, known.get((process.pid, process.starttime), Window()).add(Point(now, process.private)))
-                    for process in read_largest(self._proc, self._page, TOP)
-                ),
-            )
+            largest = read_largest(self._proc, self._page, TOP)
+            windows = ((p, known.get((p.pid, p.starttime), Window()).add(Point(now, p.private))) for p in largest)
+            self._at, self._newest = now, ProcessWindows(ledger, tuple(windows))
         return self._newest
 
 
