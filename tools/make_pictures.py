@@ -31,8 +31,8 @@ def picture(name: str, title: str, *command: str, ahead: float = 0.0) -> None:
     env = {**os.environ, "FORCE_COLOR": "1", "COLUMNS": str(COLUMNS)}
     argv = [sys.executable, "-c", PROGRAM.format(ahead=ahead), *command]
     done = subprocess.run(argv, capture_output=True, text=True, check=False, env=env, cwd=ROOT)
-    with Path(os.devnull).open("w") as nowhere:
-        console = Console(record=True, width=COLUMNS, file=nowhere, force_terminal=True)
+    with Path(os.devnull).open("w") as null:
+        console = Console(record=True, width=COLUMNS, file=null, force_terminal=True)
         console.print(Text.from_ansi(f"$ {title}\n{done.stdout.rstrip()}"), soft_wrap=True)
         console.save_svg(str(ROOT / "docs" / name), title="vitald")
 
