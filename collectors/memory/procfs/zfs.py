@@ -1,4 +1,4 @@
-"""ZFS cache, ARC (OpenZFS: module/zfs/arc.c and module/os/linux/zfs/abd_os.c), which Linux counts nowhere as a cache."""
+"""ZFS cache, ARC (OpenZFS: module/zfs/arc.c and module/os/linux/zfs/abd_os.c), which Linux does not count as a cache."""
 
 from __future__ import annotations
 
