@@ -1,4 +1,4 @@
-"""Reading files that others wrote: bounded, and never waiting where a FIFO or a device stands in a file's place."""
+"""Bounded reads of files of other programs; they do not block on a FIFO or a device at the path."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BOOT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 
 
 class Stamp(NamedTuple):
-    """What tells one state of a file from the next. The time of change is in it: tools that copy bring modification times along."""
+    """Identity and state of a file. Includes ctime, since tools that copy files set mtime."""
 
     device: int
     inode: int
@@ -27,7 +27,7 @@ class Stamp(NamedTuple):
 
 
 def read_once(path: str | Path, most: int) -> bytes:
-    """Give what one read(2) gives: the whole of a sysfs file, the head of another. OSError where it cannot be read."""
+    """Return the result of one read(2): the whole of a sysfs file, the beginning of another. Raises `OSError`."""
     descriptor = os.open(path, _FLAGS)
     try:
         return os.read(descriptor, most)
@@ -36,14 +36,14 @@ def read_once(path: str | Path, most: int) -> bytes:
 
 
 def read_regular(path: str | Path, most: int) -> bytes:
-    """Read at most so many bytes; OSError where the path cannot be read, EINVAL where it is no regular file. procfs' files are."""
-    descriptor = os.open(path, _FLAGS)  # a file object would double the price of a small one
+    """Read at most `most` bytes. Raises `OSError`, EINVAL for anything but a regular file (those of procfs are)."""
+    descriptor = os.open(path, _FLAGS)  # a file object would double the cost for a small file
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "not a regular file", str(path))
         parts, chunk = [], max(_CHUNK, status.st_size)
-        while most > 0 and (part := os.read(descriptor, min(most, chunk))):  # the kernel may give a page at a time
+        while most > 0 and (part := os.read(descriptor, min(most, chunk))):  # procfs may return a page at a time
             parts.append(part)
             most -= len(part)
         return b"".join(parts)
@@ -52,7 +52,7 @@ def read_regular(path: str | Path, most: int) -> bytes:
 
 
 def read_bytes(path: str | Path, most: int) -> bytes:
-    """Read a regular file; nothing where it cannot be read."""
+    """Read a regular file; empty if it cannot be read."""
     try:
         return read_regular(path, most)
     except OSError:
@@ -60,20 +60,20 @@ def read_bytes(path: str | Path, most: int) -> bytes:
 
 
 def read_text(path: str | Path, most: int) -> str:
-    """Read a regular file as text; nothing where it cannot be read."""
+    """Read a regular file as text; empty if it cannot be read."""
     return read_bytes(path, most).decode("utf-8", "replace")
 
 
 def stamp(path: str | Path) -> Stamp | None:
-    """Tell one state of a file from the next without reading it; None where there is no such file."""
+    """Return the stamp of a path; None if there is no such file."""
     try:
-        return stamp_of(os.stat(path))  # noqa: PTH116 — asked of hundreds of paths: no Path is made for it
+        return stamp_of(os.stat(path))  # noqa: PTH116 — called for hundreds of paths, without a Path object each
     except (OSError, ValueError):
         return None
 
 
 def stamp_of(status: os.stat_result) -> Stamp:
-    """Give the stamp of a file whose status is known."""
+    """Return the stamp of a stat(2) result."""
     return Stamp(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 

@@ -1,11 +1,11 @@
-"""Times, spans and names as people read them: in verdicts, in the log, on the status page and on a terminal. Pure."""
+"""Formatting of times, durations and untrusted text for verdicts, log, status page and terminal. Pure."""
 
 from __future__ import annotations
 
 import time
 
 _RAW_BYTE = range(0xDC80, 0xDD00)  # PEP 383: how os.fsdecode() maps a byte that is no UTF-8
-PEOPLE = "%Y-%m-%d %H:%M:%S UTC"
+DISPLAY = "%Y-%m-%d %H:%M:%S UTC"
 ISO = "%Y-%m-%dT%H:%M:%SZ"
 _Units = tuple[tuple[str, int, int], ...]  # name, seconds, digits after the point; the largest first, the last is a second
 SHORT: _Units = (("d", 86_400, 1), ("h", 3_600, 1), ("min", 60, 0), ("s", 1, 0))
@@ -15,8 +15,8 @@ LONG: _Units = (("days", 86_400, 0), ("hours", 3_600, 0), ("minutes", 60, 0), ("
 def printable(text: str) -> str:
     r"""Return text with what does not print escaped: `\n`, `\x1b`, `\u2028`; a byte that was no UTF-8 (PEP 383) as `\xff`.
 
-    For every name or log line that somebody else wrote: it breaks no line, and a terminal gets no escape sequence. Quotes and
-    backslashes are printable.
+    For every name or log line of other programs, so that the output has no further lines and no terminal escape sequences. Quotes
+    and backslashes are printable.
     """
     return text if text.isprintable() else "".join(char if char.isprintable() else _escaped(char) for char in text)
 
@@ -26,8 +26,8 @@ def _escaped(char: str) -> str:
     return f"\\x{code - 0xDC00:02x}" if code in _RAW_BYTE else ascii(char)[1:-1]
 
 
-def utc(at: float, form: str = PEOPLE) -> str:
-    """Write a Unix time; a clock beyond what gmtime(3) knows must not stop a verdict or a page."""
+def utc(at: float, form: str = DISPLAY) -> str:
+    """Format a Unix time; one beyond the range of gmtime(3) as a number."""
     try:
         return time.strftime(form, time.gmtime(at))
     except (OverflowError, ValueError, OSError):
@@ -35,14 +35,14 @@ def utc(at: float, form: str = PEOPLE) -> str:
 
 
 def span(seconds: float, units: _Units = SHORT) -> str:
-    """Write how long, in the largest unit of which there are two: `40 s`, `21 min`, `2.5 h`; nothing is shorter than `0 s`."""
+    """Format a duration in the largest unit of which it has two: `40 s`, `21 min`, `2.5 h`; at least `0 s`."""
     name, size, digits = next((unit for unit in units if seconds >= 2 * unit[1]), units[-1])
     number = f"{max(seconds, 0.0) / size:.{digits}f}"
     return f"{number.removesuffix('.0')} {name}"
 
 
 def two_units(seconds: float, between: str = " ") -> str:
-    """Write how long in its two largest units, for spans that are compared: `45s`, `5m 51s`, `2d 4h`, `-5s`."""
+    """Format a duration in its two largest units: `45s`, `5m 51s`, `2d 4h`, `-5s`."""
     left = round(seconds)
     sign, left = ("-", -left) if left < 0 else ("", left)
     parts = []

@@ -121,7 +121,7 @@ class Board:
 
 
 def _changed(verdicts: Sequence[Verdict], before: Sequence[Verdict]) -> list[Verdict]:
-    """Return the verdicts whose check, subject or level differs from the one in their place before: none of a thousand, most seconds."""
+    """Return the verdicts whose check, subject or level differs from the one at the same index before: mostly none."""
     return [
         verdict
         for verdict, old in zip(verdicts, before, strict=True)

@@ -37,9 +37,9 @@ def parser(chosen: str = "") -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Run a command and return the exit status."""
-    words = sys.argv[1:] if argv is None else argv
-    top = parser(next((word for word in words if not word.startswith("-")), ""))  # no flag before the command takes a value
-    arguments = top.parse_args(words)
+    argv = sys.argv[1:] if argv is None else argv
+    top = parser(next((argument for argument in argv if not argument.startswith("-")), ""))  # no flag before the command takes a value
+    arguments = top.parse_args(argv)
     if arguments.version:
         from daemon.self_metrics import VERSION  # noqa: PLC0415
 
