@@ -1,4 +1,4 @@
-"""Caps: what is admitted, what is folded, what is counted, and how much memory it takes."""
+"""Caps: admitted, folded and counted values, and memory use."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def by_label(metrics: Iterable[Metric]) -> dict[str, float | Histogram]:
     return {metric.labels[0]: metric.value for metric in metrics}
 
 
-def test_within_its_cap_everything_comes_back_as_it_was() -> None:
+def test_within_the_cap_the_same_objects_are_returned() -> None:
     metrics = series(LINES, range(3))
     caps = Caps()
     assert all(one is other for one, other in zip(caps.fold(iter(metrics)), metrics, strict=True))
@@ -40,7 +40,7 @@ def test_counters_beyond_the_cap_add_up_in_other() -> None:
     assert caps.dropped.totals() == {LINES: 7}
 
 
-def test_the_largest_gauge_speaks_for_the_others() -> None:
+def test_of_gauges_beyond_the_cap_the_largest_is_kept() -> None:
     metrics = [Metric(LAG, float(value), (str(value),)) for value in (1, 2, 3, 4, 9, 5)]
     assert by_label(Caps().fold(metrics))[OTHER] == 9
     nan = [Metric(LAG, value, (str(at),)) for at, value in enumerate((0.0, 0.0, 0.0, float("nan"), 2.0, float("nan")))]
@@ -56,11 +56,11 @@ def test_infos_beyond_the_cap_become_one() -> None:
     assert by_label(Caps().fold(series(DRIVER, range(9)))) == {"0": 1, "1": 1, "2": 1, OTHER: 1}
 
 
-def test_a_value_called_other_takes_no_place() -> None:
+def test_the_value_other_does_not_count_towards_the_cap() -> None:
     assert by_label(Caps().fold(series(LINES, ("a", OTHER, "b", "c")))) == {"a": 1, OTHER: 1, "b": 1, "c": 1}
 
 
-def test_a_value_keeps_its_place_while_it_is_reported_and_frees_it_then() -> None:
+def test_a_value_stays_admitted_while_it_is_reported() -> None:
     caps = Caps()
     caps.fold(series(LINES, ("a", "b", "c")))
     assert by_label(caps.fold(series(LINES, ("new", "a", "b", "c")))) == {OTHER: 1, "a": 1, "b": 1, "c": 1}
@@ -96,7 +96,7 @@ def test_a_hundred_thousand_devices_stay_at_the_cap_in_bounded_memory() -> None:
 
 
 @pytest.mark.fault(14)
-def test_the_worst_of_the_folded_verdicts_speaks_for_them() -> None:
+def test_of_verdicts_beyond_the_cap_the_worst_is_kept() -> None:
     def verdicts() -> Iterable[Verdict]:
         for number in range(100_000):
             level = Level.CRITICAL if number == 77_777 else Level.WARNING if number % 2 else Level.HEALTHY
@@ -112,7 +112,7 @@ def test_the_worst_of_the_folded_verdicts_speaks_for_them() -> None:
     assert dropped.totals() == {HEALTH: 99_000}
 
 
-def test_verdicts_of_one_check_do_not_take_anothers_places() -> None:
+def test_each_check_has_its_own_cap() -> None:
     verdicts = [Verdict("one", str(number), Level.HEALTHY) for number in range(1500)] + [Verdict("two", "a", Level.WARNING)]
     folded = Caps().fold_verdicts(verdicts)
     assert [(verdict.check, verdict.subject) for verdict in folded[-2:]] == [("two", "a"), ("one", OTHER)]

@@ -1,4 +1,4 @@
-"""Files that others wrote are read within bounds, and nothing in their place holds anybody up."""
+"""Bounded reads of files that do not block."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def test_a_file_is_read_whole_or_as_far_as_asked(tmp_path: Path) -> None:
     assert read_regular(str(file), 0) == b""
 
 
-def test_a_file_that_the_kernel_gives_a_page_at_a_time_is_read_whole() -> None:
+def test_a_file_that_is_read_a_page_at_a_time_is_read_whole() -> None:
     table = Path("/proc/kallsyms")  # some megabytes, and its size is said to be 0
     assert read_regular(table, 300_000) == table.read_bytes()[:300_000]
 
 
 @pytest.mark.fault(26)
-def test_a_fifo_in_a_files_place_holds_nobody_up(tmp_path: Path) -> None:
+def test_a_fifo_does_not_block(tmp_path: Path) -> None:
     os.mkfifo(fifo := tmp_path / "fifo")
     assert (read_once(fifo, 10), read_bytes(fifo, 10)) == (b"", b"")
     with pytest.raises(OSError, match="not a regular file") as refused:
@@ -33,11 +33,11 @@ def test_a_fifo_in_a_files_place_holds_nobody_up(tmp_path: Path) -> None:
     assert refused.value.errno == errno.EINVAL
 
 
-def test_what_cannot_be_read_is_nothing(tmp_path: Path) -> None:
+def test_an_unreadable_file_is_empty(tmp_path: Path) -> None:
     assert (read_text(tmp_path, 10), read_text(tmp_path / "missing", 10), stamp(tmp_path / "missing"), stamp("\0")) == ("", "", None, None)
 
 
-def test_a_copy_in_a_files_place_with_its_age_and_its_size_is_another_state(tmp_path: Path) -> None:
+def test_a_copy_with_the_same_mtime_and_size_has_another_stamp(tmp_path: Path) -> None:
     (file := tmp_path / "file").write_text("one")
     (copy := tmp_path / "copy").write_text("two")
     before = stamp(file)

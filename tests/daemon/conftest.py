@@ -1,4 +1,4 @@
-"""What the runner's tests share."""
+"""Fixtures of the daemon's tests."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Daemon]]:
     for daemon in started:
         daemon.runner.stop()
     for fifo in tmp_path.glob("fifo"):
-        os.close(os.open(fifo, os.O_RDWR | os.O_NONBLOCK))  # lets go of whoever waits: the interpreter joins its threads
+        os.close(os.open(fifo, os.O_RDWR | os.O_NONBLOCK))  # ends pending reads: the interpreter joins its threads
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def up() -> Iterator[str]:
 
 @pytest.fixture
 def signature_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))  # compiled once for all of them
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))  # compiled once for all tests
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Collectors that count, fail, are absent or hang, and a runner for them."""
+"""Collectors that count, fail, are unavailable or hang, and a runner for them."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +22,7 @@ class CountReading:
 
 
 class Counts(Collector[CountReading]):
-    """Works, and counts its runs."""
+    """Collector that counts its runs."""
 
     name = "counts"
     Settings = Settings
@@ -60,11 +60,11 @@ class Absent(Counts):
     name = "absent"
 
     def read(self) -> CountReading:
-        raise Unavailable("missing", "this host has no such thing")
+        raise Unavailable("missing", "not on this host")
 
 
 class Hangs(Counts):
-    """Opens a FIFO that nobody writes to: it hangs in the kernel, as on a dead mount."""
+    """Collector that opens a FIFO without a writer: it hangs in the kernel, as on a dead mount."""
 
     name = "hangs"
 
@@ -86,7 +86,7 @@ def job(collector: Counts, interval: float = 0.1) -> CollectorJob:
 def until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 20
     while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
+        assert time.monotonic() < deadline, "timed out"
         time.sleep(0.01)
 
 

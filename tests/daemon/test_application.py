@@ -1,4 +1,4 @@
-"""`vitald run`, whole, in a process of its own."""
+"""`vitald run` in a process of its own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from collectors.registry import COLLECTORS
 from tests.kit.running import Launch, Vitald, hanging_probe
 
 
-def test_it_probes_itself_with_no_settings_at_all(launch: Launch) -> None:
+def test_without_settings_it_probes_itself(launch: Launch) -> None:
     daemon = launch().ready()
     own = daemon.url.removeprefix("http://")
     daemon.until(lambda: daemon.metric(f'vitald_probe_attempts_total{{target="{own}"}}') == 1)
@@ -25,7 +25,7 @@ def test_it_probes_itself_with_no_settings_at_all(launch: Launch) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_goes_in_good_order(launch: Launch, number: int) -> None:
+def test_it_stops_cleanly(launch: Launch, number: int) -> None:
     daemon = launch().ready()
     daemon.until(lambda: "tcp_probe" in daemon.get())
     daemon.signal(number)
@@ -52,16 +52,16 @@ def test_sigterm_while_starting_reloading_and_hanging_ends_it_within_five_second
 
 
 def threads(daemon: Vitald) -> Counter[str]:
-    """Count the daemon's threads, those that run collectors apart from all others."""
+    """Count the daemon's threads: those of the runner's pool, and all others."""
     names = [path.read_text().strip() for path in Path(f"/proc/{daemon.process.pid}/task").glob("*/comm")]
     return Counter("workers" if name == "vitald-run" else "others" for name in names)
 
 
 @pytest.mark.fault(32)
-def test_a_hundred_sighups_at_once_leave_it_steady(launch: Launch) -> None:
+def test_a_hundred_sighups_at_once_start_no_threads_and_fail_nothing(launch: Launch) -> None:
     daemon = launch().ready()
     running = re.compile(r'^vitald_collector_last_success_timestamp_seconds\{collector="\w+"\} [1-9]', re.MULTILINE)
-    daemon.until(lambda: len(running.findall(daemon.get())) == len(COLLECTORS))  # whatever thread a collector needs is there
+    daemon.until(lambda: len(running.findall(daemon.get())) == len(COLLECTORS))  # every collector has started its threads
     daemon.signal(signal.SIGHUP)
     daemon.hears("RELOADING=1")
     daemon.ready()
@@ -79,14 +79,14 @@ def test_a_hundred_sighups_at_once_leave_it_steady(launch: Launch) -> None:
     assert daemon.stop()[0] == 0
 
 
-def test_a_reload_takes_what_changed_and_tells_systemd(launch: Launch) -> None:
+def test_a_reload_applies_what_changed_and_notifies_systemd(launch: Launch) -> None:
     daemon = launch().ready()
     own = daemon.url.removeprefix("http://")
     daemon.until(lambda: (daemon.metric(f'vitald_probe_attempts_total{{target="{own}"}}') or 0) >= 1)
     daemon.signal(signal.SIGHUP)
     daemon.hears("RELOADING=1\nMONOTONIC_USEC=")
     daemon.ready()
-    assert (daemon.metric(f'vitald_probe_attempts_total{{target="{own}"}}') or 0) >= 1, "what did not change keeps its history"
+    assert (daemon.metric(f'vitald_probe_attempts_total{{target="{own}"}}') or 0) >= 1, "unchanged collectors keep their history"
     daemon.config.write_text(f'[probe]\ntargets = ["{own}", "127.0.0.1:1"]\ninterval = "1s"\ntimeout = "500ms"\n')
     daemon.signal(signal.SIGHUP)
     daemon.until(lambda: daemon.metric('vitald_health{check="tcp_probe",subject="127.0.0.1:1"}') == 2)
@@ -95,7 +95,7 @@ def test_a_reload_takes_what_changed_and_tells_systemd(launch: Launch) -> None:
 
 
 @pytest.mark.fault(30)
-def test_a_bad_file_on_reload_changes_nothing_and_is_seen(launch: Launch) -> None:
+def test_an_invalid_file_on_reload_changes_nothing_and_is_reported(launch: Launch) -> None:
     daemon = launch().ready()
     daemon.until(lambda: daemon.metric('vitald_collector_success{collector="probe"}') == 1)
     good_at = daemon.metric("vitald_config_last_reload_success_timestamp_seconds")
@@ -114,7 +114,7 @@ def test_a_bad_file_on_reload_changes_nothing_and_is_seen(launch: Launch) -> Non
 
 
 @pytest.mark.fault(30)
-def test_a_bad_file_at_the_start_is_exit_2_and_one_line(launch: Launch) -> None:
+def test_an_invalid_file_at_the_start_is_exit_2_and_one_line(launch: Launch) -> None:
     daemon = launch()
     daemon.config.write_text("")  # the file is read long after this, python takes its time
     bad = daemon.folder / "bad.toml"

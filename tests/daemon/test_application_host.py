@@ -1,4 +1,4 @@
-"""`vitald run` on a host that withholds something: a port, a state directory, privileges, a reader of its log."""
+"""`vitald run` without a free port, a state directory, privileges, or a reader of its log."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.kit.running import Launch, hanging_probe
 
 
 @pytest.mark.fault(28)
-def test_a_second_daemon_on_the_state_is_told_so(launch: Launch) -> None:
+def test_a_second_daemon_on_the_state_directory_is_refused(launch: Launch) -> None:
     first = launch().ready()
     second = launch("--state.directory", str(first.folder / "state"))
     assert second.process.wait(30) == 1
@@ -40,7 +40,7 @@ def test_a_port_in_use_is_a_clear_error(launch: Launch) -> None:
 
 
 @pytest.mark.fault(2)
-def test_a_collector_that_hangs_in_its_first_run_hides_nothing(launch: Launch, tmp_path: Path) -> None:
+def test_a_collector_that_hangs_in_its_first_run_delays_no_other(launch: Launch, tmp_path: Path) -> None:
     with hanging_probe(tmp_path) as flags:
         daemon = launch(*flags).ready()
         daemon.until(lambda: (daemon.metric('vitald_collector_running_seconds{collector="probe"}') or 0) > 1)
@@ -54,18 +54,18 @@ def test_a_collector_that_hangs_in_its_first_run_hides_nothing(launch: Launch, t
 
 AS_NOBODY = """
 import os, sys
-import concurrent.futures.thread, encodings.idna, daemon.application, daemon.logging  # the interpreter may live where nobody else reads
+import concurrent.futures.thread, encodings.idna, daemon.application, daemon.logging  # the interpreter may be unreadable to other users
 from daemon.cli.main import main
 os.setgroups([])
 os.setresgid(54321, 54321, 54321)
-os.setresuid(54321, 54321, 54321)  # and with it go all capabilities
+os.setresuid(54321, 54321, 54321)  # which drops all capabilities
 sys.exit(main(["run", *sys.argv[1:]]))
 """
 
 
 @pytest.mark.fault(13)
 @pytest.mark.root
-def test_without_any_privilege_there_is_less_to_see_and_nothing_broken(tmp_path: Path) -> None:
+def test_without_any_privilege_no_collector_fails(tmp_path: Path) -> None:
     flags = ["--web.listen-address", "127.0.0.1:0", "--state.directory", "/var/lib/none-of-ours/state", "--log.format", "json"]
     with (tmp_path / "stderr").open("wb") as stderr:
         process = subprocess.Popen([sys.executable, "-c", AS_NOBODY, *flags], stderr=stderr, cwd=Path(__file__).parents[2])
@@ -73,7 +73,7 @@ def test_without_any_privilege_there_is_less_to_see_and_nothing_broken(tmp_path:
     try:
         deadline = time.monotonic() + 30
         awaited = ("vitald started", "running without state", "collector unavailable collector=path_mtu reason=permission")
-        while missing := [words for words in awaited if not any(words in line for line in output)]:
+        while missing := [text for text in awaited if not any(text in line for line in output)]:
             assert time.monotonic() < deadline, (missing, output)
             output = [json.loads(row)["msg"] for row in (tmp_path / "stderr").read_text().splitlines()]
             time.sleep(0.05)
@@ -88,10 +88,10 @@ def test_without_any_privilege_there_is_less_to_see_and_nothing_broken(tmp_path:
 
 
 @pytest.mark.fault(12)
-def test_the_watchdog_is_fed_by_the_scheduler_alone(launch: Launch) -> None:
+def test_the_watchdog_is_pinged_while_a_client_blocks(launch: Launch) -> None:
     daemon = launch(env={"WATCHDOG_USEC": "1500000"}).ready()
     host, _, port = daemon.url.removeprefix("http://").partition(":")
-    with socket.create_connection((host, int(port))) as silent:  # a blocked client alone
+    with socket.create_connection((host, int(port))) as silent:  # a client that blocks
         silent.send(b"GET /metrics HTTP/1.1\r\n")
         for _ in range(4):
             daemon.hears("WATCHDOG=1")
@@ -107,7 +107,7 @@ def test_a_watchdog_abort_leaves_every_threads_stack(launch: Launch) -> None:
 
 
 @pytest.mark.fault(50)
-def test_a_reader_of_its_log_that_has_stopped_stops_nothing(tmp_path: Path) -> None:
+def test_a_full_log_pipe_stops_nothing(tmp_path: Path) -> None:
     reader, writer = os.pipe()
     code = [sys.executable, "-m", "daemon", "run", "--log.level", "debug", "--state.directory", str(tmp_path / "state")]
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -116,7 +116,7 @@ def test_a_reader_of_its_log_that_has_stopped_stops_nothing(tmp_path: Path) -> N
     flags = ["--web.listen-address", f"127.0.0.1:{port}", "--config.file", str(tmp_path / "c.toml")]
     os.set_blocking(writer, False)
     try:
-        while True:  # the pipe is full before the daemon says its first word
+        while True:  # the pipe is full before the daemon writes its first line
             os.write(writer, b"x" * 4096)
     except BlockingIOError:
         os.set_blocking(writer, True)

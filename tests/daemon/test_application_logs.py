@@ -1,4 +1,4 @@
-"""The log collector in a real daemon: woken by its sources, and saved on its way out."""
+"""The log collector in a daemon: woken by its sources, saved when the daemon stops."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NO_OFFERS = "Nov 21 10:00:00 ip-10-0-0-56 dhclient[694]: No DHCPOFFERS received.
 SERIES = 'vitald_log_events_total{signature="dhclient-no-offers"}'
 
 
-def test_an_event_is_seen_long_before_the_next_tick_and_once_over_a_restart(tmp_path: Path) -> None:
+def test_an_event_is_counted_long_before_the_next_interval_and_once_over_a_restart(tmp_path: Path) -> None:
     log = tmp_path / "syslog"
     log.touch()
     folder = tmp_path / "daemon"

@@ -48,7 +48,7 @@ def test_a_change_is_logged_once_with_its_remediation_and_its_end(caplog: pytest
 
 
 @pytest.mark.fault(40)
-def test_a_clock_that_was_set_back_makes_no_fault_shorter_than_nothing(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_clock_that_was_set_back_makes_no_duration_negative(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     slot = MemorySlot()
     slot.value = [["tcp_probe", "host0:22", 2, time.time() + 3600]]

@@ -102,7 +102,7 @@ def test_a_file_that_cannot_be_settings_is_refused(tmp_path: Path, make: Callabl
 
 @given(st.text(max_size=200))
 @pytest.mark.fault(55)
-def test_only_our_own_error_escapes_the_parser(text: str) -> None:
+def test_the_parser_raises_bad_input_only(text: str) -> None:
     refused = ""
     try:
         settings.parse(text, "f")
@@ -113,7 +113,7 @@ def test_only_our_own_error_escapes_the_parser(text: str) -> None:
 
 @given(st.text(max_size=20))
 @pytest.mark.fault(55)
-def test_only_value_errors_escape_a_duration(text: str) -> None:
+def test_a_duration_raises_value_error_only(text: str) -> None:
     refused = "expected one like"
     try:
         assert Duration.parse(text) >= 0
@@ -123,12 +123,12 @@ def test_only_value_errors_escape_a_duration(text: str) -> None:
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("5s", 5), ("1h30m", 5400), ("500ms", 0.5), ("1d", 86400), ("2w1d", 1296000)])
-def test_durations_are_prometheus_own(text: str, seconds: float) -> None:
+def test_durations_are_those_of_prometheus(text: str, seconds: float) -> None:
     assert Duration.parse(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "5", "s", "5m1h", "1.5h", "-5s", "5 s", "\u0665s"])
-def test_what_prometheus_refuses_we_refuse(text: str) -> None:
+def test_durations_that_prometheus_refuses_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="expected one like"):
         Duration.parse(text)
 

@@ -10,7 +10,7 @@ from daemon import logging as logs
 
 
 class Lines:
-    """A pipe that a logger writes into, and what came out of it."""
+    """A pipe that a logger writes to, and the lines read from it."""
 
     def __init__(self) -> None:
         self.reader, self.writer = os.pipe()
@@ -67,7 +67,7 @@ def test_under_systemd_a_line_starts_with_its_priority_and_has_no_time(lines: Li
     ]
 
 
-def test_the_journal_is_known_by_its_stream(monkeypatch: pytest.MonkeyPatch, lines: Lines) -> None:
+def test_the_journal_is_identified_by_its_stream(monkeypatch: pytest.MonkeyPatch, lines: Lines) -> None:
     info = os.fstat(lines.writer)
     monkeypatch.setenv("JOURNAL_STREAM", f"{info.st_dev}:{info.st_ino}")
     assert logs._is_journal(lines.writer)
@@ -86,7 +86,7 @@ def test_a_traceback_stays_on_the_line(lines: Lines) -> None:
 
 
 @pytest.mark.fault(51)
-def test_the_same_error_again_and_again_is_one_line_a_minute_with_a_count(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_repeated_error_is_one_line_a_minute_with_a_count(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logs, "FOLD_SECONDS", 3600.0)
     handler = logs.LineHandler(lines.writer)
     log = logger(handler)
@@ -118,7 +118,7 @@ def test_a_line_that_differs_each_time_is_bounded_too(lines: Lines) -> None:
 
 
 @pytest.mark.fault(50)
-def test_a_reader_that_has_stopped_costs_lines_and_nothing_else(lines: Lines) -> None:
+def test_lines_for_a_full_pipe_are_dropped_and_counted(lines: Lines) -> None:
     handler = logs.LineHandler(lines.writer)
     log = logger(handler)
     handler._folds.clear()
@@ -133,7 +133,7 @@ def test_a_reader_that_has_stopped_costs_lines_and_nothing_else(lines: Lines) ->
 
 
 @pytest.mark.fault(50)
-def test_a_journal_that_does_not_read_costs_lines_and_nothing_else() -> None:
+def test_lines_for_a_full_socket_are_dropped_and_counted() -> None:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     with ours, theirs:
         handler = logs.LineHandler(ours.fileno())

@@ -1,4 +1,4 @@
-"""The moments at which collectors run."""
+"""Times at which the trigger fires."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def test_the_first_run_is_at_once_and_the_second_neither_soon_nor_late(seconds: 
     assert third - second == fourth - third == dt.timedelta(seconds=seconds)
 
 
-def test_collectors_of_one_host_run_at_the_same_moments() -> None:
+def test_collectors_of_one_host_run_at_the_same_times() -> None:
     often, seldom = moments(IntervalTrigger(5.0), 20), moments(IntervalTrigger(30.0), 3)
     assert set(seldom[1:]) <= set(often)
 
 
-def test_a_moment_that_was_missed_is_not_made_up_for() -> None:
+def test_a_missed_run_is_not_made_up_for() -> None:
     every = IntervalTrigger(5.0)
     _, second = moments(every, 2)
     late = second + dt.timedelta(seconds=12)

@@ -1,4 +1,4 @@
-"""The runner: each collector runs for itself, whatever the others do."""
+"""The runner: collectors run independently of each other."""
 
 import os
 import threading
@@ -21,7 +21,7 @@ def test_a_collector_runs_again_and_again_with_its_history(start: Start) -> None
 
 
 @pytest.mark.fault(1)
-def test_one_that_raises_leaves_the_others_alone(start: Start) -> None:
+def test_a_failing_collector_does_not_affect_the_others(start: Start) -> None:
     daemon = start(bad := job(Fails()), job(Counts()))
     until(lambda: daemon.runs("counts") >= 3 and bad.failures >= 2)
     assert bad.success is False
@@ -29,7 +29,7 @@ def test_one_that_raises_leaves_the_others_alone(start: Start) -> None:
 
 
 @pytest.mark.fault(1)
-def test_one_that_raises_in_judging_or_measuring_is_a_failure_too(start: Start) -> None:
+def test_an_error_in_judge_is_a_failure_too(start: Start) -> None:
     class Misjudges(Counts):
         @staticmethod
         def judge(readings: Sequence[CountReading], _settings: Any, /) -> Iterator[Verdict]:
@@ -41,7 +41,7 @@ def test_one_that_raises_in_judging_or_measuring_is_a_failure_too(start: Start) 
 
 
 @pytest.mark.fault(2)
-def test_one_that_hangs_in_its_first_run_is_seen_and_started_once(start: Start, tmp_path: Path) -> None:
+def test_a_collector_that_hangs_in_its_first_run_is_reported_and_started_once(start: Start, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     daemon = start(stuck := job(Hangs(tmp_path / "fifo")), job(Counts()))
     until(lambda: daemon.runs("counts") >= 5 and stuck.skipped >= 3)
@@ -49,11 +49,11 @@ def test_one_that_hangs_in_its_first_run_is_seen_and_started_once(start: Start, 
     assert stuck.collector.runs == 1  # type: ignore[attr-defined]  # Counts has it
     assert stuck.success is False
     assert [t.name for t in daemon.runner.jobs()] == ["hangs", "counts"]
-    (tmp_path / "fifo").write_bytes(b"")  # the mount is back
+    (tmp_path / "fifo").write_bytes(b"")  # as if the mount were back
     until(lambda: stuck.success)
 
 
-def test_a_host_that_has_no_such_thing_is_no_failure(start: Start) -> None:
+def test_an_unavailable_collector_is_no_failure(start: Start) -> None:
     start(absent := job(Absent()))
     until(lambda: absent.last_success is not None)
     assert absent.success
@@ -73,7 +73,7 @@ def test_a_collector_whose_settings_did_not_change_keeps_its_history(start: Star
     assert {t.name for t in daemon.runner.jobs()} == {"counts", "absent"}
 
 
-def test_what_a_replaced_collector_says_late_is_not_published(start: Start, tmp_path: Path) -> None:
+def test_a_late_report_of_a_replaced_collector_is_not_published(start: Start, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     old = job(Hangs(tmp_path / "fifo"))
     daemon = start(old)
@@ -83,18 +83,18 @@ def test_what_a_replaced_collector_says_late_is_not_published(start: Start, tmp_
     assert daemon.board.reports() == ()
 
 
-def test_a_collector_that_will_not_close_stops_nothing(start: Start) -> None:
-    class Clings(Counts):
+def test_a_failing_close_stops_nothing(start: Start) -> None:
+    class CloseFails(Counts):
         def close(self) -> None:
             raise OSError("no")
 
-    daemon = start(clings := job(Clings()))
+    daemon = start(failing := job(CloseFails()))
     daemon.runner.replace({})
-    assert clings.retired
+    assert failing.retired
 
 
 @pytest.mark.fault(12)
-def test_the_heart_beats_in_the_schedulers_thread_and_stops_with_it(start: Start, tmp_path: Path) -> None:
+def test_the_heartbeat_is_in_the_schedulers_thread_and_stops_with_it(start: Start, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     daemon = start(job(Hangs(tmp_path / "fifo")))
     until(lambda: daemon.beats >= 3)  # a hung collector is not a stuck scheduler
@@ -102,7 +102,7 @@ def test_the_heart_beats_in_the_schedulers_thread_and_stops_with_it(start: Start
     daemon.runner._scheduler.add_job(lambda: threads.append(threading.current_thread().name), executor="inline", misfire_grace_time=None)
     until(lambda: bool(threads))
     assert threads == ["APScheduler"]
-    with daemon.runner._scheduler._jobstores_lock:  # stuck: it waits for ever
+    with daemon.runner._scheduler._jobstores_lock:  # the scheduler is stuck while this is held
         time.sleep(0.3)
         before = daemon.beats
         time.sleep(0.5)

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 NO_THREADS = """
 import os, resource, sys, time
-import concurrent.futures.thread  # what is imported late would be read as the other user
+import concurrent.futures.thread  # imported before the user changes, who may not be able to read it
 from tests.daemon.runs import Counts, Daemon, job
 class Second(Counts):
     name = "second"

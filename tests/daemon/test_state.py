@@ -39,7 +39,7 @@ def test_nothing_saved_is_nothing_loaded(folder: Path) -> None:
     assert StateDirectory(folder).slot("logs").load() is None
 
 
-def test_files_are_ours_alone(folder: Path) -> None:
+def test_files_have_no_permissions_for_others(folder: Path) -> None:
     state = StateDirectory(folder)
     state.save("logs.json", 1)
     assert stat.S_IMODE((folder / "logs.json").stat().st_mode) == 0o600
@@ -70,21 +70,21 @@ DAMAGE: dict[str, Callable[[Path], Any]] = {
 
 @pytest.mark.fault(27)
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_a_state_file_of_no_use_means_a_fresh_start(folder: Path, damage: str) -> None:
+def test_an_unusable_state_file_is_set_aside(folder: Path, damage: str) -> None:
     folder.mkdir(mode=0o700)
     DAMAGE[damage](folder / "logs.json")
     slot = StateDirectory(folder).slot("logs")
     assert slot.load() is None
     assert slot.save(["new"])
     assert slot.load() == ["new"]
-    assert os.path.lexists(folder / "logs.json.unusable"), "what could not be read is kept for a person to look at"
+    assert os.path.lexists(folder / "logs.json.unusable"), "the unusable file is kept"
     if (precious := folder.parent / "precious").exists():
         assert precious.read_bytes() == HELD, "the symlink's target is untouched"
 
 
 @pytest.mark.fault(27)
 @pytest.mark.root
-def test_a_state_file_of_another_owner_is_not_believed(folder: Path) -> None:
+def test_a_state_file_of_another_owner_is_not_used(folder: Path) -> None:
     folder.mkdir(mode=0o700)
     (folder / "logs.json").write_bytes(HELD)
     os.chown(folder / "logs.json", 65534, 65534)
@@ -128,7 +128,7 @@ def test_a_lock_that_is_a_symlink_is_refused(folder: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.fault(28)
-def test_a_second_process_is_told_who_holds_the_directory(folder: Path) -> None:
+def test_a_second_process_is_refused_with_the_pid_of_the_first(folder: Path) -> None:
     held = StateDirectory(folder)
     code = "import sys; from pathlib import Path; from daemon.state import StateDirectory; StateDirectory(Path(sys.argv[1]))"
     second = subprocess.run([sys.executable, "-c", code, folder], capture_output=True, text=True, check=False)

@@ -20,22 +20,22 @@ def manager(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
         yield channel
 
 
-def test_systemd_hears_every_word(manager: socket.socket) -> None:
+def test_each_notification_is_sent(manager: socket.socket) -> None:
     notifier = Notifier()
     assert notifier.watchdog_seconds == 30
-    for speak, words in [
+    for send, message in [
         (notifier.ready, b"READY=1"),
         (notifier.watchdog, b"WATCHDOG=1"),
         (notifier.stopping, b"STOPPING=1"),
         (lambda: notifier.status("healthy"), b"STATUS=healthy"),
     ]:
-        speak()
-        assert manager.recv(1000) == words
+        send()
+        assert manager.recv(1000) == message
     notifier.reloading()
     assert manager.recv(1000).startswith(b"RELOADING=1\nMONOTONIC_USEC=")
 
 
-def test_the_same_status_is_said_once(manager: socket.socket) -> None:
+def test_an_unchanged_status_is_sent_once(manager: socket.socket) -> None:
     notifier = Notifier()
     notifier.status("healthy")
     notifier.status("healthy")
@@ -43,28 +43,28 @@ def test_the_same_status_is_said_once(manager: socket.socket) -> None:
     assert [manager.recv(1000), manager.recv(1000)] == [b"STATUS=healthy", b"STATUS=1 critical"]
 
 
-def test_children_do_not_inherit_the_line_to_systemd(manager: socket.socket) -> None:
+def test_children_do_not_inherit_the_notification_socket(manager: socket.socket) -> None:
     Notifier()
     assert not {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"} & set(os.environ)
     manager.close()
 
 
-def test_a_watchdog_meant_for_another_process_is_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_watchdog_for_another_process_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WATCHDOG_USEC", "30000000")
     monkeypatch.setenv("WATCHDOG_PID", "1")
     assert Notifier().watchdog_seconds == 0
 
 
-def test_without_systemd_nothing_is_said_and_nothing_breaks() -> None:
+def test_without_systemd_nothing_is_sent_and_nothing_fails() -> None:
     Notifier().ready()
 
 
-def test_a_manager_that_is_gone_or_full_stops_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_socket_that_is_gone_or_full_stops_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "nobody"))
     Notifier().ready()
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
-        channel.bind(str(tmp_path / "deaf"))
-        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "deaf"))
+        channel.bind(str(tmp_path / "full"))
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "full"))
         notifier = Notifier()
         for number in range(5000):  # far beyond net.unix.max_dgram_qlen
             notifier.status(str(number))

@@ -1,4 +1,4 @@
-"""Descriptors bring a run forward."""
+"""Readable descriptors bring a run forward."""
 
 import contextlib
 import os
@@ -11,7 +11,7 @@ from tests.daemon.runs import CountReading, Counts, Start, job, until
 
 
 class Woken(Counts):
-    """Runs when somebody writes into its pipe; `deaf` leaves it unread."""
+    """Collector that is woken by its pipe, which `is_draining` empties."""
 
     name = "woken"
 
@@ -19,10 +19,10 @@ class Woken(Counts):
         super().__init__(settings, context)
         self.pipe, self.writer = os.pipe()
         os.set_blocking(self.pipe, False)
-        self.deaf = False
+        self.is_draining = True
 
     def read(self) -> CountReading:
-        if not self.deaf:
+        if self.is_draining:
             with contextlib.suppress(BlockingIOError):
                 os.read(self.pipe, 4096)
         return super().read()
@@ -31,7 +31,7 @@ class Woken(Counts):
         return (self.pipe,)
 
 
-def test_a_readable_descriptor_wakes_its_collector_long_before_its_next_tick(start: Start) -> None:
+def test_a_readable_descriptor_wakes_its_collector_long_before_its_interval(start: Start) -> None:
     woken = Woken()
     start(job(woken, interval=3600))
     until(lambda: woken.runs == 1)
@@ -42,7 +42,7 @@ def test_a_readable_descriptor_wakes_its_collector_long_before_its_next_tick(sta
 
 def test_a_collector_that_does_not_drain_its_descriptor_runs_four_times_a_second_at_most(start: Start) -> None:
     woken = Woken()
-    woken.deaf = True
+    woken.is_draining = False
     start(job(woken, interval=3600))
     began = time.monotonic()
     os.write(woken.writer, b"x")
@@ -50,7 +50,7 @@ def test_a_collector_that_does_not_drain_its_descriptor_runs_four_times_a_second
     assert woken.runs <= 2 + (time.monotonic() - began) / WAKE_GAP_SECONDS
 
 
-def test_a_descriptor_closed_under_us_wakes_nobody_and_breaks_nothing(start: Start) -> None:
+def test_a_descriptor_closed_meanwhile_fails_nothing(start: Start) -> None:
     woken, counts = Woken(), Counts()
     start(job(woken), job(counts))
     until(lambda: woken.runs >= 1)

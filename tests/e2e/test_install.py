@@ -42,7 +42,7 @@ def show(host: Container, name: str) -> str:
     return host.run("systemctl", "show", "--value", f"--property={name}", "vitald").stdout.strip()
 
 
-def test_it_leaves_a_program_a_user_a_unit_and_settings_and_starts_nothing(fresh: Container) -> None:
+def test_install_creates_program_user_unit_and_settings_and_starts_nothing(fresh: Container) -> None:
     output = fresh.run("bash", "-c", "umask 077 && make -C /src/vitald install").stdout  # a common setting for root
     assert "sudo systemctl enable --now vitald" in output
     assert fresh.run("runuser", "-u", "nobody", "--", "vitald", "--version").stdout.startswith("vitald ")
@@ -139,7 +139,7 @@ def test_an_invalid_variable_is_refused_with_what_is_expected(machine: Container
     assert error in done.stderr
 
 
-def test_an_ordinary_user_is_told_to_use_sudo(machine: Container) -> None:
+def test_an_ordinary_user_is_referred_to_sudo(machine: Container) -> None:
     for target in ("install", "uninstall"):
         done = machine.run("runuser", "-u", "nobody", "--", "make", "-C", "/src/vitald", target, check=False)
         assert done.returncode != 0

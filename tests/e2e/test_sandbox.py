@@ -47,7 +47,7 @@ def test_the_running_unit_is_exposed_by_at_most_two(service: Service) -> None:
 
 
 @pytest.mark.fault(57)
-def test_without_any_capability_nothing_is_broken(service: Service, prometheus: Prometheus) -> None:
+def test_without_any_capability_no_collector_fails(service: Service, prometheus: Prometheus) -> None:
     since = service.cursor()
     service.drop_in(NO_CAPABILITY)
     status = _status(service.pid())
@@ -112,14 +112,14 @@ ExecStart=/opt/vitald/current/bin/python -c "import os; print('a record:', os.re
 
 
 @pytest.mark.fault(13)
-def test_where_there_is_no_kmsg_it_starts_all_the_same(service: Service) -> None:
+def test_without_a_kmsg_it_starts(service: Service) -> None:
     assert not service.host.file("/dev/kmsg").exists()
     assert service.show("DropInPaths") == ""
     assert Path(f"/proc/{service.pid()}/fd/0").readlink() == Path("/dev/null")
 
 
 @pytest.mark.usefixtures("kmsg")
-def test_where_there_is_one_it_comes_open_and_is_read_without_a_capability(service: Service) -> None:
+def test_kmsg_is_passed_open_and_is_read_without_a_capability(service: Service) -> None:
     service.host.run("systemctl", "daemon-reload")
     service.systemctl("restart")
     assert os.stat(f"/proc/{service.pid()}/fd/0").st_rdev == os.makedev(1, 11)  # noqa: PTH116 — through the link
@@ -130,7 +130,7 @@ def test_where_there_is_one_it_comes_open_and_is_read_without_a_capability(servi
     assert re.fullmatch(r"a record: \d+,\d+,\d+,.*", str(line["MESSAGE"]))
 
 
-def test_what_it_may_not_do_it_cannot(service: Service) -> None:
+def test_the_sandbox_denies_what_the_unit_does_not_grant(service: Service) -> None:
     assert (
         service.run_in_sandbox(TRY, "tried:")
         == "tried: state=done etc=refused program=refused home=refused kmsg=refused namespace=refused executable-memory=refused"

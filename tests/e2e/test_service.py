@@ -137,7 +137,7 @@ def test_invalid_settings_at_start_are_logged_and_it_starts_once_they_are_correc
 
 
 @pytest.mark.fault(28)
-def test_a_second_daemon_on_its_state_leaves_with_a_clear_message(service: Service) -> None:
+def test_a_second_daemon_on_its_state_exits_with_the_pid_of_the_first(service: Service) -> None:
     before = service.pid()
     second = service.host.run(
         *("runuser", "-u", "vitald", "--", "vitald", "run", "--web.listen-address=127.0.0.1:0", "--state.directory=/var/lib/vitald"),

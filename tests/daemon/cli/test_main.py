@@ -26,7 +26,7 @@ def closed() -> str:
 
 
 def settings(folder: Path, text: str) -> Path:
-    """Write settings; this machine's own log may tell of real faults, so it is not asked."""
+    """Write settings without log sources, since this machine's log may contain real faults."""
     path = folder / "vitald.toml"
     path.write_text(text + '\n[logs]\nkmsg = "off"\njournal = "off"\nfiles = []\n')
     return path
@@ -65,7 +65,7 @@ def test_check_prints_message_evidence_and_remediation(tmp_path: Path, closed: s
         assert words in done.stdout
 
 
-def test_check_in_json_is_for_machines(tmp_path: Path, closed: str) -> None:
+def test_check_in_json(tmp_path: Path, closed: str) -> None:
     file = settings(tmp_path, f'[probe]\ntargets = ["{closed}"]\nfailures_until_critical = 1\n')
     done = vitald("check", "--format", "json", "--config.file", file, "--collector.disable-defaults", "--collector.probe")
     assert done.returncode == 2
@@ -104,14 +104,14 @@ def test_check_config_names_every_file_that_is_wrong(tmp_path: Path) -> None:
     assert f"{tmp_path}/web.yml" in done.stderr
 
 
-def test_output_that_nobody_reads_to_its_end_is_no_traceback(tmp_path: Path) -> None:
+def test_a_closed_pipe_causes_no_traceback(tmp_path: Path) -> None:
     command = f"{sys.executable} -m daemon check --config.file {settings(tmp_path, '')} --format json | head -c 1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, cwd=ROOT)
     assert "Traceback" not in done.stderr
 
 
 def test_a_command_imports_only_what_it_uses() -> None:
-    """`vitald scan` spends its time on the log: 0.2 s of every collector's imports would be a fifth of a gigabyte."""
+    """The imports of all collectors take 0.2 s, in which `vitald scan` reads a fifth of a gigabyte."""
     code = "import sys; from daemon.cli.main import main; main(sys.argv[1:]); print(*sorted(m for m in sys.modules if 'collectors.' in m))"
     done = subprocess.run([sys.executable, "-c", code, "explain", "no such line"], capture_output=True, text=True, check=True)
     loaded = done.stdout.splitlines()[-1].split()
@@ -120,7 +120,7 @@ def test_a_command_imports_only_what_it_uses() -> None:
 
 
 @pytest.mark.parametrize("command", ["run", "check", "check-config", "probe", "rules", "dashboard", "scan", "explain"])
-def test_each_command_describes_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         cli.main([command, "--help"])
     assert ended.value.code == 0
