@@ -35,8 +35,8 @@ def measure(folder: Path) -> list[Row]:
     part_faults = _slice(file, part)
     vitald = [str(Path(sys.executable).with_name("vitald")), "scan", "--format=json"]
     environment = {"XDG_CACHE_HOME": str(folder)}
-    found = json.loads(_run([*vitald, str(part)], environment)[2])  # the database is compiled and kept by this
-    _refuse_unless(sum(one["count"] for one in found["events"]) == part_faults, f"vitald found {found['events']}")
+    result = json.loads(_run([*vitald, str(part)], environment)[2])  # compiles and caches the database
+    _refuse_unless(sum(event["count"] for event in result["events"]) == part_faults, f"vitald found {result['events']}")
     ours, grep, alone = [], [], []
     for _ in range(_TIMES):
         grep.append(_run(["grep", "-cF", _WORD, str(file)], {"LC_ALL": "C"})[:2])
@@ -45,7 +45,7 @@ def measure(folder: Path) -> list[Row]:
     theirs, counted = _mtail(folder, part)
     size = file.stat().st_size
     (fast, _), (grep_fast, _), (one, _) = min(ours), min(grep), min(alone)
-    cpu, grep_cpu = (min(used for _, used in runs) for runs in (alone, grep))  # which neighbours on the machine disturb less
+    cpu, grep_cpu = (min(used for _, used in runs) for runs in (alone, grep))  # which other load affects less
     about = f"{size / 1e9:.2f} GB, {lines:,} lines, {faults / lines:.1%} faults, {len(load().signatures)} signatures"
     slow = part.stat().st_size / theirs
     against = f"mtail {_rate(slow)} on the first {part.stat().st_size / 1e6:.0f} MB ({counted} of {part_faults} faults)"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from collectors.logs.matching.packs import Signature
 
-MAX_LINE = 8192  # bytes; the rest of a line is ignored: no known message is longer, and a crafted one costs time
+MAX_LINE = 8192  # bytes; the rest of a line is ignored: no message of the packs is longer, and crafted lines cost time
 _INSTANCE_FIELDS = ("interface", "device", "pci")
 _LAST_REPEATED = re.compile(rb"last message repeated (\d{1,9}) times?")
 
@@ -106,12 +106,12 @@ class Matcher:
         for start in sorted(lines):
             line = _line_at(block, start)
             numbers = sorted(lines[start])
-            ends = {} if block.startswith(b"\0", start) else lines[start]  # NULs are cut off, and all that follows them moves
+            ends = {} if block.startswith(b"\0", start) else lines[start]  # NULs are removed, so offsets are invalid
             if numbers[-1] == len(self.signatures):
                 numbers.pop()
                 matches += _repeats(line, per_line.get(block.rfind(b"\n", 0, max(0, start - 1)) + 1, []))
-            some = [(self.signatures[number], ends.get(number, 0)) for number in numbers]
-            per_line[start] = self._decide(line, some, allow, bare=bare, start=start)
+            to_decide = [(self.signatures[number], ends.get(number, 0)) for number in numbers]
+            per_line[start] = self._decide(line, to_decide, allow, bare=bare, start=start)
             matches += per_line[start]
         return matches
 

@@ -180,12 +180,12 @@ def _add(table: dict[str, Any], where: str, by_id: dict[str, Signature], problem
 
 
 def _files(directories: Iterable[Path], problems: list[str]) -> Sequence[Path]:
-    found = sorted(SHIPPED.glob("*.toml"))
+    paths = sorted(SHIPPED.glob("*.toml"))
     for directory in directories:
         try:
-            found += sorted(path for path in directory.iterdir() if path.suffix == ".toml")
+            paths += sorted(path for path in directory.iterdir() if path.suffix == ".toml")
         except FileNotFoundError:
             continue
         except OSError as error:
             problems.append(f"{directory}: cannot be read: {error.strerror}")
-    return found
+    return paths

@@ -63,8 +63,8 @@ def children(node: Node) -> list[list[Node]]:
         return [list(value[2])]
     if kind in {"LITERAL", "NOT_LITERAL", "ANY", "IN", "AT"}:
         return []
-    what = {"ASSERT": "look-ahead or look-behind", "ASSERT_NOT": "look-ahead or look-behind", "GROUPREF": "a reference to a group"}
-    reason = f"uses {what.get(kind, kind.lower().replace('_', ' '))}, which cannot be searched in linear time"
+    names = {"ASSERT": "look-ahead or look-behind", "ASSERT_NOT": "look-ahead or look-behind", "GROUPREF": "a reference to a group"}
+    reason = f"uses {names.get(kind, kind.lower().replace('_', ' '))}, which cannot be searched in linear time"
     raise BadPattern(reason)
 
 

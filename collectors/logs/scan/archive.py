@@ -118,7 +118,7 @@ def _plain(read: Callable[[int], bytes]) -> Iterator[bytes]:
         msg = f"{error}: pipe its output into `vitald scan -`"
         raise IncompleteRead(msg) from None
     try:
-        while data := decompressor.read(BLOCK_BYTES):
+        while data := decompressor.read(BLOCK_BYTES // 2):
             yield data
     except CompressionError as error:
         msg = f"{compression} data: {error!s:.80}; only what precedes it was read"

@@ -1,1 +1,1 @@
-"""`vitald scan`: old logs through the signature packs."""
+"""`vitald scan`: `command` runs `workers` over the parts of files; `report` and `openmetrics` print the result."""

@@ -117,10 +117,10 @@ def _events(rows: Sequence[EventRow], *, wide: bool) -> Table:
     table = _table("", "signature", *shown, "on", ">times", *(("first", "last") if wide else ("first, last",)))
     for row in rows:
         style = _STYLE[row.severity]
-        seen = list(dict.fromkeys((_local(row.first), _local(row.last))))
-        times = (seen[0], seen[-1]) if wide else ("\n".join(seen),)
-        who = ([_text(row.key.host)] if shown else []) + [_text(row.key.instance)]
-        table.add_row(_text(_SEVERITY[row.severity], style), _text(row.key.signature, style), *who, f"{row.times:,}", *times)
+        first_last = list(dict.fromkeys((_local(row.first), _local(row.last))))
+        times = (first_last[0], first_last[-1]) if wide else ("\n".join(first_last),)
+        subject = ([_text(row.key.host)] if shown else []) + [_text(row.key.instance)]
+        table.add_row(_text(_SEVERITY[row.severity], style), _text(row.key.signature, style), *subject, f"{row.times:,}", *times)
     return table
 
 
@@ -168,10 +168,10 @@ def _meaning(identity: str, meaning: str, remediation: str, style: str) -> Table
 
     grid = Table.grid(padding=(0, 1))
     grid.add_row(_text(identity, style))
-    for label, words in (("meaning", meaning), ("remediation", remediation)):
-        if words:
+    for label, text in (("meaning", meaning), ("remediation", remediation)):
+        if text:
             line = Table.grid(padding=(0, 1))
-            line.add_row(_text(f"  {label:<11}", "dim"), _text(words))
+            line.add_row(_text(f"  {label:<11}", "dim"), _text(text))
             grid.add_row(line)
     return grid
 
@@ -181,10 +181,10 @@ def _more(console: Console, count: int, what: str) -> None:
         console.print(f"{count:,} more {what}: see --format json\n", style="dim")
 
 
-def _text(words: str, style: str = "") -> Text:
+def _text(text: str, style: str = "") -> Text:
     from rich.text import Text  # noqa: PLC0415
 
-    return Text(printable(words), style, overflow="fold")
+    return Text(printable(text), style, overflow="fold")
 
 
 def amount(count: float) -> str:

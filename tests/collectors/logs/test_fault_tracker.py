@@ -39,7 +39,7 @@ def levels(tracker: FaultTracker, packs: Packs, now: Timestamp) -> dict[str, Lev
     return {verdict.check: verdict.level for verdict in judge(tracker.faults(now), packs.by_id)}
 
 
-def test_a_fault_is_as_old_as_its_window(tracker: FaultTracker, packs: Packs) -> None:
+def test_a_fault_expires_after_its_window(tracker: FaultTracker, packs: Packs) -> None:
     signature = packs.by_id["netdev-watchdog"]
     tracker.add(LogEvent(signature, NOW.wall, "line", "eth0"), NOW)
     assert levels(tracker, packs, later(signature.window - 1))["nic_log"]
@@ -48,7 +48,7 @@ def test_a_fault_is_as_old_as_its_window(tracker: FaultTracker, packs: Packs) ->
 
 
 @pytest.mark.fault(40)
-def test_a_wall_clock_that_is_set_neither_ends_nor_makes_a_fault(tracker: FaultTracker, packs: Packs) -> None:
+def test_a_step_of_the_wall_clock_neither_ends_nor_begins_a_fault(tracker: FaultTracker, packs: Packs) -> None:
     tracker.add(LogEvent(packs.by_id["netdev-watchdog"], NOW.wall, "line", "eth0"), NOW)
     for jump in (-3600.0, 3600.0, 3e8, -3e8):
         assert levels(tracker, packs, later(1, wall=jump))["nic_log"] is Level.CRITICAL
@@ -56,7 +56,7 @@ def test_a_wall_clock_that_is_set_neither_ends_nor_makes_a_fault(tracker: FaultT
     assert tracker.last_seen["netdev-watchdog"] <= later(2).wall, "no event of the future"
 
 
-def test_a_recovery_of_one_interface_is_not_the_others(tracker: FaultTracker, packs: Packs) -> None:
+def test_a_recovery_of_one_interface_clears_no_other(tracker: FaultTracker, packs: Packs) -> None:
     signature = next(s for s in packs.signatures if s.cleared_by and s.severity == "critical" and "(?P<interface>" in s.pattern)
     recovery = packs.by_id[signature.cleared_by[0]]
     check = f"{signature.family}_log"
@@ -65,10 +65,10 @@ def test_a_recovery_of_one_interface_is_not_the_others(tracker: FaultTracker, pa
     tracker.add(LogEvent(recovery, NOW.wall, "line", "eth0"), later(1, wall=0))
     assert [fault.instance for fault in tracker.faults(NOW)] == ["eth1"]
     tracker.add(LogEvent(recovery, NOW.wall, "line"), later(2, wall=0))
-    assert levels(tracker, packs, later(2))[check] is Level.HEALTHY, "a line that names none speaks of all"
+    assert levels(tracker, packs, later(2))[check] is Level.HEALTHY, "a recovery without an interface clears all"
 
 
-def test_what_is_harmless_once_is_a_fault_when_it_repeats(tracker: FaultTracker, packs: Packs) -> None:
+def test_an_escalating_signature_is_a_fault_when_it_repeats(tracker: FaultTracker, packs: Packs) -> None:
     signature = packs.by_id["dhclient-discover"]
     assert signature.escalate is not None
     for number in range(signature.escalate.count):
@@ -88,7 +88,7 @@ def test_a_warning_that_escalates_is_counted_once(packs: Packs) -> None:
 
 
 @pytest.mark.parametrize("same_boot", [True, False])
-def test_a_fault_keeps_its_age_over_a_restart(tracker: FaultTracker, packs: Packs, same_boot: bool) -> None:  # noqa: FBT001 — a parameter
+def test_a_fault_keeps_its_age_across_a_restart(tracker: FaultTracker, packs: Packs, same_boot: bool) -> None:  # noqa: FBT001 — a parameter
     signature = packs.by_id["netdev-watchdog"]
     tracker.add(LogEvent(signature, NOW.wall, "line", "eth0"), NOW)
     state = LogsState(boot="one", wall=NOW.wall, boottime=NOW.boottime, events=dict(tracker.events), faults=tracker.faults(NOW))
@@ -112,7 +112,7 @@ def test_a_hundred_thousand_instances_are_bounded(tracker: FaultTracker, packs: 
 
 @pytest.mark.root
 @pytest.mark.needs("ip")
-def test_a_lease_that_the_kernel_saw_renewed_ends_the_fault(lab: LogsLab) -> None:
+def test_a_renewed_lease_in_the_kernel_ends_the_fault(lab: LogsLab) -> None:
     network = Network()
     try:
         network.run("ip", "link", "add", "vlogs0", "type", "veth", "peer", "name", "vlogs1")
@@ -141,7 +141,7 @@ def test_a_lease_that_the_kernel_saw_renewed_ends_the_fault(lab: LogsLab) -> Non
         st.none() | st.integers() | st.text() | st.lists(st.integers()),
     )
 )
-def test_any_state_is_read_or_refused_as_one(value: object) -> None:
+def test_any_state_is_decoded_or_refused(value: object) -> None:
     with contextlib.suppress(ValueError):
         decode_state(value)
 
@@ -150,7 +150,7 @@ NAMES = ["netdev-watchdog", "ena-keepalive-timeout", "ena-reset-completed"]
 
 
 @given(st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(["", "eth0", "eth1"]), st.integers(0, 9000)), max_size=30))
-def test_a_fault_expires_at_its_age_in_whatever_order_events_come(events: list[tuple[str, str, int]]) -> None:
+def test_a_fault_expires_at_its_age_in_any_order_of_events(events: list[tuple[str, str, int]]) -> None:
     tracker = FaultTracker(PACKS.signatures, LogsState(), NOW, same_boot=True)
     for name, instance, age in events:
         tracker.add(LogEvent(PACKS.by_id[name], NOW.wall - age, "line", instance), NOW)

@@ -1,4 +1,4 @@
-"""`vitald explain`: what a line means, and who would have to say it."""
+"""`vitald explain`: meaning, remediation and senders of a line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from daemon.cli import main as cli
 pytestmark = pytest.mark.usefixtures("signature_cache")
 
 
-def test_explain_says_what_a_line_means(capsys: pytest.CaptureFixture[str]) -> None:
+def test_explain_prints_meaning_and_remediation(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["explain", "Jul 26 04:08:00 www dhclient: No DHCPOFFERS received."]) == 0
     text = capsys.readouterr().out
     assert "dhclient-no-offers (critical, dhcp)" in text
@@ -22,7 +22,7 @@ def test_explain_says_what_a_line_means(capsys: pytest.CaptureFixture[str]) -> N
     assert "Check link, VPC or VLAN" in text
 
 
-def test_explain_says_who_would_have_to_say_it(capsys: pytest.CaptureFixture[str]) -> None:
+def test_explain_prints_the_senders_of_which_the_line_would_match(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["explain", "Jul 26 04:08:00 www sshd[1]: No DHCPOFFERS received.", "hello \x1b[31m"]) == 1
     text = capsys.readouterr().out
     assert "would match dhclient-no-offers if sent by dhclient" in " ".join(text.split())

@@ -26,7 +26,7 @@ def ids(matches: Sequence[Match]) -> list[str]:
     return [match.signature.id for match in matches]
 
 
-def seen(matches: Sequence[Match]) -> list[tuple[str, bytes, dict[str, str], int]]:
+def comparable(matches: Sequence[Match]) -> list[tuple[str, bytes, dict[str, str], int]]:
     return [(match.signature.id, match.line, dict(match.fields), match.times) for match in matches]
 
 
@@ -46,7 +46,7 @@ def mangled() -> st.SearchStrategy[bytes]:
         line,
         st.builds(change, line, st.integers(0, 500), st.integers(0, 255), st.integers(0, 200)),
         st.builds(lambda a, b: a + b, line, line),
-        st.lists(line, min_size=3, max_size=40).map(b" ".join),  # long ones, where `re` looks only near what hyperscan has seen
+        st.lists(line, min_size=3, max_size=40).map(b" ".join),  # long ones, where `re` starts near hyperscan's offset
         st.binary(max_size=80).map(lambda noise: noise.replace(b"\n", b"")),
         line.map(lambda text: text + b"\r"),
         line.map(lambda text: b"\0" * 9 + text),
@@ -63,11 +63,11 @@ def test_the_fast_matcher_equals_the_naive_one(matcher: Matcher, lines: list[byt
     block = b"".join(line + b"\n" for line in lines)
     for allow in (allow_claimed_origin, allow_program_tag, allow_kernel):
         naive = [match for line in lines for match in matcher.match_line(line, allow)]
-        assert seen(matcher.match_block(block, allow)) == seen(naive)
+        assert comparable(matcher.match_block(block, allow)) == comparable(naive)
 
 
 @pytest.mark.fault(54)
-def test_the_fast_matcher_equals_the_naive_one_where_no_gate_stands_before_it(matcher: Matcher) -> None:
+def test_the_fast_matcher_equals_the_naive_one_for_any_origin(matcher: Matcher) -> None:
     rng = random.Random(20260)  # noqa: S311 — a seed, not a secret
     for _ in range(400):
         line = rng.choice(ALL)
@@ -75,10 +75,10 @@ def test_the_fast_matcher_equals_the_naive_one_where_no_gate_stands_before_it(ma
         line = line[:at] + bytes([rng.randrange(256)]) * rng.randrange(3) + line[at + rng.randrange(3) :]
         line = line.replace(b"\n", b"")
         everything = lambda _signature, _header: True  # noqa: E731
-        assert seen(matcher.match_block(line + b"\n", everything)) == seen(matcher.match_line(line, everything))
+        assert comparable(matcher.match_block(line + b"\n", everything)) == comparable(matcher.match_line(line, everything))
 
 
-def test_hits_come_in_the_order_of_their_lines_with_their_fields(matcher: Matcher) -> None:
+def test_matches_are_in_the_order_of_lines_and_have_fields(matcher: Matcher) -> None:
     block = (
         b"Jul 26 04:08:00 web1 dhclient[7]: DHCPDISCOVER on eth1 to 255.255.255.255 port 67 interval 9\n"
         b"Jul 26 04:08:01 web1 sshd[9]: nothing\n"
@@ -94,7 +94,7 @@ def test_a_server_is_not_an_instance(matcher: Matcher) -> None:
     assert (match.fields["server"], match.instance) == ("10.0.0.1", "")
 
 
-def test_a_repeated_message_counts_as_often_as_syslog_says(matcher: Matcher) -> None:
+def test_a_repeated_message_counts_as_often_as_syslog_reports(matcher: Matcher) -> None:
     new = matcher.match_block(b"Jul 26 04:08:00 h dhclient[7]: message repeated 4 times: [ No DHCPOFFERS received.]\n", allow_program_tag)
     assert [(match.signature.id, match.times) for match in new] == [("dhclient-no-offers", 4)]
     old = matcher.match_block(
@@ -105,13 +105,13 @@ def test_a_repeated_message_counts_as_often_as_syslog_says(matcher: Matcher) -> 
 
 
 @pytest.mark.fault(9)
-def test_a_line_of_a_file_that_says_kernel_is_not_the_kernel(matcher: Matcher) -> None:
+def test_a_kernel_tag_in_a_file_is_not_the_kernel(matcher: Matcher) -> None:
     forged = b"Jul 26 04:08:00 h kernel: [12.000001] Out of memory: Killed process 1 (init) total-vm:1kB\n"
-    assert ids(matcher.match_block(forged, allow_claimed_origin)) == ["oom-kill"]  # `vitald scan` reads what the file says
+    assert ids(matcher.match_block(forged, allow_claimed_origin)) == ["oom-kill"]  # `vitald scan` accepts the claim
     assert ids(matcher.match_block(forged, allow_program_tag)) == []
 
 
-def test_one_program_cannot_speak_for_another(matcher: Matcher) -> None:
+def test_lines_of_other_programs_do_not_match(matcher: Matcher) -> None:
     line = b"Jul 26 04:08:00 h %s: No DHCPOFFERS received.\n"
     assert ids(matcher.match_block(line % b"/sbin/dhclient[3]", allow_program_tag)) == ["dhclient-no-offers"]
     for other in (b"sshd[3]", b"sshd[3]: Invalid user dhclient", b"kernel"):
@@ -119,13 +119,13 @@ def test_one_program_cannot_speak_for_another(matcher: Matcher) -> None:
 
 
 @pytest.mark.fault(6)
-def test_fields_of_broken_bytes_are_text(matcher: Matcher) -> None:
+def test_fields_of_invalid_utf8_are_text(matcher: Matcher) -> None:
     (match,) = matcher.match_block(b"[1.000001] EXT4-fs error (device sda1): f:1: bad \xff\xed\xa0\x80\0 name\n", allow_claimed_origin)
     match.fields["detail"].encode()
     assert "\\xff" in match.fields["detail"]
 
 
-def test_the_database_is_kept_and_a_bad_file_is_made_again(tmp_path: Path, packs: Packs, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_database_is_cached_and_an_invalid_file_is_replaced(tmp_path: Path, packs: Packs, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "database"
     few = [packs.by_id["dhclient-no-offers"], packs.by_id["oom-kill"]]
     open_database(few, file)
@@ -153,10 +153,10 @@ def test_a_cache_that_is_a_symlink_is_not_followed(tmp_path: Path, packs: Packs)
     assert target.read_text() == "precious"
 
 
-def test_without_a_place_to_write_the_database_lives_in_memory(tmp_path: Path, packs: Packs) -> None:
+def test_without_a_writable_cache_the_database_is_in_memory_only(tmp_path: Path, packs: Packs) -> None:
     assert open_database([packs.by_id["dhclient-no-offers"]], tmp_path / "none" / "database").scan(b"No DHCPOFFERS received\n")
 
 
 @pytest.mark.parametrize("line", [b"Jul  1 00:00:00 h kernel: a: kernel: [   12.345678] b", b"[   12.345678] a: kernel: [   12.345678] b"])
-def test_only_what_stands_before_a_message_is_taken_off_it(line: bytes) -> None:
+def test_only_the_header_is_removed_from_a_message(line: bytes) -> None:
     assert split_header(line) == replace(split_header(line), message=b"a: kernel: [   12.345678] b", program="kernel")

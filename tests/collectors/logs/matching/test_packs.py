@@ -29,7 +29,7 @@ def test_every_signature_matches_its_samples_and_no_other_signature_does(packs: 
             )
 
 
-def test_shipped_packs_have_nothing_to_complain_about() -> None:
+def test_shipped_packs_have_no_problems() -> None:
     assert list(problems(())) == []
 
 
@@ -43,7 +43,7 @@ def test_every_signature_of_the_catalogue_is_shipped(packs: Packs) -> None:
         assert not signature.source.is_unrestricted
 
 
-def test_real_lines_nobody_here_wrote_raise_no_alarm(matcher: Matcher, fixture_lines: dict[str, list[tuple[str, ...]]]) -> None:
+def test_real_lines_of_healthy_hosts_match_no_fault(matcher: Matcher, fixture_lines: dict[str, list[tuple[str, ...]]]) -> None:
     assert len(fixture_lines["negatives.txt"]) > 200
     for line, *_ in fixture_lines["negatives.txt"]:
         assert matcher.match_block(line.encode() + b"\n", allow_claimed_origin) == [], line
@@ -55,7 +55,7 @@ def test_real_lines_nobody_here_wrote_raise_no_alarm(matcher: Matcher, fixture_l
 
 
 @pytest.mark.fault(15)
-def test_a_hostile_line_costs_every_shipped_signature_less_than_five_milliseconds(packs: Packs) -> None:
+def test_a_crafted_line_costs_every_shipped_signature_less_than_five_milliseconds(packs: Packs) -> None:
     whole = (8192,)
     slow = {
         signature.id: seconds
@@ -69,7 +69,7 @@ def test_a_hostile_line_costs_every_shipped_signature_less_than_five_millisecond
 
 
 @pytest.mark.fault(15)
-def test_a_hostile_line_costs_the_whole_matcher_less_than_five_milliseconds(packs: Packs, matcher: Matcher) -> None:
+def test_a_crafted_line_costs_the_whole_matcher_less_than_five_milliseconds(packs: Packs, matcher: Matcher) -> None:
     def cost(block: bytes) -> float:
         start = thread_time()
         matcher.match_block(block, allow_claimed_origin)
@@ -110,9 +110,9 @@ def test_a_hostile_line_costs_the_whole_matcher_less_than_five_milliseconds(pack
 )
 def test_a_users_bad_signature_is_refused_with_its_file_and_id(tmp_path: Path, text: str, complaint: str) -> None:
     (tmp_path / "mine.toml").write_text(text, encoding="latin-1")
-    found = list(problems([tmp_path]))
-    assert any(complaint in line for line in found), found
-    assert all(line.startswith(str(tmp_path / "mine.toml")) and "\n" not in line for line in found)
+    lines = list(problems([tmp_path]))
+    assert any(complaint in line for line in lines), lines
+    assert all(line.startswith(str(tmp_path / "mine.toml")) and "\n" not in line for line in lines)
 
 
 def test_a_users_own_counter_is_three_lines(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_a_users_own_counter_is_three_lines(tmp_path: Path) -> None:
     assert load([tmp_path]).by_id["mail-sent"].severity == "info"
 
 
-def test_a_missing_directory_is_an_empty_one_and_a_file_is_not(tmp_path: Path) -> None:
+def test_a_missing_directory_counts_as_empty_and_a_file_is_refused(tmp_path: Path) -> None:
     assert len(load([tmp_path / "none"]).signatures) == 164
     (tmp_path / "file").touch()
     with pytest.raises(BadInput, match="file: cannot be read: Not a directory"):
@@ -129,11 +129,11 @@ def test_a_missing_directory_is_an_empty_one_and_a_file_is_not(tmp_path: Path) -
 
 
 @pytest.mark.fault(15)
-def test_a_slow_pattern_that_no_rule_forbids_is_told_by_its_time(tmp_path: Path) -> None:
+def test_a_slow_pattern_that_no_rule_forbids_is_refused_by_its_time(tmp_path: Path) -> None:
     (tmp_path / "slow.toml").write_text("[[signature]]\nid = \"slow\"\npattern = '\\w+\\w+\\w+ end'\n")
     assert any("signature 'slow': pattern takes too long" in line for line in problems([tmp_path]))
 
 
-def test_no_shipped_text_needs_escaping_in_a_terminal(packs: Packs) -> None:
+def test_shipped_texts_are_printable(packs: Packs) -> None:
     for signature in packs.signatures:
         assert json.loads(json.dumps(signature.meaning)).isprintable()

@@ -50,7 +50,7 @@ COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "xz":
     size=st.integers(1, 200),
     end=st.booleans(),
 )
-def test_parts_of_a_file_hold_each_line_once_wherever_they_are_cut(tmp_path: Path, lines: list[bytes], size: int, end: bool) -> None:  # noqa: FBT001
+def test_parts_of_a_file_contain_each_line_once(tmp_path: Path, lines: list[bytes], size: int, end: bool) -> None:  # noqa: FBT001
     file = tmp_path / "log"
     data = b"\n".join(lines) + (b"\n" if end else b"")
     file.write_bytes(data)
@@ -58,7 +58,7 @@ def test_parts_of_a_file_hold_each_line_once_wherever_they_are_cut(tmp_path: Pat
     assert b"".join(parts) == data
 
 
-def test_a_repetition_stays_with_the_line_it_repeats(tmp_path: Path) -> None:
+def test_a_repetition_is_in_the_part_of_the_line_it_repeats(tmp_path: Path) -> None:
     file = tmp_path / "log"
     file.write_bytes(b"one\nlast message repeated 9 times\ntwo\n")
     assert list(blocks.blocks(str(file), 0, 5, ignore)) == [b"one\nlast message repeated 9 times\n"]
@@ -69,7 +69,7 @@ def test_a_repetition_stays_with_the_line_it_repeats(tmp_path: Path) -> None:
 
 @pytest.mark.needs("zstd")
 @pytest.mark.parametrize("kind", COMPRESSORS)
-def test_a_compressed_file_is_known_by_its_first_bytes_and_read_whole(tmp_path: Path, kind: str) -> None:
+def test_a_compressed_file_is_detected_by_its_first_bytes(tmp_path: Path, kind: str) -> None:
     file = tmp_path / "log.txt"
     file.write_bytes(COMPRESSORS[kind](TEXT[:300_000]) + COMPRESSORS[kind](TEXT[300_000:]))  # two members, as `cat a.gz b.gz` makes
     assert archive.inspect(str(file)).compression == kind
@@ -79,7 +79,7 @@ def test_a_compressed_file_is_known_by_its_first_bytes_and_read_whole(tmp_path: 
 
 @pytest.mark.needs("zstd")
 @pytest.mark.parametrize("kind", COMPRESSORS)
-def test_a_truncated_archive_gives_what_stands_before_its_end_and_says_so(tmp_path: Path, kind: str) -> None:
+def test_a_truncated_archive_is_read_to_its_end_and_reported(tmp_path: Path, kind: str) -> None:
     whole = COMPRESSORS[kind](os.urandom(60_000).hex().encode())
     (tmp_path / "log").write_bytes(whole[: len(whole) * 9 // 10])
     text, problem = read_stream(tmp_path / "log")
@@ -89,7 +89,7 @@ def test_a_truncated_archive_gives_what_stands_before_its_end_and_says_so(tmp_pa
 
 @pytest.mark.needs("zstd")
 @pytest.mark.parametrize("kind", COMPRESSORS)
-def test_a_damaged_archive_is_told_and_does_not_raise(tmp_path: Path, kind: str) -> None:
+def test_a_damaged_archive_is_reported(tmp_path: Path, kind: str) -> None:
     whole = bytearray(COMPRESSORS[kind](os.urandom(60_000).hex().encode()))
     for place in range(len(whole) // 2, len(whole) // 2 + 50):
         whole[place] ^= 0x5A
@@ -100,14 +100,14 @@ def test_a_damaged_archive_is_told_and_does_not_raise(tmp_path: Path, kind: str)
     assert "ends in the middle" not in problem
 
 
-def test_zstd_without_a_module_for_it_names_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_zstd_without_a_module_is_refused_with_the_command_to_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "log").write_bytes(b"\x28\xb5\x2f\xfd rest")
     monkeypatch.setitem(sys.modules, "compression.zstd", None)
     monkeypatch.setitem(sys.modules, "backports.zstd", None)
     assert read_stream(tmp_path / "log") == (b"", "this Python cannot read zstd; `zstd -dc FILE` can: pipe its output into `vitald scan -`")
 
 
-def test_what_is_no_log_is_refused_with_the_way_out(tmp_path: Path) -> None:
+def test_directories_and_binary_journals_are_refused(tmp_path: Path) -> None:
     (tmp_path / "system.journal").write_bytes(b"LPKSHHRH" + b"\0" * 500)
     for name, reason in (
         (tmp_path, "is a directory; expected files"),
@@ -119,25 +119,25 @@ def test_what_is_no_log_is_refused_with_the_way_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("compress", [bytes, gzip.compress])
-def test_a_line_without_an_end_costs_no_memory_and_the_next_one_is_read(tmp_path: Path, compress: Callable[[bytes], bytes]) -> None:
+def test_an_endless_line_has_bounded_memory_and_the_next_one_is_read(tmp_path: Path, compress: Callable[[bytes], bytes]) -> None:
     data = b"first\n" + b"x" * (5 << 20) + b"\nnext\nlast"
     (tmp_path / "log").write_bytes(compress(data))
-    found = (
+    read = (
         list(archive.stream(str(tmp_path / "log"), ignore))
         if compress is gzip.compress
         else list(blocks.blocks(str(tmp_path / "log"), 0, len(data), ignore))
     )
-    assert max(map(len, found)) <= 2 << 20
-    lines = b"".join(found).splitlines()
+    assert max(map(len, read)) <= 2 << 20
+    lines = b"".join(read).splitlines()
     assert (lines[0], len(lines[1]) >= 8192, lines[-2:]) == (b"first", True, [b"next", b"last"])
 
 
-def test_looking_at_a_pipe_takes_nothing_from_it_and_does_not_wait(tmp_path: Path) -> None:
+def test_a_pipe_is_neither_opened_nor_read_by_inspect(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     assert archive.inspect(str(tmp_path / "pipe")) == archive.LogFile("", 0, None)
 
 
-def test_gzip_knows_when_its_original_was_written(tmp_path: Path) -> None:
+def test_the_mtime_of_gzip_is_that_of_the_original(tmp_path: Path) -> None:
     with (tmp_path / "log.gz").open("wb") as raw, gzip.GzipFile(fileobj=raw, mode="wb", mtime=1_500_000_000) as file:
         file.write(TEXT)
     assert archive.inspect(str(tmp_path / "log.gz")).mtime == 1_500_000_000

@@ -48,7 +48,7 @@ def scan_parts(file: Path, matcher: Matcher, size: int) -> tuple[list[parts.Scan
     lines=st.lists(st.one_of(st.sampled_from(LINES), NOISE, st.just(b"Jul  1 00:00:00 h last message repeated 3 times")), max_size=40),
     size=st.integers(20, 3000),
 )
-def test_however_a_file_is_cut_and_packed_the_events_are_the_same(tmp_path: Path, matcher: Matcher, lines: list[bytes], size: int) -> None:
+def test_events_do_not_depend_on_parts_or_compression(tmp_path: Path, matcher: Matcher, lines: list[bytes], size: int) -> None:
     data = b"Mar  5 10:00:00 h begins\n" + b"\n".join(lines)
     (tmp_path / "log").write_bytes(data)
     (tmp_path / "log.gz").write_bytes(gzip.compress(data))
@@ -60,7 +60,7 @@ def test_however_a_file_is_cut_and_packed_the_events_are_the_same(tmp_path: Path
 
 @QUICK
 @given(entries=st.lists(st.sampled_from(EXPORT), min_size=1, max_size=20), size=st.integers(20, 3000))
-def test_however_an_export_is_cut_the_events_are_the_same(tmp_path: Path, matcher: Matcher, entries: list[bytes], size: int) -> None:
+def test_events_of_an_export_do_not_depend_on_its_parts(tmp_path: Path, matcher: Matcher, entries: list[bytes], size: int) -> None:
     (tmp_path / "log").write_bytes(b"\n".join(entries))
     assert scan_parts(tmp_path / "log", matcher, size) == scan_parts(tmp_path / "log", matcher, 1 << 30)
 
@@ -72,12 +72,12 @@ def test_no_bytes_raise(tmp_path: Path, matcher: Matcher, head: bytes, noise: by
     scan_parts(tmp_path / "log", matcher, 100)
 
 
-def test_a_file_that_is_gone_meanwhile_is_told(tmp_path: Path, matcher: Matcher) -> None:
+def test_a_file_removed_before_it_is_read_is_a_problem(tmp_path: Path, matcher: Matcher) -> None:
     result = parts.read(parts.FilePart(0, str(tmp_path / "none"), 0, 100), matcher, ignore)
     assert result.problem == "cannot be read: No such file or directory"
 
 
-def test_a_year_that_turns_between_two_events_is_seen(tmp_path: Path, matcher: Matcher) -> None:
+def test_a_turn_of_the_year_between_two_events_is_detected(tmp_path: Path, matcher: Matcher) -> None:
     quiet = b"".join(b"%s 10 10:00:00 h app[1]: nothing\n" % month * 2000 for month in (b"Apr", b"Jul", b"Oct", b"Jan", b"Mar"))
     fault = b"Mar 15 10:00:00 h kernel: Out of memory: Killed process 1 (init) total-vm:1kB\n"
     (tmp_path / "log").write_bytes(fault + quiet + fault)

@@ -1,4 +1,4 @@
-"""Logs to scan, and `vitald scan` over them."""
+"""Logs to scan, and a call of `vitald scan`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def log(file: Path, text: str | bytes, changed: float = MARCH) -> str:
     return str(file)
 
 
-def scan(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict[str, Any], str]:
-    status = cli.main(["scan", "--format=json", *words])
-    told = capsys.readouterr()
-    return status, json.loads(told.out), told.err
+def scan(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, dict[str, Any], str]:
+    status = cli.main(["scan", "--format=json", *arguments])
+    output = capsys.readouterr()
+    return status, json.loads(output.out), output.err

@@ -1,4 +1,4 @@
-"""`vitald scan`, `vitald explain` and the packs in `vitald check-config`, as people run them."""
+"""`vitald scan`, `vitald explain` and the packs in `vitald check-config`, as users run them."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ pytestmark = pytest.mark.usefixtures("signature_cache")
 
 def test_a_log_without_faults_is_exit_0_and_one_with_them_exit_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert scan(capsys, log(tmp_path / "a", CLEAN))[0] == 0
-    healed = "Mar  5 10:00:00 web1 dhclient[7]: bound to 10.0.0.56 -- renewal in 1612 seconds.\n"
-    assert scan(capsys, log(tmp_path / "b", healed))[0] == 0
+    recovered = "Mar  5 10:00:00 web1 dhclient[7]: bound to 10.0.0.56 -- renewal in 1612 seconds.\n"
+    assert scan(capsys, log(tmp_path / "b", recovered))[0] == 0
     assert scan(capsys, log(tmp_path / "c", OUTAGE))[0] == 1
     assert scan(capsys, log(tmp_path / "d", ""))[0] == 0
 
 
-def test_it_says_what_happened_where_how_often_and_the_gaps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    _, found, _ = scan(capsys, log(tmp_path / "a", OUTAGE))
-    events = {one["signature"]: one for one in found["events"]}
+def test_json_has_events_outages_and_gaps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, result, _ = scan(capsys, log(tmp_path / "a", OUTAGE))
+    events = {item["signature"]: item for item in result["events"]}
     offers = events["dhclient-no-offers"]
     assert (offers["host"], offers["count"], offers["severity"]) == ("web1", 3, "critical")
     assert offers["first"] == datetime(2023, 11, 20, 10, 0, 9).astimezone(UTC).isoformat()
     assert events["dhclient-discover"]["instance"] == "eth1"
-    dhcp = [one for one in found["outages"] if one["family"] == "dhcp"]
-    assert [(one["duration"], one["ended_by"]) for one in dhcp] == [(351.0, "dhclient-bound"), (60.0, "dhclient-bound")]
+    dhcp = [item for item in result["outages"] if item["family"] == "dhcp"]
+    assert [(item["duration"], item["ended_by"]) for item in dhcp] == [(351.0, "dhclient-bound"), (60.0, "dhclient-bound")]
     assert dhcp[1]["gap_before"] == pytest.approx(41 * 86400 - 360, abs=3601)  # clocks may have changed between
-    assert any(one["family"] == "memory" and one["start"].startswith("2024-03-05") for one in found["outages"])
+    assert any(item["family"] == "memory" and item["start"].startswith("2024-03-05") for item in result["outages"])
 
 
-def test_rotated_and_compressed_files_tell_one_story(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_rotated_and_compressed_files_equal_one_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = OUTAGE.splitlines(keepends=True)
     december = datetime(2023, 12, 31, 11).timestamp()  # noqa: DTZ001
     files = [
@@ -68,60 +68,60 @@ FORMATS = {
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_each_format_gives_the_same_time(tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+def test_each_format_has_the_same_time(tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
     moment = datetime(2024, 3, 5, 10).astimezone()
     zone = moment.strftime("%z")
     line = FORMATS[name].replace("{z}", f"{zone[:3]}:{zone[3:]}").format("Out of memory: Killed process 1 (init) total-vm:1kB")
-    _, found, _ = scan(capsys, log(tmp_path / "a", CLEAN + line + "\n"))
-    (event,) = found["events"]
+    _, result, _ = scan(capsys, log(tmp_path / "a", CLEAN + line + "\n"))
+    (event,) = result["events"]
     assert event["signature"] == "oom-kill"
     assert event["host"] == ("" if "dmesg" in name else "web1")
     assert datetime.fromisoformat(event["first"]).timestamp() == pytest.approx(moment.timestamp(), abs=0.001)
 
 
-def test_a_journal_export_is_read_as_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_journal_export_is_detected(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     entry = {"__REALTIME_TIMESTAMP": "1709632800000000", "_HOSTNAME": "web2", "_TRANSPORT": "kernel"}
     message = "Out of memory: Killed process 1 (init) total-vm:1kB"
     text = "".join(json.dumps({**entry, "MESSAGE": one}) + "\n" for one in ("nothing", message, list(message.encode())))
-    _, found, _ = scan(capsys, log(tmp_path / "a.json", text))
-    (event,) = found["events"]
+    _, result, _ = scan(capsys, log(tmp_path / "a.json", text))
+    (event,) = result["events"]
     assert (event["host"], event["count"], event["first"]) == ("web2", 2, "2024-03-05T10:00:00+00:00")
 
 
-def test_events_without_a_time_are_counted_and_said_to_have_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_events_without_a_time_are_counted_and_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = log(tmp_path / "dmesg", "[   12.000001] Out of memory: Killed process 1 (init) total-vm:1kB\n")
-    status, found, _ = scan(capsys, file)
-    assert (status, found["events"][0]["count"], found["events"][0]["first"]) == (1, 1, None)
+    status, result, _ = scan(capsys, file)
+    assert (status, result["events"][0]["count"], result["events"][0]["first"]) == (1, 1, None)
     assert cli.main(["scan", "--format=openmetrics", file]) == 2
-    told = capsys.readouterr()
-    assert told.out.endswith("# EOF\n")
-    assert "vitald: events without a time in their line are omitted: 1" in told.err
+    output = capsys.readouterr()
+    assert output.out.endswith("# EOF\n")
+    assert "vitald: events without a time in their line are omitted: 1" in output.err
 
 
-def test_the_year_of_the_last_line_can_be_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_year_of_the_last_line_is_an_option(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = log(tmp_path / "a", OUTAGE, time.time())
-    _, found, _ = scan(capsys, "--year=2019", file)
-    assert {one["first"][:4] for one in found["events"]} == {"2018", "2019"}
+    _, result, _ = scan(capsys, "--year=2019", file)
+    assert {item["first"][:4] for item in result["events"]} == {"2018", "2019"}
     assert cli.main(["scan", "--year=20", file]) == 2
     assert "--year: 20 is out of range; expected 1970 to 9999" in capsys.readouterr().err
 
 
 def test_a_file_that_cannot_be_read_is_exit_2_and_the_others_are_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     broken = log(tmp_path / "b.gz", gzip.compress(OUTAGE.encode() + os.urandom(5000).hex().encode())[:-3000])
-    status, found, said = scan(capsys, str(tmp_path / "none"), broken, log(tmp_path / "a", OUTAGE))
+    status, result, stderr = scan(capsys, str(tmp_path / "none"), broken, log(tmp_path / "a", OUTAGE))
     assert status == 2
-    assert said.splitlines() == [
+    assert stderr.splitlines() == [
         f"vitald: {tmp_path}/none: cannot be read: No such file or directory",
         f"vitald: {broken}: gzip data: ends in the middle; only what precedes it was read",
     ]
-    assert next(one for one in found["events"] if one["signature"] == "oom-kill")["count"] == 2  # of both files
+    assert next(item for item in result["events"] if item["signature"] == "oom-kill")["count"] == 2  # of both files
 
 
-def test_binary_data_is_looked_through_without_harm(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_binary_data_is_skipped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     noise = os.urandom(300_000) + b"\n" + b"\0" * 70_000 + OUTAGE.encode() + b"\xff\xfe" * 9 + b'\n{"MESSAGE":\n'
-    status, found, said = scan(capsys, log(tmp_path / "a", noise))
-    assert (status, said) == (1, "")
-    assert {one["signature"] for one in found["events"]} >= {"dhclient-no-offers", "oom-kill"}
+    status, result, stderr = scan(capsys, log(tmp_path / "a", noise))
+    assert (status, stderr) == (1, "")
+    assert {item["signature"] for item in result["events"]} >= {"dhclient-no-offers", "oom-kill"}
 
 
 def test_stdin_is_a_file() -> None:
@@ -136,38 +136,43 @@ def test_stdin_is_a_file() -> None:
     assert json.loads(done.stdout)["files"] == ["-"]
 
 
-def test_many_processes_find_what_one_finds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_several_processes_have_the_result_of_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(parts, "PART_BYTES", 1000)
     text = "".join(OUTAGE.replace("web1", f"web{number % 7}") + CLEAN * (number % 5) for number in range(60))
     file = log(tmp_path / "a", text)
-    found = []
+    results = []
     for processes in (1, 4):
         monkeypatch.setattr(workers, "processes", lambda count=processes: count)
-        _, one, _ = scan(capsys, file, log(tmp_path / "b.gz", gzip.compress(text.encode())))
-        found.append((one["events"], one["outages"], one["bytes"]))
-    assert found[0] == found[1]
+        _, result, _ = scan(capsys, file, log(tmp_path / "b.gz", gzip.compress(text.encode())))
+        results.append((result["events"], result["outages"], result["bytes"]))
+    assert results[0] == results[1]
 
 
-def test_a_process_that_is_killed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_killed_worker_process_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(parts, "PART_BYTES", 1000)
     monkeypatch.setattr(workers, "processes", lambda: 2)
     monkeypatch.setattr(workers, "read", lambda *_: os._exit(9))
-    status, _, said = scan(capsys, log(tmp_path / "a", CLEAN * 100))
+    status, _, stderr = scan(capsys, log(tmp_path / "a", CLEAN * 100))
     assert status == 2
-    assert "not read: the worker process ended with 9" in said
+    assert "not read: the worker process ended with 9" in stderr
 
 
 MAIL = "[[signature]]\nid = \"mail-sent\"\npattern = 'postfix/smtp\\[\\d+\\]: .* status=sent '\n"
 
 
-def test_a_users_own_counter_is_scanned_for_and_is_no_fault(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_users_own_counter_is_counted_and_is_no_fault(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "mail.toml").write_text(MAIL)
     line = "Mar  5 10:00:00 {} postfix/smtp[7]: 4C1: to=<a@example.org>, status=sent (250 Ok)\n"
     file = log(tmp_path / "mail.log", line.format("mx1") * 3 + line.format("mx2"))
-    status, found, _ = scan(capsys, f"--signatures={tmp_path / 'own'}", file)
+    status, result, _ = scan(capsys, f"--signatures={tmp_path / 'own'}", file)
     assert status == 0
-    assert [(one["signature"], one["host"], one["count"]) for one in found["events"]] == [("mail-sent", "mx1", 3), ("mail-sent", "mx2", 1)]
+    assert [(item["signature"], item["host"], item["count"]) for item in result["events"]] == [
+        ("mail-sent", "mx1", 3),
+        ("mail-sent", "mx2", 1),
+    ]
 
 
 def test_a_users_bad_pack_is_exit_2_with_file_and_id(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""What `vitald scan` shows: tables, a progress bar, and blocks for Prometheus."""
+"""Output of `vitald scan`: tables, progress bar, OpenMetrics."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.daemon.cli.scan.scanning import CLEAN, OUTAGE, log
 pytestmark = pytest.mark.usefixtures("signature_cache")
 
 
-def test_the_table_fits_80_columns_and_says_what_to_do(
+def test_the_table_fits_80_columns_and_has_the_remediation(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
@@ -35,15 +35,15 @@ def test_the_table_fits_80_columns_and_says_what_to_do(
     assert "Check link, VPC or VLAN" in text
 
 
-def test_nothing_found_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_table_without_events(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["scan", log(tmp_path / "a", CLEAN)]) == 0
     assert capsys.readouterr().out.strip().startswith("no events: 60 B in 1 file")
 
 
 @pytest.mark.needs("promtool")
-def test_promtool_makes_blocks_of_the_past(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    hostile = OUTAGE.replace("web1", 'we"b\\1')
-    assert cli.main(["scan", "--format=openmetrics", log(tmp_path / "a", OUTAGE + hostile)]) == 1
+def test_promtool_creates_blocks_from_the_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    escaped = OUTAGE.replace("web1", 'we"b\\1')
+    assert cli.main(["scan", "--format=openmetrics", log(tmp_path / "a", OUTAGE + escaped)]) == 1
     (tmp_path / "past.txt").write_text(text := capsys.readouterr().out)
     (tmp_path / "tsdb" / "wal").mkdir(parents=True)  # `dump` wants one
     done = subprocess.run(
@@ -68,11 +68,11 @@ def test_promtool_makes_blocks_of_the_past(tmp_path: Path, capsys: pytest.Captur
     assert values == sorted(values)
 
 
-def on_a_terminal(words: list[str], feed: bytes = b"") -> str:
-    """Run vitald with a terminal as stderr; gives what was drawn there."""
+def stderr_on_a_terminal(arguments: list[str], feed: bytes = b"") -> str:
+    """Run vitald with a terminal as stderr; return what it wrote there."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [Path(sys.executable).with_name("vitald"), *words],
+        [Path(sys.executable).with_name("vitald"), *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=theirs,
@@ -89,7 +89,7 @@ def on_a_terminal(words: list[str], feed: bytes = b"") -> str:
             try:
                 if not (data := os.read(ours, 65536)):
                     break
-            except OSError:  # Linux's way to say that the other end is closed
+            except OSError:  # the other end is closed
                 break
             drawn.write(data)
         process.wait(30)
@@ -100,9 +100,9 @@ def on_a_terminal(words: list[str], feed: bytes = b"") -> str:
     return drawn.getvalue().decode()
 
 
-def test_a_terminal_sees_a_progress_bar_with_the_rate(tmp_path: Path) -> None:
+def test_a_terminal_shows_a_progress_bar_with_the_rate(tmp_path: Path) -> None:
     file = log(tmp_path / "a", CLEAN * 500_000)
-    drawn = on_a_terminal(["scan", file])
+    drawn = stderr_on_a_terminal(["scan", file])
     assert "━" in drawn
     assert re.search(r"[1-9][0-9.]* [kMG]?B/s", drawn), drawn[-500:]
     assert "30.0/30.0 MB" in drawn or "100%" in drawn
