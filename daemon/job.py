@@ -65,12 +65,13 @@ class CollectorJob:
         self.settings = settings
         self.history: deque[Any] = deque(maxlen=collector.keep)
         self.caps = Caps(dropped)
-        self.begun = threading.Event()
+        self.has_started = threading.Event()
         self.has_read = threading.Event()  # set once the first `read()` has ended, also with an error
         self.retired = False
-        self.started: float | None = None  # monotonic; None while no run is in progress
-        self.began = 0.0  # monotonic: the last run's start
-        self.success = False
+        self.running_since: float | None = None  # monotonic; None while no run is in progress
+        self.last_start = 0.0  # monotonic
+        self.success = False  # of the last run
+        self.is_measured = True  # False after a measure() that failed, until one succeeds
         self.unavailable: Unavailable | None = None
         self.failures = 0
         self.skipped = 0
@@ -87,8 +88,8 @@ class CollectorJob:
 
     def running_seconds(self) -> float:
         """Return the age of the run in progress in seconds, 0 if idle."""
-        started = self.started
-        return 0.0 if started is None else time.monotonic() - started
+        since = self.running_since
+        return 0.0 if since is None else time.monotonic() - since
 
     def readings(self) -> tuple[Any, ...]:
         """Return a copy of the history, oldest first; from any thread, also while a run is in progress."""
@@ -125,9 +126,9 @@ class CollectorJob:
 
     def _judged(self, reading: Any) -> Report:  # noqa: ANN401 — the collector's own type
         verdicts = self._verdicts()
-        closer = self.collector.follow_up(reading, verdicts)
-        if closer is not None:
-            self.history[-1] = reading = closer
+        detailed = self.collector.follow_up(reading, verdicts)
+        if detailed is not None:
+            self.history[-1] = reading = detailed
             verdicts = self._verdicts()
         return Report(self.name, time.time(), tuple(verdicts), OnDemand(lambda: self._measure(reading), self._measuring))
 
@@ -143,10 +144,14 @@ class CollectorJob:
 
     def _measure(self, reading: Any) -> Sequence[Metric]:  # noqa: ANN401
         try:
-            return self.caps.fold(self.collector.measure(reading, self.settings))
+            metrics = self.caps.fold(self.collector.measure(reading, self.settings))
         except Exception as error:  # noqa: BLE001 — the scrape continues with the other collectors
             self.fail(error)
-            return ()
+            metrics = []
+            self.is_measured = False
+        else:
+            self.is_measured = True
+        return metrics
 
     def _inputs(self, jobs: Callable[[str], CollectorJob | None]) -> Inputs:
         end = time.monotonic() + INPUT_SECONDS

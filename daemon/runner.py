@@ -64,7 +64,7 @@ class Runner:
         self._scheduler.start()
         deadline = time.monotonic() + timeout
         for job in jobs.values():
-            if not job.begun.wait(max(0.0, deadline - time.monotonic())):
+            if not job.has_started.wait(max(0.0, deadline - time.monotonic())):
                 log.warning("first run not started collector=%s seconds=%.0f", job.name, timeout)
 
     def replace(self, jobs: Mapping[str, CollectorJob]) -> None:
@@ -115,11 +115,11 @@ class Runner:
 
     def run(self, job: CollectorJob) -> None:
         """Run a collector once and publish its report; catch and count every error."""
-        if job.started is not None:  # APScheduler's instance count is wrong after it failed to start a thread
+        if job.running_since is not None:  # APScheduler's instance count is wrong after it failed to start a thread
             job.skipped += 1
             return
-        began = job.began = job.started = time.monotonic()
-        job.begun.set()
+        began = job.last_start = job.running_since = time.monotonic()
+        job.has_started.set()
         try:
             report = job.run_once(self._jobs.get)
         except Unavailable as error:
@@ -132,7 +132,7 @@ class Runner:
                 self._notify(job.name, self._board.publish(report))
         finally:
             job.duration = time.monotonic() - began
-            job.started = None
+            job.running_since = None
         self._arm(job)
 
     def _arm(self, job: CollectorJob) -> None:
@@ -155,7 +155,7 @@ class Runner:
         job = self._jobs.get(name)
         if job is None:
             return
-        wait = max(_RETURN_SECONDS, job.began + WAKE_GAP_SECONDS - time.monotonic())
+        wait = max(_RETURN_SECONDS, job.last_start + WAKE_GAP_SECONDS - time.monotonic())
         with contextlib.suppress(JobLookupError):  # removed meanwhile
             scheduled = self._scheduler.get_job(name)
             when = dt.datetime.now(self._scheduler.timezone) + dt.timedelta(seconds=wait)

@@ -85,7 +85,7 @@ def _runs(jobs: Sequence[CollectorJob]) -> Iterator[Metric]:
     for job in jobs:
         name = (job.name,)
         unavailable = job.unavailable
-        yield Metric(_SUCCESS, job.success, name)
+        yield Metric(_SUCCESS, job.success and job.is_measured, name)
         yield Metric(_AVAILABLE, unavailable is None, (job.name, "" if unavailable is None else unavailable.reason))
         yield Metric(_RUNNING, job.running_seconds(), name)
         yield Metric(_SKIPPED, job.skipped, name)

@@ -38,7 +38,7 @@ def _collector_status(job: CollectorJob) -> CollectorStatus:
         state, detail = "absent", f"{job.unavailable} ({job.unavailable.reason})"
     elif job.running_seconds() > max(STUCK_SECONDS, 3 * job.settings.interval):
         state, detail = "stuck", f"run in progress for {job.running_seconds():.0f} s"
-    elif job.failures and not job.success:
+    elif job.failures and not (job.success and job.is_measured):
         state, detail = "failed", "last run failed; the error is in vitald's log"
     age = None if job.last_success is None else max(0.0, time.time() - job.last_success)
     return CollectorStatus(job.name, state, detail, age, job.duration, _panels(job))

@@ -10,6 +10,7 @@ import pytest
 
 from collectors.model import Inputs, Level, Metric, Verdict
 from daemon.job import INPUT_SECONDS, MAX_EVENTS
+from daemon.self_metrics import _runs
 from tests.daemon.runs import RUNS, CountReading, Counts, Start, job, until
 
 if TYPE_CHECKING:
@@ -78,6 +79,9 @@ def test_a_measure_that_fails_costs_its_own_metrics_only_and_is_counted(start: S
     assert [metric.value for metric in metrics["counts"]] == [1]
     assert [len(report.metrics) for report in daemon.board.reports() if report.collector == "unmeasurable"] == [0]
     assert (bad.failures, bad.success) == (1, False)
+    bad.success = True  # as the next run sets it
+    success = {m.labels: m.value for m in _runs([bad]) if m.family.name == "collector_success"}
+    assert success == {("unmeasurable",): False}
     assert [r.getMessage() for r in caplog.records] == ["collector failed collector=unmeasurable error=ZeroDivisionError: 1"]
 
 

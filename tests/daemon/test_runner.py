@@ -67,7 +67,7 @@ def test_a_collector_whose_settings_did_not_change_keeps_its_history(start: Star
     daemon = start(kept, old)
     until(lambda: daemon.runs("counts") >= 3)
     daemon.runner.replace({"counts": kept, "absent": new})
-    until(new.begun.is_set)
+    until(new.has_started.is_set)
     assert old.collector.closed  # type: ignore[attr-defined]  # Counts has it
     assert daemon.runs("counts") >= 3
     assert {t.name for t in daemon.runner.jobs()} == {"counts", "absent"}
