@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from collectors.probe.connect.result import Destination
+    from collectors.probe.targets.target import Target
 
 UNRESOLVED = {"FAILED", "INCOMPLETE"}  # states of a neighbour without a link-layer address: include/uapi/linux/neighbour.h
 _NO_REPLY = {Reason.TIMEOUT, Reason.HOST_UNREACHABLE}
@@ -79,7 +80,7 @@ def read_host_facts(proc: Path, destinations: Sequence[Destination], results: Se
 
 
 def attribute(
-    targets: Sequence[str],
+    targets: Sequence[Target],
     destinations: Sequence[Destination],
     results: Sequence[ProbeResult | None],
     facts: HostFacts,
@@ -96,7 +97,7 @@ def attribute(
         if facts.conntrack_full and _may_be_conntrack(result):
             attributed[index] = result._replace(reason=Reason.LOCAL_RESOURCES, local_error=True)
         elif result.reason in _NO_REPLY and not result.local_error:
-            reason = diagnosed.get(targets[index])
+            reason = diagnosed.get(targets[index].text)
             if reason is not None and reason is not Reason.HOST_UNREACHABLE:
                 attributed[index] = result._replace(reason=reason, local_error=True, error=errno.EPERM)
             elif destinations[index] in facts.behind_failed_gateway:

@@ -25,7 +25,7 @@ QUANTUM = 0.02  # seconds: answers are collected this long before they are read,
 STOP_SECONDS = 0.25  # until a stop is noticed
 
 _STREAM = socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
-_RST_ON_CLOSE = struct.pack("ii", 1, 0)  # struct linger: l_onoff, l_linger (socket(7)); no TIME_WAIT stays behind
+_RST_ON_CLOSE = (socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # l_onoff, l_linger (socket(7)): no TIME_WAIT stays behind
 _ESTABLISHED, _CLOSE_WAIT = 1, 8  # include/net/tcp_states.h
 _IN_PROGRESS = {0, errno.EINPROGRESS}
 
@@ -113,14 +113,15 @@ class _InFlight:
 
     def start(self, until: int, max_in_flight: int) -> bool:
         """Start the probes up to that index, `max_in_flight` at most; True if any was started."""
-        before = self._next
-        in_flight, destinations = self._in_flight, self._destinations
         if self._unresolved:
             self._resolve_again(max_in_flight)
-        while self._next < until and len(in_flight) < max_in_flight:
-            self._begin(self._next, destinations[self._next])
-            self._next += 1
-        return self._next > before
+        begin, in_flight, destinations = self._begin, self._in_flight, self._destinations
+        first = index = self._next
+        while index < until and len(in_flight) < max_in_flight:
+            begin(index, destinations[index])
+            index += 1
+        self._next = index
+        return index > first
 
     def _resolve_again(self, max_in_flight: int) -> None:
         unresolved, self._unresolved = self._unresolved, []
@@ -142,7 +143,7 @@ class _InFlight:
         except OSError as error:
             self.results[index] = system_call_failed(error.errno or 0)
             return
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RST_ON_CLOSE)
+        sock.setsockopt(*_RST_ON_CLOSE)
         sock.setsockopt(*RECVERR[address[0]])
         started = time.monotonic()
         code = sock.connect_ex(address[1])
