@@ -34,15 +34,15 @@ def measure(folder: Path) -> list[Row]:
 def events(folder: Path) -> Iterator[Row]:
     """Time from an address event to /metrics, polled every 10 ms."""
     with netns.namespace() as name:
-        said = netns.said(name, "bench.dhcp_inside", "events", str(folder))
+        output = netns.run_module(name, "bench.dhcp_inside", "events", str(folder))
     for kind, words in (
         ("lost", "leased address deleted"),
         ("expired", "leased address expired in the kernel"),
         ("renewed", "lease renewed"),
         ("flap", "link flap, down and up at once, both changes counted"),
     ):
-        worst = max(said[kind])
-        title = f"{words}: until it is on /metrics, worst of {len(said[kind])} (ticks are an hour apart)"
+        worst = max(output[kind])
+        title = f"{words}: until it is on /metrics, worst of {len(output[kind])} (ticks are an hour apart)"
         yield Row(title, "< 1 s", seconds(worst), "-", "-", worst < 1.0)
 
 
@@ -53,10 +53,12 @@ def ticks() -> Iterator[Row]:
             netns.ip("-netns", name, "link", "add", "one", "type", "veth", "peer", "name", "two")
             lines = [f"addr add 10.{at // 250}.{at % 250}.1/24 dev one valid_lft 3600 preferred_lft 3600" for at in range(count)]
             netns.ip("-netns", name, "-batch", "-", text="\n".join(lines) + "\n")
-            said = netns.said(name, "bench.dhcp_inside", "ticks")
-        peer = f"`ip -json address`: {seconds(said['ip'])}"
-        yield Row(f"CPU of a scan of {count} leased addresses", "-", seconds(said["scan"]), peer, ratio(said["scan"], said["ip"]), None)
-        yield Row(f"CPU of a tick between two scans, {count} leased addresses", "-", seconds(said["tick"]), "-", "-", None)
+            output = netns.run_module(name, "bench.dhcp_inside", "ticks")
+        peer = f"`ip -json address`: {seconds(output['ip'])}"
+        yield Row(
+            f"CPU of a scan of {count} leased addresses", "-", seconds(output["scan"]), peer, ratio(output["scan"], output["ip"]), None
+        )
+        yield Row(f"CPU of a tick between two scans, {count} leased addresses", "-", seconds(output["tick"]), "-", "-", None)
 
 
 def memory() -> Iterator[Row]:

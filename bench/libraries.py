@@ -60,11 +60,11 @@ def _questions() -> Row:
     grown, after = _resident() - before, resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = (after.ru_utime + after.ru_stime - used.ru_utime - used.ru_stime) / QUESTIONS
     peak = _peak()
-    said = f"{grown / 1e6:+.2f} MB"
+    output = f"{grown / 1e6:+.2f} MB"
     return Row(
         f"main process after {QUESTIONS} questions to the link child",
         "≤ +256 KB",
-        said,
+        output,
         f"the child {peak / 1e6:.1f} MB",
         "-",
         grown <= ALLOWED,

@@ -31,7 +31,7 @@ _SETTLE = float(os.environ.get("VITALD_BENCH_SECONDS", "20"))
 
 
 def measure(folder: Path) -> list[Row]:
-    """Time the choice and the whole look at the list, then compare two daemons: one told 20 targets, one told a fleet of 10,000."""
+    """Time the choice and the whole read of the list, then compare two daemons: one with 20 targets, one with a fleet of 10,000."""
     with socket.create_server(("0.0.0.0", 0), backlog=4096) as server:  # noqa: S104 — each 127.x.y.z of loopback is a host of its own
         port = server.getsockname()[1]
         path = folder / "fleet.json"
@@ -95,7 +95,7 @@ def memory(folder: Path, path: Path, port: int) -> list[Row]:
             time.sleep(REFRESH_SECONDS + 6)
         last = many.program.memory().rss - few.program.memory().rss
         without = few.program.memory().rss
-    title = f"resident memory with {HOSTS:,} hosts in mesh_files, beside the same daemon told {PEERS} targets"
+    title = f"resident memory with {HOSTS:,} hosts in mesh_files, beside the same daemon with {PEERS} targets"
     return [
         Row(title, "< 5 MB more", f"{first / 1e6:+.1f} MB", f"{without / 1e6:.1f} MB", "-", first < SMALL_ENOUGH),
         Row(f"the same after the list has changed {CHANGES} times", "< 5 MB more", f"{last / 1e6:+.1f} MB", "-", "-", last < SMALL_ENOUGH),

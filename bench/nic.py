@@ -72,7 +72,7 @@ def thousand_veths() -> Iterator[Row]:
     with netns.namespace() as name:
         batch = "\n".join(f"link add v{at} type veth peer name w{at}" for at in range(VETHS // 2))
         netns.ip("-netns", name, "-batch", "-", text=batch + "\n")
-        result = netns.said(name, "bench.nic_inside", "ticks")
+        result = netns.run_module(name, "bench.nic_inside", "ticks")
     title = f"CPU of one NIC run, {VETHS} veths, median of 4 (the first, which finds them all: {seconds(result['first'])})"
     kept = f"{result['series']:.0f} series of {result['all']:.0f}; at most {MAX_LABEL_VALUES} interfaces a family and `other`"
     yield Row(title, "< 1 s", seconds(result["tick"]), "-", "-", result["tick"] < 1.0 and result["first"] < 1.0)
@@ -83,7 +83,7 @@ def thousand_veths() -> Iterator[Row]:
 def faults(folder: Path) -> Iterator[Row]:
     """Time faults until /metrics shows them; it is scraped every 20 ms."""
     with netns.namespace() as name:
-        result = netns.said(name, "bench.nic_inside", "faults", str(folder))
+        result = netns.run_module(name, "bench.nic_inside", "faults", str(folder))
     for kind, fault, bar in (
         ("flap", "link flap, down and up at once", 1.0),
         ("lost", "carrier lost", 1.0),

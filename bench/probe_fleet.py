@@ -98,8 +98,8 @@ def engine(folder: Path) -> Row:
     """Sweep as fast as it goes; CPU time, so that other programs on the cores do not count."""
     with peers.listeners(folder, TARGETS) as targets:
         words = [sys.executable, "-c", ENGINE, json.dumps(targets), str(SWEEPS)]
-        said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
-    answered, cpu, best = json.loads(said)
+        output = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    answered, cpu, best = json.loads(output)
     rate = answered / cpu
     return Row(
         f"the sweep alone, probes for each second of CPU; {SWEEPS} sweeps of {TARGETS} targets on loopback",

@@ -30,14 +30,14 @@ def _beside(targets: list[str], length: float) -> list[Row]:
     nping = ["nping", "--tcp-connect", "-p", port, "-c", count, "--delay", f"{delay}ms", host]
     fping = ["fping", "-C", count, "-p", str(delay), "-q", host]
     running = [subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for words in (nping, fping)]
-    said = [one.communicate(timeout=length * 3 + 60)[0] for one in running]
-    return [_row("nping --tcp-connect", _nping(said[0])), _row("fping (ICMP)", _fping(said[1]))]
+    output = [one.communicate(timeout=length * 3 + 60)[0] for one in running]
+    return [_row("nping --tcp-connect", _nping(output[0])), _row("fping (ICMP)", _fping(output[1]))]
 
 
-def _nping(said: str) -> list[float]:
+def _nping(output: str) -> list[float]:
     """Parse the time from each SENT line to the RCVD line after it, in seconds; nping writes tenths of a millisecond."""
     found, sent = [], None
-    for kind, at in re.findall(r"^(SENT|RCVD) \(([0-9.]+)s\)", said, re.MULTILINE):
+    for kind, at in re.findall(r"^(SENT|RCVD) \(([0-9.]+)s\)", output, re.MULTILINE):
         if kind == "SENT":
             sent = float(at)
         elif sent is not None:
@@ -46,12 +46,12 @@ def _nping(said: str) -> list[float]:
     return found
 
 
-def _fping(said: str) -> list[float]:
-    return [float(word) / 1e3 for word in said.partition(" : ")[2].split() if word != "-"]
+def _fping(output: str) -> list[float]:
+    return [float(word) / 1e3 for word in output.partition(" : ")[2].split() if word != "-"]
 
 
 def _row(name: str, rtts: list[float]) -> Row:
     if not rtts:
-        raise BenchError(f"{name} has said no round trip")
+        raise BenchError(f"{name} printed no round trip")
     words = f"{name} {seconds(max(quantile(rtts, 0.99), 1e-9))} (p50 {seconds(max(quantile(rtts, 0.5), 1e-9))}, {len(rtts)} tries)"
     return Row(f"round trip, p99, as {name} says it", "-", "-", words, "-", None, "TCP has no fping" if "ICMP" in name else "")

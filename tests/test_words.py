@@ -23,6 +23,8 @@ EXEMPT = {  # these name what was replaced, on purpose
     "bench/RESULTS.md",  # rows of earlier runs
     "daemon/config.py",  # refuses an old settings key with the new one named
     "collectors/logs/matching/packs.py",  # refuses `mend` in a signature pack
+    "tests/daemon/test_config.py",
+    "tests/collectors/logs/matching/test_packs.py",
     "tests/test_words.py",
 }
 
@@ -36,10 +38,11 @@ REPLACED_NAMES = re.compile(  # identifiers of the program, whole
 )
 REPLACED_PUBLIC = re.compile(  # in every file
     r"\bmend\b|\bsyn_every\b|\blook_every\b|(?m:^#?every = )|(?m:^#?reach = )|own_log_lines_hidden|memory_kernel_bytes|log_signatures_valid"
-    r"|dhcp_lease_seconds|nic_interfaces_unread|\bspeaker\b|\bnowhere\b"
+    r"|dhcp_lease_seconds|nic_interfaces_unread|\bspeaker\b|[=`]\"?nowhere\b"
 )
 METAPHORS = re.compile(
-    r"\b(the house|house's|crowd|crowds|doorkeeper|the door|culprits?|bark(s|ed)?|thrown out|throw out|newcomers?|hearsay|mend(s|ed|ing)?)\b",
+    r"\b(house|crowds?|doorkeeper|doors?|culprits?|bark(s|ed)?|thr(ow|own) out|newcomers?|mend(s|ed|ing)?"
+    r"|flights|people|(no|some|any|every)body|speaks?|spoke|believed?|hears?|told|said)\b",
     re.IGNORECASE,
 )
 
@@ -105,8 +108,9 @@ def test_no_metaphor_is_written() -> None:
     found = [
         f"{path.relative_to(ROOT)}:{number}: {line.strip():.120}"
         for path in tracked({".py", ".md", ".toml", ".yml", ".service"})
+        if path.relative_to(ROOT).parts[0] != "tests"
         for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1)
-        if METAPHORS.search(line)
+        if METAPHORS.search(line) and "nobody cared" not in line  # the kernel's own text
     ]
     assert found == []
 

@@ -23,7 +23,7 @@ _VERSION_3 = 0x20080522  # _LINUX_CAPABILITY_VERSION_3: two 32-bit words a set
 _PR_CAP_AMBIENT, _RAISE, _LOWER = 47, 2, 3
 
 
-def held(proc: Path = Path("/proc")) -> dict[str, bool]:
+def thread_sets(proc: Path = Path("/proc")) -> dict[str, bool]:
     """Return which of this thread's sets contain it: `Inh`, `Prm`, `Eff`, `Bnd`, `Amb`; empty where /proc cannot be read."""
     try:
         lines = (proc / f"self/task/{threading.get_native_id()}/status").read_text().splitlines()
@@ -34,13 +34,13 @@ def held(proc: Path = Path("/proc")) -> dict[str, bool]:
 
 def is_available(proc: Path = Path("/proc")) -> bool:
     """Return True if a child process could have it, also where that cannot be read."""
-    sets = held(proc)
+    sets = thread_sets(proc)
     return not sets or sets["Eff"] or (sets["Prm"] and sets["Inh"])
 
 
 def drop() -> None:
     """Drop it, keeping the right to pass it on; a no-op for root, whose children have every capability. Raises OSError."""
-    sets = held()
+    sets = thread_sets()
     if os.geteuid() and sets.get("Prm") and sets.get("Inh"):
         _ambient(_LOWER)
         _drop_effective()
@@ -49,7 +49,7 @@ def drop() -> None:
 @contextmanager
 def lent() -> Iterator[None]:
     """Make it ambient for programs that this thread starts in this context, if this process may pass it on."""
-    sets = held()
+    sets = thread_sets()
     lend = bool(os.geteuid() and sets.get("Prm") and sets.get("Inh") and not sets.get("Amb"))
     if lend:
         _ambient(_RAISE)

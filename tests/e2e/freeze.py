@@ -16,7 +16,7 @@ _LIBC.ptrace.restype = ctypes.c_long
 
 
 def thread_named(pid: int, name: str) -> int:
-    """Give the id of a process' thread by the name the kernel knows (`/proc/PID/task/TID/comm`)."""
+    """Return the id of a process' thread by its name (`/proc/PID/task/TID/comm`)."""
     names = {int(task.name): (task / "comm").read_text().strip() for task in Path(f"/proc/{pid}/task").iterdir()}
     found = [tid for tid, other in names.items() if other == name]
     assert found, f"no thread is called {name}, there are {sorted(names.values())}"

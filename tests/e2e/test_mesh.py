@@ -107,7 +107,7 @@ class Wire:
         return found
 
     def blamed(self) -> dict[str, set[tuple[str, ...]]]:
-        """Say who is to blame at this moment."""
+        """Return what the rules blame now."""
         found: dict[str, set[tuple[str, ...]]] = {"target_down": set(), "prober_at_fault": set(), "zone_pair_at_fault": set()}
         for series in self.query('{__name__=~"vitald:(target_down|prober_at_fault|zone_pair_at_fault):bool"} == 1'):
             labels = series["metric"]

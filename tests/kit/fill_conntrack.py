@@ -1,4 +1,4 @@
-"""Fills this namespace's connection table with entries that the kernel will not throw out: assured UDP flows, by ctnetlink.
+"""Fills this namespace's connection table with entries that the kernel will not evict: assured UDP flows, by ctnetlink.
 
 The attributes are those of include/uapi/linux/netfilter/nfnetlink_conntrack.h.
 """

@@ -46,7 +46,7 @@ def inside(name: str, *words: str) -> list[str]:
     return ["ip", "netns", "exec", name, *words]
 
 
-def said(name: str, module: str, *words: str) -> Any:
+def run_module(name: str, module: str, *words: str) -> Any:
     """Run a Python module of ours in a namespace."""
     argv = inside(name, sys.executable, "-m", module, *words)
     done = subprocess.run(argv, check=False, capture_output=True, text=True, env=ENVIRONMENT, cwd=Path(__file__).parents[2])

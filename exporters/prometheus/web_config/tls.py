@@ -66,9 +66,7 @@ def _set_ciphers(context: ssl.SSLContext, path: Path, tls: Tls) -> None:
         try:
             context.set_ciphers(":".join(ciphers))
         except ssl.SSLError:
-            raise invalid(
-                path, "tls_server_config.cipher_suites", "not in this OpenSSL; expected one of `openssl ciphers`"
-            ) from None
+            raise invalid(path, "tls_server_config.cipher_suites", "not in this OpenSSL; expected one of `openssl ciphers`") from None
 
 
 def _load_certificate(context: ssl.SSLContext, path: Path, tls: Tls) -> None:

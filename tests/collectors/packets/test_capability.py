@@ -31,18 +31,18 @@ def child():
     return json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
 
 def later():
-    said["thread"], said["at hand"] = capability.held(), capability.is_available()
+    said["thread"], said["at hand"] = capability.thread_sets(), capability.is_available()
     place = Endpoint("10.77.1.1", "10.77.1.2", 80, 1500)
     said["found"] = PacketClient().run({"x": (place, search(place))}, 20).found["x"].mtu
-    said["thread after"], said["other child"] = capability.held(), child()
+    said["thread after"], said["other child"] = capability.thread_sets(), child()
 
 def effective():
     return next(line.split()[1] for line in open("/proc/self/status") if line.startswith("CapEff"))
 
-said = {"before": capability.held()}
+said = {"before": capability.thread_sets()}
 capability.drop()
 said["effective"] = effective()
-said["after"] = capability.held()
+said["after"] = capability.thread_sets()
 thread = threading.Thread(target=later)
 thread.start()
 thread.join()
