@@ -51,10 +51,10 @@ class FaultRules:
 
     def __init__(self, signatures: Iterable[Signature]) -> None:
         self.by_id = {signature.id: signature for signature in signatures}
-        self.cleared_by: dict[str, list[Signature]] = {}
+        self.clears: dict[str, list[Signature]] = {}
         for signature in self.by_id.values():
             for recovery in signature.cleared_by:
-                self.cleared_by.setdefault(recovery, []).append(signature)
+                self.clears.setdefault(recovery, []).append(signature)
 
 
 class FaultLifetimes:
@@ -80,7 +80,7 @@ class FaultLifetimes:
     def apply(self, event: LogEvent, at: float) -> Transition:
         """Apply an event that occurred at `at`. Events may come out of order."""
         signature = event.signature
-        cleared = tuple(fault for other in self._rules.cleared_by.get(signature.id, ()) for fault in self._clear(other, event.instance, at))
+        cleared = tuple(fault for other in self._rules.clears.get(signature.id, ()) for fault in self._clear(other, event.instance, at))
         level = _LEVELS.get(signature.severity, Level.HEALTHY)
         if signature.escalate is not None and self._escalates(event, at):
             level = max(level, _LEVELS[signature.escalate.severity])

@@ -1,4 +1,4 @@
-"""LogEvent totals by signature, and the open faults, across restarts. No clock, no I/O: the caller passes the time."""
+"""Event totals by signature, and the open faults, across restarts. No clock, no I/O: the caller passes the time."""
 
 from __future__ import annotations
 

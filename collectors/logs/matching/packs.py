@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import tomllib
 from dataclasses import dataclass, field
@@ -107,10 +106,9 @@ class _Pack(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 @dataclass(frozen=True)
 class Packs:
-    """All signatures, in a fixed order, and the hash of the packs' content."""
+    """All signatures, in a fixed order."""
 
     signatures: tuple[Signature, ...]
-    digest: str
     by_id: dict[str, Signature] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -132,7 +130,6 @@ def load(directories: Iterable[Path] = (), *, samples: bool = False) -> Packs:
 def read(directories: Iterable[Path], problems: list[str], *, samples: bool) -> Packs:
     """Load all valid packs and signatures as `load` does, and append a line to `problems` for each that is not."""
     by_id: dict[str, Signature] = {}
-    digest = hashlib.sha256()
     for path in _files(directories, problems):
         try:
             if path.stat().st_size > _MAX_BYTES:
@@ -145,13 +142,12 @@ def read(directories: Iterable[Path], problems: list[str], *, samples: bool) -> 
             missing = "has no [[signature]]; expected at least one" if "required field `signature`" in str(error) else ""
             problems.append(f"{path}: {missing or error}")
         else:
-            digest.update(text)
             for number, table in enumerate(pack.signature, 1):
                 _add(table, f"{path}: signature {str(table.get('id', number))!r:.80}", by_id, problems, (path, pack.source, samples))
     for signature in by_id.values():
         problems += [f"{signature.origin}: signature '{signature.id}': cleared_by names {unknown!r:.80}, which no pack has"
                      for unknown in signature.cleared_by if unknown not in by_id]  # fmt: skip
-    return Packs(tuple(by_id.values()), digest.hexdigest())
+    return Packs(tuple(by_id.values()))
 
 
 def _add(table: dict[str, Any], where: str, by_id: dict[str, Signature], problems: list[str], pack: tuple[Path, Source, bool]) -> None:

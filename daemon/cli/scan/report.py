@@ -84,7 +84,7 @@ def print_json(scan: ScanResult, outages: Sequence[Outage]) -> None:
 
 def print_table(scan: ScanResult, outages: Sequence[Outage]) -> None:
     """Print the events, the outages with the gaps between them, and the faults' meaning and remediation."""
-    from rich.console import Console  # noqa: PLC0415 — 6 MB that `run` must not pay
+    from rich.console import Console  # noqa: PLC0415 — 6 MB
 
     console = Console(highlight=False)
     rows = scan.history.rows()
