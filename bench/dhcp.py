@@ -53,12 +53,10 @@ def ticks() -> Iterator[Row]:
             netns.ip("-netns", name, "link", "add", "one", "type", "veth", "peer", "name", "two")
             lines = [f"addr add 10.{at // 250}.{at % 250}.1/24 dev one valid_lft 3600 preferred_lft 3600" for at in range(count)]
             netns.ip("-netns", name, "-batch", "-", text="\n".join(lines) + "\n")
-            output = netns.run_module(name, "bench.dhcp_inside", "ticks")
-        peer = f"`ip -json address`: {seconds(output['ip'])}"
-        yield Row(
-            f"CPU of a scan of {count} leased addresses", "-", seconds(output["scan"]), peer, ratio(output["scan"], output["ip"]), None
-        )
-        yield Row(f"CPU of a tick between two scans, {count} leased addresses", "-", seconds(output["tick"]), "-", "-", None)
+            cpu = netns.run_module(name, "bench.dhcp_inside", "ticks")
+        peer = f"`ip -json address`: {seconds(cpu['ip'])}"
+        yield Row(f"CPU of a scan of {count} leased addresses", "-", seconds(cpu["scan"]), peer, ratio(cpu["scan"], cpu["ip"]), None)
+        yield Row(f"CPU of a tick between two scans, {count} leased addresses", "-", seconds(cpu["tick"]), "-", "-", None)
 
 
 def memory() -> Iterator[Row]:

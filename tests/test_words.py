@@ -110,7 +110,7 @@ def test_no_metaphor_is_written() -> None:
         for path in tracked({".py", ".md", ".toml", ".yml", ".service"})
         if path.relative_to(ROOT).parts[0] != "tests"
         for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1)
-        if METAPHORS.search(line) and "nobody cared" not in line  # the kernel's own text
+        if METAPHORS.search(line) and not re.search("nobody.cared", line)  # the kernel's own text
     ]
     assert found == []
 

@@ -27,7 +27,7 @@ from collectors.path_mtu.search import search
 from collectors.packets.protocol import Endpoint
 
 def child():
-    code = "import json; from collectors.packets.capability import held; print(json.dumps(held()))"
+    code = "import json; from collectors.packets.capability import thread_sets; print(json.dumps(thread_sets()))"
     return json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
 
 def later():
