@@ -92,16 +92,16 @@ def test_syns_that_never_left_are_not_lost() -> None:
     assert syns(ProbeResult(Reason.RESET)) == (1, 1)
     assert syns(ProbeResult(Reason.DNS_TIMEOUT)) == (0, 0)
     assert syns(ProbeResult(Reason.PERMISSION, local_error=True, retransmits=1)) == (0, 0)
-    tally = ProbeStats(parse("a:1"))
-    tally.add(ProbeResult(Reason.DNS_TIMEOUT))
-    assert list(tally.summary("#")) == ["--- a:1 ---", "tries: 1 (1 dns_timeout)", "SYNs: 0 sent, 0 answered, 0 lost"]
+    stats = ProbeStats(parse("a:1"))
+    stats.add(ProbeResult(Reason.DNS_TIMEOUT))
+    assert list(stats.summary("#")) == ["--- a:1 ---", "tries: 1 (1 dns_timeout)", "SYNs: 0 sent, 0 answered, 0 lost"]
 
 
 def test_the_summary_has_the_nearest_rank_percentiles() -> None:
-    tally = ProbeStats(parse("a:1"))
+    stats = ProbeStats(parse("a:1"))
     for rtt in range(1, 201):
-        tally.add(ProbeResult(Reason.ANSWERED, rtt=rtt * 1000))
-    assert "RTT ms: min 1.000, median 100.000, p99 198.000, max 200.000" in list(tally.summary("#"))
+        stats.add(ProbeResult(Reason.ANSWERED, rtt=rtt * 1000))
+    assert "RTT ms: min 1.000, median 100.000, p99 198.000, max 200.000" in list(stats.summary("#"))
 
 
 def test_the_histogram_runs_from_the_first_to_the_last_bucket_that_holds_any() -> None:

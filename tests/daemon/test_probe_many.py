@@ -81,16 +81,16 @@ def test_json_comes_whole_after_ctrl_c() -> None:
 def test_on_a_terminal_many_targets_are_a_live_table(up: str) -> None:
     bad = down()
     command = [sys.executable, "-c", PROGRAM, up, bad, "-c", "0", "-i", "0.01"]
-    said = on_a_terminal(command, until=(b"answered", b"refused"))
-    assert b"SYN loss" in said
-    assert b"  try " not in said
-    assert f"--- {bad} ---".encode() in said
+    output = on_a_terminal(command, until=(b"answered", b"refused"))
+    assert b"SYN loss" in output
+    assert b"  try " not in output
+    assert f"--- {bad} ---".encode() in output
 
 
 def test_the_live_table_takes_no_more_lines_than_there_are_and_shows_the_worst() -> None:
     tallies = [ProbeStats(parse(f"10.0.0.{number}:22")) for number in range(1, 51)]
-    for tally in tallies:
-        tally.add(ProbeResult(Reason.ANSWERED, rtt=100))
+    for stats in tallies:
+        stats.add(ProbeResult(Reason.ANSWERED, rtt=100))
     tallies[41].add(ProbeResult(Reason.TIMEOUT, retransmits=1))
     drawn = draw(tallies, 10)
     assert drawn.row_count == 10

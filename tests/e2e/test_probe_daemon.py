@@ -1,4 +1,4 @@
-"""The whole daemon on a path of four hosts: path MTUs, a target that turns bad, and what `vitald check` says of it."""
+"""The whole daemon on a path of four hosts: path MTUs, a target that turns bad, and the finding of `vitald check`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def wait_for(lab: PathLab, url: str, pattern: str, above: float) -> float:
 
 
 @pytest.mark.fault(41)
-def test_a_target_that_turns_bad_is_looked_at_at_once(tmp_path: Path) -> None:
+def test_a_target_that_turns_bad_is_diagnosed_at_once(tmp_path: Path) -> None:
     with path(tmp_path) as lab:
         lab.serve(lab.far, "80", "81")
         file = tmp_path / "vitald.toml"
@@ -61,9 +61,9 @@ def test_a_target_that_turns_bad_is_looked_at_at_once(tmp_path: Path) -> None:
             process.terminate()
             assert process.wait(30) == 0
             log.close()
-        said = (tmp_path / "log").read_text()
-        assert said.count("target=10.98.3.2:80 cause=SYN-ACK missing after hop 1 10.98.1.1") == 1  # once for each change of state
-        assert "Traceback" not in said
+        output = (tmp_path / "log").read_text()
+        assert output.count("target=10.98.3.2:80 cause=SYN-ACK missing after hop 1 10.98.1.1") == 1  # once for each change of state
+        assert "Traceback" not in output
         check_says_why(lab, file)
 
 

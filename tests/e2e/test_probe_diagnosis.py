@@ -1,4 +1,4 @@
-"""Targets that turn bad for many reasons, for real, and what is said of the reason."""
+"""Targets that turn bad for many reasons, for real, and what is state of the reason."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def test_each_way_to_fail_is_traced_to_its_place(tmp_path: Path) -> None:
     with path(tmp_path) as lab:
         lab.filter(lab.second, "forward", "tcp dport 80 drop\n tcp dport 81 reject with icmpx type admin-prohibited")
         serve(lab, "80", "81")
-        (seen,) = lab.sweep(FAR, "10.98.3.2:81", "10.98.3.2:99", "[fd98:3::2]:80", *OTHERS, check=True)
-        dropped, rejected, refused, six = (seen[target] for target in (FAR, "10.98.3.2:81", "10.98.3.2:99", "[fd98:3::2]:80"))
+        (states,) = lab.sweep(FAR, "10.98.3.2:81", "10.98.3.2:99", "[fd98:3::2]:80", *OTHERS, check=True)
+        dropped, rejected, refused, six = (states[target] for target in (FAR, "10.98.3.2:81", "10.98.3.2:99", "[fd98:3::2]:80"))
         fine = "20 of 23 other targets fine: "
         assert dropped["message"].endswith(
             f"SYN-ACK missing after hop 2 10.98.2.2; neighbour REACHABLE; {fine}the target or its security group"
@@ -52,20 +52,20 @@ def test_each_way_to_fail_is_traced_to_its_place(tmp_path: Path) -> None:
 def test_where_all_are_bad_it_is_this_host_or_its_network(tmp_path: Path) -> None:
     with path(tmp_path) as lab:
         lab.filter(lab.first, "forward", "drop")
-        (seen,) = lab.sweep(FAR, *OTHERS[:4], check=True)
-        for said in seen.values():
-            assert "SYN-ACK missing after hop 1 10.98.1.1" in said["message"]
-            assert "4 of 4 other targets bad, too: this host or its network" in said["message"]
+        (states,) = lab.sweep(FAR, *OTHERS[:4], check=True)
+        for state in states.values():
+            assert "SYN-ACK missing after hop 1 10.98.1.1" in state["message"]
+            assert "4 of 4 other targets bad, too: this host or its network" in state["message"]
 
 
 @pytest.mark.fault(43)
-def test_a_silent_gateway_and_no_route_are_this_hosts_own_fault(tmp_path: Path) -> None:
+def test_a_silent_gateway_and_no_route_are_local_errors(tmp_path: Path) -> None:
     with path(tmp_path) as lab:
         lab.ip("-n", lab.near, "route", "add", "10.99.0.0/16", "via", "10.98.1.77")
         lab.ip("-n", lab.near, "route", "add", "unreachable", "10.88.0.0/16")
         (first, second) = lab.sweep("10.99.0.1:80", "10.88.0.1:80", "10.98.1.78:80", sweeps=2, check=True)
-        for seen in (first, second):
-            gateway, nowhere, neighbour = seen.values()
+        for states in (first, second):
+            gateway, nowhere, neighbour = states.values()
             assert (gateway["local_error"], gateway["in_a_row"], gateway["level"]) == (True, 0, 1)
             assert "no ARP or ND reply from the gateway 10.98.1.77 on out1" in gateway["message"]
             assert "this host has no route to it (no route to host)" in nowhere["message"]
@@ -75,7 +75,7 @@ def test_a_silent_gateway_and_no_route_are_this_hosts_own_fault(tmp_path: Path) 
 
 
 @pytest.mark.fault(43)
-def test_a_firewall_of_our_own_that_drops_the_answer_is_not_held_against_the_target(tmp_path: Path) -> None:
+def test_a_firewall_of_our_own_that_drops_the_answer_is_a_local_error(tmp_path: Path) -> None:
     with path(tmp_path) as lab:
         serve(lab, "80")
         lab.filter(lab.near, "input", "tcp sport 80 drop")
@@ -92,23 +92,23 @@ def test_ports_used_up_and_a_firewall_on_the_way_out_are_named(tmp_path: Path) -
         serve(lab, "80")
         lab.filter(lab.near, "output", "tcp dport 2001 drop")
         lab.inside(lab.near, "sysctl", "-qw", "net.ipv4.ip_local_port_range=40000 40003")
-        (seen,) = lab.sweep(FAR, OTHERS[0], OTHERS[1], hold=[["10.98.3.2", 80]] * 4, check=True)
-        assert (seen[FAR]["reason"], seen[FAR]["local_error"]) == ("local_resources", True)
-        assert "this host itself refuses to send to it (address already in use)" in seen[FAR]["message"]
-        assert seen[OTHERS[0]]["level"] == 0
-        assert (seen[OTHERS[1]]["reason"], seen[OTHERS[1]]["local_error"]) == ("permission", True)
+        (states,) = lab.sweep(FAR, OTHERS[0], OTHERS[1], hold=[["10.98.3.2", 80]] * 4, check=True)
+        assert (states[FAR]["reason"], states[FAR]["local_error"]) == ("local_resources", True)
+        assert "this host itself refuses to send to it (address already in use)" in states[FAR]["message"]
+        assert states[OTHERS[0]]["level"] == 0
+        assert (states[OTHERS[1]]["reason"], states[OTHERS[1]]["local_error"]) == ("permission", True)
 
 
 @pytest.mark.fault(44)
-def test_forged_late_and_doubled_answers_are_not_believed(tmp_path: Path) -> None:
+def test_forged_late_and_doubled_answers_are_ignored(tmp_path: Path) -> None:
     with path(tmp_path) as lab:
         lab.filter(lab.far, "input", "tcp dport { 80, 82 } drop")
         lab.serve(lab.far, "81")
         lab.start(lab.far, sys.executable, str(HERE / "forged_answers.py"), ready="ready")
-        said = lab.search(FAR, "10.98.3.2:81", "10.98.3.2:82")["targets"]
-        assert not said[FAR]["answered"]
-        assert (said["10.98.3.2:81"]["metric"], said["10.98.3.2:81"]["hop"]) == (9001, "")
-        assert (said["10.98.3.2:82"]["metric"], said["10.98.3.2:82"]["answered"]) == (9001, True)
+        state = lab.search(FAR, "10.98.3.2:81", "10.98.3.2:82")["targets"]
+        assert not state[FAR]["answered"]
+        assert (state["10.98.3.2:81"]["metric"], state["10.98.3.2:81"]["hop"]) == (9001, "")
+        assert (state["10.98.3.2:82"]["metric"], state["10.98.3.2:82"]["answered"]) == (9001, True)
 
 
 @pytest.mark.fault(13)
@@ -116,6 +116,6 @@ def test_without_the_capability_the_rest_of_it_is_there(tmp_path: Path) -> None:
     with path(tmp_path) as lab:
         words = ["setpriv", "--reuid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all", sys.executable]
         order = {"settings": {"targets": [FAR], "interval": "2s", "timeout": "300ms"}, "sweeps": 1, "check": True}
-        said = json.loads(lab.inside(lab.near, *words, RUN_SWEEPS, json.dumps(order)))[FAR]
-        assert "crafted packets need CAP_NET_RAW" in said["message"]
-        assert "neighbour REACHABLE; there is no other target to compare with" in said["message"]
+        state = json.loads(lab.inside(lab.near, *words, RUN_SWEEPS, json.dumps(order)))[FAR]
+        assert "crafted packets need CAP_NET_RAW" in state["message"]
+        assert "neighbour REACHABLE; there is no other target to compare with" in state["message"]

@@ -22,12 +22,12 @@ def main() -> None:
         syn = IP(heard.recv(65536))
         if TCP not in syn or syn[TCP].flags != "S":
             continue
-        for packet, wait in lies(syn):
+        for packet, wait in forged_packets(syn):
             time.sleep(wait)
             out.sendto(bytes(packet), (syn.src, 0))
 
 
-def lies(syn: IP) -> list[tuple[IP, float]]:
+def forged_packets(syn: IP) -> list[tuple[IP, float]]:
     tcp = syn[TCP]
     back = IP(src=syn.dst, dst=syn.src)
     right = back / TCP(sport=tcp.dport, dport=tcp.sport, flags="SA", seq=7, ack=(tcp.seq + 1) & 0xFFFFFFFF)

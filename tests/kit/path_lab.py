@@ -41,8 +41,8 @@ class PathLab(Lab):
 
     def search(self, *targets: str, **order: Any) -> dict[str, Any]:
         """Run the path_mtu collector on `near` once."""
-        said = self.inside(self.near, sys.executable, RUN_PATH_MTU, json.dumps({"targets": targets, **order}))
-        return dict(json.loads(said))
+        output = self.inside(self.near, sys.executable, RUN_PATH_MTU, json.dumps({"targets": targets, **order}))
+        return dict(json.loads(output))
 
     def half_open(self) -> str:
         return self.inside(self.far, "ss", "-Htan", "state", "syn-recv")
@@ -78,7 +78,7 @@ def path(folder: Path, mtu: int = 9001, middle: int = 9001) -> Iterator[PathLab]
 
 
 def _wire(wire: int, left: str, right: str, mtu: int) -> None:
-    """Lay a wire; the addresses' ends are those of the drawing above. Neighbours are known: nobody waits for their discovery."""
+    """Lay a link; the addresses' ends are those of the drawing above. Neighbour entries are permanent: no packet waits for one."""
     ends = ("2", "1") if wire == 1 else ("1", "2")
     macs = [f"02:00:00:98:{wire:02d}:0{end}" for end in ends]
     names = (f"out{wire}", f"in{wire}")

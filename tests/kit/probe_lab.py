@@ -47,12 +47,12 @@ class Lab:
         )
         self._running.append(process)
         assert process.stdout is not None
-        said = []
+        output = []
         for line in process.stdout:
-            said.append(line)
+            output.append(line)
             if ready in line:
                 return process
-        raise AssertionError("".join(said))
+        raise AssertionError("".join(output))
 
     def serve(self, where: str, *ports: str) -> None:
         """Listen: "80" answers, "80:full" has a full accept queue, "80:silent" accepts and sends nothing, "80:talks" sends data at once."""
@@ -62,8 +62,8 @@ class Lab:
         """Run the collector on `near`; return for each sweep the state of each target."""
         settings = {"targets": targets, "interval": interval, "timeout": timeout, **more.pop("settings", {})}
         order = {"settings": settings, "sweeps": sweeps, **more}
-        said = self.inside(self.near, sys.executable, RUN_SWEEPS, json.dumps(order))
-        return [json.loads(line) for line in said.splitlines()]
+        output = self.inside(self.near, sys.executable, RUN_SWEEPS, json.dumps(order))
+        return [json.loads(line) for line in output.splitlines()]
 
     def close(self) -> None:
         for process in self._running:

@@ -1,6 +1,6 @@
-"""Listens as told, says "ready" and goes on until it is ended. "80", "80:full", "80:silent", "80:talks"; the port 0 is the kernel's choice.
+"""Listen on the given ports, print "ready", run until killed: "80", "80:full", "80:silent", "80:talks"; for port 0 the kernel chooses one.
 
-Before that word stand the ports in use.
+The ports in use are printed before "ready".
 """
 
 from __future__ import annotations

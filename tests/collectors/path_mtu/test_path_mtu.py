@@ -1,4 +1,4 @@
-"""Path MTU over real paths that are narrow in the middle, and a child that does not do what it is for."""
+"""Path MTU over real paths that are narrow in the middle, and a helper that fails."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ def test_a_black_hole_is_found_and_measured_without_any_icmp(tmp_path: Path) -> 
     with path(tmp_path, middle=1500) as lab:
         lab.serve(lab.far, "80")
         lab.block_icmp()
-        said = lab.search(FAR, FAR6, "10.98.3.2:99")["targets"]
-        for target in said:
-            assert (said[target]["metric"], said[target]["black_hole"], said[target]["level"]) == (1500, True, 2), target
-        assert "packets above 1500 bytes are lost without an ICMP error" in said[FAR]["message"]
+        output = lab.search(FAR, FAR6, "10.98.3.2:99")["targets"]
+        for target in output:
+            assert (output[target]["metric"], output[target]["black_hole"], output[target]["level"]) == (1500, True, 2), target
+        assert "packets above 1500 bytes are lost without an ICMP error" in output[FAR]["message"]
         assert lab.half_open() == ""
 
 
 @pytest.mark.fault(13)
-def test_without_the_capability_it_is_unavailable_and_says_so(tmp_path: Path) -> None:
+def test_without_the_capability_it_is_unavailable(tmp_path: Path) -> None:
     with path(tmp_path) as lab:
         script = RUN_PATH_MTU
         words = ["setpriv", "--reuid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all"]
-        said = json.loads(lab.inside(lab.near, *words, sys.executable, script, json.dumps({"targets": [FAR]})))
-        assert said["unavailable"].startswith("permission: crafted packets need CAP_NET_RAW")
+        output = json.loads(lab.inside(lab.near, *words, sys.executable, script, json.dumps({"targets": [FAR]})))
+        assert output["unavailable"].startswith("permission: crafted packets need CAP_NET_RAW")
 
 
 def test_a_link_local_target_is_reached_over_its_own_interface(lab: Lab) -> None:
@@ -44,8 +44,8 @@ def test_a_link_local_target_is_reached_over_its_own_interface(lab: Lab) -> None
     lab.ip("-n", lab.far, "addr", "add", "fe80::77/64", "dev", "wire", "nodad")
     lab.ip("-n", lab.near, "addr", "add", "fe80::78/64", "dev", "wire", "nodad")
     order = json.dumps({"targets": ["[fe80::77%wire]:80"]})
-    said = json.loads(lab.inside(lab.near, sys.executable, RUN_PATH_MTU, order))
-    assert said["targets"]["[fe80::77%wire]:80"]["metric"] == 1500
+    output = json.loads(lab.inside(lab.near, sys.executable, RUN_PATH_MTU, order))
+    assert output["targets"]["[fe80::77%wire]:80"]["metric"] == 1500
 
 
 READY = "import os, sys; print('{\"ready\": true}', flush=True); "
@@ -64,15 +64,15 @@ BAD_CHILDREN = {
 
 
 @pytest.mark.parametrize(("program", "complaint"), BAD_CHILDREN.items(), ids=BAD_CHILDREN.values())
-def test_a_child_that_fails_costs_the_round_and_nothing_else(lab: Lab, program: str, complaint: str) -> None:
+def test_a_helper_that_fails_costs_the_round_and_nothing_else(lab: Lab, program: str, complaint: str) -> None:
     order: dict[str, Any] = {"targets": ["10.77.1.2:80"], "command": [sys.executable, "-c", program], "seconds": 1}
-    said = json.loads(lab.inside(lab.near, sys.executable, RUN_PATH_MTU, json.dumps(order)))
-    assert complaint in said["failure"]
-    assert said["children"] == [""]
+    output = json.loads(lab.inside(lab.near, sys.executable, RUN_PATH_MTU, json.dumps(order)))
+    assert complaint in output["failure"]
+    assert output["children"] == [""]
 
 
-def test_what_was_found_before_the_child_hung_is_kept(lab: Lab) -> None:
+def test_what_was_found_before_the_helper_hung_is_kept(lab: Lab) -> None:
     program = READY + 'print(\'{"id": 1, "kind": "silent"}\', flush=True); import time; time.sleep(60)'
     order = {"targets": ["10.77.1.2:80", "10.77.1.2:81"], "command": [sys.executable, "-c", program], "seconds": 1}
-    said = json.loads(lab.inside(lab.near, sys.executable, RUN_PATH_MTU, json.dumps(order)))
-    assert (said["failure"], len(said["targets"]), said["children"]) == ("", 1, [""])
+    output = json.loads(lab.inside(lab.near, sys.executable, RUN_PATH_MTU, json.dumps(order)))
+    assert (output["failure"], len(output["targets"]), output["children"]) == ("", 1, [""])

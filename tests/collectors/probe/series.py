@@ -1,4 +1,4 @@
-"""What a collector measures, by name and labels."""
+"""Metrics of the probe collector, by name and labels."""
 
 from __future__ import annotations
 

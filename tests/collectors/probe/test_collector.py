@@ -29,7 +29,7 @@ def test_with_nothing_configured_it_probes_vitald_itself(up: str) -> None:
     probe.close()
 
 
-def test_with_targets_configured_the_canary_stays_at_home(up: str) -> None:
+def test_with_targets_configured_vitald_itself_is_none(up: str) -> None:
     reading = Probe(settings(targets=[down()]), CollectorContext(listening=(up,))).read()
     assert up not in reading.stats
 
@@ -45,43 +45,43 @@ def test_every_counter_is_there_from_the_first_sweep_and_only_failures_move(up: 
     probe = Probe(settings(targets=[up, bad]), CollectorContext())
     probe.read()
     reading = probe.read()
-    seen = series(probe, reading)
+    values = series(probe, reading)
     for target in (up, bad):
-        assert {key[2] for key in seen if key[:2] == ("probe_failures", target)} == set(FAILURES)
-        assert seen["probe_attempts", target] == 2
-        assert seen["probe_syn_retransmits", target] == 0
-        assert ("probe_dns_seconds", target) not in seen
-    assert seen["probe_failures", bad, "refused"] == 2
-    assert sum(value for key, value in seen.items() if key[:2] == ("probe_failures", up)) == 0
-    rtt = seen["probe_rtt_seconds", up]
+        assert {key[2] for key in values if key[:2] == ("probe_failures", target)} == set(FAILURES)
+        assert values["probe_attempts", target] == 2
+        assert values["probe_syn_retransmits", target] == 0
+        assert ("probe_dns_seconds", target) not in values
+    assert values["probe_failures", bad, "refused"] == 2
+    assert sum(value for key, value in values.items() if key[:2] == ("probe_failures", up)) == 0
+    rtt = values["probe_rtt_seconds", up]
     assert isinstance(rtt, Histogram)
     assert sum(rtt.counts) == 2
-    assert seen["probe_connect_seconds", up] > 0
-    assert ("probe_connect_seconds", bad) not in seen
+    assert values["probe_connect_seconds", up] > 0
+    assert ("probe_connect_seconds", bad) not in values
     assert [verdict.level for verdict in probe.judge([reading], probe._settings)] == [Level.HEALTHY, Level.WARNING]
 
 
-def test_measuring_twice_says_the_same(up: str) -> None:
+def test_measuring_twice_returns_the_same(up: str) -> None:
     probe = Probe(settings(targets=[up, down()]), CollectorContext())
     reading = probe.read()
     assert list(probe.measure(reading, probe._settings)) == list(probe.measure(reading, probe._settings))
 
 
-def test_a_target_that_leaves_the_list_vanishes_and_one_that_stays_keeps_its_record(up: str, tmp_path: Path) -> None:
+def test_a_target_that_leaves_the_list_is_dropped_and_one_that_stays_keeps_its_statistics(up: str, tmp_path: Path) -> None:
     path, bad = tmp_path / "t.json", down()
     path.write_text(json.dumps([{"targets": [up, bad]}]))
     probe = Probe(settings(target_files=[f"{tmp_path}/*.json"], targets=[up]), CollectorContext())
     assert list(probe.read().stats) == [up, bad]  # named twice, probed once
     path.write_text(json.dumps([{"targets": [up]}]))
     reading = probe.read()
-    seen = series(probe, reading)
-    assert {key[1] for key in seen if key[0] == "probe_attempts"} == {up}
-    assert seen["probe_attempts", up] == 2
+    values = series(probe, reading)
+    assert {key[1] for key in values if key[0] == "probe_attempts"} == {up}
+    assert values["probe_attempts", up] == 2
     assert [verdict.subject for verdict in probe.judge([reading], probe._settings)] == [up]
     path.write_text("[{")
-    seen = series(probe, probe.read())
-    assert seen["probe_target_file_valid", str(path)] == 0
-    assert seen["probe_attempts", up] == 3
+    values = series(probe, probe.read())
+    assert values["probe_target_file_valid", str(path)] == 0
+    assert values["probe_attempts", up] == 3
 
 
 def test_a_file_without_targets_is_visible_though_nothing_is_probed(tmp_path: Path) -> None:
@@ -95,14 +95,14 @@ def test_a_file_without_targets_is_visible_though_nothing_is_probed(tmp_path: Pa
 def test_a_name_has_its_look_up_time_and_is_probed_in_the_first_sweep(up: str) -> None:
     name = f"localhost:{up.rpartition(':')[2]}"
     probe = Probe(settings(targets=[name, up]), CollectorContext())
-    seen = series(probe, probe.read())
-    assert seen["probe_attempts", name] == 1
-    assert seen["probe_dns_seconds", name] > 0
-    assert ("probe_dns_seconds", up) not in seen
+    values = series(probe, probe.read())
+    assert values["probe_attempts", name] == 1
+    assert values["probe_dns_seconds", name] > 0
+    assert ("probe_dns_seconds", up) not in values
     probe.close()
 
 
-def test_close_ends_a_sweep_that_is_out_and_its_threads() -> None:
+def test_close_ends_a_sweep_in_progress_and_its_threads() -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=0) as server, socket.create_connection(server.getsockname()):
         probe = Probe(
             settings(targets=[f"127.0.0.1:{server.getsockname()[1]}", "localhost:1"], interval="5m", timeout="1m"), CollectorContext()
@@ -149,7 +149,7 @@ def test_impossible_settings_are_refused_by_their_key(values: dict[str, Any], wh
         settings(**values)
 
 
-def test_problems_names_broken_target_files(tmp_path: Path) -> None:
+def test_problems_lists_broken_target_files(tmp_path: Path) -> None:
     (tmp_path / "t.json").write_text('[{"targets": ["a"]}]')
     (line,) = Probe.problems(settings(target_files=[f"{tmp_path}/*.json"]))
     assert line.startswith(f"{tmp_path}/t.json: group 1: 'a' is not a target")

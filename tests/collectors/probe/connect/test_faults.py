@@ -1,4 +1,4 @@
-"""Targets that fail in every way there is, and hosts that fail themselves, for real, in namespaces."""
+"""Targets that fail in every way, and local errors, in network namespaces."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ def test_each_way_to_fail_has_its_own_reason(lab: Lab) -> None:
     four, six = {**expected, "1003": "host_unreachable", "1004": "net_unreachable", "1005": "host_unreachable"}, dict(expected)
     six.update({"1003": "host_unreachable", "1004": "net_unreachable", "1005": "permission"})
     targets = [f"10.77.1.2:{port}" for port in four] + [f"[fd77::2]:{port}" for port in six]
-    (seen,) = lab.sweep(*targets)
-    assert {target: said["reason"] for target, said in seen.items()} == dict(zip(targets, [*four.values(), *six.values()], strict=True))
-    assert not any(said["local_error"] for said in seen.values())
-    for target, said in seen.items():
-        assert said["level"] == (0 if said["reason"] == "answered" else 1), target
-        assert said["seconds"] < 1.9 or said["reason"] == "timeout", target
-        assert bool(said["rtt"]) == (said["reason"] == "answered"), target
-    assert seen["10.77.1.2:1001"]["retransmits"] == 1
-    assert "no answer to 2 SYNs" in seen["10.77.1.2:1001"]["message"]
+    (states,) = lab.sweep(*targets)
+    assert {target: state["reason"] for target, state in states.items()} == dict(zip(targets, [*four.values(), *six.values()], strict=True))
+    assert not any(state["local_error"] for state in states.values())
+    for target, state in states.items():
+        assert state["level"] == (0 if state["reason"] == "answered" else 1), target
+        assert state["seconds"] < 1.9 or state["reason"] == "timeout", target
+        assert bool(state["rtt"]) == (state["reason"] == "answered"), target
+    assert states["10.77.1.2:1001"]["retransmits"] == 1
+    assert "no answer to 2 SYNs" in states["10.77.1.2:1001"]["message"]
 
 
 @pytest.mark.fault(41)
@@ -45,22 +45,22 @@ def test_lost_syns_are_counted_exactly_and_a_lossy_path_is_not_a_slow_one(lab: L
     rules = "tcp dport 2000-2079 tcp flags & (syn | ack) == syn numgen random mod 100 < 30 counter drop"
     lab.nft(lab.far, FILTER.format(hook="input", rules=rules))
     lab.serve(lab.far, *(str(port) for port in range(2000, 2080)))
-    (seen,) = lab.sweep(*(f"10.77.1.2:{port}" for port in range(2000, 2080)))
+    (states,) = lab.sweep(*(f"10.77.1.2:{port}" for port in range(2000, 2080)))
     dropped = json.loads(lab.inside(lab.far, "nft", "-j", "list", "chain", "inet", "t", "c"))["nftables"]
     counted = next(part["counter"]["packets"] for item in dropped if "rule" in item for part in item["rule"]["expr"] if "counter" in part)
-    lossy = [said for said in seen.values() if said["reason"] == "answered" and said["retransmits"]]
-    lost = [said for said in seen.values() if said["reason"] == "timeout"]
-    assert counted == sum(said["retransmits"] for said in lossy) + sum(1 + said["retransmits"] for said in lost) > 0
-    assert {said["reason"] for said in seen.values()} <= {"answered", "timeout"}
+    lossy = [state for state in states.values() if state["reason"] == "answered" and state["retransmits"]]
+    lost = [state for state in states.values() if state["reason"] == "timeout"]
+    assert counted == sum(state["retransmits"] for state in lossy) + sum(1 + state["retransmits"] for state in lost) > 0
+    assert {state["reason"] for state in states.values()} <= {"answered", "timeout"}
     assert lossy
-    assert all(said["rtt"] < 500_000 < said["seconds"] * 1e6 for said in lossy)
+    assert all(state["rtt"] < 500_000 < state["seconds"] * 1e6 for state in lossy)
 
 
 @pytest.mark.fault(41)
 def test_a_target_that_answers_late_is_slow_not_lossy(lab: Lab) -> None:
     lab.start(lab.near, sys.executable, str(Path(__file__).parent / "slow_peer.py"), ready="ready")
-    (seen,) = lab.sweep("10.78.0.2:400", "10.78.0.2:2000", "10.78.0.2:9000", interval="4s", timeout="2500ms")
-    soon, late, never = seen.values()
+    (states,) = lab.sweep("10.78.0.2:400", "10.78.0.2:2000", "10.78.0.2:9000", interval="4s", timeout="2500ms")
+    soon, late, never = states.values()
     assert (soon["reason"], soon["retransmits"]) == ("answered", 0)
     assert soon["rtt"] >= 400_000
     assert late["reason"] == "answered"
@@ -70,64 +70,64 @@ def test_a_target_that_answers_late_is_slow_not_lossy(lab: Lab) -> None:
 
 
 @pytest.mark.fault(43)
-def test_a_firewall_of_our_own_is_not_the_targets_fault(lab: Lab) -> None:
+def test_a_local_firewall_is_a_local_error(lab: Lab) -> None:
     rules = "tcp dport 1001 drop\n tcp dport 1002 reject\n tcp dport 1003 reject with icmpx type admin-prohibited"
     lab.nft(lab.near, FILTER.format(hook="output", rules=rules))
     lab.serve(lab.far, "80", "1001", "1002", "1003")
     ports = ["1001", "1002", "1003"]
     blocked = [f"10.77.1.2:{port}" for port in ports] + [f"[fd77::2]:{port}" for port in ports]
-    seen = lab.sweep("10.77.1.2:80", *blocked, sweeps=2)
-    for said in seen:
-        assert said["10.77.1.2:80"]["level"] == 0
+    states = lab.sweep("10.77.1.2:80", *blocked, sweeps=2)
+    for state in states:
+        assert state["10.77.1.2:80"]["level"] == 0
         for target in blocked:
-            assert (said[target]["reason"], said[target]["local_error"], said[target]["in_a_row"]) == ("permission", True, 0), target
-            assert said[target]["level"] == 1
-            assert "this host itself" in said[target]["message"]
-    assert seen[1][blocked[0]]["failures"] == {"permission": 2}
+            assert (state[target]["reason"], state[target]["local_error"], state[target]["in_a_row"]) == ("permission", True, 0), target
+            assert state[target]["level"] == 1
+            assert "this host itself" in state[target]["message"]
+    assert states[1][blocked[0]]["failures"] == {"permission": 2}
 
 
 @pytest.mark.fault(43)
-def test_local_ports_used_up_are_this_hosts_fault(lab: Lab) -> None:
+def test_local_ports_used_up_are_a_local_error(lab: Lab) -> None:
     lab.serve(lab.far, "80", "81")
     lab.inside(lab.near, "sysctl", "-qw", "net.ipv4.ip_local_port_range=40000 40003")
-    (seen,) = lab.sweep("10.77.1.2:80", "10.77.1.2:81", hold=[["10.77.1.2", 80]] * 4)
-    assert seen["10.77.1.2:80"]["held"] == 4
-    assert (seen["10.77.1.2:80"]["reason"], seen["10.77.1.2:80"]["local_error"]) == ("local_resources", True)
-    assert seen["10.77.1.2:80"]["level"] == 1
-    assert seen["10.77.1.2:80"]["in_a_row"] == 0
-    assert seen["10.77.1.2:81"]["reason"] == "answered"
+    (states,) = lab.sweep("10.77.1.2:80", "10.77.1.2:81", hold=[["10.77.1.2", 80]] * 4)
+    assert states["10.77.1.2:80"]["held"] == 4
+    assert (states["10.77.1.2:80"]["reason"], states["10.77.1.2:80"]["local_error"]) == ("local_resources", True)
+    assert states["10.77.1.2:80"]["level"] == 1
+    assert states["10.77.1.2:80"]["in_a_row"] == 0
+    assert states["10.77.1.2:81"]["reason"] == "answered"
 
 
 @pytest.mark.fault(43)
-def test_no_route_is_this_hosts_fault(lab: Lab) -> None:
+def test_no_route_is_a_local_error(lab: Lab) -> None:
     lab.ip("-n", lab.near, "route", "add", "unreachable", "10.88.0.0/16")
     lab.ip("-n", lab.near, "route", "add", "prohibit", "10.89.0.0/16")
-    (seen,) = lab.sweep("192.0.2.1:80", "10.88.0.1:80", "10.89.0.1:80", "[2001:db8::1]:80")
-    assert [said["reason"] for said in seen.values()] == ["net_unreachable", "host_unreachable", "permission", "net_unreachable"]
-    assert all(said["local_error"] and said["in_a_row"] == 0 and said["level"] == 1 for said in seen.values())
+    (states,) = lab.sweep("192.0.2.1:80", "10.88.0.1:80", "10.89.0.1:80", "[2001:db8::1]:80")
+    assert [state["reason"] for state in states.values()] == ["net_unreachable", "host_unreachable", "permission", "net_unreachable"]
+    assert all(state["local_error"] and state["in_a_row"] == 0 and state["level"] == 1 for state in states.values())
 
 
 @pytest.mark.fault(43)
-def test_a_full_connection_table_is_this_hosts_fault(lab: Lab) -> None:
+def test_a_full_connection_table_is_a_local_error(lab: Lab) -> None:
     lab.nft(lab.near, FILTER.format(hook="output", rules="ct state new accept"))
     lab.serve(lab.far, "80")
-    (seen,) = lab.sweep("10.77.1.2:80", "[fd77::2]:80", conntrack=True)
-    for said in seen.values():
-        assert (said["reason"], said["local_error"], said["in_a_row"]) == ("local_resources", True, 0)
-        assert said["level"] == 1
+    (states,) = lab.sweep("10.77.1.2:80", "[fd77::2]:80", conntrack=True)
+    for state in states.values():
+        assert (state["reason"], state["local_error"], state["in_a_row"]) == ("local_resources", True, 0)
+        assert state["level"] == 1
 
 
-def test_a_connect_that_meets_itself_is_refused(lab: Lab) -> None:
+def test_a_self_connect_is_refused(lab: Lab) -> None:
     lab.inside(lab.near, "sysctl", "-qw", "net.ipv4.ip_local_port_range=41001 41001")
-    (seen,) = lab.sweep("127.0.0.1:41001", "[::1]:41001")
-    assert [said["reason"] for said in seen.values()] == ["refused", "refused"]
+    (states,) = lab.sweep("127.0.0.1:41001", "[::1]:41001")
+    assert [state["reason"] for state in states.values()] == ["refused", "refused"]
 
 
-def test_a_router_that_says_no_is_named(lab: Lab) -> None:
+def test_the_sender_of_an_icmp_error_is_reported(lab: Lab) -> None:
     lab.ip("-n", lab.near, "route", "add", "10.99.0.0/16", "via", "10.77.1.2")
     lab.inside(lab.far, "sysctl", "-qw", "net.ipv4.ip_forward=1")
-    (seen,) = lab.sweep("10.99.0.1:80")
-    (said,) = seen.values()
-    assert (said["reason"], said["local_error"], said["router"]) == ("net_unreachable", False, "10.77.1.2")
-    assert said["in_a_row"] == 1
-    assert "ICMP error from 10.77.1.2" in said["message"]
+    (states,) = lab.sweep("10.99.0.1:80")
+    (state,) = states.values()
+    assert (state["reason"], state["local_error"], state["router"]) == ("net_unreachable", False, "10.77.1.2")
+    assert state["in_a_row"] == 1
+    assert "ICMP error from 10.77.1.2" in state["message"]

@@ -1,4 +1,4 @@
-"""`mode = "syn"`: the target's port is probed, and its service never sees a connect."""
+"""`mode = "syn"`: the target's port is probed, and its service sees no connect."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.kit.probe_lab import RUN_SWEEPS
 if TYPE_CHECKING:
     from tests.kit.probe_lab import Lab
 
-SHY = {"targets": ["10.77.1.2:80", "[fd77::2]:80", "10.77.1.2:99", "10.77.1.2:1001", "192.0.2.1:80"], "mode": "syn"}
+HALF_OPEN = {"targets": ["10.77.1.2:80", "[fd77::2]:80", "10.77.1.2:99", "10.77.1.2:1001", "192.0.2.1:80"], "mode": "syn"}
 
 
 def accepted(lab: Lab) -> int:
@@ -30,8 +30,8 @@ def test_the_service_sees_no_connect(lab: Lab) -> None:
     lab.nft(lab.far, "table inet t {\n chain c { type filter hook input priority 0;\n tcp dport 1001 drop\n }\n}\n")
     lab.serve(lab.far, "80", "81")
     before = accepted(lab)
-    first, second = lab.sweep("10.77.1.2:81", sweeps=2, check=True, settings={"groups": [SHY]})
-    assert [said["reason"] for said in first.values()] == ["answered", "answered", "answered", "refused", "timeout", "net_unreachable"]
+    first, second = lab.sweep("10.77.1.2:81", sweeps=2, check=True, settings={"groups": [HALF_OPEN]})
+    assert [state["reason"] for state in first.values()] == ["answered", "answered", "answered", "refused", "timeout", "net_unreachable"]
     assert first["10.77.1.2:80"]["rtt"] > 0
     assert first["192.0.2.1:80"]["local_error"]
     assert second["10.77.1.2:1001"]["in_a_row"] == 1  # not probed again so soon
@@ -42,11 +42,11 @@ def test_the_service_sees_no_connect(lab: Lab) -> None:
 @pytest.mark.root
 @pytest.mark.fault(13)
 @pytest.mark.needs("ip", "setpriv")
-def test_without_the_capability_it_is_this_hosts_own_fault(lab: Lab) -> None:
+def test_without_the_capability_it_is_a_local_error(lab: Lab) -> None:
     words = ["setpriv", "--reuid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all", sys.executable]
-    order = {"settings": {"groups": [SHY], "interval": "2s", "timeout": "300ms"}, "sweeps": 1, "check": True}
-    said = json.loads(lab.inside(lab.near, *words, RUN_SWEEPS, json.dumps(order)))["10.77.1.2:80"]
-    assert (said["reason"], said["local_error"], said["in_a_row"], said["level"]) == ("permission", True, 0, 1)
+    order = {"settings": {"groups": [HALF_OPEN], "interval": "2s", "timeout": "300ms"}, "sweeps": 1, "check": True}
+    state = json.loads(lab.inside(lab.near, *words, RUN_SWEEPS, json.dumps(order)))["10.77.1.2:80"]
+    assert (state["reason"], state["local_error"], state["in_a_row"], state["level"]) == ("permission", True, 0, 1)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_without_the_capability_it_is_this_hosts_own_fault(lab: Lab) -> None:
         (ProbeAnswer(1, "silent", tries=2), Reason.TIMEOUT, False),
     ],
 )
-def test_an_answer_means_what_a_connect_would_have_said(answer: ProbeAnswer, reason: Reason, own: bool) -> None:  # noqa: FBT001
-    said = result_of(answer, 2.0)
-    assert (said.reason, said.local_error) == (reason, own)
-    assert said.retransmits == (1 if answer.tries == 2 else 0)
+def test_an_answer_has_the_result_of_a_connect(answer: ProbeAnswer, reason: Reason, own: bool) -> None:  # noqa: FBT001
+    result = result_of(answer, 2.0)
+    assert (result.reason, result.local_error) == (reason, own)
+    assert result.retransmits == (1 if answer.tries == 2 else 0)

@@ -1,4 +1,4 @@
-"""The sweep engine over loopback, as any user."""
+"""The connect sweep over loopback, as any user."""
 
 from __future__ import annotations
 
@@ -49,27 +49,27 @@ def time_waits(port: int) -> int:
 
 
 def test_an_answer_has_the_kernels_rtt(listener: socket.socket) -> None:
-    (outcome,) = Sweeper().run([at(listener)], 2.0)
-    assert outcome is not None
-    assert (outcome.reason, outcome.local_error, outcome.retransmits) == (Reason.ANSWERED, False, 0)
-    assert 0 < outcome.rtt < 1_000_000
-    assert outcome.seconds == pytest.approx(outcome.rtt * 1e-6)
+    (result,) = Sweeper().run([at(listener)], 2.0)
+    assert result is not None
+    assert (result.reason, result.local_error, result.retransmits) == (Reason.ANSWERED, False, 0)
+    assert 0 < result.rtt < 1_000_000
+    assert result.seconds == pytest.approx(result.rtt * 1e-6)
 
 
 @pytest.mark.fault(41)
 def test_a_refused_target_is_not_a_timeout() -> None:
-    (outcome,) = Sweeper().run([closed()], 2.0)
-    assert outcome is not None
-    assert (outcome.reason, outcome.local_error, outcome.rtt) == (Reason.REFUSED, False, 0)
+    (result,) = Sweeper().run([closed()], 2.0)
+    assert result is not None
+    assert (result.reason, result.local_error, result.rtt) == (Reason.REFUSED, False, 0)
 
 
 @pytest.mark.fault(41)
 def test_a_full_accept_queue_is_a_timeout_with_its_lost_syns(full: tuple[socket.socket, socket.socket]) -> None:
-    (outcome,) = Sweeper().run([at(full[0])], 1.3)
-    assert outcome is not None
-    assert (outcome.reason, outcome.local_error) == (Reason.TIMEOUT, False)
-    assert outcome.retransmits >= 1
-    assert outcome.seconds >= 1.3
+    (result,) = Sweeper().run([at(full[0])], 1.3)
+    assert result is not None
+    assert (result.reason, result.local_error) == (Reason.TIMEOUT, False)
+    assert result.retransmits >= 1
+    assert result.seconds >= 1.3
 
 
 @pytest.mark.fault(41)
@@ -77,19 +77,19 @@ def test_a_connect_that_took_a_second_syn_is_lossy_not_slow(full: tuple[socket.s
     server, _ = full
     accept = threading.Timer(0.3, server.accept)  # room for the SYN that is sent again after a second
     accept.start()
-    (outcome,) = Sweeper().run([at(server)], 5.0)
+    (result,) = Sweeper().run([at(server)], 5.0)
     accept.join()
-    assert outcome is not None
-    assert outcome.reason is Reason.ANSWERED
-    assert outcome.retransmits >= 1
-    assert outcome.rtt * 1e-6 < 0.5 < outcome.seconds
+    assert result is not None
+    assert result.reason is Reason.ANSWERED
+    assert result.retransmits >= 1
+    assert result.rtt * 1e-6 < 0.5 < result.seconds
 
 
-def test_outcomes_stand_in_the_plans_order_and_no_time_wait_is_left(listener: socket.socket) -> None:
+def test_results_are_in_the_order_of_the_destinations_and_no_time_wait_is_left(listener: socket.socket) -> None:
     plan: list[SocketAddress | ProbeResult | None] = [at(listener), closed(), ProbeResult(Reason.DNS_TIMEOUT)] * 50
-    outcomes = Sweeper(max_in_flight=8).run(plan, 2.0, window=0.1)
+    results = Sweeper(max_in_flight=8).run(plan, 2.0, window=0.1)
     expected = [Reason.ANSWERED, Reason.REFUSED, Reason.DNS_TIMEOUT] * 50
-    assert [outcome.reason for outcome in outcomes if outcome] == expected
+    assert [result.reason for result in results if result] == expected
     assert time_waits(listener.getsockname()[1]) == 0
 
 
@@ -105,25 +105,25 @@ def test_no_more_are_in_flight_than_allowed(listener: socket.socket, full: tuple
     before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
     watcher = threading.Thread(target=watch)
     watcher.start()
-    outcomes = Sweeper(max_in_flight=10).run([at(full[0])] * 30 + [at(listener)], 0.05)
+    results = Sweeper(max_in_flight=10).run([at(full[0])] * 30 + [at(listener)], 0.05)
     done.set()
     watcher.join()
-    assert [outcome.reason for outcome in outcomes if outcome] == [Reason.TIMEOUT] * 30 + [Reason.ANSWERED]
+    assert [result.reason for result in results if result] == [Reason.TIMEOUT] * 30 + [Reason.ANSWERED]
     assert most <= before + 12  # with the epoll descriptor and the watcher's own
 
 
 @pytest.mark.fault(43)
-def test_no_descriptor_left_is_our_own_fault(listener: socket.socket) -> None:
+def test_no_descriptor_left_is_a_local_error(listener: socket.socket) -> None:
     sweeper, plan = Sweeper(), [at(listener)] * 3
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with socket.socket() as probe:
         room = probe.fileno() + 1  # for the sweep's epoll descriptor and nothing else: descriptors are given out from below
     resource.setrlimit(resource.RLIMIT_NOFILE, (room, hard))
     try:
-        outcomes = sweeper.run(plan, 2.0)
+        results = sweeper.run(plan, 2.0)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    assert [(outcome.reason, outcome.local_error) for outcome in outcomes if outcome] == [(Reason.LOCAL_RESOURCES, True)] * 3
+    assert [(result.reason, result.local_error) for result in results if result] == [(Reason.LOCAL_RESOURCES, True)] * 3
 
 
 def test_an_address_that_comes_late_is_probed_and_a_stopped_sweep_ends_soon(listener: socket.socket) -> None:
@@ -133,8 +133,8 @@ def test_an_address_that_comes_late_is_probed_and_a_stopped_sweep_ends_soon(list
         asked.append(index)
         return at(listener) if len(asked) > 3 else None
 
-    outcomes = Sweeper().run([None, closed()], 2.0, resolve=resolve)
-    assert [outcome.reason for outcome in outcomes if outcome] == [Reason.ANSWERED, Reason.REFUSED]
+    results = Sweeper().run([None, closed()], 2.0, resolve=resolve)
+    assert [result.reason for result in results if result] == [Reason.ANSWERED, Reason.REFUSED]
     assert set(asked) == {0}
 
     sweeper = Sweeper()

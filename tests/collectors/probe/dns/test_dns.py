@@ -34,18 +34,18 @@ def serve_names(lab: Lab, hosts: str) -> tuple[subprocess.Popen[str], Path]:
 
 
 @pytest.mark.fault(42)
-def test_a_hanging_name_is_its_own_failure_and_delays_nobody(lab: Lab) -> None:
+def test_a_hanging_name_is_a_failure_of_its_own_and_delays_no_other(lab: Lab) -> None:
     serve_names(lab, "10.77.1.2 db.test\nfd77::2 six.test\n")
     lab.serve(lab.far, "80")
     hanging = [f"h{number}.hang:80" for number in range(10)]
     targets = [*hanging, "db.test:80", "six.test:80", "nobody.test:80", "10.77.1.2:80"]
     first, second = lab.sweep(*targets, sweeps=2, interval="2s", timeout="1s")
-    for seen in (first, second):
-        assert {target: seen[target]["reason"] for target in hanging} == dict.fromkeys(hanging, "dns_timeout")
-        assert seen["nobody.test:80"]["reason"] == "dns_not_found"
+    for states in (first, second):
+        assert {target: states[target]["reason"] for target in hanging} == dict.fromkeys(hanging, "dns_timeout")
+        assert states["nobody.test:80"]["reason"] == "dns_not_found"
         for target in ("db.test:80", "six.test:80", "10.77.1.2:80"):
-            assert (seen[target]["reason"], seen[target]["retransmits"]) == ("answered", 0), target
-        assert seen["10.77.1.2:80"]["took"] < 3  # the look-ups go on for six seconds
+            assert (states[target]["reason"], states[target]["retransmits"]) == ("answered", 0), target
+        assert states["10.77.1.2:80"]["took"] < 3  # the look-ups go on for six seconds
     assert first["db.test:80"]["dns"] < 3
     assert first["10.77.1.2:80"]["dns"] is None
     assert second["h0.hang:80"]["in_a_row"] == 2
@@ -54,12 +54,12 @@ def test_a_hanging_name_is_its_own_failure_and_delays_nobody(lab: Lab) -> None:
 
 
 @pytest.mark.fault(42)
-def test_no_name_server_at_all_is_told_from_a_silent_one(lab: Lab) -> None:
+def test_no_name_server_at_all_is_distinguished_from_a_silent_one(lab: Lab) -> None:
     folder = Path("/etc/netns") / lab.near
     folder.mkdir(parents=True)
     (folder / "resolv.conf").write_text("nameserver 10.77.1.2\n")  # nobody listens there: ICMP says so at once
-    (seen,) = lab.sweep("db.test:80")
-    assert seen["db.test:80"]["reason"] == "dns_error"
+    (states,) = lab.sweep("db.test:80")
+    assert states["db.test:80"]["reason"] == "dns_error"
 
 
 @pytest.mark.fault(42)
@@ -75,16 +75,16 @@ def test_500_addresses_in_changing_order_do_not_flap_and_a_peer_that_moved_is_fo
         "many.test:80", "mover.test:80", sweeps=3, interval="1s", timeout="500ms",
         refresh=0.2, hosts=[moved, gone], hosts_file=str(names), dnsmasq=dnsmasq.pid,
     )  # fmt: skip
-    assert [seen["many.test:80"]["reason"] for seen in (first, second, third)] == ["answered"] * 3
+    assert [states["many.test:80"]["reason"] for states in (first, second, third)] == ["answered"] * 3
     assert first["many.test:80"]["address"] == second["many.test:80"]["address"] != "10.80.9.8"
     assert third["many.test:80"]["address"] == "10.80.9.8"
-    assert [seen["mover.test:80"]["address"] for seen in (first, second)] == ["10.77.1.2", "10.80.9.9"]
+    assert [states["mover.test:80"]["address"] for states in (first, second)] == ["10.77.1.2", "10.80.9.9"]
     assert second["mover.test:80"]["reason"] == "answered"
     assert third["mover.test:80"]["reason"] == "dns_not_found"
 
 
 @pytest.mark.fault(42)
-def test_every_address_of_a_name_is_probed_and_the_one_that_is_dead_is_named(lab: Lab) -> None:
+def test_every_address_of_a_name_is_probed_and_a_dead_one_is_reported(lab: Lab) -> None:
     serve_names(lab, "10.77.1.2 db.test\n10.77.1.3 db.test\n10.77.1.4 db.test\n")
     for own in ("3", "4"):
         lab.ip("-n", lab.far, "addr", "add", f"10.77.1.{own}/24", "dev", "wire")
@@ -105,13 +105,13 @@ def test_the_command_probes_every_address_of_a_name_too(lab: Lab) -> None:
     lab.serve(lab.far, "80")
     code = "import sys; from daemon.cli.main import main; sys.exit(0 * main(['probe', *sys.argv[1:]]))"  # it ends with 1: one is dead
     words = [sys.executable, "-c", code, "db.test:80", "many.test:80", "unknown.test:80", "-c", "1", "--timeout", "0.9", "--format", "json"]
-    said = {one["target"]: one for one in json.loads(lab.inside(lab.near, *words))["targets"]}
-    ends = {name: list(one["ends"]) for name, one in said.items() if name.startswith("db.test")}
+    state = {one["target"]: one for one in json.loads(lab.inside(lab.near, *words))["targets"]}
+    ends = {name: list(one["ends"]) for name, one in state.items() if name.startswith("db.test")}
     assert ends == {  # fd99::1 has no route here
         "db.test:80 (10.77.1.2)": ["answered"],
         "db.test:80 (10.77.1.3)": ["timeout"],
         "db.test:80 (10.77.1.4)": ["answered"],
     }
-    assert (said["db.test:80 (10.77.1.3)"]["host"], said["db.test:80 (10.77.1.3)"]["address"]) == ("db.test", "10.77.1.3")
-    assert sum(name.startswith("many.test") for name in said) == 8
-    assert list(said["unknown.test:80"]["ends"]) == ["dns_not_found"]
+    assert (state["db.test:80 (10.77.1.3)"]["host"], state["db.test:80 (10.77.1.3)"]["address"]) == ("db.test", "10.77.1.3")
+    assert sum(name.startswith("many.test") for name in state) == 8
+    assert list(state["unknown.test:80"]["ends"]) == ["dns_not_found"]

@@ -1,4 +1,4 @@
-"""Targets by name: every address is probed, look-ups have numbers of their own, and what changed can be seen."""
+"""Targets by name: every address is probed, look-ups have counters, and changed addresses are counted."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def sweeps(*ended: Sequence[tuple[str, ProbeResult]]) -> tuple[TargetStats, Mapp
     return total, addresses
 
 
-def test_one_address_of_three_that_fails_is_named_and_is_a_warning() -> None:
+def test_one_address_of_three_that_fails_is_reported_and_is_a_warning() -> None:
     total, addresses = sweeps(*[[("10.0.0.1", UP), ("10.0.0.2", DOWN), ("10.0.0.3", UP)]] * 4)
     assert (total.attempts, total.failures[Reason.TIMEOUT - 1], sum(total.rtts)) == (12, 4, 8)
     verdict = qualify(judge("db.test:80", total, 3), addresses)
@@ -57,7 +57,7 @@ def test_an_address_this_host_has_no_route_for_is_left_out() -> None:
     assert qualify(judge("db.test:80", total, 3), addresses).level is Level.HEALTHY
 
 
-def test_a_name_of_one_address_speaks_as_any_other_target() -> None:
+def test_a_name_of_one_address_has_the_verdict_of_any_other_target() -> None:
     total, addresses = sweeps(*[[("10.0.0.1", DOWN)]] * 3)
     assert qualify(judge("db.test:80", total, 3), addresses) == judge("db.test:80", total, 3)
 
@@ -70,7 +70,7 @@ def test_a_failed_look_up_counts_once_and_against_every_address_that_was_known()
     assert (first.in_a_row, list(unknown)) == (2, [""])
 
 
-def test_an_address_that_left_is_forgotten_and_the_counters_go_on() -> None:
+def test_an_address_that_left_is_dropped_and_the_counters_continue() -> None:
     total, addresses = sweeps([("10.0.0.1", DOWN)], [("10.0.0.2", UP)])
     assert (total.attempts, total.in_a_row, list(addresses)) == (2, 0, ["10.0.0.2"])
 
@@ -128,14 +128,14 @@ def test_the_series_of_a_name_and_of_its_addresses(monkeypatch: pytest.MonkeyPat
     probe = Probe(settings(targets=[f"db.test:{port}", up]), CollectorContext())
     probe.read()  # the first sweep may have been out before the name was known
     reading = probe.read()
-    seen, target = series(probe, reading), f"db.test:{port}"
+    values, target = series(probe, reading), f"db.test:{port}"
     probe.close()
-    assert seen["probe_address_up", target, "127.0.0.1"] == 1
-    assert seen["probe_address_up", target, "127.7.7.7"] == 0  # `up` listens on 127.0.0.1 alone
-    assert (seen["probe_dns_lookups", target], seen["probe_dns_addresses", target], seen["probe_dns_changes", target]) == (1, 2, 0)
-    assert {key[2] for key in seen if key[0] == "probe_dns_failures"} == {"dns_not_found", "dns_timeout", "dns_error", "local_resources"}
-    assert seen["probe_attempts", target] in {3, 4}
-    assert not [key for key in seen if key[1] == up and ("dns" in key[0] or key[0] == "probe_address_up")]
+    assert values["probe_address_up", target, "127.0.0.1"] == 1
+    assert values["probe_address_up", target, "127.7.7.7"] == 0  # `up` listens on 127.0.0.1 alone
+    assert (values["probe_dns_lookups", target], values["probe_dns_addresses", target], values["probe_dns_changes", target]) == (1, 2, 0)
+    assert {key[2] for key in values if key[0] == "probe_dns_failures"} == {"dns_not_found", "dns_timeout", "dns_error", "local_resources"}
+    assert values["probe_attempts", target] in {3, 4}
+    assert not [key for key in values if key[1] == up and ("dns" in key[0] or key[0] == "probe_address_up")]
     (verdict,) = [verdict for verdict in probe.judge([reading], probe._settings) if verdict.subject == target]
     assert verdict.level is Level.WARNING
     assert verdict.message.startswith("127.7.7.7: refused")

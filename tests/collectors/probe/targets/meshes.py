@@ -1,4 +1,4 @@
-"""Lists of a fleet, and what a host makes of them."""
+"""Lists of a fleet, and meshes made of them."""
 
 from __future__ import annotations
 

@@ -24,14 +24,14 @@ def found(files: TargetFiles[tuple[Group, ...]]) -> list[str]:
     return [target for groups in files.kept() for group in groups for target in group.targets]
 
 
-def test_json_and_yaml_say_the_same(tmp_path: Path) -> None:
+def test_json_and_yaml_are_equal(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(GOOD)
     (tmp_path / "a.yml").write_text("- targets: [10.0.0.5:22, 'db1.internal:5432']\n  labels: {zone: a}\n")
     expected = (Group(("10.0.0.5:22", "db1.internal:5432"), {"zone": "a"}),)
     assert file_sd.read(tmp_path / "a.json") == file_sd.read(tmp_path / "a.yml") == expected
 
 
-def test_yaml_scalars_stay_words(tmp_path: Path) -> None:
+def test_yaml_scalars_are_strings(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("- targets: [no:22]\n  labels: {zone: 1, on: 2001-01-01}\n- targets:\n")
     assert file_sd.read(tmp_path / "a.yaml") == (Group(("no:22",), {"zone": "1", "on": "2001-01-01"}), Group((), {}))
 
@@ -122,7 +122,7 @@ def test_a_broken_file_keeps_its_old_targets_is_seen_and_logged_once(tmp_path: P
     assert "valid again" in caplog.messages[-1]
 
 
-def test_a_removed_file_takes_its_targets_along(tmp_path: Path) -> None:
+def test_a_removed_file_removes_its_targets(tmp_path: Path) -> None:
     path, plain = tmp_path / "a.json", tmp_path / "plain.yml"
     path.write_text(GOOD)
     plain.write_text("- targets: ['c:3']\n")
@@ -138,7 +138,7 @@ def test_a_removed_file_takes_its_targets_along(tmp_path: Path) -> None:
     assert not files.refresh()
 
 
-def test_problems_names_each_bad_file(tmp_path: Path) -> None:
+def test_problems_lists_each_bad_file(tmp_path: Path) -> None:
     (tmp_path / "good.json").write_text(GOOD)
     (tmp_path / "bad.json").write_text("{")
     lines = list(target_files.problems([f"{tmp_path}/*.json", f"{tmp_path}/missing.yml"]))

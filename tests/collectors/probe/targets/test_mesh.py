@@ -1,4 +1,4 @@
-"""The mesh from files: who this host is among them, and lists that empty, break, vanish or change every second."""
+"""The mesh from files: peers, and this host's own entries."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_peers_come_with_their_labels_and_without_this_host(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("kind", ["hostname", "short", "instance", "inet6", "ports"])
-def test_an_agent_knows_itself_by(kind: str, tmp_path: Path) -> None:
+def test_an_agent_recognizes_itself_by(kind: str, tmp_path: Path) -> None:
     mine = {
         "hostname": ["WEB1.eu.example:22"], "short": ["web1.eu.example:22"], "instance": ["192.0.2.1:22"], "inet6": ["[FD00:0::5]:22"],
         "ports": ["10.0.0.7:22", "10.0.0.7:443"],
@@ -55,7 +55,7 @@ def test_two_hosts_of_the_same_short_name_are_both_probed() -> None:
     assert own.among(["web1.eu.example", "web1"]) == {"web1"}
 
 
-def test_this_very_machine_knows_its_own_addresses() -> None:
+def test_the_addresses_of_this_machine_are_read() -> None:
     own = read_self_identity(CollectorContext())
     assert {socket.inet_aton("127.0.0.1"), socket.inet_pton(socket.AF_INET6, "::1")} & own.addresses
     assert own.hostname == os.uname().nodename.lower()
@@ -67,5 +67,5 @@ def test_hosts_on_no_list_choose_differently_though_they_share_a_host_name() -> 
     assert SelfIdentity(frozenset(), "localhost", "i-1").key() == "i-1"
 
 
-def test_what_cannot_be_read_of_a_host_is_unknown() -> None:
+def test_what_cannot_be_read_of_a_host_is_empty() -> None:
     assert read_self_identity(NOBODY).addresses == frozenset()

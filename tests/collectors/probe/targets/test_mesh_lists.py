@@ -77,7 +77,7 @@ def test_a_list_that_changes_every_second_is_read_twice_a_minute(tmp_path: Path,
     assert len(reads) == 10
 
 
-def test_a_list_written_again_as_it_was_is_not_chosen_from_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_list_written_again_as_it_was_is_not_selected_from_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "fleet.json"
     write(path, range(1, 41))
     found = meshed(path)
@@ -100,7 +100,7 @@ def test_an_address_that_comes_later_is_recognised(tmp_path: Path) -> None:
     assert "10.0.0.7:22" not in found.selection.peers
 
 
-def test_a_list_of_only_this_host_has_no_peers_and_is_in_order(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_list_of_only_this_host_has_no_peers_and_is_valid(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "fleet.json"
     write(path, [7, 8])
     found = meshed(path, host(tmp_path))

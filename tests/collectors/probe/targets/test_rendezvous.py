@@ -1,4 +1,4 @@
-"""Choosing peers: the right number, never oneself, every host watched, in proportion to the zones, and little moves when one joins."""
+"""Selection of peers: the right number, never oneself, every host probed, in proportion to the zones, and little moves when one joins."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def chosen() -> dict[str, set[str]]:
     return watched(fleet(400))
 
 
-def test_everyone_has_k_peers_and_never_itself(chosen: dict[str, set[str]]) -> None:
+def test_each_agent_has_k_peers_and_never_itself(chosen: dict[str, set[str]]) -> None:
     assert all(len(peers) == K and me not in peers for me, peers in chosen.items())
 
 
-def test_every_host_is_watched_about_evenly(chosen: dict[str, set[str]]) -> None:
+def test_every_host_is_probed_about_evenly(chosen: dict[str, set[str]]) -> None:
     degrees = Counter(peer for peers in chosen.values() for peer in peers)
     assert len(degrees) == 400
     assert statistics.mean(degrees.values()) == K
@@ -44,7 +44,7 @@ def test_peers_are_spread_over_the_zones(chosen: dict[str, set[str]]) -> None:
     assert all(6 <= number <= 8 for peers in chosen.values() for number in Counter(zones[peer] for peer in peers).values())
 
 
-def test_the_only_host_of_a_zone_is_not_watched_by_everyone() -> None:
+def test_the_only_host_of_a_zone_is_not_probed_by_every_agent() -> None:
     hosts = [*fleet(400, "ab"), ("10.9.9.9:22", "c")]
     degrees = Counter(peer for peers in watched(hosts).values() for peer in peers)
     assert 5 <= degrees["10.9.9.9:22"] <= 40
@@ -66,7 +66,7 @@ def test_the_order_of_the_list_does_not_matter_and_agents_differ() -> None:
     assert choose("a", hosts, K) != choose("b", hosts, K)
 
 
-def test_a_fleet_smaller_than_k_is_watched_whole() -> None:
+def test_a_fleet_smaller_than_k_is_probed_whole() -> None:
     assert choose("me", fleet(7), K) == sorted(name for name, _ in fleet(7))
     assert choose("me", [], K) == []
 
@@ -92,7 +92,7 @@ def test_shares_are_exact_on_average() -> None:
 
 
 @given(st.lists(st.tuples(st.text(), st.text()), unique_by=lambda host: host[0], max_size=40), st.text(), st.integers(1, 30))
-def test_any_names_do(hosts: list[tuple[str, str]], me: str, count: int) -> None:
+def test_any_names_are_accepted(hosts: list[tuple[str, str]], me: str, count: int) -> None:
     found = choose(me, hosts, count)
     assert len(found) == len(set(found)) == min(count, len(hosts))
     assert set(found) <= {name for name, _ in hosts}
