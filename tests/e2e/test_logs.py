@@ -30,7 +30,7 @@ def logs(service: Service) -> Iterator[LogsInContainer]:
 @pytest.fixture
 def journal(logs: LogsInContainer) -> LogsInContainer:
     logs.settings('kmsg = "off"\njournal = "on"\nfiles = []')
-    assert logs.value('vitald_log_source_reads{source="journal",origin="programs"}') == 1
+    assert logs.value('vitald_log_source_reads{origin="programs",source="journal"}') == 1
     return logs
 
 
@@ -96,7 +96,7 @@ def test_where_there_is_no_journalctl_files_are_read(logs: LogsInContainer) -> N
     try:
         logs.settings('kmsg = "off"')
         assert logs.value('vitald_log_source_available{reason="missing",source="journal"}') == 0
-        assert logs.value('vitald_log_source_reads{source="files",origin="programs"}') == 1
+        assert logs.value('vitald_log_source_reads{origin="programs",source="files"}') == 1
         before = int(logs.events("dhclient-no-offers"))  # there may be older lines
         logs.host.run("logger", "-t", "dhclient[7]", NO_OFFERS)  # through journald and rsyslog into /var/log/syslog
         logs.counted("dhclient-no-offers", before + 1)
@@ -112,7 +112,7 @@ def test_while_the_journal_is_unavailable_files_are_read_and_nothing_is_counted_
     logs.host.run("systemctl", "restart", "rsyslog")
     logs.settings('kmsg = "off"\nfiles = ["/var/log/fallback.log"]')
     before, program = int(logs.events("dhclient-no-offers")), logs.host.file("/usr/bin/journalctl")
-    reads = 'vitald_log_source_reads{source="%s",origin="programs"}'
+    reads = 'vitald_log_source_reads{origin="programs",source="%s"}'
 
     def write_message() -> None:
         logs.host.run(
