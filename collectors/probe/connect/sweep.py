@@ -26,7 +26,7 @@ STOP_SECONDS = 0.25  # until a stop is noticed
 
 _STREAM = socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
 _RST_ON_CLOSE = (socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # l_onoff, l_linger (socket(7)): no TIME_WAIT stays behind
-_ESTABLISHED, _CLOSE_WAIT = 1, 8  # include/net/tcp_states.h
+_ESTABLISHED, _SYN_SENT, _CLOSE_WAIT = 1, 2, 8  # include/net/tcp_states.h
 _IN_PROGRESS = {0, errno.EINPROGRESS}
 
 # struct tcp_info of include/uapi/linux/tcp.h, the same on every architecture:
@@ -82,6 +82,9 @@ class Sweeper:
                 if started and gap:
                     time.sleep(max(0.0, min(until, QUANTUM)))
                     until -= QUANTUM
+                    in_flight.collect_started()
+                    if in_flight.is_done():
+                        break
                 now = in_flight.collect(min(until, in_flight.next_deadline(now) - now, STOP_SECONDS))
                 in_flight.expire(now)
         finally:
@@ -100,6 +103,7 @@ class _InFlight:
         self._next = 0
         self._unresolved: list[int] = []
         self._in_flight: dict[int, tuple[socket.SocketType, int, float]] = {}  # by descriptor, oldest first: socket, index, start
+        self._started: list[int] = []  # descriptors that epoll does not watch yet
         self._epoll = select.epoll()
 
     def is_done(self) -> bool:
@@ -153,24 +157,40 @@ class _InFlight:
             return
         descriptor = sock.fileno()
         self._in_flight[descriptor] = (sock, index, started)
-        self._epoll.register(descriptor, select.EPOLLOUT)
+        self._started.append(descriptor)
+
+    def collect_started(self) -> None:
+        """Store the results of new connects that ended already: most do, and epoll need not watch those at all."""
+        now = time.monotonic()
+        self._started = [descriptor for descriptor in self._started if not self._settle(descriptor, now, has_event=False)]
 
     def collect(self, wait: float) -> float:
         """Store the results of connects that ended, waiting at most that many seconds for the first; return the time after the wait."""
+        for descriptor in self._started:
+            self._epoll.register(descriptor, select.EPOLLOUT)
+        self._started.clear()
         events = self._epoll.poll(max(0.0, wait))
         now = time.monotonic()
-        for descriptor, mask in events:
-            sock, index, started = self._in_flight.pop(descriptor)
-            state, retransmits_out, rtt, retransmits, received = _tcp_info(sock)
-            # A self-connect receives more than one segment, as from a target that sends at once; it has no FIN, as from one that closes.
-            if mask == select.EPOLLOUT and (received == 1 or state == _CLOSE_WAIT or not is_self_connect(sock)):
-                seconds = now - started if retransmits or not rtt else rtt * 1e-6  # the kernel's own, where it can be
-                self.results[index] = ProbeResult(Reason.ANSWERED, False, 0, rtt, retransmits, seconds)  # noqa: FBT003 — the hot path
-            else:
-                blocked = retransmits > 0 and not retransmits_out and not received
-                self.results[index] = classify_failure(sock, blocked, retransmits, now - started)
-            sock.close()
+        for descriptor, _ in events:
+            self._settle(descriptor, now, has_event=True)
         return now
+
+    def _settle(self, descriptor: int, now: float, *, has_event: bool) -> bool:
+        """Store the result of a connect and close its socket; False if it is still in progress, without an event for it either."""
+        sock, index, started = self._in_flight[descriptor]
+        state, retransmits_out, rtt, retransmits, received = _tcp_info(sock)
+        if state == _SYN_SENT and not has_event:
+            return False
+        del self._in_flight[descriptor]
+        # A self-connect receives more than one segment, as from a target that sends at once; it has no FIN, as from one that closes.
+        if state == _CLOSE_WAIT or (state == _ESTABLISHED and (received == 1 or not is_self_connect(sock))):
+            seconds = now - started if retransmits or not rtt else rtt * 1e-6  # the kernel's own, where it can be
+            self.results[index] = ProbeResult(Reason.ANSWERED, False, 0, rtt, retransmits, seconds)  # noqa: FBT003 — the hot path
+        else:
+            blocked = retransmits > 0 and not retransmits_out and not received
+            self.results[index] = classify_failure(sock, blocked, retransmits, now - started)
+        sock.close()
+        return True
 
     def expire(self, now: float) -> None:
         """End the connects that have taken the whole timeout."""
