@@ -26,15 +26,15 @@ def _row(target: str, stats: TargetStats) -> tuple[str | Sparkline, ...]:
     if last is None:
         return target, "not probed yet", "", "", "", ""
     state = LABELS[last.reason].replace("_", " ") + (" (local error)" if last.local_error else "")
-    rtt = milliseconds(last.rtt * 1e-6) if last.reason is Reason.ANSWERED and last.rtt else ""
+    rtt = _milliseconds(last.rtt * 1e-6) if last.reason is Reason.ANSWERED and last.rtt else ""
     lost, median, round_trips = stats.lost_syns(), stats.median(), stats.round_trips()
     answered = [value for value in round_trips if value is not None]
-    span = f"{milliseconds(min(answered))} to {milliseconds(max(answered))}" if answered else "no answer"
+    span = f"{_milliseconds(min(answered))} to {_milliseconds(max(answered))}" if answered else "no answer"
     line = Sparkline(round_trips, f"{span}; {stats.window - len(answered)} of {stats.window} sweeps without an answer")
     retransmitted = f"{lost} in {stats.window} sweeps" if lost else ""
-    return target, state, rtt, "" if median is None else milliseconds(median), retransmitted, line
+    return target, state, rtt, "" if median is None else _milliseconds(median), retransmitted, line
 
 
-def milliseconds(seconds: float) -> str:
+def _milliseconds(seconds: float) -> str:
     """Format a round trip: three significant digits, none finer than the kernel's microsecond."""
     return f"{round(seconds * 1000, 3):.3g} ms"
