@@ -1,4 +1,7 @@
-"""Cardinality limits: label values beyond a family's cap are folded into `other` and counted. Pure: no clock, no I/O."""
+"""Cardinality limits: label values beyond a family's cap are folded into `other` and counted. Pure: no clock, no I/O.
+
+The length of a value is limited where it is exported (exporters/prometheus/exposition/labels.py).
+"""
 
 from __future__ import annotations
 

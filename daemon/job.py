@@ -1,4 +1,4 @@
-"""One collector's job: its history, its runs, and the report of the newest one."""
+"""One collector's job: read, judge, follow up, report. The report's metrics are computed when it is first scraped (`OnDemand`)."""
 
 from __future__ import annotations
 

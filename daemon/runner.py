@@ -1,7 +1,8 @@
 """Runner: schedules collectors, each run in a thread of a pool, and publishes their reports.
 
 Runs of one collector never overlap and missed ones are not made up for; the runs of all collectors start together. A collector that
-hangs delays no other. Failures of a run are caught in `run()`, and nowhere else.
+hangs delays no other. A collector runs at once when a descriptor of its own is readable (`waker`), and when a subject of one of its
+`inputs` turns unhealthy (`_notify`). Failures of a run are caught in `run()`, and nowhere else.
 """
 
 from __future__ import annotations

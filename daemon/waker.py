@@ -1,4 +1,4 @@
-"""Wake-ups between scheduled runs: a collector runs as soon as one of its descriptors is readable.
+"""Wake-ups by descriptor: a collector runs as soon as one of its descriptors is readable.
 
 One thread waits in epoll for all collectors. Descriptors are armed (EPOLLONESHOT) after each successful run, so that a collector that
 fails and drains nothing runs at its `interval` only.

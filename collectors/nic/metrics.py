@@ -45,7 +45,13 @@ AVAILABLE = _family(
     "Connections that EC2 would still track before it drops new ones.",
     "interface",
 )
-RESETS = _family("nic_resets", Kind.COUNTER, "Driver resets and TX timeouts by reason since the driver was loaded.", "interface", "reason")
+RESETS = _family(
+    "nic_resets",
+    Kind.COUNTER,
+    "Driver resets and TX timeouts by reason since the driver was loaded or, before ENA 2.16, reset.",
+    "interface",
+    "reason",
+)
 SKIPPED = Family("nic_interfaces_skipped", Kind.GAUGE, "Interfaces beyond the limit of one scan, not read.")
 
 

@@ -1,4 +1,7 @@
-"""Path MTU collector: searches the largest packet that reaches each probe target, and path-MTU black holes."""
+"""Path MTU collector: the largest packet that reaches each probe target, and path-MTU black holes.
+
+It runs at its interval, and at once for a target whose probes turn bad: the runner hands it that target (`receive`).
+"""
 
 from __future__ import annotations
 

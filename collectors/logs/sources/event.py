@@ -1,4 +1,4 @@
-"""Output of log sources: events, losses and statistics."""
+"""Output of log sources: events, losses and statistics. `event()` turns a match of a signature into an event."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ ALLOWANCES = {  # allowance → its names in drivers; EC2 user guide, monitoring
     "linklocal": ("linklocal_allowance_exceeded",),
 }
 CONNTRACK_AVAILABLE = ("conntrack_allowance_available",)  # a gauge, ENA 2.8.1
-RESETS = {  # reason → its names; EC2 user guide, troubleshooting-ena.md; amzn-drivers ena_ethtool.c; ixgbevf and virtio_net ethtool.c
+RESETS = {  # reason → its names; EC2 user guide, troubleshooting-ena.md; amzn-drivers ena_ethtool.c; ixgbevf ethtool.c
     "tx_timeout": ("tx_timeout", "tx_timeout_count"),
     "keep_alive": ("wd_expired",),
     "admin_queue_pause": ("admin_q_pause",),

@@ -3,7 +3,7 @@
 
 Run as `python -Im collectors.packets.scapy_helper RATE SECONDS`. It imports nothing else of vitald, needs CAP_NET_RAW, and runs for one
 round: until its input ends and all probes are answered, at most SECONDS. One JSON object per line is read for each SYN, one is written for
-each answer:
+each answer. `sockets` sends and timestamps, `round` matches answers and computes round trips:
 
     {"id": 1, "flow": 1, "source": "10.0.0.1", "target": "10.0.0.2", "port": 22, "size": 9001, "mss": 8961, "ttl": 64,
      "tries": 3, "wait": 0.2}

@@ -1,4 +1,7 @@
-"""Label values. Every one is cleaned here: a single lone surrogate would make a whole scrape fail."""
+"""Label values: every one is cleaned here, since a single lone surrogate would make a whole scrape fail, and limited in length.
+
+Their number is limited before (collectors/cardinality.py).
+"""
 
 from __future__ import annotations
 

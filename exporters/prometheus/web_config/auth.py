@@ -86,7 +86,7 @@ class PasswordVerifier(Generic[Client]):
         self._closed = False
 
     def submit(self, client: Client, address: str, users: Users, credentials: Credentials) -> None:
-        """Queue a client; the caller limits their number, since each is a connection."""
+        """Queue a client; each is a connection, whose number http/connection_table limits."""
         with self._change:
             self._queues.setdefault(address, deque()).append((client, users, credentials))
             if self._thread is None:
