@@ -48,7 +48,7 @@ AVAILABLE = _family(
 RESETS = _family(
     "nic_resets",
     Kind.COUNTER,
-    "Driver resets and TX timeouts by reason since the driver was loaded or, before ENA 2.16, reset.",
+    "Driver resets and TX timeouts by reason since the driver was loaded or reset.",
     "interface",
     "reason",
 )

@@ -34,6 +34,15 @@ class HostFacts(NamedTuple):
     conntrack_full: bool = False
 
 
+def system_call_failed(error: int) -> ProbeResult:
+    """Return the result of a probe whose socket(2) or connect(2) failed: no packet was sent yet, so this host is the cause.
+
+    The exception is ECONNREFUSED and its like, which connect(2) may return at once for a target on this very host.
+    """
+    reason = reason_of(error)
+    return ProbeResult(reason, reason not in {Reason.REFUSED, Reason.RESET, Reason.TIMEOUT}, error)
+
+
 def classify_failure(sock: socket.SocketType, blocked: bool, retransmits: int, seconds: float) -> ProbeResult:  # noqa: FBT001
     """Return the result of a connect that failed after its SYN was sent; a self-connect has no error and counts as refused.
 

@@ -75,12 +75,3 @@ _BY_ERRNO = {
 def reason_of(error: int) -> Reason:
     """Return the reason for an errno of socket(2), connect(2) or SO_ERROR."""
     return _BY_ERRNO.get(error, Reason.OTHER)
-
-
-def system_call_failed(error: int) -> ProbeResult:
-    """Return the result of a probe whose socket(2) or connect(2) failed: no packet was sent yet, so this host is the cause.
-
-    The exception is ECONNREFUSED and its like, which connect(2) may return at once for a target on this very host.
-    """
-    reason = reason_of(error)
-    return ProbeResult(reason, reason not in {Reason.REFUSED, Reason.RESET, Reason.TIMEOUT}, error)

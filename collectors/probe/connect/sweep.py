@@ -10,8 +10,8 @@ import time
 from typing import TYPE_CHECKING
 
 from collectors.probe.connect.icmp_errors import RECVERR
-from collectors.probe.connect.local_errors import classify_failure, is_self_connect
-from collectors.probe.connect.result import ProbeResult, Reason, system_call_failed
+from collectors.probe.connect.local_errors import classify_failure, is_self_connect, system_call_failed
+from collectors.probe.connect.result import ProbeResult, Reason
 from collectors.probe.targets.target import SocketAddress
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collectors.model import Level, Verdict
-from collectors.probe.connect.result import FAILURES, ProbeResult, Reason, reason_of, system_call_failed
+from collectors.probe.connect.local_errors import system_call_failed
+from collectors.probe.connect.result import FAILURES, ProbeResult, Reason, reason_of
 from collectors.probe.judge import judge
 from collectors.probe.target_stats import BUCKETS, WINDOW, TargetStats
 
