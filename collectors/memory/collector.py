@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
@@ -130,8 +131,9 @@ class KernelMemory(Collector[MemoryReading]):
         return history
 
     def _snapshot(self, now: float) -> KernelSnapshot:
-        large = None if self._slab is None else {name: size for name, size in self._slab.items() if size >= NOTABLE_BYTES}
-        return KernelSnapshot(now, large, read_modules(self._context.proc))
+        caches = (self._slab or {}).items()
+        large = {sys.intern(name): size for name, size in caches if size >= NOTABLE_BYTES}  # each name is in the snapshots of days
+        return KernelSnapshot(now, None if self._slab is None else large, read_modules(self._context.proc))
 
     def _read_slab(self) -> None:
         try:

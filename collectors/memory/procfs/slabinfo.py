@@ -5,7 +5,6 @@ The sum of all caches can be far below `Slab`: a kmalloc() of more than two page
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from collectors.memory.last_result import last_result
@@ -43,8 +42,7 @@ def parse_slabinfo(text: str, page: int) -> Mapping[str, int]:
             continue
         pages, slabs = parse_number(columns[5]), parse_number(data[1])
         if pages is not None and slabs is not None and slabs:
-            name = sys.intern(columns[0])  # the snapshots of days contain each name many times
-            found[name] = found.get(name, 0) + pages * slabs * page
+            found[columns[0]] = found.get(columns[0], 0) + pages * slabs * page
     return found
 
 
