@@ -47,17 +47,8 @@ print(json.dumps([answered, time.process_time() - cpu, best]))
 def measure(folder: Path) -> list[Row]:
     """Run all three one after the other: together they are more than two cores can do, and blackbox_exporter then loses probes."""
     cpu, probes = _vitald(folder)
-    blackbox_cpu, blackbox_probes = _blackbox(folder, "1s")
-    pace = ""
-    if blackbox_probes < TARGETS * LENGTH / 4:  # most scrapes ran into their timeout, so the rest say nothing of their cost
-        (blackbox_cpu, blackbox_probes), pace = (
-            _blackbox(folder, "5s"),
-            ", each target every 5 s: each second was too much",
-        )
-    if not blackbox_probes:
-        raise BenchError("blackbox_exporter has made no probe in time")
-    theirs = blackbox_cpu / blackbox_probes
-    peer = f"blackbox_exporter {seconds(theirs)} ({blackbox_probes / LENGTH:.0f} probes/s{pace})"
+    theirs, pace = blackbox_cost(folder)
+    peer = f"blackbox_exporter {seconds(theirs)} ({pace})"
     title = "CPU per probe, `vitald run` with every default collector, scraped every 15 s"
     whole = row(title, (cpu, probes, TARGETS), theirs, peer, (BAR, "1/10"))
     if whole.met is False and not whole.reason:
@@ -76,6 +67,16 @@ def _vitald(folder: Path) -> tuple[float, float]:
         cpu, probes = vitald.program.cpu_seconds(), vitald.total("vitald_probe_attempts_total")
         time.sleep(LENGTH)
         return vitald.program.cpu_seconds() - cpu, vitald.total("vitald_probe_attempts_total") - probes
+
+
+def blackbox_cost(folder: Path) -> tuple[float, str]:
+    """Return blackbox_exporter's CPU seconds per probe, and the rate at which it probed. Raises BenchError where it made none."""
+    (cpu, probes), pace = _blackbox(folder, "1s"), ""
+    if probes < TARGETS * LENGTH / 4:  # most scrapes timed out, so the others do not show their cost
+        (cpu, probes), pace = _blackbox(folder, "5s"), ", each target every 5 s: each second was too much"
+    if not probes:
+        raise BenchError("blackbox_exporter has made no probe in time")
+    return cpu / probes, f"{probes / LENGTH:.0f} probes/s{pace}"
 
 
 def _blackbox(folder: Path, interval: str) -> tuple[float, float]:

@@ -6,8 +6,10 @@ import http.client
 import json
 import re
 import sys
+import sysconfig
 import time
 import urllib.parse
+import venv
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,14 +74,25 @@ def listeners(folder: Path, count: int) -> Iterator[list[str]]:
         yield [f"{address}:{port}" for address in addresses(count)]
 
 
+def _interpreter(folder: Path, tree: Path) -> Path:
+    """Create a virtual environment with this one's libraries and vitald of `tree`: helper processes ignore PYTHONPATH."""
+    venv.create(folder, symlinks=True)
+    libraries = sysconfig.get_path("purelib")
+    own = next(folder.glob("lib/*/site-packages"))
+    (own / "tree.pth").write_text(f"{tree}\n{libraries}\n")
+    return folder / "bin/python"
+
+
 @contextmanager
-def vitald(folder: Path, settings: str = "", *flags: str, name: str = "vitald") -> Iterator[Served]:
-    """Run the daemon of this checkout with these settings (TOML)."""
+def vitald(folder: Path, settings: str = "", *flags: str, name: str = "vitald", tree: Path | None = None) -> Iterator[Served]:
+    """Run the daemon of this checkout, or of another source tree, with these settings (TOML)."""
     file, port = folder / f"{name}.toml", free_port()
     file.write_text(settings)
     (folder / f"{name}.state").mkdir()
-    argv = [str(Path(sys.executable).with_name("vitald")), "run", f"--config.file={file}", f"--web.listen-address=127.0.0.1:{port}"]
-    with Program(name, [*argv, f"--state.directory={folder / name}.state", *flags], folder) as program:
+    installed = str(Path(sys.executable).with_name("vitald"))
+    command = [str(_interpreter(folder / f"{name}.venv", tree)), "-m", "daemon"] if tree else [installed]
+    argv = [*command, "run", f"--config.file={file}", f"--web.listen-address=127.0.0.1:{port}", f"--state.directory={folder / name}.state"]
+    with Program(name, [*argv, *flags], folder) as program:
         yield Served(program.wait_for(port), port)
 
 
