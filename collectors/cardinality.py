@@ -22,10 +22,7 @@ OTHER = "other"
 SERIES_PER_CAP = 20  # limit of a family's series, in caps: the product of two labels at their caps would be a million
 
 HEALTH = Family(
-    "health",
-    Kind.GAUGE,
-    "Health by check and subject, of the last readings: 0 healthy, 1 warning, 2 critical.",
-    ("check", "subject"),
+    "health", Kind.GAUGE, "Health by check and subject, of the last readings: 0 healthy, 1 warning, 2 critical.", ("check", "subject")
 )
 SERIES_DROPPED = Family(
     "series_dropped",
@@ -105,8 +102,7 @@ class Caps:
         """Return these verdicts with at most `HEALTH.cap` subjects per check; the worst of the others becomes that of subject `other`."""
         stream = iter(verdicts)
         result = list(islice(stream, HEALTH.cap))
-        rest = next(stream, None)
-        if rest is not None:
+        if (rest := next(stream, None)) is not None:
             result = list(self._fold_verdicts(chain(result, (rest,), stream)))
         self._verdicts = result
         return result

@@ -29,8 +29,7 @@ class Columns:
         groups: dict[int, tuple[Family, Labels]] = {}
         for metric in metrics:
             family = metric.family
-            group = groups.get(id(family))
-            if group is None:
+            if (group := groups.get(id(family))) is None:
                 group = groups[id(family)] = (family, [])
             group[1].append(metric.labels)
         return not [family for family, labels in groups.values() if not self._add(family, labels)]

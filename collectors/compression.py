@@ -61,57 +61,39 @@ class Decompressor:
         self._read = read
         self._memory = memory
         self._concatenated = concatenated
-        self._input = read(_INPUT_BYTES)
-        while 0 < len(self._input) < MAGIC_BYTES and (more := read(_INPUT_BYTES)):
-            self._input += more
-        self.format = detect(self._input)
+        self.unused = read(_INPUT_BYTES)
+        while 0 < len(self.unused) < MAGIC_BYTES and (more := read(_INPUT_BYTES)):
+            self.unused += more
+        self.format = detect(self.unused)
         self._stream: Any = self._new_stream()
-
-    @property
-    def unused(self) -> bytes:
-        """Compressed input that was read and is not consumed yet."""
-        return self._input
 
     def read(self, max_bytes: int) -> bytes:
         """Return at most so many plain bytes, none at the end. Raises CompressionError."""
         while True:
             if self._stream.eof and not (self._concatenated and self._next_stream()):
                 return b""
-            data = self._take()
+            data = self.unused or (self._read(_INPUT_BYTES) if self._needs_input() else b"")
             try:
                 plain = self._stream.decompress(data, max_bytes)
             except Exception as error:  # noqa: BLE001 — zlib.error, LZMAError, ZstdError, MemoryError: each library's own
                 raise CompressionError(" ".join(str(error).split()) or type(error).__name__) from None
-            self._input = self._rest()
+            # lzma, bz2 and zstd keep what they did not consume until a stream ends
+            self.unused = bytes(self._stream.unused_data if self._stream.eof else getattr(self._stream, "unconsumed_tail", b""))
             if plain:
                 return bytes(plain)
             if not data and not self._stream.eof and self._needs_input():
                 raise CompressionError("ends in the middle")
 
-    def _take(self) -> bytes:
-        """Return the next input: what the stream before left, else new bytes; none where the decompressor has enough."""
-        if self._input:
-            return self._input
-        return self._read(_INPUT_BYTES) if self._needs_input() else b""
-
     def _needs_input(self) -> bool:
         return bool(getattr(self._stream, "needs_input", True))  # zlib's has no such attribute; it returns what it did not take
 
-    def _rest(self) -> bytes:
-        """Return the input that was not consumed: lzma, bz2 and zstd keep it to themselves until a stream ends."""
-        if self._stream.eof:
-            return bytes(self._stream.unused_data)
-        return bytes(getattr(self._stream, "unconsumed_tail", b""))
-
     def _next_stream(self) -> bool:
-        rest = self._input.lstrip(b"\0")
-        while not rest and (more := self._read(_INPUT_BYTES)):
-            rest = more.lstrip(b"\0")
-        self._input = rest
-        if not rest:
-            return False
-        self._stream = self._new_stream()
-        return True
+        self.unused = self.unused.lstrip(b"\0")
+        while not self.unused and (more := self._read(_INPUT_BYTES)):
+            self.unused = more.lstrip(b"\0")
+        if self.unused:
+            self._stream = self._new_stream()
+        return bool(self.unused)
 
     def _new_stream(self) -> Any:  # noqa: ANN401 — four modules' classes, alike in `decompress`
         """Create a decompressor; each module is imported only where its format is met."""
@@ -125,7 +107,7 @@ class Decompressor:
             zstd = zstd_module()
             window = max(self._memory.bit_length() - 1, _SMALLEST_WINDOW)
             return zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: min(window, 31)})
-        raise CompressionError("neither gzip, xz, bzip2 nor zstd" if self._input else "the file is empty")
+        raise CompressionError("neither gzip, xz, bzip2 nor zstd" if self.unused else "the file is empty")
 
 
 def zstd_module() -> Any:  # noqa: ANN401 — a module

@@ -50,18 +50,13 @@ class HelperProcess:
         self._lend = lend
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
-        self._stopped = False
-
-    @property
-    def stopped(self) -> bool:
-        """True after `stop()`."""
-        return self._stopped
+        self.stopped = False
 
     def start(self, *arguments: str, stdin: int = subprocess.DEVNULL, stdout: int = subprocess.PIPE) -> subprocess.Popen[bytes]:
         """Start the program with these streams (as for Popen). Raises HelperFailed."""
         environment = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
         with self._lock:
-            if self._stopped:
+            if self.stopped:
                 raise HelperStopped("stopped")
             try:
                 with self._lend():
@@ -92,8 +87,7 @@ class HelperProcess:
                 while unsent:
                     unsent = unsent[process.stdin.write(unsent) :]
                 process.stdin.close()
-            answer = read_all(process, deadline, max_answer)
-            if not answer:
+            if not (answer := read_all(process, deadline, max_answer)):
                 raise HelperFailed(exit_reason(process))
             return answer
         finally:
@@ -114,7 +108,7 @@ class HelperProcess:
 
     def stop(self) -> None:
         """Kill the running program and start no other; does not wait."""
-        self._stopped = True
+        self.stopped = True
         with self._lock:
             if self._process is not None:
                 self._process.kill()

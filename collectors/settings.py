@@ -23,8 +23,7 @@ class Duration(float):
         """Parse a duration. Raises `ValueError`."""
         match = _DURATION.fullmatch(text) if text and len(text) <= 64 else None  # noqa: PLR2004 — no duration is longer
         if match is None:
-            msg = f'{text!r:.80} is not a duration; expected one like "5s", "2m" or "1h30m"'
-            raise ValueError(msg)
+            raise ValueError(f'{text!r:.80} is not a duration; expected one like "5s", "2m" or "1h30m"')
         parts = zip(match.groups(), _UNITS.values(), strict=True)
         return cls(sum(int(count) * unit for count, unit in parts if count))
 

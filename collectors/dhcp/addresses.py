@@ -42,11 +42,6 @@ class Address:
     age: float
     tstamp: int
 
-    @property
-    def family(self) -> int:
-        """4 or 6."""
-        return 6 if ":" in self.address else 4
-
 
 def is_relevant(message: bytes, indexes: frozenset[int]) -> bool:
     """Return, from the fixed header of an address message, whether it has a lifetime or is on one of these interfaces."""
@@ -82,16 +77,10 @@ def parse_address(message: bytes, names: Mapping[int, str], monotonic: float) ->
     if family == socket.AF_INET6 and (prefix != _DHCPV6_PREFIX or flags & _TEMPORARY or found.get(_PROTO) in _FROM_ROUTERS):
         return None
     preferred, valid, _, tstamp = _CACHE.unpack_from(cacheinfo)
-    is_permanent = bool(flags & _PERMANENT) or valid == FOREVER
-    return Address(
-        names[index],
-        index,
-        socket.inet_ntop(family, raw),
-        None if is_permanent else float(valid),
-        None if preferred == FOREVER else float(preferred),
-        _age(tstamp, monotonic),
-        tstamp,
-    )
+    until_removed = None if flags & _PERMANENT or valid == FOREVER else float(valid)
+    until_deprecated = None if preferred == FOREVER else float(preferred)
+    text = socket.inet_ntop(family, raw)
+    return Address(names[index], index, text, until_removed, until_deprecated, _age(tstamp, monotonic), tstamp)
 
 
 def _age(tstamp: int, monotonic: float) -> float:

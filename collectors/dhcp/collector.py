@@ -66,7 +66,6 @@ class DhcpCollector(Collector[DhcpReading]):
 
     name = "dhcp"
     Settings = DhcpSettings
-    keep = 1
 
     def __init__(self, settings: DhcpSettings, context: CollectorContext) -> None:
         self._settings, self._context = settings, context

@@ -67,7 +67,7 @@ def update_leases(known: Leases, addresses: Iterable[Address], links: Mapping[st
 def _lost(known: Leases, present: Iterable[Address], dynamic: Iterable[Address], links: Mapping[str, int], now: float) -> list[Lease]:
     """Return the leases whose address is gone, while its interface is present and has no other dynamic address of that family."""
     kept = {(address.interface, address.address) for address in present}
-    replaced = {(address.interface, address.family == 6) for address in dynamic}  # noqa: PLR2004 — IPv6
+    replaced = {(address.interface, ":" in address.address) for address in dynamic}
     gone = []
     for (interface, address), lease in known.leases.items():
         if (interface, address) in kept or (interface, ":" in address) in replaced or links.get(interface) != lease.index:

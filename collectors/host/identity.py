@@ -34,11 +34,7 @@ def read_identity(proc: Path, root: Path) -> HostIdentity:
     hostname = read_line(kernel / "hostname") or os.uname().nodename
     if hostname in _UNSET:
         hostname = read_line(root / "etc/hostname") or hostname
-    return HostIdentity(
-        hostname=hostname,
-        kernel=read_line(kernel / "osrelease") or os.uname().release,
-        boot_id=read_boot_id(proc),
-    )
+    return HostIdentity(hostname=hostname, kernel=read_line(kernel / "osrelease") or os.uname().release, boot_id=read_boot_id(proc))
 
 
 def read_line(path: Path) -> str:

@@ -123,14 +123,11 @@ class ImdsClient:
                 connection.connect((self.endpoint.host, self.endpoint.port))
                 status, body = _exchange(connection, method, path, [(b"Host", self.endpoint.authority.encode()), header], deadline)
         except TimeoutError:
-            msg = f"{method} {path}: no answer within {self._timeout:g} s"
-            raise ImdsError(msg) from None
+            raise ImdsError(f"{method} {path}: no answer within {self._timeout:g} s") from None
         except OSError as error:
-            msg = f"{method} {path}: {error.strerror or error}"
-            raise ImdsError(msg) from None
+            raise ImdsError(f"{method} {path}: {error.strerror or error}") from None
         except h11.ProtocolError:
-            msg = f"{method} {path}: the answer is not HTTP"
-            raise ImdsError(msg) from None
+            raise ImdsError(f"{method} {path}: the answer is not HTTP") from None
         finally:
             self._socket = None
         if status != _OK:
@@ -165,8 +162,7 @@ def _exchange(connection: socket.socket, method: str, path: str, headers: list[t
             data = connection.recv(8192)
             received += len(data)
             if received > _LARGEST:
-                msg = f"{method} {path}: the answer has more than {_LARGEST} bytes"
-                raise ImdsError(msg)
+                raise ImdsError(f"{method} {path}: the answer has more than {_LARGEST} bytes")
             http.receive_data(data)
         elif isinstance(event, h11.Response):
             status = event.status_code

@@ -93,7 +93,7 @@ class LogsCollector(Collector[LogsReading]):
             lost={**zeros, **recorder.lost},
             selection=sources.selection,
             unavailable=dict(sources.unavailable),
-            journal_restarts=sources.journal.restarts if sources.journal else None,
+            journal_restarts=sources.journal.reader.restarts if sources.journal else None,
             packs_valid=self._packs.last_reload_successful,
             signatures=self._packs.packs.by_id,
         )

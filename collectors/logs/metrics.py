@@ -11,13 +11,7 @@ if TYPE_CHECKING:
 
     from collectors.logs.reading import LogsReading
 
-EVENTS = Family(
-    "log_events",
-    Kind.COUNTER,
-    "Log lines that matched a signature; kept across restarts.",
-    ("signature",),
-    cap=2000,
-)
+EVENTS = Family("log_events", Kind.COUNTER, "Log lines that matched a signature; kept across restarts.", ("signature",), cap=2000)
 LAST_SEEN = Family(
     "log_last_event_timestamp_seconds", Kind.GAUGE, "Time of a signature's last event as Unix time in seconds.", ("signature",), cap=2000
 )
@@ -42,9 +36,7 @@ AVAILABLE = Family(
 )
 JOURNAL_RESTARTS = Family("log_journal_restarts", Kind.COUNTER, "Restarts of journalctl after a failure, since the start.")
 PACKS_VALID = Family(
-    "log_signatures_last_reload_successful",
-    Kind.GAUGE,
-    "1 if the signature packs on disk are in use, 0 if they are invalid.",
+    "log_signatures_last_reload_successful", Kind.GAUGE, "1 if the signature packs on disk are in use, 0 if they are invalid."
 )
 
 

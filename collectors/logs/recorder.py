@@ -53,7 +53,7 @@ class Recorder:
         self.fault_tracker = FaultTracker(signatures, state, now, same_boot=state.boot == self._boot)
         self.sources = Sources(settings, context, signatures, state, self._on_loss, self._boot)
         self._previous_boot = state.kmsg if self._is_rebooted(state) and settings.journal != "off" else None
-        self._dirty = state.is_new
+        self.is_dirty = state.is_new  # events or losses were counted that are not saved yet
         self._saved = state
         self._next_save = self._next_lease_check = 0.0
         self._is_recorded = context.is_recorded
@@ -66,16 +66,12 @@ class Recorder:
             return LogsState()
 
     def _is_rebooted(self, state: LogsState) -> bool:
-        return (
-            self.sources.kernel is not None
-            and state.kmsg is not None
-            and state.kmsg.log_id not in {"", self._boot}
-            and state.kmsg.log_id[0] != "/"
-        )
+        log_id = state.kmsg.log_id if state.kmsg is not None else ""
+        return self.sources.kernel is not None and log_id not in {"", self._boot} and log_id[0] != "/"
 
     def _on_loss(self, source: str, reason: str, count: int) -> None:
         self.lost[source, reason] = self.lost.get((source, reason), 0) + count
-        self._dirty = True
+        self.is_dirty = True
 
     def read_backlog(self, is_closing: Callable[[], bool]) -> None:
         """Read what is there already, the journal's part too, as far as it can be had within BACKLOG_SECONDS."""
@@ -92,23 +88,18 @@ class Recorder:
             waiting.poll(100)
             self.read()
 
-    @property
-    def is_dirty(self) -> bool:
-        """True if events or losses were counted that are not saved yet."""
-        return self._dirty
-
     def read(self) -> None:
         """Read what is new in all sources, and count it."""
         now = clock.now()
         self._count(self.sources.read(self._matcher, now), now)
         if not self._is_recorded and self.fault_tracker.has_dhcp_faults and now.boottime >= self._next_lease_check:
             self._next_lease_check = now.boottime + LEASE_CHECK_SECONDS
-            self._dirty |= self.fault_tracker.end_renewed(_read_lease_renewals(now.boottime))
+            self.is_dirty |= self.fault_tracker.end_renewed(_read_lease_renewals(now.boottime))
 
     def _count(self, events: Iterator[LogEvent], now: Timestamp) -> None:
         for occurrence in events:
             self.fault_tracker.add(occurrence, now)
-            self._dirty = True
+            self.is_dirty = True
 
     def _previous_boot_events(self, position: KmsgPosition, now: Timestamp) -> Iterator[LogEvent]:
         entries = list(read_previous_boot(position, command=self._journalctl))
@@ -118,11 +109,11 @@ class Recorder:
     def save(self, *, force: bool = False) -> None:
         """Save if something was counted, or if positions have moved and SAVE_SECONDS have passed."""
         now = clock.now()
-        if not (self._dirty or force or now.boottime >= self._next_save):
+        if not (self.is_dirty or force or now.boottime >= self._next_save):
             return
         state = self._state(now)
-        if self._dirty or _positions(state) != _positions(self._saved):
-            self._dirty = not self._slot.save(msgspec.to_builtins(state))
+        if self.is_dirty or _positions(state) != _positions(self._saved):
+            self.is_dirty = not self._slot.save(msgspec.to_builtins(state))
             self._saved = state
         self._next_save = now.boottime + SAVE_SECONDS
 
@@ -141,7 +132,7 @@ class Recorder:
             recent={name: dict(instances) for name, instances in self.fault_tracker.recent(now).items()},
             lost=lost,
             kmsg=sources.kernel.position if sources.kernel else None,
-            cursor=sources.journal.cursor if sources.journal else "",
+            cursor=sources.journal.reader.cursor if sources.journal else "",
             programs_from=sources.programs_from(now),
             files=sources.files.state() if sources.files else {},
             patterns=sources.files.patterns if sources.files else (),

@@ -22,7 +22,7 @@ class FollowerState(NamedTuple):
 
 
 class KmsgPosition(msgspec.Struct, frozen=True):
-    """FilePosition of the last record that was read. `log_id` is the boot id, or a recorded stream's path; `microseconds` is its time."""
+    """Position of the last record that was read. `log_id` is the boot id, or a recorded stream's path; `microseconds` is its time."""
 
     log_id: str
     sequence: int

@@ -29,8 +29,7 @@ def growth_by_area(analysis: MemoryAnalysis) -> dict[str, int]:
 
 def attribute(analysis: MemoryAnalysis) -> str:
     """Return the cause of the growth, as far as it could be read; empty where no area grew."""
-    gains = growth_by_area(analysis)
-    if not gains:
+    if not (gains := growth_by_area(analysis)):
         return ""
     area, total = next(iter(gains)), sum(gains.values())
     if area in {"unaccounted", "slab_unreclaimable", "vmalloc"} and (sockets := _sockets(analysis, total)):
@@ -95,8 +94,7 @@ def _open_files(analysis: MemoryAnalysis) -> str:
 
 
 def _page_tables(analysis: MemoryAnalysis, gain: int) -> str:
-    top = _rows(analysis, "page_tables")
-    if top and top[0]["size"] >= gain * SHARE:
+    if (top := _rows(analysis, "page_tables")) and top[0]["size"] >= gain * SHARE:
         return f"{describe_process(top[0])}: {size(top[0]['size'])} of page tables"
     return "page tables of many processes together" if analysis.reading.holders is not None else "page tables; holders not scanned yet"
 

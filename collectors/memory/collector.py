@@ -90,8 +90,7 @@ class KernelMemory(Collector[MemoryReading]):
     def follow_up(self, reading: MemoryReading, verdicts: Sequence[Verdict]) -> MemoryReading | None:  # noqa: ARG002 — the analysis behind them
         """Read the evidence of a leak, and start a holder scan for a leak or a suspicious gain; in `Mode.CHECK` always, and wait."""
         proc, is_check, completed = self._context.proc, self._context.mode is Mode.CHECK, reading
-        is_leak = analyse(reading, self._settings).growth.is_leak
-        if is_leak:
+        if is_leak := analyse(reading, self._settings).growth.is_leak:
             modules, dying = read_modules(proc), read_dying(self._context.sys)
             completed = replace(reading, modules=modules, dying_cgroups=dying, pressed_protocols=read_pressed_protocols(proc))
         if (is_leak or self._is_suspicious(reading.ledger) or is_check) and self._scan.start(reading.at):
@@ -115,8 +114,7 @@ class KernelMemory(Collector[MemoryReading]):
 
     def _update_history(self, now: float, ledger: Ledger) -> LedgerHistory:
         boot = read_boot_id(self._context.proc)
-        history = self._history
-        if history is None:
+        if (history := self._history) is None:
             history = restore(self._context.slot.load(), boot, ledger, now)
         elif not history.is_comparable(boot, ledger):
             history = new_history(boot, ledger)

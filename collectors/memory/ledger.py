@@ -84,8 +84,7 @@ def ledger(fields: Mapping[str, int], extra: ExtraCounters) -> Ledger:
         areas["zfs_cache"] = min(arc.pages, max(rest, 0))
         rest -= areas["zfs_cache"]
     areas["unaccounted"] = max(rest, 0)
-    available = fields.get("MemAvailable")
-    if available is None:  # before Linux 3.14
+    if (available := fields.get("MemAvailable")) is None:  # before Linux 3.14
         available = sum(areas.get(area, 0) for area in ("free", "page_cache", "slab_reclaimable"))
     if arc is not None:
         available += min(arc.shrinkable, areas["zfs_cache"])

@@ -68,7 +68,11 @@ def _holders(analysis: MemoryAnalysis) -> Panel:
     ]
     for kind, words in (("page_tables", "page tables"), ("threads", "threads"), ("pipes", "ends of pipes"), ("files", "open")):
         rows += [
-            (describe_process(row), f"{words} {printable(row.get('kind', ''))}".strip(), _amount(kind, row))
+            (
+                describe_process(row),
+                f"{words} {printable(row.get('kind', ''))}".strip(),
+                size(row["size"]) if kind == "page_tables" else str(row["size"]),
+            )
             for row in answer.get(kind, ())[:3]
         ]
     caches = analysis.slab_growth or {}
@@ -88,7 +92,3 @@ def _holders(analysis: MemoryAnalysis) -> Panel:
 def _private(row: Mapping[str, Any]) -> tuple[str, str, str]:
     since = f"running since {utc(row['began'], MINUTE)}" if row["began"] else ""
     return describe_process(row), since + (f"; {size(row['swapped'])} more in swap" if row["swapped"] else ""), size(row["size"])
-
-
-def _amount(kind: str, row: Mapping[str, Any]) -> str:
-    return size(row["size"]) if kind == "page_tables" else f"{row['size']}"

@@ -95,7 +95,7 @@ def link_details(netlink: Any, ethtool: Any, message: Any, names: dict[int, str]
 
 
 def answer(question: LinkQuestion) -> LinkAnswer:
-    """LinkAnswer the question; a link that is removed meanwhile is left out."""
+    """Answer the question; a link that is removed meanwhile is left out."""
     routes: dict[str, RouteInfo] = {}
     links: dict[str, LinkDetails] = {}
     more = 0
@@ -151,7 +151,7 @@ def _number(numbers: Any, name: str) -> int:  # noqa: ANN401
 
 
 def main() -> int:
-    """LinkAnswer one question."""
+    """Answer one question."""
     question = msgspec.json.decode(sys.stdin.buffer.read(MAX_QUESTION), type=LinkQuestion)
     sys.stdout.buffer.write(msgspec.json.encode(answer(question)))
     return 0

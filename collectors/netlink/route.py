@@ -20,16 +20,7 @@ _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PREFSRC, _RTA_METRICS, _RTA_CACHEINFO, _R
 _RTAX_MTU, _NDA_DST = 2, 1
 _RTN_LOCAL = 2
 _SIOCGIFMTU = 0x8921  # netdevice(7)
-_NUD_STATES = (
-    (1, "INCOMPLETE"),
-    (2, "REACHABLE"),
-    (4, "STALE"),
-    (8, "DELAY"),
-    (16, "PROBE"),
-    (32, "FAILED"),
-    (64, "NOARP"),
-    (128, "PERMANENT"),
-)
+_NUD_STATES = ("INCOMPLETE", "REACHABLE", "STALE", "DELAY", "PROBE", "FAILED", "NOARP", "PERMANENT")  # by bit, from 0x01 on
 _TIMEOUT = struct.pack("ll", 1, 0)  # struct timeval: the kernel answers at once, but a read must not block
 
 
@@ -80,7 +71,7 @@ def neighbours(family: int) -> dict[tuple[str, str], str]:
     for body in _ask(_RTM_GETNEIGH, NLM_F_DUMP, _NDMSG.pack(family, 0, 0, 0, 0, 0)):
         _, _, index, state, _, _ = _NDMSG.unpack_from(body)
         address = _text(attributes(body, _NDMSG.size).get(_NDA_DST, b""))
-        table[names.get(index, str(index)), address] = next((name for bit, name in _NUD_STATES if state & bit), "NONE")
+        table[names.get(index, str(index)), address] = next((name for bit, name in enumerate(_NUD_STATES) if state >> bit & 1), "NONE")
     return table
 
 

@@ -59,8 +59,7 @@ class Inventory:
             before = self.nics.get(name)
             if matches_any(name, self._ignore):
                 continue
-            nic = self._reader.read(name, before)
-            if nic is None:
+            if (nic := self._reader.read(name, before)) is None:
                 self._drop(name, wall)
             elif before is not nic and (before is not None or len(self.nics) < MAX_INTERFACES):
                 self.gone = {other: at for other, at in self.gone.items() if other != name}

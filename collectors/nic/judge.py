@@ -33,8 +33,7 @@ def _nic_verdicts(nic: Nic, reading: NicReading) -> Iterator[Verdict]:
     yield offload_verdict(nic, reading.release)
     yield mtu_verdict(nic, reading.wall)
     yield link_verdict(nic, reading.samples)
-    allowance = allowance_verdict(nic, reading.samples)
-    if allowance is not None:
+    if (allowance := allowance_verdict(nic, reading.samples)) is not None:
         yield allowance
     if nic.link.physical:
         yield stall_verdict(nic, reading.samples)

@@ -40,10 +40,7 @@ EXCEEDED = _family(
     "allowance",
 )
 AVAILABLE = _family(
-    "nic_conntrack_allowance_available",
-    Kind.GAUGE,
-    "Connections that EC2 would still track before it drops new ones.",
-    "interface",
+    "nic_conntrack_allowance_available", Kind.GAUGE, "Connections that EC2 would still track before it drops new ones.", "interface"
 )
 RESETS = _family(
     "nic_resets",

@@ -93,8 +93,7 @@ class _Round(Generic[T]):
         while self._in_flight:
             with _protocol_errors():
                 answer = _answer_decoder.decode(self._read_line(deadline))
-            sent = self._in_flight.pop(answer.id, None)
-            if sent is None:
+            if (sent := self._in_flight.pop(answer.id, None)) is None:
                 raise ProtocolError(f"answered probe {answer.id}, which is not in flight")
             self._advance(*sent, answer)
             self._start_waiting()
@@ -134,8 +133,7 @@ class _Round(Generic[T]):
 
     def _read_line(self, deadline: float) -> bytes:
         while not self._lines:
-            data = read_some(self._process, deadline)
-            if not data:
+            if not (data := read_some(self._process, deadline)):
                 raise HelperFailed(exit_reason(self._process))
             *lines, self._partial_line = (self._partial_line + data).split(b"\n")
             self._lines.extend(lines)

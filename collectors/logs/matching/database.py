@@ -114,17 +114,13 @@ def _compile(expressions: Sequence[str], signatures: Sequence[Signature]) -> byt
         try:
             return bytes(hyperscan.dumpb(compile_database(list(expressions))))
         except hyperscan.error as refusal:
-            problem = f"signatures cannot be compiled: {refusal}"
-            raise BadInput(problem) from None
+            raise BadInput(f"signatures cannot be compiled: {refusal}") from None
     except HelperFailed as error:
-        problem = f"signatures cannot be compiled: the compiler {error}"
-        raise BadInput(problem) from None
+        raise BadInput(f"signatures cannot be compiled: the compiler {error}") from None
     if answer.startswith(COMPILED):
         return answer[len(COMPILED) :]
     number, _, reason = answer.decode(errors="replace").partition(" ")
     if number.isdigit() and int(number) < len(signatures):
         refused = signatures[int(number)]
-        problem = f"{refused.origin}: signature '{refused.id}': pattern is refused by hyperscan: {reason}"
-    else:
-        problem = f"signatures cannot be compiled: {reason}"
-    raise BadInput(problem)
+        raise BadInput(f"{refused.origin}: signature '{refused.id}': pattern is refused by hyperscan: {reason}")
+    raise BadInput(f"signatures cannot be compiled: {reason}")

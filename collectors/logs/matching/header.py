@@ -74,8 +74,7 @@ def split_header(line: bytes, known_tags: frozenset[str] = frozenset()) -> Heade
         return _kernel(_without(_KERNEL_STAMP, _without(_KERNEL_TAG, rest)), time)
     if not time:
         return _without_time(rest, known_tags)
-    tag = _SYSLOG.match(rest)
-    if tag is None:
+    if (tag := _SYSLOG.match(rest)) is None:
         return Header(rest, is_conclusive=True, time=time)
     return _finish(rest[tag.end() :], _text(tag["tag"]), time, _text(tag["host"] or b""))
 

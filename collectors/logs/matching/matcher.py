@@ -91,8 +91,7 @@ class Matcher:
 
     def match_block(self, block: bytes, allow: Callable[[Signature, Header], bool], *, bare: bool = False) -> list[Match]:
         """Return all matches in a block of lines, in the order of the lines. `bare` blocks hold messages without a syslog header."""
-        candidates = self._scanner.scan(block)
-        if not candidates:
+        if not (candidates := self._scanner.scan(block)):
             return []
         lines: dict[int, dict[int, int]] = {}  # by their start: the numbers, and where the first match of each ends
         start = stop = -1

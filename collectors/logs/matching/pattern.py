@@ -32,8 +32,7 @@ def prefilter(pattern: str) -> str:
     """
     tree = parse(pattern)
     _refuse_nested(tree, inside=False)
-    trimmed = _trim(_trim(list(tree), -1), 0)
-    if not trimmed:
+    if not (trimmed := _trim(_trim(list(tree), -1), 0)):
         raise BadPattern("matches every line; expected some fixed text")
     return ("(?i)" if tree.state.flags & 2 else "") + _write(trimmed)
 
@@ -43,8 +42,7 @@ def parse(pattern: str) -> Any:  # noqa: ANN401 — the tree of a module without
     try:
         return _sre.parse(pattern.encode())
     except (ValueError, OverflowError, RecursionError, _sre.error) as error:
-        reason = f"is not a regular expression: {error}"
-        raise BadPattern(reason) from None
+        raise BadPattern(f"is not a regular expression: {error}") from None
 
 
 def opcode(node: Node) -> str:
@@ -64,8 +62,7 @@ def children(node: Node) -> list[list[Node]]:
     if kind in {"LITERAL", "NOT_LITERAL", "ANY", "IN", "AT"}:
         return []
     names = {"ASSERT": "look-ahead or look-behind", "ASSERT_NOT": "look-ahead or look-behind", "GROUPREF": "a reference to a group"}
-    reason = f"uses {names.get(kind, kind.lower().replace('_', ' '))}, which cannot be searched in linear time"
-    raise BadPattern(reason)
+    raise BadPattern(f"uses {names.get(kind, kind.lower().replace('_', ' '))}, which cannot be searched in linear time")
 
 
 def _refuse_nested(nodes: Any, *, inside: bool) -> None:  # noqa: ANN401

@@ -51,18 +51,15 @@ def inspect(name: str) -> LogFile:
     try:
         status = Path(name).stat()
         if stat.S_ISDIR(status.st_mode):
-            msg = f"{name}: is a directory; expected files"
-            raise BadInput(msg)
+            raise BadInput(f"{name}: is a directory; expected files")
         if not stat.S_ISREG(status.st_mode):
             return LogFile("", 0, None)  # opening a FIFO without a writer would block
         with Path(name).open("rb", buffering=0) as file:
             head = file.read(LINE_HEAD_BYTES)
     except OSError as error:
-        msg = f"{name}: cannot be read: {error.strerror}"
-        raise BadInput(msg) from None
+        raise BadInput(f"{name}: cannot be read: {error.strerror}") from None
     if head.startswith(_JOURNAL_MAGIC):
-        msg = f"{name}: is a binary journal; expected its export: `journalctl --file={name} -o json --all | vitald scan -`"
-        raise BadInput(msg)
+        raise BadInput(f"{name}: is a binary journal; expected its export: `journalctl --file={name} -o json --all | vitald scan -`")
     compression = detect(head)
     original_mtime = int.from_bytes(head[4:8], "little") if compression == "gzip" else 0
     return LogFile(compression, status.st_size, min(original_mtime or status.st_mtime, status.st_mtime), head)
@@ -115,11 +112,9 @@ def _plain(read: Callable[[int], bytes]) -> Iterator[bytes]:
     try:
         decompressor = Decompressor(lambda size: pending.pop() if pending else read(size))
     except CompressionError as error:  # no module for zstd
-        msg = f"{error}: pipe its output into `vitald scan -`"
-        raise IncompleteRead(msg) from None
+        raise IncompleteRead(f"{error}: pipe its output into `vitald scan -`") from None
     try:
         while data := decompressor.read(BLOCK_BYTES // 2):
             yield data
     except CompressionError as error:
-        msg = f"{compression} data: {error!s:.80}; only what precedes it was read"
-        raise IncompleteRead(msg) from None
+        raise IncompleteRead(f"{compression} data: {error!s:.80}; only what precedes it was read") from None

@@ -141,11 +141,8 @@ class _HostOutages:
             self.outages.append(self._newest[family])
         self._open[family] += is_new
         outage = self._newest[family]
-        outage.end, outage.faults, outage.severity = (
-            event.at,
-            outage.faults + event.times,
-            max(outage.severity, severity, key=_RANKS.__getitem__),
-        )
+        outage.end, outage.severity = event.at, max(outage.severity, severity, key=_RANKS.__getitem__)
+        outage.faults += event.times
         _add_name(outage.signatures, fault.signature)
         _add_name(outage.instances, event.instance)
 

@@ -52,7 +52,6 @@ def _backwards(texts: Sequence[bytes], reference: float) -> list[float | None]:
 def _is_stray(texts: Sequence[bytes], index: int, at: float, reference: float) -> bool:
     """Return whether the lines before this one are at the reference's time again: the clock was wrong for this line only."""
     for earlier in range(index - 1, max(-1, index - 1000), -1):
-        before = parse(texts[earlier], reference)
-        if before is not None and abs(before - at) > 2 * _DAY:
+        if (before := parse(texts[earlier], reference)) is not None and abs(before - at) > 2 * _DAY:
             return reference - before < _MONTH
     return False

@@ -105,7 +105,8 @@ class JournalReader:
 
     def _start(self, now: float) -> None:
         self._start_cursor, self._partial = self.cursor, b""
-        where = ["--cursor", self.cursor] if self.cursor else self._without_cursor()
+        start = f"--since=@{self._since:.6f}" if self._since else f"--lines={_BACKLOG_ENTRIES}"
+        where = ["--cursor", self.cursor] if self.cursor else [start]
         follow = ["--follow", "--no-tail"] if self.is_following else []
         arguments = [*self._command, "--output=json", "--all", "--no-pager", "--quiet", *follow]
         self._started_wall = time.time()
@@ -120,9 +121,6 @@ class JournalReader:
             self._started = now
             os.set_blocking(self._output, False)
 
-    def _without_cursor(self) -> list[str]:
-        return [f"--since=@{self._since:.6f}"] if self._since else [f"--lines={_BACKLOG_ENTRIES}"]
-
     def _parse(self, chunk: bytes) -> list[JournalEntry]:
         *lines, self._partial = (self._partial + chunk).split(b"\n")
         if len(self._partial) > _MAX_ENTRY_BYTES:
@@ -130,8 +128,7 @@ class JournalReader:
             self._partial = b""
         entries = []
         for line in lines:
-            entry = parse(line)
-            if entry is None:
+            if (entry := parse(line)) is None:
                 continue
             if self._start_cursor:
                 resumed, self._start_cursor = self._start_cursor, ""

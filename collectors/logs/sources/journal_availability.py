@@ -33,10 +33,10 @@ class JournalAvailability:
             self._next_check = now.boottime + _CHECK_SECONDS
             missing = _check_files(self._root)
             if self._missing is not None and missing is None and source is not None:
-                source.retry()  # without the rest of a pause of up to a minute
+                source.reader.next_start = 0.0  # without the rest of a pause of up to a minute
             self._missing = missing
-        if self._missing is None and source is not None and source.is_failing:
-            return SourceUnavailable("failing", f"journalctl fails repeatedly ({source.error})")
+        if self._missing is None and source is not None and source.reader.is_failing:
+            return SourceUnavailable("failing", f"journalctl fails repeatedly ({source.reader.error})")
         return self._missing
 
 

@@ -24,9 +24,9 @@ LOSS_REASONS = ("vacuumed", "oversize")
 class JournalSource:
     """Reads what journalctl returns."""
 
-    def __init__(self, journal: JournalReader, on_loss: OnLoss, programs_from: float = 0.0) -> None:
+    def __init__(self, reader: JournalReader, on_loss: OnLoss, programs_from: float = 0.0) -> None:
         """Ignore programs' lines from before the Unix time `programs_from`, which were counted from files: infinity while they are."""
-        self._journal = journal
+        self.reader = reader
         self._on_loss = on_loss
         self.programs_from = programs_from
         self._last_at = 0.0
@@ -34,45 +34,21 @@ class JournalSource:
         self._losses = dict.fromkeys(LOSS_REASONS, 0)
 
     @property
-    def cursor(self) -> str:
-        """Cursor of the last entry read."""
-        return self._journal.cursor
-
-    @property
-    def restarts(self) -> int:
-        """Times journalctl failed and was started again."""
-        return self._journal.restarts
-
-    @property
-    def is_failing(self) -> bool:
-        """True if journalctl fails repeatedly."""
-        return self._journal.is_failing
-
-    def retry(self) -> None:
-        """Start journalctl at the next read, without the rest of a pause."""
-        self._journal.next_start = 0.0
-
-    @property
-    def error(self) -> str:
-        """How journalctl failed last."""
-        return self._journal.error
-
-    @property
     def complete_until(self) -> float:
         """Unix time up to which all entries were read."""
-        return max(self._journal.complete_until, self._last_at)
+        return max(self.reader.complete_until, self._last_at)
 
     @property
     def caught_up(self) -> bool:
         """True if the entries that were there at the start have been read."""
-        return self._journal.is_following
+        return self.reader.is_following
 
     def read(self, matcher: Matcher, now: Timestamp) -> Iterator[LogEvent]:
         """Read the new entries, and yield the events."""
-        entries = self._journal.read(now.boottime)
+        entries = self.reader.read(now.boottime)
         self._lines += len(entries)
         self._bytes += sum(len(entry.message) for entry in entries)
-        for reason, total in (("vacuumed", self._journal.vacuumed), ("oversize", self._journal.oversize)):
+        for reason, total in (("vacuumed", self.reader.vacuumed), ("oversize", self.reader.oversize)):
             if total > self._losses[reason]:
                 self._on_loss(NAME, reason, total - self._losses[reason])
                 self._losses[reason] = total
@@ -87,13 +63,12 @@ class JournalSource:
 
     def wake_fds(self) -> Iterator[int]:
         """Yield journalctl's pipe."""
-        descriptor = self._journal.descriptor
-        if descriptor is not None:
+        if (descriptor := self.reader.descriptor) is not None:
             yield descriptor
 
     def close(self) -> None:
         """Stop journalctl."""
-        self._journal.close()
+        self.reader.close()
 
     def _filter(self, entry: JournalEntry) -> Allow:
         is_counted_here = entry.is_kernel or entry.at >= self.programs_from

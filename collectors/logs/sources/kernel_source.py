@@ -32,15 +32,10 @@ class KernelSource:
         """
         self._kmsg = kmsg
         self._log_id = log_id
-        self._position = saved if saved is not None and saved.log_id == log_id else None
+        self.position = saved if saved is not None and saved.log_id == log_id else None  # of the last record read
         self._on_loss = on_loss
-        self._not_before = not_before if self._position is None else 0.0
+        self._not_before = not_before if self.position is None else 0.0
         self._lines = self._bytes = 0
-
-    @property
-    def position(self) -> KmsgPosition | None:
-        """FilePosition of the last record read."""
-        return self._position
 
     def read(self, matcher: Matcher, now: Timestamp) -> Iterator[LogEvent]:
         """Read the new records, and yield the events."""
@@ -54,12 +49,12 @@ class KernelSource:
     def _new(self, records: Iterable[KmsgRecord]) -> Iterator[KmsgRecord]:
         """Skip what was read before a restart, and count what was overwritten between two records."""
         for record in records:
-            last = self._position.sequence if self._position else None
+            last = self.position.sequence if self.position else None
             if last is not None and record.sequence <= last:
                 continue
             if last is not None and record.sequence > last + 1:
                 self._on_loss(NAME, "overrun", record.sequence - last - 1)
-            self._position = KmsgPosition(self._log_id, record.sequence, record.microseconds)
+            self.position = KmsgPosition(self._log_id, record.sequence, record.microseconds)
             self._lines += 1
             self._bytes += len(record.text)
             yield record

@@ -36,8 +36,7 @@ class KmsgRecord:
 
 def parse(raw: bytes) -> KmsgRecord | None:
     """Parse a record and decode its escapes; None where it is none. A newline in the text becomes a space: a record is one line."""
-    match = _RECORD.match(raw.split(b"\n", 1)[0])
-    if match is None:
+    if (match := _RECORD.match(raw.split(b"\n", 1)[0])) is None:
         return None
     text = _ESCAPE.sub(lambda escape: bytes([int(escape[1], 16)]), match[4]) if b"\\x" in match[4] else match[4]
     return KmsgRecord(int(match[1]), int(match[2]), int(match[3]), text.replace(b"\n", b" ").replace(b"\0", b" "))
@@ -48,20 +47,14 @@ class Kmsg:
 
     def __init__(self, descriptor: int, *, owned: bool = True) -> None:
         """Read from `descriptor`, the device or a stream; the device from its oldest record. `owned`: `close` closes it."""
-        self._descriptor = descriptor
+        self.descriptor = descriptor
         self._owned = owned
-        status = os.fstat(descriptor)
-        self.is_device = stat.S_ISCHR(status.st_mode) and status.st_rdev == _KMSG
+        self.is_device = _is_kmsg(descriptor)
         self._partial = b""
         self._oversize = False
         os.set_blocking(descriptor, False)
         if self.is_device:
             os.lseek(descriptor, 0, os.SEEK_SET)
-
-    @property
-    def descriptor(self) -> int:
-        """The open file, to wait for."""
-        return self._descriptor
 
     def read(self, limit: int = 10_000) -> list[KmsgRecord]:
         """Return the records that are there, at most about `limit`. A gap in their sequence numbers means that records were overwritten."""
@@ -71,7 +64,7 @@ class Kmsg:
         records: list[KmsgRecord] = []
         while len(records) < limit:
             try:
-                raw = os.read(self._descriptor, _RECORD_BYTES)
+                raw = os.read(self.descriptor, _RECORD_BYTES)
             except BlockingIOError:
                 break
             except OSError as error:
@@ -88,7 +81,7 @@ class Kmsg:
         records: list[KmsgRecord] = []
         while len(records) < limit:
             try:
-                chunk = os.read(self._descriptor, _CHUNK_BYTES)
+                chunk = os.read(self.descriptor, _CHUNK_BYTES)
             except BlockingIOError:
                 break
             if not chunk:
@@ -104,7 +97,7 @@ class Kmsg:
     def close(self) -> None:
         """Close the log if it is owned."""
         if self._owned:
-            os.close(self._descriptor)
+            os.close(self.descriptor)
 
 
 def open_kmsg(setting: str, device: str = "/dev/kmsg") -> Kmsg:

@@ -23,7 +23,7 @@ from collectors.logs.sources.selection import SourceSelection, SourceUnavailable
 from collectors.logs.tailing.paths import expand
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from collectors.logs.clock import Timestamp
     from collectors.logs.matching.matcher import Matcher
@@ -59,8 +59,8 @@ class Sources:
         self._availability = JournalAvailability(settings.journal, context.root)
         kmsg = self._open_kmsg(settings, context)
         has_journal = self._check_journal(clock.now())
-        under_root = _under(context.root)
-        files = [under_root(path) for path in settings.files]
+        prefix = str(context.root).rstrip("/")
+        files = [prefix + path for path in settings.files]
         self.selection: SourceSelection = select(kmsg=kmsg is not None, journal=has_journal, files=files)
         if kmsg is not None:
             log_id = settings.kmsg if settings.kmsg.startswith("/") else boot
@@ -68,7 +68,7 @@ class Sources:
         if has_journal:
             self.journal = self._open_journal(signatures, state.cursor, not_before, state.programs_from)
         self._signatures = [
-            msgspec.structs.replace(signature, files=tuple(map(under_root, signature.files))) if signature.files else signature
+            msgspec.structs.replace(signature, files=tuple(prefix + file for file in signature.files)) if signature.files else signature
             for signature in signatures
         ]
         self._open_files(state.files, not_before, state.patterns, backlog=state.is_new)
@@ -85,8 +85,7 @@ class Sources:
             return None
 
     def _check_journal(self, now: Timestamp) -> bool:
-        unavailable = self._availability.check(self.journal, now)
-        if unavailable is None:
+        if (unavailable := self._availability.check(self.journal, now)) is None:
             self.unavailable.pop(journal_source.NAME, None)
         else:
             self.unavailable[journal_source.NAME] = unavailable
@@ -177,9 +176,3 @@ class Sources:
 def journal_command(root: Path) -> tuple[str, ...]:
     """Return the journalctl command for a host's journal: this host's, or the one below `root`."""
     return ("journalctl",) if root == Path("/") else ("journalctl", f"--root={root}")
-
-
-def _under(root: Path) -> Callable[[str], str]:
-    """Return the function that maps a host's path to the one below `root`."""
-    prefix = str(root).rstrip("/")
-    return lambda path: prefix + path

@@ -58,8 +58,7 @@ class CompressedTail(Tail):
             head = tail = b""
             at = 0
             while at < min(position.offset, MAX_SKIPPED):
-                chunk = self._text.read(min(_STEP, position.offset - at))
-                if not chunk:
+                if not (chunk := self._text.read(min(_STEP, position.offset - at))):
                     return False
                 if len(head) < HEAD_BYTES:
                     head = (head + chunk)[:HEAD_BYTES]
@@ -80,8 +79,7 @@ class CompressedTail(Tail):
 
     def _read(self, *, final: bool) -> LineBlock | None:
         self._fill_buffer()
-        data = self._buffer[:BLOCK_BYTES]
-        if not data:
+        if not (data := self._buffer[:BLOCK_BYTES]):
             return None
         before = self.offset
         if data[0] == 0:

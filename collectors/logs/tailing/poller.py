@@ -31,13 +31,8 @@ class FilePoller:
         self._paths: Sequence[str] = ()
         self._stamps: dict[str, Stamp | None] = {}
         self._stopping = threading.Event()
-        self._eventfd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self.descriptor = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._thread: threading.Thread | None = None
-
-    @property
-    def descriptor(self) -> int:
-        """The eventfd to wait for."""
-        return self._eventfd
 
     def set_paths(self, paths: Sequence[str]) -> None:
         """Poll these paths from now on."""
@@ -53,12 +48,12 @@ class FilePoller:
     def drain(self) -> None:
         """Reset `descriptor` until the next event."""
         with contextlib.suppress(BlockingIOError):
-            os.eventfd_read(self._eventfd)
+            os.eventfd_read(self.descriptor)
 
     def _run(self) -> None:
         while not self._stopping.wait(self._interval):
             self.poll()
-        os.close(self._eventfd)
+        os.close(self.descriptor)
 
     def poll(self) -> None:
         """Compare each path's status with the one before."""
@@ -69,7 +64,7 @@ class FilePoller:
             changed |= now != self._stamps.get(path)  # a new path, too: it may have grown since it was read
         self._stamps = stamps
         if changed and self._on_change():
-            os.eventfd_write(self._eventfd, 1)
+            os.eventfd_write(self.descriptor, 1)
 
     def close(self) -> None:
         """End the thread, which then closes the descriptor."""
@@ -77,4 +72,4 @@ class FilePoller:
             return
         self._stopping.set()
         if self._thread is None:
-            os.close(self._eventfd)
+            os.close(self.descriptor)

@@ -30,8 +30,7 @@ def find_rotated(path: str, position: FilePosition, taken: Collection[FileId]) -
     for sibling in sorted(list_siblings(path), key=lambda sibling: sibling.file_id != own):
         if sibling.file_id in taken or (position.offset == 0 and sibling.file_id != own):
             continue
-        descriptor = _open(sibling.path)
-        if descriptor is None:
+        if (descriptor := _open(sibling.path)) is None:
             continue
         if content_matches(descriptor, position):
             return Tail(descriptor, position.offset, skipping=position.skipping)
@@ -45,8 +44,7 @@ def missed_rotations(path: str, last: FilePosition, taken: Collection[FileId], f
     for sibling in sorted(list_siblings(path), key=lambda sibling: sibling.modified):
         if sibling.file_id in taken or sibling.modified < last.modified:
             continue
-        descriptor = _open(sibling.path)
-        if descriptor is None:
+        if (descriptor := _open(sibling.path)) is None:
             continue
         if last.offset and content_matches(descriptor, last):  # a copy of the last file: read already
             os.close(descriptor)

@@ -60,8 +60,7 @@ def walk(proc: Path, wanted: AbstractSet[int], limit: int, is_over: Callable[[],
         if len(found.processes) >= limit or files <= 0 or is_over():
             found.truncated = True
             break
-        process = _process(proc, pid)
-        if process is None:
+        if (process := _process(proc, pid)) is None:
             continue
         found.processes[process.pid] = process
         files -= _files(f"{proc}/{pid}/fd", process, wanted, found)

@@ -93,8 +93,7 @@ def _socket(kind: str, message: bytes, offset: int, attribute: int) -> Socket:
 
 def _peer(message: bytes) -> str:
     family = message[0]
-    port = int.from_bytes(message[6:8], "big")
-    if not port:
+    if not (port := int.from_bytes(message[6:8], "big")):
         return ""
     if family == socket.AF_INET:
         return f"{socket.inet_ntop(socket.AF_INET, message[24:28])}:{port}"

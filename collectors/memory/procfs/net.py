@@ -37,9 +37,7 @@ def parse_sockstat(text: str, text6: str, page: int) -> SocketMemory:
     rows = dict(_row(line) for line in (text + "\n" + text6).splitlines() if line.startswith(_WANTED))
     fragments = [rows[name]["memory"] for name in ("FRAG", "FRAG6") if "memory" in rows.get(name, {})]
     return SocketMemory(
-        tcp=_pages(rows.get("TCP", {}), page),
-        udp=_pages(rows.get("UDP", {}), page),
-        fragments=sum(fragments) if fragments else None,
+        tcp=_pages(rows.get("TCP", {}), page), udp=_pages(rows.get("UDP", {}), page), fragments=sum(fragments) if fragments else None
     )
 
 

@@ -30,10 +30,8 @@ def read_largest(proc: Path, page: int, top: int) -> tuple[ProcessMemory, ...]:
     """Read the `top` processes with most private memory; processes that exit meanwhile are left out."""
     sizes: list[tuple[int, int]] = []
     for name in os.listdir(proc):  # noqa: PTH208 — 20,000 Path objects would cost more than the reading
-        if name.isdigit() and len(sizes) < LIMIT:
-            private = _private_pages(f"{proc}/{name}/statm")
-            if private:
-                sizes.append((private, int(name)))
+        if name.isdigit() and len(sizes) < LIMIT and (private := _private_pages(f"{proc}/{name}/statm")):
+            sizes.append((private, int(name)))
     found = (_process(proc, pid, pages * page) for pages, pid in sorted(sizes, reverse=True)[:top])
     return tuple(process for process in found if process is not None)
 

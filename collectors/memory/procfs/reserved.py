@@ -51,7 +51,6 @@ def balloon_stays_in_total(sys: Path) -> bool:
 
 def balloon_bytes(counters: Mapping[str, int], page: int) -> int:
     """Return the balloon's bytes from /proc/vmstat: its gauge (Linux 6.16), before that what was inflated less what was deflated."""
-    gauge = counters.get("nr_balloon_pages")
-    if gauge is None:
+    if (gauge := counters.get("nr_balloon_pages")) is None:
         gauge = max(counters.get("balloon_inflate", 0) - counters.get("balloon_deflate", 0), 0)
     return gauge * page

@@ -33,8 +33,7 @@ def parse_vmstat(text: str) -> Mapping[str, int]:
         start = text.find(f"\n{name} ")  # 190 lines, of which four are wanted: no need to split them all on every tick
         if start >= 0:
             end = text.find("\n", start + 1)
-            value = parse_number(text[start + len(name) + 2 : end if end >= 0 else None].strip())
-            if value is not None:
+            if (value := parse_number(text[start + len(name) + 2 : end if end >= 0 else None].strip())) is not None:
                 found[name] = value
     return found
 

@@ -64,13 +64,8 @@ def _between(last: Point, new: Point) -> tuple[Point, ...]:
     line = []
     for i in range(1, missed + 1):
         part = i / (missed + 1)
-        line.append(
-            Point(
-                (last.at // QUARTER + i + 0.5) * QUARTER,
-                _mix(last.size, new.size, part),
-                tuple(map(_mix, last.parts, new.parts, [part] * len(last.parts))),
-            )
-        )
+        parts = tuple(_mix(old, newer, part) for old, newer in zip(last.parts, new.parts, strict=False))
+        line.append(Point((last.at // QUARTER + i + 0.5) * QUARTER, _mix(last.size, new.size, part), parts))
     return (last, *line)
 
 

@@ -32,7 +32,7 @@ _ID = re.compile(r"""(?:\$menuentry_id_option|--id)\s+['"]?([^'"\s{]+)""")
 
 @dataclass(frozen=True, slots=True)
 class BootEntry:
-    """BootEntry of the boot menu: its position (`1>2` is (1, 2)), its names, its kernel image."""
+    """Entry of the boot menu: its position (`1>2` is (1, 2)), its names, its kernel image."""
 
     position: tuple[int, ...]
     names: tuple[str, ...]
@@ -41,22 +41,18 @@ class BootEntry:
 
 def next_kernel(root: Path, installed: Sequence[str]) -> tuple[str, str]:
     """Return the release that boots next and the source of that; ("", reason) where no kernel is installed."""
-    newest = max(installed, key=release_key, default="")
-    if not newest:
+    if not (newest := max(installed, key=release_key, default="")):
         return "", "no kernel is installed"
     environment = _environment(root)
     menu = _menu(root)
+    default = _default(root)
+    is_saved = default in {"saved", "${saved_entry}", "${next_entry}", ""}
     for key in ("next_entry", "saved_entry"):
         wanted = environment.get(key, "")
-        if wanted and (key == "next_entry" or _default(root) in {"saved", "${saved_entry}", "${next_entry}", ""}):
-            found = _resolve(wanted, menu, installed, newest)
-            if found:
-                return found, f"grub's {key}"
-    wanted = _default(root)
-    if wanted and wanted != "saved" and "$" not in wanted:
-        found = _resolve(wanted, menu, installed, newest)
-        if found:
-            return found, "GRUB_DEFAULT"
+        if wanted and (key == "next_entry" or is_saved) and (found := _resolve(wanted, menu, installed, newest)):
+            return found, f"grub's {key}"
+    if default and default != "saved" and "$" not in default and (found := _resolve(default, menu, installed, newest)):
+        return found, "GRUB_DEFAULT"
     denied = next((path for path in (*_ENVIRONMENTS, *_MENUS, _ENTRIES) if is_denied(root / path)), "")
     return newest, f"the newest installed, since /{denied} may not be read" if denied else "the newest installed"
 
@@ -84,8 +80,7 @@ def _release(text: str, installed: Sequence[str]) -> str:
 def _environment(root: Path) -> dict[str, str]:
     """Parse grub's environment block: `name=value` lines, padded with #."""
     for path in _ENVIRONMENTS:
-        text = read_text(root / path, _MAX_BYTES)
-        if text:
+        if text := read_text(root / path, _MAX_BYTES):
             pairs = (line.partition("=") for line in text.splitlines() if not line.startswith("#"))
             return {name.strip(): value.strip() for name, _, value in pairs}
     return {}
@@ -110,8 +105,7 @@ def _dropins(root: Path) -> list[str]:
 def _menu(root: Path) -> list[BootEntry]:
     """Read grub.cfg's entries; where it includes BLS files, those, newest first."""
     text = next((text for path in _MENUS if (text := read_text(root / path, _MAX_BYTES))), "")
-    entries = _grub_cfg(text)
-    return entries or _bls(root)
+    return _grub_cfg(text) or _bls(root)
 
 
 def _grub_cfg(text: str) -> list[BootEntry]:

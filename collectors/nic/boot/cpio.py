@@ -85,14 +85,12 @@ def members(stream: Stream) -> Iterator[ArchiveMember]:
     """Return every member of every archive, in order. Raises InvalidArchive after the last one that could be read."""
     while True:
         stream.skip_nuls()
-        head = stream.peek(MAGIC_BYTES)
-        if not head:
+        if not (head := stream.peek(MAGIC_BYTES)):
             return
         if head in _NEWC:
             yield from _archive(stream)
             continue
-        unsupported = next((name for magic, name in _UNSUPPORTED.items() if head.startswith(magic)), "")
-        if unsupported:
+        if unsupported := next((name for magic, name in _UNSUPPORTED.items() if head.startswith(magic)), ""):
             raise InvalidArchive(f"it is packed with {unsupported}, which is not supported")
         if not detect(head):
             raise InvalidArchive("it is no known archive")

@@ -56,8 +56,7 @@ class InitramfsInspector:
         )
 
     def _inspect(self, root: Path, kernel: Kernel, drivers: tuple[str, ...]) -> Kernel:
-        file = initramfs_of(root, kernel.release)
-        if file is None:
+        if (file := initramfs_of(root, kernel.release)) is None:
             return kernel
         packed = self._read(file, kernel.release, drivers)
         return replace(kernel, modules={name: replace(module, packed=packed.get(name)) for name, module in kernel.modules.items()})

@@ -118,8 +118,7 @@ def read_module(root: Path, release: str, driver: str, machine: str) -> KernelMo
     """Find the file that modprobe would load, and read it."""
     directory = root / modules_directory(root) / release
     try:
-        path = find_module(directory, driver)
-        if path is None:
+        if (path := find_module(directory, driver)) is None:
             version = builtin_version(directory, driver)
             return KernelModule(driver, release, "missing") if version is None else KernelModule(driver, release, "in-tree", version)
     except OSError as error:

@@ -38,8 +38,7 @@ def read_modinfo(path: Path, machine: str = "") -> Mapping[str, str]:
     """
     data = read_regular(path, MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
-        msg = f"larger than {MAX_BYTES >> 20} MiB"
-        raise InvalidModule(msg)
+        raise InvalidModule(f"larger than {MAX_BYTES >> 20} MiB")
     return parse_module(path.name, data, machine)
 
 
@@ -51,28 +50,23 @@ def parse_module(name: str, data: bytes, machine: str = "") -> Mapping[str, str]
         try:
             data = decompress(data, MAX_BYTES)
         except CompressionError as error:
-            msg = f"cannot decompress {name}: {error}"
-            raise InvalidModule(msg) from None
+            raise InvalidModule(f"cannot decompress {name}: {error}") from None
     return parse_modinfo(data, machine)
 
 
 def parse_modinfo(elf: bytes, machine: str = "") -> dict[str, str]:
     """Parse the tags of the `.modinfo` section. Raises InvalidModule where the file ends early or is of another kind."""
     if not elf.startswith(b"\x7fELF\x02"):
-        msg = "not a 64-bit ELF file"
-        raise InvalidModule(msg)
+        raise InvalidModule("not a 64-bit ELF file")
     order = {1: "<", 2: ">"}.get(elf[5] if len(elf) > 5 else 0)  # noqa: PLR2004 — EI_DATA
     try:
         if order is None or struct.unpack_from(order + "H", elf, 16)[0] != _ET_REL:
-            msg = "not a relocatable ELF file"
-            raise InvalidModule(msg)
+            raise InvalidModule("not a relocatable ELF file")
         if machine in _MACHINES and struct.unpack_from(order + "H", elf, 18)[0] != _MACHINES[machine]:
-            msg = f"built for another architecture than {machine}"
-            raise InvalidModule(msg)
+            raise InvalidModule(f"built for another architecture than {machine}")
         table, size, count, names_index = (*struct.unpack_from(order + "Q", elf, 40), *struct.unpack_from(order + "HHH", elf, 58))
         if count > _MAX_SECTIONS or size != _SECTION.size:
-            msg = "its section table is invalid"
-            raise InvalidModule(msg)
+            raise InvalidModule("its section table is invalid")
         section = struct.Struct(order + _SECTION.format)
         sections = [section.unpack_from(elf, table + size * index) for index in range(count)]
         _, _, _, _, start, length, *_ = sections[names_index]
@@ -81,16 +75,13 @@ def parse_modinfo(elf: bytes, machine: str = "") -> dict[str, str]:
             if names[name : name + 9] == b".modinfo\0":
                 return _tags(elf, begin, extent)
     except (struct.error, IndexError) as error:
-        msg = "the file is truncated"
-        raise InvalidModule(msg) from error
-    msg = "it has no .modinfo: not a kernel module"
-    raise InvalidModule(msg)
+        raise InvalidModule("the file is truncated") from error
+    raise InvalidModule("it has no .modinfo: not a kernel module")
 
 
 def _tags(elf: bytes, begin: int, extent: int) -> dict[str, str]:
     if extent > _MAX_MODINFO or begin + extent > len(elf):
-        msg = "the file is truncated"
-        raise InvalidModule(msg)
+        raise InvalidModule("the file is truncated")
     tags: dict[str, str] = {}
     for part in elf[begin : begin + extent].split(b"\0"):
         tag, equals, value = part.partition(b"=")

@@ -16,10 +16,8 @@ def is_denied(path: Path) -> bool:
     """Return whether opening the path fails for lack of permission: it exists, or may exist."""
     try:
         os.close(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK))
-    except PermissionError:
-        return True
-    except OSError:
-        return False
+    except OSError as error:
+        return isinstance(error, PermissionError)
     return False
 
 

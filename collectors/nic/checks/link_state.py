@@ -43,8 +43,7 @@ def link_verdict(nic: Nic, samples: tuple[Sample, ...]) -> Verdict:
         text = f"no carrier, {since(nic.changes.get('carrier'))}"
         remediation = "dmesg | tail; on EC2: detach and attach the interface, or reboot"
         return Verdict("nic_link", link.name, Level.CRITICAL, text, evidence, remediation)
-    resets = reset_increases(link.name, samples, FLAP_SECONDS)
-    if resets:
+    if resets := reset_increases(link.name, samples, FLAP_SECONDS):
         reasons = ", ".join(f"{reason} {count}" for reason, count in resets.items())
         text = f"driver resets or TX timeouts within {FLAP_SECONDS / 60:.0f} minutes: {reasons}"
         level = Level.CRITICAL if critical_resets(resets) else Level.WARNING

@@ -99,8 +99,7 @@ def _finding(next_boot: NextBoot) -> tuple[Level, str, str]:
     if module.unreadable:
         text = f"whether the next kernel {kernel} has {driver} is unknown: {module.unreadable}"
         return Level.WARNING, text, f"let vitald read /lib/modules/{kernel}: chmod -R o+rX"
-    missing = _missing(next_boot)
-    if missing:
+    if missing := _missing(next_boot):
         return Level.CRITICAL, f"the next kernel {kernel} {missing}", _remediation(next_boot)
     packed = module.packed
     if next_boot.network_root and packed is not None and packed.present is False and module.path:
@@ -108,11 +107,9 @@ def _finding(next_boot: NextBoot) -> tuple[Level, str, str]:
         text = f"the initramfs of {kernel} has no {driver}, and this host's root is on the network ({root}): it would not boot"
         rebuild = _REBUILD_INITRAMFS.format(kernel)
         return Level.CRITICAL, text, f"add {driver} to /etc/initramfs-tools/modules or dracut's add_drivers, then: {rebuild}"
-    changed = _changed(next_boot)
-    if changed:
+    if changed := _changed(next_boot):
         return Level.WARNING, f"the next kernel {kernel} {changed}", _remediation(next_boot)
-    stale = _stale_initramfs(module)
-    if stale:
+    if stale := _stale_initramfs(module):
         minimum = next_boot.nic.required.min_version
         is_below = minimum is not None and packed is not None and version_numbers(packed.version) and is_older(packed.version, minimum)
         level = Level.CRITICAL if is_below else Level.WARNING

@@ -29,12 +29,9 @@ class _Drift(NamedTuple):
 
 def offload_verdict(nic: Nic, release: str) -> Verdict:
     """Judge the offloads: by policy, and by what is known of this driver."""
-    if nic.driver_name in known_issues.XEN:
-        verdict = _xen_verdict(nic, release)
-        if verdict is not None:
-            return verdict
-    drifts = list(_drifts(nic))
-    if not drifts:
+    if nic.driver_name in known_issues.XEN and (verdict := _xen_verdict(nic, release)) is not None:
+        return verdict
+    if not (drifts := list(_drifts(nic))):
         return Verdict("nic_offload", nic.link.name, Level.HEALTHY, "", _states(nic))
     reasons = dict.fromkeys(drift.reason for drift in drifts)
     text = f"{'; '.join(drift.text for drift in drifts)}: {'; '.join(reasons)}"

@@ -46,8 +46,7 @@ class Collapse:
 def stall_verdict(nic: Nic, samples: tuple[Sample, ...]) -> Verdict:
     """Judge one interface with a device."""
     name = nic.link.name
-    collapse = find_collapse(name, samples)
-    if collapse is None:
+    if (collapse := find_collapse(name, samples)) is None:
         return Verdict("nic_stall", name, Level.HEALTHY)
     plateau, now, indicators = collapse.plateau, collapse.now, collapse.indicators
     evidence = {"plateau_bytes_per_second": round(plateau), "now_bytes_per_second": round(now), "indicators": indicators}
@@ -59,8 +58,7 @@ def stall_verdict(nic: Nic, samples: tuple[Sample, ...]) -> Verdict:
 
 def find_collapse(name: str, samples: tuple[Sample, ...]) -> Collapse | None:
     """Return the collapse that the samples show; None where throughput is as before, was never high, or the samples are too few."""
-    rates = _rates(name, samples)
-    if not rates:
+    if not (rates := _rates(name, samples)):
         return None
     end = rates[-1][0]
     recent = [rate for at, rate in rates if end - at < COLLAPSE_SECONDS]
@@ -89,8 +87,7 @@ def _rates(name: str, samples: tuple[Sample, ...]) -> list[tuple[float, float]]:
 def _indicators(name: str, samples: tuple[Sample, ...], began: float) -> Iterator[str]:
     """Return other indicators of the collapse; `began` is the last sample's time with traffic."""
     recent = tuple(sample for sample in samples if sample.at >= began - COLLAPSE_SECONDS)
-    resets = critical_resets(reset_increases(name, recent, recent[-1].at - recent[0].at))
-    if resets:
+    if resets := critical_resets(reset_increases(name, recent, recent[-1].at - recent[0].at)):
         yield f"driver resets or TX timeouts ({', '.join(resets)})"
     changes = [sample.carrier_changes[name] for sample in recent if name in sample.carrier_changes]
     if changes and changes[-1] > changes[0]:

@@ -30,8 +30,7 @@ def version_origin(version: str, release: str) -> VersionOrigin:
         return VersionOrigin.NONE
     if version == release:
         return VersionOrigin.KERNEL
-    match = _OWN.fullmatch(version)
-    if match is None:
+    if (match := _OWN.fullmatch(version)) is None:
         return VersionOrigin.KERNEL if _RELEASE.fullmatch(version) else VersionOrigin.NONE
     if match[2]:
         return VersionOrigin.GITHUB

@@ -13,13 +13,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-ALLOWANCES = {  # allowance → its names in drivers; EC2 user guide, monitoring-network-performance-ena.md
-    "bw_in": ("bw_in_allowance_exceeded",),
-    "bw_out": ("bw_out_allowance_exceeded",),
-    "pps": ("pps_allowance_exceeded",),
-    "conntrack": ("conntrack_allowance_exceeded",),
-    "linklocal": ("linklocal_allowance_exceeded",),
-}
+# allowance → its name in drivers; EC2 user guide, monitoring-network-performance-ena.md
+ALLOWANCES = {name: (f"{name}_allowance_exceeded",) for name in ("bw_in", "bw_out", "pps", "conntrack", "linklocal")}
 CONNTRACK_AVAILABLE = ("conntrack_allowance_available",)  # a gauge, ENA 2.8.1
 RESETS = {  # reason → its names; EC2 user guide, troubleshooting-ena.md; amzn-drivers ena_ethtool.c; ixgbevf ethtool.c
     "tx_timeout": ("tx_timeout", "tx_timeout_count"),

@@ -70,8 +70,7 @@ class Ethtool:
         reply = array("B", struct.pack("=II", _GFEATURES, blocks) + bytes(16 * blocks))
         self._ioctl(interface, reply)
         state = reply.tobytes()
-        known = self._decoded.get(state)
-        if known is None:
+        if (known := self._decoded.get(state)) is None:
             if len(self._decoded) >= 64:  # noqa: PLR2004 — a host has a handful of distinct states
                 self._decoded.clear()
             known = self._decoded[state] = short_features(self._feature_names, struct.unpack_from(f"={4 * blocks}I", state, 8))
@@ -84,16 +83,14 @@ class Ethtool:
         """
         if not 0 < driver.statistics <= MAX_STATISTICS:
             return {}
-        indexes = self._indexes.get((interface, driver))
-        if indexes is None:
+        if (indexes := self._indexes.get((interface, driver))) is None:
             names = self._strings(interface, _SS_STATS, driver.statistics)
             if len(names) != driver.statistics:
                 raise OSError(errno.EAGAIN, "the number of statistics changed", interface)
             indexes = tuple((at, name) for at, name in enumerate(names, 1) if wanted is None or name in wanted)
             self.discard(interface)
             self._indexes[interface, driver] = indexes
-        reply = array("Q", bytes(8 * (1 + driver.statistics + _SPARE)))
-        reply[0] = _pair(_GSTATS, driver.statistics)
+        reply = array("Q", struct.pack("=II", _GSTATS, driver.statistics) + bytes(8 * (driver.statistics + _SPARE)))
         self._ioctl(interface, reply)
         if struct.unpack_from("=II", reply)[1] != driver.statistics:
             self.discard(interface)  # the indexes are those of other counters
@@ -121,14 +118,8 @@ class Ethtool:
         """Make the kernel fill `reply`: a struct ifreq holds the interface's name and the buffer's address."""
         name = os.fsencode(interface)
         if len(name) > _MAX_NAME:
-            msg = f"{interface!r} is longer than an interface's name can be"
-            raise OSError(errno.ENODEV, msg)
+            raise OSError(errno.ENODEV, f"{interface!r} is longer than an interface's name can be")
         fcntl.ioctl(self._socket, _SIOCETHTOOL, struct.pack("16sP16x", name, reply.buffer_info()[0]))
-
-
-def _pair(low: int, high: int) -> int:
-    """Return the 64-bit integer that two 32-bit ones in memory make."""
-    return int(struct.unpack("=Q", struct.pack("=II", low, high))[0])
 
 
 def _text(raw: bytes) -> str:

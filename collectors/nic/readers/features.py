@@ -9,26 +9,23 @@ The program counts every bit whose name has the same beginning: on Linux 6.18 it
 from __future__ import annotations
 
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-SHORT_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "rx": ("rx-checksum",),
-        "tx": ("tx-checksum-ipv4", "tx-checksum-ip-generic", "tx-checksum-ipv6"),
-        "sg": ("tx-scatter-gather",),
-        "tso": ("tx-tcp-segmentation", "tx-tcp6-segmentation"),
-        "ufo": ("tx-udp-fragmentation",),
-        "gso": ("tx-generic-segmentation",),
-        "gro": ("rx-gro",),
-        "lro": ("rx-lro",),
-        "rxvlan": ("rx-vlan-hw-parse",),
-        "txvlan": ("tx-vlan-hw-insert",),
-    }
-)
+SHORT_NAMES = {
+    "rx": ("rx-checksum",),
+    "tx": ("tx-checksum-ipv4", "tx-checksum-ip-generic", "tx-checksum-ipv6"),
+    "sg": ("tx-scatter-gather",),
+    "tso": ("tx-tcp-segmentation", "tx-tcp6-segmentation"),
+    "ufo": ("tx-udp-fragmentation",),
+    "gso": ("tx-generic-segmentation",),
+    "gro": ("rx-gro",),
+    "lro": ("rx-lro",),
+    "rxvlan": ("rx-vlan-hw-parse",),
+    "txvlan": ("tx-vlan-hw-insert",),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +46,7 @@ def short_features(names: Sequence[str], words: Sequence[int]) -> dict[str, Feat
     changeable = available & ~never_changed
     folded = {}
     for short, wanted in SHORT_NAMES.items():
-        bits = sum(1 << at for at, name in enumerate(names) if name in wanted)
-        if bits:
+        if bits := sum(1 << at for at, name in enumerate(names) if name in wanted):
             folded[short] = Feature(bool(active & bits), bool(requested & bits), not changeable & bits)
     return folded
 

@@ -49,8 +49,7 @@ class InterfaceReader:
 
     def read(self, name: str, before: Nic | None) -> Nic | None:
         """Read one interface; the same object as before where nothing changed, None where it is gone."""
-        link = read_link(self._context.sys, name, before.link if before is not None else None)
-        if link is None:
+        if (link := read_link(self._context.sys, name, before.link if before is not None else None)) is None:
             return None
         try:
             driver, features, counters = self._read_driver(link, before)
@@ -65,8 +64,7 @@ class InterfaceReader:
     def links(self) -> Iterator[LinkState]:
         """Read every interface's link."""
         for name in interfaces(self._context.sys):
-            link = read_link(self._context.sys, name)
-            if link is not None:
+            if (link := read_link(self._context.sys, name)) is not None:
                 yield link
 
     def byte_counters(self, name: str) -> ByteCounters | None:

@@ -47,8 +47,7 @@ class LinkEvents:
         for nlmsg_type, payload in queued:
             if nlmsg_type not in {RTM_NEWLINK, RTM_DELLINK} or len(payload) < _IFINFOMSG.size:
                 continue
-            name = _interface_name(payload)
-            if name is None:
+            if (name := _interface_name(payload)) is None:
                 return INCOMPLETE
             names.add(name)
         return LinkChanges(frozenset(names))

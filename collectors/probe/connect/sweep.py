@@ -56,11 +56,7 @@ class Sweeper:
         self.stopped = True
 
     def run(
-        self,
-        destinations: Sequence[Destination],
-        timeout: float,
-        window: float = 0.0,
-        resolve: Callable[[int], Destination] | None = None,
+        self, destinations: Sequence[Destination], timeout: float, window: float = 0.0, resolve: Callable[[int], Destination] | None = None
     ) -> list[ProbeResult | None]:
         """Probe every destination once; the results are in the order of the destinations.
 
