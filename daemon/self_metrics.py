@@ -30,10 +30,7 @@ _DURATION = Family("collector_duration_seconds", Kind.GAUGE, "Duration of the la
 _LAST = Family("collector_last_success_timestamp_seconds", Kind.GAUGE, "Unix time of the last successful run in seconds.", ("collector",))
 _RUNNING = Family("collector_running_seconds", Kind.GAUGE, "Age of the run in progress in seconds, 0 if idle.", ("collector",))
 _SKIPPED = Family(
-    "collector_runs_skipped",
-    Kind.COUNTER,
-    "Runs skipped because one was in progress, since the collector's start.",
-    ("collector",),
+    "collector_runs_skipped", Kind.COUNTER, "Runs skipped because one was in progress, since the collector's start.", ("collector",)
 )
 _FAILURES = Family("collector_failures", Kind.COUNTER, "Failed runs since the collector's start.", ("collector",))
 _RELOAD = Family("config_last_reload_successful", Kind.GAUGE, "1 if the last reload of the configuration succeeded, else 0.")

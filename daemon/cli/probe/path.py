@@ -72,10 +72,7 @@ def rounds(targets: Sequence[Target], arguments: argparse.Namespace) -> Iterator
 
 
 def _query(
-    targets: Sequence[Target],
-    form: str,
-    script: Callable[[Endpoint], ProbeScript[Any]],
-    report: Callable[[Any, Endpoint], _PathReport],
+    targets: Sequence[Target], form: str, script: Callable[[Endpoint], ProbeScript[Any]], report: Callable[[Any, Endpoint], _PathReport]
 ) -> int:
     scripts: dict[str, tuple[Endpoint, ProbeScript[Any]]] = {}
     reports: dict[str, _PathReport] = {}
