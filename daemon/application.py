@@ -16,6 +16,7 @@ from collectors.packets import capability
 from collectors.registry import COLLECTORS
 from daemon.board import Board
 from daemon.job import CollectorJob
+from daemon.logging import FOLD_SECONDS
 from daemon.process import TERMINATION, catch_signals, limit_arenas, trim_heap
 from daemon.runner import HEARTBEAT_SECONDS, Runner
 from daemon.self_metrics import VERSION, SelfMetrics
@@ -100,10 +101,8 @@ class Application:
         jobs = {}
         for name, settings in config.collectors.items():
             if settings.enabled:
-                kept = old.get(name)
-                jobs[name] = (
-                    kept if kept and kept.settings == settings else CollectorJob(self._make(name, settings), settings, self._dropped)
-                )
+                job = old.get(name)
+                jobs[name] = job if job and job.settings == settings else CollectorJob(self._make(name, settings), settings, self._dropped)
         return jobs
 
     def _make(self, name: str, settings: Any) -> Collector[Any]:  # noqa: ANN401 — each collector's own struct
@@ -115,7 +114,7 @@ class Application:
     def _heartbeat(self) -> None:
         """Ping the watchdog. Runs in the scheduler's thread, so that a stuck scheduler stops the pings."""
         self._notifier.watchdog()
-        self._handler.flush_due()
+        self._handler.flush_counts(FOLD_SECONDS)
         self._heartbeats += 1
         if self._heartbeats % HEARTBEATS_PER_SAVE == 0:
             self._board.save()
@@ -151,7 +150,7 @@ class Application:
         self._board.save()
         if self._state:
             self._state.close()
-        self._handler.flush_all()
+        self._handler.flush_counts(0)
 
 
 def open_state(path: Path) -> StateDirectory | None:

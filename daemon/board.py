@@ -89,7 +89,7 @@ class Board:
             if not self._dirty:
                 return
             self._dirty = False
-            current = {(verdict.check, verdict.subject) for report in self._reports.values() for verdict in report.verdicts}
+            current = _subjects(self._reports.values())
             rows = [[*subject, *since] for subject, since in self._since.items() if subject in current]
         self._slot.save(rows)
 
@@ -109,15 +109,14 @@ class Board:
             if old != verdict.level:
                 changes.append((verdict, old, now - at))
         if before is not None and (arrived or not is_same_length):
-            self._forget(before.verdicts, report.verdicts)
+            for key in _subjects((before,)) - _subjects((report,)):
+                self._since.pop(key, None)
+                self._dirty = True
         return changes
 
-    def _forget(self, before: Iterable[Verdict], now: Iterable[Verdict]) -> None:
-        kept = {(verdict.check, verdict.subject) for verdict in now}
-        for verdict in before:
-            if (verdict.check, verdict.subject) not in kept:
-                self._since.pop((verdict.check, verdict.subject), None)
-                self._dirty = True
+
+def _subjects(reports: Iterable[Report]) -> set[_Subject]:
+    return {(verdict.check, verdict.subject) for report in reports for verdict in report.verdicts}
 
 
 def _changed(verdicts: Sequence[Verdict], before: Sequence[Verdict]) -> list[Verdict]:
@@ -133,16 +132,8 @@ def _message(verdict: Verdict, old: int, lasted: float) -> tuple[Any, ...]:
     if verdict.level is Level.HEALTHY:
         level, duration = Level(old).name.lower(), two_units(max(0.0, lasted), "")
         return logging.INFO, "%s %s healthy: was %s for %s", verdict.check, verdict.subject, level, duration
-    remediation = f"; {verdict.remediation}" if verdict.remediation else ""
-    return (
-        _LOG_LEVEL[verdict.level],
-        "%s %s %s: %s%s",
-        verdict.check,
-        verdict.subject,
-        verdict.level.name.lower(),
-        verdict.message,
-        remediation,
-    )
+    message = f"{verdict.message}; {verdict.remediation}" if verdict.remediation else verdict.message
+    return _LOG_LEVEL[verdict.level], "%s %s %s: %s", verdict.check, verdict.subject, verdict.level.name.lower(), message
 
 
 def _saved_levels(rows: Any) -> dict[_Subject, tuple[int, float]]:  # noqa: ANN401 — any JSON value

@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 import os
 import re
-import stat
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
+from collectors.files import read_regular
 from collectors.model import BadInput
 from collectors.settings import decode_hook, refuse_unless
 
@@ -80,20 +80,28 @@ def _text(path: Path | None) -> tuple[str, str]:
     """Read the file; return its text and its name in errors."""
     file = path or DEFAULT_FILE
     try:
-        return read_text(file), str(file)
+        data = read_regular(file, MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            raise BadInput(f"{file}: {file.stat().st_size} bytes; expected at most {MAX_BYTES >> 20} MiB")
+        return data.decode(), str(file)
     except FileNotFoundError:
         if path is not None:
             raise BadInput(f"{file}: no such file; expected the path of a settings file, or no --config.file") from None
         return "", str(file)
     except OSError as error:
         raise BadInput(f"{file}: {error.strerror}; expected a file that uid {os.geteuid()} can read") from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise BadInput(f"{file}: line {line}: invalid UTF-8; expected TOML, which is UTF-8") from None
 
 
 def _toml(text: str, file: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise BadInput(f"{file}: {_toml_error(str(error))}") from None
+        match = re.fullmatch(r"(.*) \(at line (\d+), column (\d+)\)", str(error))
+        reason = f"line {match[2]}, column {match[3]}: not TOML: {match[1]}" if match else f"not TOML: {error}"
+        raise BadInput(f"{file}: {reason}") from None
     except RecursionError:
         raise BadInput(f"{file}: nested too deeply; expected sections of keys") from None
 
@@ -103,30 +111,6 @@ def _convert(found: Mapping[str, Any], struct: type[msgspec.Struct], file: str) 
         return msgspec.convert(found, struct, dec_hook=decode_hook)
     except msgspec.ValidationError as error:
         raise BadInput(f"{file}: {_error(str(error), found, struct)}") from None
-
-
-def read_text(path: Path) -> str:
-    """Read a regular file; does not block on a FIFO and reads no device. Raises `OSError` or `BadInput`."""
-    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        info = os.fstat(fd)
-        if not stat.S_ISREG(info.st_mode):
-            raise BadInput(f"{path}: not a regular file")
-        if info.st_size > MAX_BYTES:
-            raise BadInput(f"{path}: {info.st_size} bytes; expected at most {MAX_BYTES >> 20} MiB")
-        data = os.read(fd, MAX_BYTES)
-    finally:
-        os.close(fd)
-    try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise BadInput(f"{path}: line {line}: invalid UTF-8; expected TOML, which is UTF-8") from None
-
-
-def _toml_error(error: str) -> str:
-    match = re.fullmatch(r"(.*) \(at line (\d+), column (\d+)\)", error)
-    return f"line {match[2]}, column {match[3]}: not TOML: {match[1]}" if match else f"not TOML: {error}"
 
 
 def _error(error: str, found: Mapping[str, Any], struct: type[msgspec.Struct]) -> str:

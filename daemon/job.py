@@ -7,7 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any
 
 from collectors.cardinality import Caps
 from collectors.model import Inputs, Report, Unavailable
@@ -43,11 +43,7 @@ class OnDemand(Sequence["Metric"]):
                     self._compute = None  # releases the reading
         return self._metrics
 
-    @overload
-    def __getitem__(self, index: int) -> Metric: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Metric]: ...
-    def __getitem__(self, index: int | slice) -> Metric | Sequence[Metric]:
+    def __getitem__(self, index: Any) -> Any:  # noqa: ANN401 — an int or a slice
         return self._computed()[index]
 
     def __iter__(self) -> Iterator[Metric]:
@@ -147,10 +143,9 @@ class CollectorJob:
             metrics = self.caps.fold(self.collector.measure(reading, self.settings))
         except Exception as error:  # noqa: BLE001 — the scrape continues with the other collectors
             self.fail(error)
-            metrics = []
             self.is_measured = False
-        else:
-            self.is_measured = True
+            return ()
+        self.is_measured = True
         return metrics
 
     def _inputs(self, jobs: Callable[[str], CollectorJob | None]) -> Inputs:

@@ -16,6 +16,7 @@ import socket
 import stat
 import threading
 import time
+from dataclasses import dataclass, field
 from typing import Literal
 
 Format = Literal["logfmt", "json"]
@@ -90,25 +91,17 @@ class LineHandler(logging.Handler):
         fold.suppressed += 1
         return True
 
-    def flush_due(self) -> None:
-        """Print counts whose minute is over. Called with each heartbeat."""
+    def flush_counts(self, seconds: float) -> None:
+        """Print the counts that are at least `seconds` old."""
         now = time.monotonic()
         with self.lock or threading.RLock():
-            for key in [key for key, fold in self._folds.items() if now - fold.since >= FOLD_SECONDS]:
-                self._flush(key)
-
-    def flush_all(self) -> None:
-        """Print every count, before the process ends."""
-        with self.lock or threading.RLock():
-            for key in list(self._folds):
+            for key in [key for key, fold in self._folds.items() if now - fold.since >= seconds]:
                 self._flush(key)
 
     def _flush(self, key: tuple[str, str]) -> None:
         fold = self._folds.pop(key, None)
-        if fold is None or not fold.suppressed:
-            return
-        record = logging.makeLogRecord({**fold.latest.__dict__, "repeated": fold.suppressed, "exc_info": None})
-        self._print(record)
+        if fold is not None and fold.suppressed:
+            self._print(logging.makeLogRecord({**fold.latest.__dict__, "repeated": fold.suppressed, "exc_info": None}))
 
     def _print(self, record: logging.LogRecord) -> None:
         data = self.format(record).encode("utf-8", "backslashreplace")
@@ -126,16 +119,14 @@ class LineHandler(logging.Handler):
             self.dropped += 1
 
 
+@dataclass(slots=True)
 class _Repetition:
     """Count of one line, or of one log call, within its minute."""
 
-    __slots__ = ("count", "latest", "since", "suppressed")
-
-    def __init__(self, record: logging.LogRecord) -> None:
-        self.latest = record
-        self.since = time.monotonic()
-        self.count = 0
-        self.suppressed = 0
+    latest: logging.LogRecord
+    since: float = field(default_factory=time.monotonic)
+    count: int = 0
+    suppressed: int = 0
 
 
 def set_up(level: str, style: Format, fd: int = 2) -> LineHandler:

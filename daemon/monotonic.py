@@ -10,7 +10,6 @@ from __future__ import annotations
 import datetime as dt
 import random
 import time
-from typing import Any
 
 from apscheduler.triggers.base import BaseTrigger
 
@@ -56,6 +55,3 @@ class IntervalTrigger(BaseTrigger):  # type: ignore[misc]  # apscheduler 3 is un
         after = max(now, previous + self._period / 2)
         count = (after.replace(tzinfo=None) - self._zero) // self._period + 1
         return (self._zero + count * self._period).replace(tzinfo=after.tzinfo)
-
-    def __getstate__(self) -> Any:  # noqa: ANN401 — the base class's signature
-        raise TypeError("a trigger cannot be pickled: jobs are in memory only")

@@ -13,7 +13,7 @@ import json
 import logging
 import os
 import stat
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -92,7 +92,8 @@ class StateDirectory:
             info = os.fstat(fd)
             if not stat.S_ISREG(info.st_mode) or info.st_uid != os.geteuid() or info.st_size > MAX_BYTES:
                 return self._set_aside(name, "not a regular file of this user, or too large")
-            found = msgspec.convert(json.loads(_read(fd)), type=_File)  # msgspec's own decoder refuses lone surrogates
+            with open(fd, "rb", closefd=False) as file:
+                found = msgspec.convert(json.load(file), type=_File)  # msgspec's own decoder refuses lone surrogates
         except (ValueError, RecursionError, OSError) as error:  # msgspec's own errors are ValueErrors
             return self._set_aside(name, str(error))
         finally:
@@ -108,8 +109,11 @@ class StateDirectory:
 
     def save(self, name: str, value: Any) -> bool:  # noqa: ANN401
         """Replace a file atomically; False, counted and logged, if it could not be written."""
-        data = _encode(_File(VERSION, value))
-        temporary = f"{name}.new"
+        file, temporary = _File(VERSION, value), f"{name}.new"
+        try:
+            data = msgspec.json.encode(file)
+        except UnicodeEncodeError:  # a name that is not UTF-8, as os.fsdecode() returns it; json escapes it
+            data = json.dumps(msgspec.to_builtins(file)).encode()
         try:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(temporary, dir_fd=self._fd)
@@ -139,31 +143,16 @@ class StateDirectory:
         os.close(self._fd)
 
 
-def _encode(file: _File) -> bytes:
-    try:
-        return msgspec.json.encode(file)
-    except UnicodeEncodeError:  # a name that is not UTF-8, as os.fsdecode() returns it; json escapes it
-        return json.dumps(msgspec.to_builtins(file)).encode()
-
-
-def _read(fd: int) -> bytes:
-    parts = []
-    while part := os.read(fd, 1 << 20):
-        parts.append(part)
-    return b"".join(parts)
-
-
-class FileSlot:
+class FileSlot(NamedTuple):
     """One file of the state directory, as a `collectors.model.Slot`."""
 
-    def __init__(self, directory: StateDirectory, name: str) -> None:
-        self._directory = directory
-        self._name = name
+    directory: StateDirectory
+    name: str
 
     def load(self) -> Any:  # noqa: ANN401
         """Return the value saved last, or None."""
-        return self._directory.load(self._name)
+        return self.directory.load(self.name)
 
     def save(self, value: Any) -> bool:  # noqa: ANN401
         """Replace the file atomically."""
-        return self._directory.save(self._name, value)
+        return self.directory.save(self.name, value)

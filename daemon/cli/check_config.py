@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from collectors.model import BadInput
 from collectors.registry import COLLECTORS
 from daemon import config
-from daemon.cli import signatures
 from exporters.prometheus.web_config.reloader import check_web_config
 
 if TYPE_CHECKING:
@@ -27,9 +26,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Print each problem as a line on stderr; return 2 if there is one. Raises `BadInput` for the settings file itself."""
     file = arguments.file or arguments.config
     loaded = config.load(file)
-    enabled = {name: own for name, own in loaded.collectors.items() if own.enabled and name != "logs"}
-    problems = [line for name, own in enabled.items() for line in COLLECTORS[name].problems(own)]
-    problems += signatures.problems(loaded)  # `scan` and `explain` use the packs also where the collector is disabled
+    # of logs also where it is disabled: `scan` and `explain` use its packs
+    checked = {name: own for name, own in loaded.collectors.items() if own.enabled or name == "logs"}
+    problems = [line for name, own in checked.items() for line in COLLECTORS[name].problems(own)]
     if loaded.web.config_file:
         try:
             check_web_config(Path(loaded.web.config_file))

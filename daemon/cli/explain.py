@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collectors.logs.matching.packs import Signature
 
 _WIDTH = 100
+_MAX_CHARACTERS = 1000  # of a line; as much as a screen holds
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Explain each line and return the exit status."""
     _, matcher = signatures.load(arguments)
-    lines = [line for given in arguments.lines for line in ([given.encode("utf-8", "surrogateescape")] if given != "-" else _stdin())]
+    given = (sys.stdin.buffer if text == "-" else [text.encode("utf-8", "surrogateescape")] for text in arguments.lines)
+    lines = (line.rstrip(b"\n") for source in given for line in source)
     explained = [(line, _match(matcher, line)) for line in lines if line.strip()]
     if arguments.format == "json":
         documents = [{"line": _decoded(line), "signatures": [_as_json(match) for match in matches]} for line, matches in explained]
@@ -67,25 +69,21 @@ def _as_json(match: Match) -> dict[str, Any]:
 
 
 def _lines(line: bytes, matches: list[Match], matcher: Matcher) -> Iterator[str]:
-    yield _shortened(_decoded(line))
+    text = _decoded(line)
+    yield text if len(text) <= _MAX_CHARACTERS else f"{text[:_MAX_CHARACTERS]}…"
     for match in matches:
-        signature = match.signature
+        signature, rule = match.signature, match.signature.escalate
         yield from _entry("signature", f"{signature.id} ({signature.severity}, {signature.family})")
         yield from _entry("meaning", signature.meaning or "not documented in its pack")
         yield from _entry("remediation", signature.remediation)
         yield from _entry("fields", ", ".join(f"{name} {printable(value)}" for name, value in match.fields.items()))
-        yield from _entry("escalation", _escalation(signature))
+        yield from _entry("escalation", f"{rule.severity} if there are {rule.count} within {rule.within:g} s" if rule else "")
         yield from _entry("cleared by", ", ".join(signature.cleared_by))
         yield from _entry("pack", signature.origin)
     if not matches:
         yield from _entry("signature", "no match")
         for match in matcher.match_line(line, allow_any)[:3]:
             yield from _entry("note", f"would match {match.signature.id} if sent by {_senders(match.signature)}")
-
-
-def _escalation(signature: Signature) -> str:
-    rule = signature.escalate
-    return f"{rule.severity} if there are {rule.count} within {rule.within:g} s" if rule else ""
 
 
 def _senders(signature: Signature) -> str:
@@ -99,11 +97,3 @@ def _entry(label: str, text: str) -> Iterable[str]:
 
 def _decoded(line: bytes) -> str:
     return printable(line.decode("utf-8", "backslashreplace"))
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= 1000 else f"{text[:1000]}…"  # noqa: PLR2004 — as much as a screen holds
-
-
-def _stdin() -> Iterator[bytes]:
-    return (line.rstrip(b"\n") for line in sys.stdin.buffer)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from collectors.logs.matching import packs, samples
+from collectors.logs.matching import packs
 from collectors.logs.matching.database import open_database
 from collectors.logs.matching.matcher import Matcher
 from collectors.logs.settings import LogSettings
@@ -14,9 +14,6 @@ from daemon import config as settings
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
-
-    from daemon.config import Config
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,12 +35,6 @@ def load(arguments: argparse.Namespace) -> tuple[packs.Packs, Matcher]:
     directories = settings.load_section(arguments.config, "logs", LogSettings).signature_dirs
     loaded = packs.load([*map(Path, directories), *arguments.signatures])
     return loaded, Matcher(loaded.signatures, open_database(loaded.signatures, _cache()))
-
-
-def problems(config: Config) -> Iterator[str]:
-    """Return what is wrong with the packs and their samples, a line each."""
-    logs: Any = config.collectors["logs"]
-    yield from samples.problems([Path(directory) for directory in logs.signature_dirs])
 
 
 def _cache() -> Path | None:

@@ -98,10 +98,10 @@ def test_a_repeated_error_is_one_line_a_minute_with_a_count(lines: Lines, monkey
     assert 'msg="disk sdb is gone"' in second
     assert handler.folded == 2999
     monkeypatch.setattr(logs, "FOLD_SECONDS", 0.0)  # the minute is over
-    handler.flush_due()
+    handler.flush_counts(logs.FOLD_SECONDS)
     (count,) = lines.read()
     assert count.endswith('level=error msg="disk sda is gone" repeated=2999')
-    handler.flush_due()
+    handler.flush_counts(logs.FOLD_SECONDS)
     assert lines.read() == []
 
 
@@ -113,7 +113,7 @@ def test_a_line_that_differs_each_time_is_bounded_too(lines: Lines) -> None:
         log.error("request %d failed", number)
     assert len(lines.read()) == logs.BURST
     assert len(handler._folds) <= logs.FOLD_LINES
-    handler.flush_all()
+    handler.flush_counts(0)
     assert any("repeated=" in line for line in lines.read())
 
 

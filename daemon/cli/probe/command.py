@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Probe until the count is reached or Ctrl-C, print results as they arrive, then a summary. Return the exit status."""
     written = list({(target.host.lower(), target.port): target for target in arguments.targets}.values())
     targets = expand_names(written, arguments.timeout)
-    if probe_path.is_path_query(arguments):
+    if arguments.mtu or arguments.trace:
         return probe_path.run(targets, arguments)
     stats = [ProbeStats(target) for target in targets]
     rounds = probe_path.rounds if arguments.syn else _rounds
@@ -87,15 +87,14 @@ def _rounds(targets: Sequence[Target], arguments: argparse.Namespace) -> Iterato
     """Probe all targets at once, once an interval."""
     sweeper, resolver = Sweeper(), Resolver(arguments.timeout)
     resolver.set_names(target.host for target in targets if target.address is None)
-    begun, rounds = time.monotonic(), 0
+    begun = time.monotonic()
     try:
-        while not arguments.count or rounds < arguments.count:
-            time.sleep(max(0.0, begun + rounds * arguments.interval - time.monotonic()))
+        for made in range(arguments.count or sys.maxsize):
+            time.sleep(max(0.0, begun + made * arguments.interval - time.monotonic()))
             destinations = [target.address or resolver.resolve(target.host, target.port) for target in targets]
             results = sweeper.run(
                 destinations, arguments.timeout, resolve=lambda index: resolver.resolve(targets[index].host, targets[index].port)
             )
-            rounds += 1
             yield [result or ProbeResult(Reason.OTHER) for result in results]
     finally:
         resolver.close()

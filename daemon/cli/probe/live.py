@@ -29,11 +29,8 @@ def display(stats: Sequence[ProbeStats], count: int, interval: float, form: str)
         yield lambda _: None
     elif not sys.stdout.isatty():
         yield lambda ended: print("\n".join(each.line(result) for each, result in ended), flush=True)  # noqa: T201 — the command's output
-    elif len(stats) > 1:
-        with _table(stats) as show:
-            yield show
     else:
-        with _lines(count, interval) as show:
+        with _table(stats) if len(stats) > 1 else _lines(count, interval) as show:
             yield show
 
 

@@ -44,36 +44,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     kinds.add_argument("--syn", action="store_true", help="half-open: a SYN and a RST, so that the service sees no connect")
 
 
-def is_path_query(arguments: argparse.Namespace) -> bool:
-    """Return whether the path is asked for once, instead of a series of tries."""
-    return bool(arguments.mtu or arguments.trace)
-
-
-def run(targets: Sequence[Target], arguments: argparse.Namespace) -> int:
-    """Query the path to each target once. Return the exit status: 0 if all are healthy, else 1; BadInput without CAP_NET_RAW."""
-    if arguments.mtu:
-        return _query(targets, arguments.format, search, _mtu_report)
-    return _query(targets, arguments.format, lambda _: syn_trace(), _trace_report)
-
-
 def rounds(targets: Sequence[Target], arguments: argparse.Namespace) -> Iterator[list[ProbeResult]]:
     """Probe all targets half-open, once an interval."""
-    client, begun, made = PacketClient(), time.monotonic(), 0
-    while not arguments.count or made < arguments.count:
+    client, begun = PacketClient(), time.monotonic()
+    for made in range(arguments.count or sys.maxsize):
         time.sleep(max(0.0, begun + made * arguments.interval - time.monotonic()))
         resolved = {target.text: _resolve(target) for target in targets}
         results: dict[str, ProbeResult] = {text: to for text, to in resolved.items() if isinstance(to, ProbeResult)}
         addresses = {text: to for text, to in resolved.items() if not isinstance(to, ProbeResult)}
         results |= half_open.probe(client, addresses, arguments.timeout)
-        made += 1
-        if made == 1 and all(result.reason is Reason.PERMISSION and result.local_error for result in results.values()):
+        if made == 0 and all(result.reason is Reason.PERMISSION and result.local_error for result in results.values()):
             raise BadInput("--syn needs CAP_NET_RAW, or a firewall of this host rejects every SYN; run it as root")
         yield [results[target.text] for target in targets]
 
 
-def _query(
-    targets: Sequence[Target], form: str, script: Callable[[Endpoint], ProbeScript[Any]], report: Callable[[Any, Endpoint], _PathReport]
-) -> int:
+def run(targets: Sequence[Target], arguments: argparse.Namespace) -> int:
+    """Query the path to each target once. Return the exit status: 0 if all are healthy, else 1; BadInput without CAP_NET_RAW."""
+    report: Callable[[Any, Endpoint], _PathReport] = _mtu_report if arguments.mtu else _trace_report
     scripts: dict[str, tuple[Endpoint, ProbeScript[Any]]] = {}
     reports: dict[str, _PathReport] = {}
     for target in targets:
@@ -82,7 +69,7 @@ def _query(
         except OSError as error:
             reports[target.text] = _failed("this host cannot send to it: " + (error.strerror or str(error)), str(error))
             continue
-        scripts[target.text] = (endpoint, script(endpoint))
+        scripts[target.text] = (endpoint, search(endpoint) if arguments.mtu else syn_trace())
     try:
         results = PacketClient().run(scripts, MAX_SECONDS)
     except Unavailable as error:
@@ -90,7 +77,7 @@ def _query(
     for text, (endpoint, _) in scripts.items():
         failed = _failed(results.failure, results.failure)
         reports[text] = report(results.found[text], endpoint) if text in results.found else failed
-    if form == "json":
+    if arguments.format == "json":
         document = {"targets": [{"target": target.text, **reports[target.text].as_json} for target in targets]}
         sys.stdout.write(json.dumps(document, indent=2) + "\n")
     else:
@@ -105,12 +92,9 @@ def _failed(line: str, error: str) -> _PathReport:
 
 def _mtu_report(result: PathMtuResult, endpoint: Endpoint) -> _PathReport:
     verdict = judge_path("", result)
-    lines = [f"path MTU: {result.mtu or 'unknown'} bytes, from {endpoint.source}", verdict.message]
-    return _PathReport(
-        [*lines, *([verdict.remediation] if verdict.remediation else [])],
-        {**result._asdict(), "message": verdict.message, "remediation": verdict.remediation},
-        result.answered and not result.black_hole and not result.padded_dropped,
-    )
+    lines = [f"path MTU: {result.mtu or 'unknown'} bytes, from {endpoint.source}", verdict.message, verdict.remediation]
+    as_json = {**result._asdict(), "message": verdict.message, "remediation": verdict.remediation}
+    return _PathReport(list(filter(None, lines)), as_json, result.answered and not result.black_hole and not result.padded_dropped)
 
 
 def _trace_report(result: SynTrace, endpoint: Endpoint) -> _PathReport:
