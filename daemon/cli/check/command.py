@@ -1,4 +1,4 @@
-"""`vitald check`: the command, its collector runs, its exit status and its JSON."""
+"""`vitald check`: the command, its exit status and its JSON."""
 
 from __future__ import annotations
 
@@ -6,25 +6,20 @@ import contextlib
 import json
 import socket
 import sys
-import threading
-import time
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
-from collectors.model import CollectorContext, Level, Mode, Unavailable
-from collectors.registry import COLLECTORS
+from collectors.model import CollectorContext, Level, Mode
 from daemon.cli import host_flags
-from daemon.job import CollectorJob
+from daemon.cli.check.collector_run import run_collectors
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Sequence
 
-    from collectors.model import Report, Verdict
-    from collectors.panel import Panel
-    from collectors.settings import Settings
+    from daemon.cli.check.collector_run import CollectorRun
 
 UNKNOWN = 3  # exit status, as Nagios defines it
-DEADLINE_SECONDS = 20.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,69 +48,6 @@ def run(arguments: argparse.Namespace) -> int:
     return exit_code(runs)
 
 
-class CollectorRun:
-    """One collector's run, in its own thread, so that a collector that hangs costs only its own result."""
-
-    def __init__(self, name: str, settings: Settings, context: CollectorContext) -> None:
-        self.name = name
-        self.report: Report | None = None
-        self.panels: list[Panel] = []
-        self.error = ""
-        self.unavailable = ""
-        self.job: CollectorJob | None = None
-        self._thread: threading.Thread | None = None
-        with self._catch():
-            self.job = CollectorJob(COLLECTORS[name](settings, context), settings)
-
-    @property
-    def verdicts(self) -> Sequence[Verdict]:
-        """Verdicts of the run, none if it failed."""
-        return self.report.verdicts if self.report and not self.error else ()
-
-    def start(self, jobs: Callable[[str], CollectorJob | None]) -> None:
-        """Start the run; `jobs` finds the job of another collector by name."""
-        if self.job is not None:
-            self._thread = threading.Thread(target=self._run, args=(self.job, jobs), daemon=True, name=f"vitald-check-{self.name}")
-            self._thread.start()
-
-    def wait(self, deadline: float) -> None:
-        """Wait until the run has ended, or until `deadline` (monotonic)."""
-        if self._thread is None:
-            return
-        self._thread.join(max(0.0, deadline - time.monotonic()))
-        if self._thread.is_alive():
-            self.error = f"timed out after {DEADLINE_SECONDS:.0f} s"
-
-    def _run(self, job: CollectorJob, jobs: Callable[[str], CollectorJob | None]) -> None:
-        with self._catch():
-            for again in range(job.collector.passes):
-                if again:
-                    time.sleep(1)  # a rate needs two readings
-                self.report = job.run_once(jobs)
-            self.panels = job.panels()
-
-    @contextlib.contextmanager
-    def _catch(self) -> Iterator[None]:
-        try:
-            yield
-        except Unavailable as error:
-            self.unavailable = f"{error} ({error.reason})"
-        except Exception as error:  # noqa: BLE001 — a collector's failure is part of the result
-            self.error = f"{type(error).__name__}: {error}"
-
-
-def run_collectors(collectors: Mapping[str, Settings], context: CollectorContext) -> list[CollectorRun]:
-    """Run all enabled collectors concurrently, for at most `DEADLINE_SECONDS`."""
-    runs = [CollectorRun(name, settings, context) for name, settings in collectors.items() if settings.enabled]
-    jobs = {run.name: run.job for run in runs}
-    for run in runs:
-        run.start(jobs.get)
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    for run in runs:
-        run.wait(deadline)
-    return runs
-
-
 def exit_code(runs: Sequence[CollectorRun]) -> int:
     """Return the worst level; `UNKNOWN` if that is healthy and a collector failed."""
     worst = max((verdict.level for run in runs for verdict in run.verdicts), default=Level.HEALTHY)
@@ -126,27 +58,14 @@ def exit_code(runs: Sequence[CollectorRun]) -> int:
 
 def as_json(runs: Sequence[CollectorRun]) -> str:
     """Return exit status, findings (healthy subjects too) and each collector's state as one JSON document."""
-    document: dict[str, Any] = {
-        "exit": exit_code(runs),
-        "findings": [
-            {
-                "check": verdict.check,
-                "subject": verdict.subject,
-                "level": verdict.level.name.lower(),
-                "message": verdict.message,
-                "evidence": dict(verdict.evidence),
-                "remediation": verdict.remediation,
-            }
-            for run in runs
-            for verdict in run.verdicts
-        ],
-        "collectors": [
-            {
-                "name": run.name,
-                "state": "failed" if run.error else "absent" if run.unavailable else "ok",
-                "detail": run.error or run.unavailable,
-            }
-            for run in runs
-        ],
-    }
+    findings = [{**asdict(verdict), "level": verdict.level.name.lower()} for run in runs for verdict in run.verdicts]
+    states = [
+        {
+            "name": run.name,
+            "state": "failed" if run.error else "absent" if run.unavailable else "ok",
+            "detail": run.error or run.unavailable,
+        }
+        for run in runs
+    ]
+    document = {"exit": exit_code(runs), "findings": findings, "collectors": states}
     return json.dumps(document, indent=2, ensure_ascii=True, default=str)

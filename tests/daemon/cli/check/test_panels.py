@@ -3,7 +3,7 @@ from io import StringIO
 from rich.console import Console
 
 from collectors.panel import Panel, Share, Sparkline
-from daemon.cli.check.panels import MAX_ROWS, print_panel, shares_in_cells, sparkline
+from daemon.cli.check.table import MAX_ROWS, print_panel, shares_in_cells, sparkline
 
 
 def printed(panel: Panel, width: int = 80) -> str:
