@@ -76,7 +76,7 @@ class Application:
         self._ready = True
         for url in self._exporter.urls:
             log.info("vitald started version=%s url=%s", VERSION, url)
-        self._notifier.ready()
+        self._notifier.send("READY=1")
         self._send_status()
         gc.collect()
         gc.freeze()  # objects made at start-up stay: no need to traverse them at each collection
@@ -140,10 +140,10 @@ class Application:
             log.info("config reloaded changed=%s", ",".join(changed) or "none")
             if config.web != self._web:
                 log.warning("config section [web] changed, which takes effect at a restart only")
-        self._notifier.ready()
+        self._notifier.send("READY=1")
 
     def _stop(self) -> None:
-        self._notifier.stopping()
+        self._notifier.send("STOPPING=1")
         log.info("stopping")
         self._runner.stop()
         self._exporter.close()

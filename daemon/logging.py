@@ -39,7 +39,9 @@ class LineFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record's fields in a fixed order."""
-        fields: dict[str, object] = {} if self._under_systemd else {"ts": _timestamp(record.created)}
+        fields: dict[str, object] = {}
+        if not self._under_systemd:
+            fields["ts"] = dt.datetime.fromtimestamp(record.created, dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         fields |= {"level": record.levelname.lower(), "msg": record.getMessage()}
         if record.exc_info:
             fields["traceback"] = self.formatException(record.exc_info)
@@ -157,10 +159,6 @@ def _as_socket(fd: int) -> socket.socket | None:
     except OSError:
         return None
     return socket.socket(fileno=os.dup(fd)) if is_socket else None
-
-
-def _timestamp(at: float) -> str:
-    return dt.datetime.fromtimestamp(at, dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _logfmt(value: object) -> str:

@@ -8,7 +8,7 @@ import time
 
 
 class Notifier:
-    """Notifications to the service manager; no effect without one."""
+    """Notifications to the service manager, such as `READY=1` and `STOPPING=1`; no effect without one."""
 
     def __init__(self) -> None:
         address = os.environ.pop("NOTIFY_SOCKET", "")  # popped, so that no child process inherits it
@@ -16,30 +16,23 @@ class Notifier:
         self._status = ""
         self.watchdog_seconds = _watchdog_seconds()
 
-    def ready(self) -> None:
-        """Notify that the start, or a reload, is complete."""
-        self._send("READY=1")
-
     def reloading(self) -> None:
         """Notify that a reload begins; Type=notify-reload requires `MONOTONIC_USEC` (systemd ≥ 253)."""
-        self._send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
-
-    def stopping(self) -> None:
-        """Notify that the daemon stops."""
-        self._send("STOPPING=1")
+        self.send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def watchdog(self) -> None:
         """Ping the watchdog. To be called from the scheduler's thread only."""
         if self.watchdog_seconds:
-            self._send("WATCHDOG=1")
+            self.send("WATCHDOG=1")
 
     def status(self, text: str) -> None:
         """Set the status line of `systemctl status`; sent only if it changed."""
         if text != self._status:
             self._status = text
-            self._send(f"STATUS={text}")
+            self.send(f"STATUS={text}")
 
-    def _send(self, message: str) -> None:
+    def send(self, message: str) -> None:
+        """Send one datagram."""
         if not self._address:
             return
         try:

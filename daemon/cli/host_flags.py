@@ -17,19 +17,13 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
-    parser.add_argument(
-        "--config.file", dest="config", type=Path, metavar="FILE", help=f"settings (default: {config.DEFAULT_FILE}, if it exists)"
-    )
+    text = f"settings (default: {config.DEFAULT_FILE}, if it exists)"
+    parser.add_argument("--config.file", dest="config", type=Path, metavar="FILE", help=text)
     for name in COLLECTORS:
-        parser.add_argument(
-            f"--collector.{name}",
-            dest=f"collector.{name}",
-            action=argparse.BooleanOptionalAction,
-            help=f"enable or disable the {name} collector",
-        )
-    parser.add_argument(
-        "--collector.disable-defaults", dest="disable_defaults", action="store_true", help="disable collectors that no flag enables"
-    )
+        flag, text = f"collector.{name}", f"enable or disable the {name} collector"
+        parser.add_argument(f"--{flag}", dest=flag, action=argparse.BooleanOptionalAction, help=text)
+    text = "disable collectors that no flag enables"
+    parser.add_argument("--collector.disable-defaults", dest="disable_defaults", action="store_true", help=text)
     for flag, default, mounted in (("procfs", "/proc", "procfs"), ("sysfs", "/sys", "sysfs"), ("rootfs", "/", "the root file system")):
         text = f"mount point of {mounted} (default: %(default)s)"
         parser.add_argument(f"--path.{flag}", dest=flag, type=Path, default=Path(default), metavar="DIR", help=text)

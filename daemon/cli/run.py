@@ -25,13 +25,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--web.config.file", dest="web_config", metavar="FILE", help="TLS and basic auth, in the exporter-toolkit's format")
     parser.add_argument("--web.telemetry-path", dest="telemetry_path", metavar="PATH", help="path of the metrics (default: /metrics)")
-    parser.add_argument(
-        "--log.level", dest="log_level", default="info", choices=["debug", "info", "warning", "error"], help="(default: %(default)s)"
+    levels, text = ["debug", "info", "warning", "error"], "(default: %(default)s)"
+    parser.add_argument("--log.level", dest="log_level", default="info", choices=levels, help=text)
+    parser.add_argument("--log.format", dest="log_format", default="logfmt", choices=["logfmt", "json"], help=text)
+    state, text = (
+        Path(os.environ.get("STATE_DIRECTORY", "").partition(":")[0] or "/var/lib/vitald"),
+        "state directory (default: %(default)s)",
     )
-    parser.add_argument("--log.format", dest="log_format", default="logfmt", choices=["logfmt", "json"], help="(default: %(default)s)")
-    parser.add_argument(
-        "--state.directory", dest="state", type=Path, default=_default_state(), metavar="DIR", help="state directory (default: %(default)s)"
-    )
+    parser.add_argument("--state.directory", dest="state", type=Path, default=state, metavar="DIR", help=text)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -39,10 +40,6 @@ def run(arguments: argparse.Namespace) -> int:
     handler = logs.set_up(arguments.log_level, arguments.log_format)
     roots = CollectorContext(arguments.procfs, arguments.sysfs, arguments.rootfs)
     return application.main(lambda: _config(arguments), roots, arguments.state, handler)
-
-
-def _default_state() -> Path:
-    return Path(os.environ.get("STATE_DIRECTORY", "").partition(":")[0] or "/var/lib/vitald")
 
 
 def _config(arguments: argparse.Namespace) -> Config:

@@ -18,16 +18,10 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags that `load()` reads."""
-    parser.add_argument(
-        "--config.file",
-        dest="config",
-        type=Path,
-        metavar="FILE",
-        help=f"settings, for signature_dirs of [logs] (default: {settings.DEFAULT_FILE}, if it exists)",
-    )
-    parser.add_argument(
-        "--signatures", type=Path, action="append", default=[], metavar="DIR", help="additional directory of signature packs, repeatable"
-    )
+    text = f"settings, for signature_dirs of [logs] (default: {settings.DEFAULT_FILE}, if it exists)"
+    parser.add_argument("--config.file", dest="config", type=Path, metavar="FILE", help=text)
+    text = "additional directory of signature packs, repeatable"
+    parser.add_argument("--signatures", type=Path, action="append", default=[], metavar="DIR", help=text)
 
 
 def load(arguments: argparse.Namespace) -> tuple[packs.Packs, Matcher]:

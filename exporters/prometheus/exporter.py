@@ -12,7 +12,7 @@ from exporters.prometheus.exposition.exposition import Exposition
 from exporters.prometheus.exposition.families import exported_name
 from exporters.prometheus.http.listen import bound_address, listen
 from exporters.prometheus.http.server import HttpServer
-from exporters.prometheus.routes import Request, Response, Routes
+from exporters.prometheus.routes import Routes
 from exporters.prometheus.web_config.reloader import WebConfigReloader
 
 if TYPE_CHECKING:
@@ -53,15 +53,14 @@ class Exporter:
         _check_telemetry_path(telemetry_path)
         self._reports = reports
         self._dropped = Dropped() if dropped is None else dropped
-        self._exposition = Exposition(self._dropped)
-        self._routes = Routes(telemetry_path=telemetry_path, status=status, ready=ready, exposition=self._exposition)
         self._has_web_config = web_config is not None
         self._reloader = WebConfigReloader(web_config)
         listeners = listen(addresses)
         self.addresses = tuple(map(bound_address, listeners))
         scheme = "https" if self._reloader.policy.context else "http"
         self.urls = tuple(f"{scheme}://{address}{telemetry_path}" for address in self.addresses)
-        self._server = HttpServer(listeners, self._reloader, self._respond)
+        routes = Routes(self._all_reports, Exposition(self._dropped), telemetry_path, status, ready)
+        self._server = HttpServer(listeners, self._reloader, routes.respond)
         self._thread = threading.Thread(target=self._server.run, name="vitald-http", daemon=True)
 
     def start(self) -> None:
@@ -75,9 +74,6 @@ class Exporter:
             self._thread.join(_STOP_SECONDS)
         if not self._thread.is_alive():  # else it is computing a response; it ends after that, or with the process
             self._server.close()
-
-    def _respond(self, request: Request) -> Response:
-        return self._routes.respond(request, self._all_reports)
 
     def _all_reports(self) -> list[Report]:
         return [*self._reports(), Report("exporter", time.time(), metrics=tuple(self._measure()))]
@@ -94,5 +90,5 @@ class Exporter:
 def _check_telemetry_path(path: str) -> None:
     plain = path.isascii() and path.isprintable() and not set(path) & set(" ?#")
     if not path.startswith("/") or not plain or path in _RESERVED:
-        msg = f"telemetry path {path!r:.80}"
-        raise BadInput(msg + ": not usable; expected a leading slash, no blank, ? or #, and not /-/healthy or /-/ready, as in /metrics")
+        reason = "not usable; expected a leading slash, no blank, ? or #, and not /-/healthy or /-/ready, as in /metrics"
+        raise BadInput(f"telemetry path {path!r:.80}: {reason}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from prometheus_client import PROCESS_COLLECTOR
@@ -48,45 +49,46 @@ def plain(status: int, text: str, *headers: tuple[str, str]) -> Response:
     return Response(status, (_TEXT, *headers), text.encode() + b"\n")
 
 
+@dataclass(frozen=True)
 class Routes:
     """The paths of this server. Used by one thread."""
 
-    def __init__(self, *, telemetry_path: str, status: Callable[[], Status], ready: Callable[[], bool], exposition: Exposition) -> None:
-        self._ready = ready
-        self._exposition = exposition
-        self._status = status
-        self._telemetry_path = telemetry_path
+    reports: Callable[[], Sequence[Report]]
+    exposition: Exposition
+    telemetry_path: str
+    status: Callable[[], Status]
+    ready: Callable[[], bool]
 
-    def respond(self, request: Request, reports: Callable[[], Sequence[Report]]) -> Response:
+    def respond(self, request: Request) -> Response:
         """Return the response to one request. A failure is logged and becomes a 500."""
         if request.method not in METHODS:
             return plain(405, "Method not allowed; expected GET or HEAD.", ("Allow", ", ".join(METHODS)))
         try:
-            return self._route(request, reports)
+            return self._route(request)
         except Exception:  # noqa: BLE001 — whatever it was, the next request is answered
             _log.exception("request failed path=%s", request.path)
             return plain(500, "Internal error; see the log of vitald.")
 
-    def _route(self, request: Request, reports: Callable[[], Sequence[Report]]) -> Response:
-        if request.path == self._telemetry_path:
-            return self._metrics(request, reports())
+    def _route(self, request: Request) -> Response:
+        if request.path == self.telemetry_path:
+            return self._metrics(request)
         if request.path == "/":
             return self._status_page(request)
         if request.path == "/-/ready":
-            return plain(200, "Ready.") if self._ready() else plain(503, "Not ready: not every collector has been started.")
+            return plain(200, "Ready.") if self.ready() else plain(503, "Not ready: not every collector has been started.")
         if request.path == "/-/healthy":
             return plain(200, "Healthy.")
         return plain(404, "Not found; / has links to all pages.")
 
-    def _metrics(self, request: Request, reports: Sequence[Report]) -> Response:
+    def _metrics(self, request: Request) -> Response:
         form = negotiate_format(request.header(b"accept"))
-        body = self._exposition.render(reports, form, (PROCESS_COLLECTOR,))  # it reads /proc/self, which cannot block
+        body = self.exposition.render(self.reports(), form, (PROCESS_COLLECTOR,))  # it reads /proc/self, which cannot block
         return _compressed(request, (("Content-Type", form.content_type), ("Vary", "Accept, Accept-Encoding")), body)
 
     def _status_page(self, request: Request) -> Response:
         from exporters.prometheus.status_page import page  # noqa: PLC0415 — not imported before the first request for it
 
-        return _compressed(request, (*page.HEADERS, ("Vary", "Accept-Encoding")), page.render(self._status(), self._telemetry_path))
+        return _compressed(request, (*page.HEADERS, ("Vary", "Accept-Encoding")), page.render(self.status(), self.telemetry_path))
 
 
 def _compressed(request: Request, headers: tuple[tuple[str, str], ...], body: bytes) -> Response:

@@ -23,14 +23,14 @@ def manager(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
 def test_each_notification_is_sent(manager: socket.socket) -> None:
     notifier = Notifier()
     assert notifier.watchdog_seconds == 30
-    for send, message in [
-        (notifier.ready, b"READY=1"),
-        (notifier.watchdog, b"WATCHDOG=1"),
-        (notifier.stopping, b"STOPPING=1"),
-        (lambda: notifier.status("healthy"), b"STATUS=healthy"),
-    ]:
-        send()
-        assert manager.recv(1000) == message
+    notifier.send("READY=1")
+    assert manager.recv(1000) == b"READY=1"
+    notifier.watchdog()
+    assert manager.recv(1000) == b"WATCHDOG=1"
+    notifier.send("STOPPING=1")
+    assert manager.recv(1000) == b"STOPPING=1"
+    notifier.status("healthy")
+    assert manager.recv(1000) == b"STATUS=healthy"
     notifier.reloading()
     assert manager.recv(1000).startswith(b"RELOADING=1\nMONOTONIC_USEC=")
 
@@ -56,12 +56,12 @@ def test_a_watchdog_for_another_process_is_ignored(monkeypatch: pytest.MonkeyPat
 
 
 def test_without_systemd_nothing_is_sent_and_nothing_fails() -> None:
-    Notifier().ready()
+    Notifier().send("READY=1")
 
 
 def test_a_socket_that_is_gone_or_full_stops_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "nobody"))
-    Notifier().ready()
+    Notifier().send("READY=1")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
         channel.bind(str(tmp_path / "full"))
         monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "full"))

@@ -44,8 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Scan, print the result and return the exit status."""
     if arguments.year is not None and not 1970 <= arguments.year <= 9999:  # noqa: PLR2004 — what Unix time and datetime have
-        msg = f"--year: {arguments.year} is out of range; expected 1970 to 9999"
-        raise BadInput(msg)
+        raise BadInput(f"--year: {arguments.year} is out of range; expected 1970 to 9999")
     packs, matcher = signatures.load(arguments)
     result = scan(arguments.files, packs, matcher, arguments.year)
     outages = result.history.outages()

@@ -68,8 +68,7 @@ class ExportedFamily:
         """Add cumulative buckets in ascending order; the last one is +Inf and equals the count (OpenMetrics 1.0, 5.3.5)."""
         bounds = _bounds(self.source.buckets)
         if not isinstance(value, Histogram) or len(value.counts) != len(bounds):
-            msg = f"{self.source.name} needs {len(bounds)} buckets"
-            raise TypeError(msg)
+            raise TypeError(f"{self.source.name} needs {len(bounds)} buckets")
         total, buckets = 0, []
         for bound, count in zip(bounds, value.counts, strict=True):
             total += count
@@ -89,8 +88,7 @@ def export(report: Report, dropped: Dropped) -> Iterator[ExportedFamily]:
     for measurements in filter(None, series.values()):
         family = measurements[0].family
         exported = ExportedFamily(family, _empty(family), exported_name(family))
-        rejected = sum(not exported.add(measured) for measured in measurements)
-        if rejected:
+        if rejected := sum(not exported.add(measured) for measured in measurements):
             dropped.add(family, rejected)
         yield exported
 

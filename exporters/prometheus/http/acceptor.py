@@ -16,18 +16,9 @@ if TYPE_CHECKING:
 _MAX_ACCEPTS = 32  # per poll, so that open connections are served in between
 _PAUSE = 0.5  # seconds
 _OUT_OF_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-_PENDING_ERRORS = (  # accept(2): errors of the client that was waiting; the next one may be well
-    errno.ECONNABORTED,
-    errno.EPERM,
-    errno.EPROTO,
-    errno.ENETDOWN,
-    errno.ENETUNREACH,
-    errno.EHOSTDOWN,
-    errno.EHOSTUNREACH,
-    errno.ENOPROTOOPT,
-    errno.ENONET,
-    errno.EOPNOTSUPP,
-)
+_NETWORK_ERRORS = (errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENONET)
+_CLIENT_ERRORS = (errno.ECONNABORTED, errno.EPERM, errno.EPROTO, errno.ENOPROTOOPT, errno.EOPNOTSUPP)
+_PENDING_ERRORS = _NETWORK_ERRORS + _CLIENT_ERRORS  # accept(2): errors of the client that was waiting; the next one may be well
 
 
 class Acceptor:

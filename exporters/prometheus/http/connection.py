@@ -64,11 +64,8 @@ class Connection:
         assert isinstance(sock, ssl.SSLSocket)  # noqa: S101 — only such a one is in this state
         try:
             sock.do_handshake()
-        except ssl.SSLWantReadError:
-            self.events = select.EPOLLIN
-            return False
-        except ssl.SSLWantWriteError:
-            self.events = select.EPOLLOUT
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError) as error:
+            self.events = select.EPOLLIN if isinstance(error, ssl.SSLWantReadError) else select.EPOLLOUT
             return False
         except (OSError, ValueError) as error:
             if getattr(error, "reason", "") == "HTTP_REQUEST":
@@ -84,8 +81,14 @@ class Connection:
 
     def receive(self, now: float) -> Request | Response | None:
         """Read and parse: return a request once it is whole, the response to an invalid one, None if more must come."""
-        if (data := self._recv()) is None and not self.has_buffered_input:
-            return None
+        data: bytes | None = None
+        try:
+            data = self._sock.recv(_CHUNK)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            if not self.has_buffered_input:
+                return None
+        except OSError:
+            raise ConnectionClosed from None
         if self._http is None:
             self._http = Framing()
         if self.state is ConnectionState.IDLE:
@@ -107,11 +110,8 @@ class Connection:
         while self.unsent:
             try:
                 sent = self._sock.send(self.unsent)
-            except (BlockingIOError, ssl.SSLWantWriteError):
-                self.events = select.EPOLLOUT
-                return False
-            except ssl.SSLWantReadError:
-                self.events = select.EPOLLIN
+            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError) as error:
+                self.events = select.EPOLLIN if isinstance(error, ssl.SSLWantReadError) else select.EPOLLOUT
                 return False
             except OSError:
                 raise ConnectionClosed from None
@@ -120,7 +120,11 @@ class Connection:
         if self._http is None:
             raise ConnectionClosed
         if self._http.linger:
-            self._half_close(now)
+            try:
+                self._sock.shutdown(socket.SHUT_WR)  # a TLS socket is a plain one from here on
+            except OSError:
+                raise ConnectionClosed from None
+            self.enter(ConnectionState.LINGERING, now)
             return False
         self._http.next_cycle()
         self.enter(ConnectionState.IDLE, now)
@@ -143,18 +147,3 @@ class Connection:
             with suppress(OSError, ValueError):
                 self._sock.unwrap()
         self._sock.close()
-
-    def _half_close(self, now: float) -> None:
-        try:
-            self._sock.shutdown(socket.SHUT_WR)  # a TLS socket is a plain one from here on
-        except OSError:
-            raise ConnectionClosed from None
-        self.enter(ConnectionState.LINGERING, now)
-
-    def _recv(self) -> bytes | None:
-        try:
-            return self._sock.recv(_CHUNK)
-        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            return None
-        except OSError:
-            raise ConnectionClosed from None

@@ -28,8 +28,7 @@ def listen(addresses: Sequence[str]) -> list[socket.socket]:
             listener.close()
         raise
     if not sockets:
-        msg = "listen address: none given; expected at least one, as in 127.0.0.1:19100"
-        raise BadInput(msg)
+        raise BadInput("listen address: none given; expected at least one, as in 127.0.0.1:19100")
     return sockets
 
 
@@ -42,8 +41,8 @@ def bound_address(listener: socket.socket) -> str:
 def _bind(address: str) -> socket.socket:
     match = _ADDRESS.fullmatch(address)
     if match is None or int(match[3]) not in _PORTS:
-        msg = f"listen address {address!r:.80}"
-        raise BadInput(msg + ": not HOST:PORT; expected an address as in 127.0.0.1:19100, [::1]:19100 or :19100")
+        reason = "not HOST:PORT; expected an address as in 127.0.0.1:19100, [::1]:19100 or :19100"
+        raise BadInput(f"listen address {address!r:.80}: {reason}")
     host, port = match[1] or match[2], int(match[3])
     family, where = _resolve(address, host, port)
     try:

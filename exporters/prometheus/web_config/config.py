@@ -149,8 +149,7 @@ def _pem(key: str, settings: TlsServerConfig, reader: WebConfigReader) -> bytes:
 
 
 def _check_client_auth(settings: TlsServerConfig, reader: WebConfigReader, *, has_ca: bool) -> None:
-    kind = settings.client_auth_type
-    key = "tls_server_config.client_auth_type"
+    key, kind = "tls_server_config.client_auth_type", settings.client_auth_type
     if kind in ("RequireAnyClientCert", "RequireClientCert"):
         reason = f"{kind}: Python's ssl cannot require a certificate without verifying it; expected RequireAndVerifyClientCert"
         raise reader.invalid(key, reason)

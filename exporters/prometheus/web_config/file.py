@@ -6,11 +6,10 @@ import os
 import stat
 from typing import TYPE_CHECKING, Any
 
-from collectors.files import stamp, stamp_of
+from collectors.files import stamp_of
 from collectors.model import BadInput
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
 
     from collectors.files import Stamp
@@ -21,11 +20,6 @@ _LIMIT = 1 << 20  # bytes; a file of certificates is a few kilobytes
 def invalid(path: Path, key: str, reason: str) -> BadInput:
     """Return the error of one line: file, key, what is wrong and what was expected."""
     return BadInput(": ".join(part for part in (str(path), key, reason) if part))
-
-
-def has_changed(stamps: Iterable[tuple[str, Stamp]]) -> bool:
-    """Return whether any of these files has another stamp now."""
-    return any(stamp(path) != was for path, was in stamps)
 
 
 class WebConfigReader:

@@ -7,10 +7,11 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from collectors.files import stamp
 from collectors.model import BadInput
 from exporters.prometheus.web_config.auth import Users
 from exporters.prometheus.web_config.config import CLIENT_AUTH, read_web_config
-from exporters.prometheus.web_config.file import has_changed, invalid
+from exporters.prometheus.web_config.file import invalid
 from exporters.prometheus.web_config.tls import make_context
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class WebConfigReloader:
         if self._path is None or now - self._checked_at < _CHECK_SECONDS:
             return False
         self._checked_at = now
-        if not self._error and not self._racy and not has_changed(self._config.stamps):
+        if not self._error and not self._racy and all(stamp(path) == was for path, was in self._config.stamps):
             return False
         try:
             return self._reload(read_web_config(self._path))
@@ -102,7 +103,7 @@ class WebConfigReloader:
 
     def _keep(self, config: WebConfig) -> None:
         self._config = config
-        newest = max(stamp.mtime_ns for _, stamp in config.stamps)
+        newest = max(read.mtime_ns for _, read in config.stamps)
         self._racy = time.time() - newest / 1e9 < _RACY_SECONDS
 
 
