@@ -51,7 +51,11 @@ class Application:
         config = read_config()
         self._web = config.web
         self._notifier = Notifier()
-        self._state = open_state(state)
+        self._state: StateDirectory | None = None
+        try:
+            self._state = StateDirectory(state)
+        except OSError as error:  # the file system does not allow one
+            log.warning("state directory unavailable, running without state path=%s error=%s", state, error.strerror)
         self._board = Board(self._slot("health"), self._send_status)
         self._self_metrics = SelfMetrics(handler, self._state)
         self._dropped = Dropped()
@@ -151,15 +155,6 @@ class Application:
         if self._state:
             self._state.close()
         self._handler.flush_counts(0)
-
-
-def open_state(path: Path) -> StateDirectory | None:
-    """Open and lock the state directory; None, logged, where the file system does not allow one. Raises `BadInput`."""
-    try:
-        return StateDirectory(path)
-    except OSError as error:
-        log.warning("state directory unavailable, running without state path=%s error=%s", path, error.strerror)
-        return None
 
 
 def main(read_config: Callable[[], Config], roots: CollectorContext, state: Path, handler: logs.LineHandler) -> int:

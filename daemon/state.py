@@ -117,7 +117,11 @@ class StateDirectory:
         try:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(temporary, dir_fd=self._fd)
-            self._write(temporary, data)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            with open(os.open(temporary, flags, 0o600, dir_fd=self._fd), "wb") as target:  # noqa: PTH123
+                target.write(data)
+                target.flush()
+                os.fsync(target.fileno())
             os.rename(temporary, name, src_dir_fd=self._fd, dst_dir_fd=self._fd)
             os.fsync(self._fd)
         except OSError as error:
@@ -127,15 +131,6 @@ class StateDirectory:
                 os.unlink(temporary, dir_fd=self._fd)
             return False
         return True
-
-    def _write(self, name: str, data: bytes) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        fd = os.open(name, flags, 0o600, dir_fd=self._fd)
-        with open(fd, "wb", buffering=0) as file:  # noqa: PTH123
-            view = memoryview(data)
-            while view:
-                view = view[file.write(view) :]
-            os.fsync(fd)
 
     def close(self) -> None:
         """Release the lock."""

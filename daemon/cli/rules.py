@@ -17,9 +17,8 @@ RUNBOOKS = "https://example.com/vitald/docs/runbooks"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
     parser.epilog = "example: vitald rules > /etc/prometheus/rules/vitald.yml; the scrape job's name must begin with vitald"
-    parser.add_argument(
-        "--runbooks.url", dest="runbooks", default=RUNBOOKS, metavar="URL", help="base URL of docs/runbooks (default: %(default)s)"
-    )
+    text = "base URL of docs/runbooks (default: %(default)s)"
+    parser.add_argument("--runbooks.url", dest="runbooks", default=RUNBOOKS, metavar="URL", help=text)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -20,9 +20,8 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
     host_flags.add_arguments(parser)
-    parser.add_argument(
-        "--web.listen-address", dest="listen", action="append", metavar="ADDRESS", help="repeatable (default: 127.0.0.1:19100)"
-    )
+    text = "repeatable (default: 127.0.0.1:19100)"
+    parser.add_argument("--web.listen-address", dest="listen", action="append", metavar="ADDRESS", help=text)
     parser.add_argument("--web.config.file", dest="web_config", metavar="FILE", help="TLS and basic auth, in the exporter-toolkit's format")
     parser.add_argument("--web.telemetry-path", dest="telemetry_path", metavar="PATH", help="path of the metrics (default: /metrics)")
     levels, text = ["debug", "info", "warning", "error"], "(default: %(default)s)"

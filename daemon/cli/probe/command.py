@@ -31,16 +31,13 @@ MAX_SUMMARIES = 4  # targets, up to which each gets a summary and a histogram of
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `vitald probe`."""
     parser.epilog = "exit status: 0 all answered, 1 some failed, 2 bad usage; Ctrl-C prints the summary"
-    parser.add_argument(
-        "targets", nargs="+", type=_target, metavar="HOST:PORT", help='"10.0.0.5:22", "[fd00::5]:22" or "db1.internal:5432"'
-    )
-    parser.add_argument(
-        "-c", dest="count", type=_count, default=10, metavar="N", help="tries for each target, 0: until Ctrl-C (%(default)s)"
-    )
+    text = '"10.0.0.5:22", "[fd00::5]:22" or "db1.internal:5432"'
+    parser.add_argument("targets", nargs="+", type=_target, metavar="HOST:PORT", help=text)
+    text = "tries for each target, 0: until Ctrl-C (%(default)s)"
+    parser.add_argument("-c", dest="count", type=_count, default=10, metavar="N", help=text)
     parser.add_argument("-i", dest="interval", type=_seconds, default=1.0, metavar="SECONDS", help="from one try to the next (%(default)s)")
-    parser.add_argument(
-        "--format", choices=("text", "json"), default="text", help="text with a histogram, or one JSON document at the end (%(default)s)"
-    )
+    text = "text with a histogram, or one JSON document at the end (%(default)s)"
+    parser.add_argument("--format", choices=("text", "json"), default="text", help=text)
     parser.add_argument("--timeout", type=_seconds, default=2.0, metavar="SECONDS", help="how long to wait for an answer (%(default)s)")
     probe_path.add_arguments(parser)
 

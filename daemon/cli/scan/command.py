@@ -35,9 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("files", nargs="+", metavar="FILE", help="plain, .gz, .xz, .bz2 or .zst, or `journalctl -o json`; - is stdin")
     parser.add_argument("--format", choices=["table", "json", "openmetrics"], default="table", help="(default: %(default)s)")
-    parser.add_argument(
-        "--year", type=int, metavar="YEAR", help="year of a file's last line, for lines without one (default: year of the file's mtime)"
-    )
+    text = "year of a file's last line, for lines without one (default: year of the file's mtime)"
+    parser.add_argument("--year", type=int, metavar="YEAR", help=text)
     signatures.add_arguments(parser)
 
 

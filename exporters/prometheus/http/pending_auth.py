@@ -20,25 +20,19 @@ class PendingAuth:
     def __init__(self, on_result: Callable[[], None]) -> None:
         self._on_result = on_result
         self._verifier = PasswordVerifier(self._add_result)
-        self._connections: set[Connection] = set()
         self._results: deque[tuple[Connection, bool]] = deque()
 
     def submit(self, connection: Connection, users: Users, credentials: Credentials) -> None:
         """Queue a connection's password for verification; one at a time."""
-        self._connections.add(connection)
         self._verifier.submit(connection, connection.address, users, credentials)
 
     def results(self) -> Iterator[tuple[Connection, bool]]:
-        """Yield the new results of connections that are still open."""
+        """Yield the new results, also of connections that were closed meanwhile."""
         while self._results:
-            connection, is_valid = self._results.popleft()
-            if connection in self._connections:
-                self._connections.remove(connection)
-                yield connection, is_valid
+            yield self._results.popleft()
 
     def cancel(self, connection: Connection) -> None:
         """Drop the verification of a connection that is closed."""
-        self._connections.discard(connection)
         self._verifier.cancel(connection, connection.address)
 
     def close(self) -> None:

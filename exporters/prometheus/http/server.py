@@ -83,8 +83,7 @@ class HttpServer:
                 self._step(connection, self._advance)
         buffered, self._with_buffered_input = self._with_buffered_input, set()
         for connection in buffered:
-            if connection in self._connections:
-                self._step(connection, self._advance)
+            self._step(connection, self._advance)
         for connection, is_valid in self._pending_auth.results():
             self._step(connection, self._authenticated if is_valid else self._unauthorized)
         for descriptor in listeners:
@@ -120,7 +119,9 @@ class HttpServer:
             self._pending_auth.cancel(connection)
 
     def _step(self, connection: Connection, step: Callable[[Connection], None]) -> None:
-        """Call `step`; close the connection if it fails, else poll for what it waits for."""
+        """Call `step`; close the connection if it fails, else poll for what it waits for. Skip one that was closed meanwhile."""
+        if connection not in self._connections:
+            return
         events = connection.events
         try:
             step(connection)
