@@ -46,20 +46,18 @@ class StateDirectory:
         except NotADirectoryError:
             raise BadInput(f"{path}: not a directory, or a symlink to one; expected a directory for --state.directory") from None
         try:
-            self._check_owner()
             self._lock = self._acquire_lock()
         except BaseException:
             os.close(self._fd)
             raise
 
-    def _check_owner(self) -> None:
+    def _acquire_lock(self) -> int:
+        """Check the owner, then lock. Raises `BadInput`."""
         info = os.fstat(self._fd)
         if info.st_uid != os.geteuid():
             raise BadInput(f"{self.path}: owned by uid {info.st_uid}; expected uid {os.geteuid()}, which vitald runs as")
         if info.st_mode & 0o022:
             raise BadInput(f"{self.path}: writable by others (mode {stat.S_IMODE(info.st_mode):o}); expected mode 750 or less")
-
-    def _acquire_lock(self) -> int:
         try:
             fd = os.open("lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600, dir_fd=self._fd)
         except OSError as error:

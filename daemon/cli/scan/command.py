@@ -129,13 +129,8 @@ def _progress_bar(total: int) -> Iterator[Callable[[int], None]]:
             return Text(amount(task.completed), "progress.download")
 
     if total:
-        columns = [
-            widgets.BarColumn(),
-            widgets.TaskProgressColumn(),
-            widgets.DownloadColumn(),
-            Rate(),
-            widgets.TimeRemainingColumn(compact=True),
-        ]
+        left = widgets.TimeRemainingColumn(compact=True)
+        columns = [widgets.BarColumn(), widgets.TaskProgressColumn(), widgets.DownloadColumn(), Rate(), left]
     else:
         columns = [widgets.SpinnerColumn(), Amount(), Rate(), widgets.TimeElapsedColumn()]
     with widgets.Progress(*columns, console=Console(stderr=True), transient=True) as bar:

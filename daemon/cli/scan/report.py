@@ -139,15 +139,9 @@ def _outages(outages: Sequence[Outage]) -> Table:
     table = _table("", "from", ">lasted", ">gap before", ">faults", "on", "ended by")
     for outage in outages[-MAX_ROWS:]:
         gap = "" if outage.gap is None else two_units(outage.gap)
-        table.add_row(
-            _text(_SEVERITY[outage.severity], _STYLE[outage.severity]),
-            _local(outage.start),
-            two_units(outage.end - outage.start),
-            gap,
-            f"{outage.faults:,}",
-            _text(", ".join(outage.instances[:3])),
-            outage.ended_by or "expiry",
-        )
+        severity, on = _text(_SEVERITY[outage.severity], _STYLE[outage.severity]), _text(", ".join(outage.instances[:3]))
+        lasted, faults = two_units(outage.end - outage.start), f"{outage.faults:,}"
+        table.add_row(severity, _local(outage.start), lasted, gap, faults, on, outage.ended_by or "expiry")
     return table
 
 

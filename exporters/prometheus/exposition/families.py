@@ -87,7 +87,11 @@ def export(report: Report, dropped: Dropped) -> Iterator[ExportedFamily]:
         series[measured.family.name].append(measured)
     for measurements in filter(None, series.values()):
         family = measurements[0].family
-        exported = ExportedFamily(family, _empty(family), exported_name(family))
+        if family.kind is Kind.HISTOGRAM:
+            metric: Metric = HistogramMetricFamily(base_name(family), family.help, labels=family.labels)
+        else:
+            metric = Metric(base_name(family), family.help, family.kind.value)
+        exported = ExportedFamily(family, metric, exported_name(family))
         if rejected := sum(not exported.add(measured) for measured in measurements):
             dropped.add(family, rejected)
         yield exported
@@ -97,9 +101,3 @@ def export(report: Report, dropped: Dropped) -> Iterator[ExportedFamily]:
 def _bounds(buckets: tuple[float, ...]) -> tuple[str, ...]:
     """Format upper bounds as prometheus_client does; a family's buckets never change."""
     return tuple(floatToGoString(bound) for bound in (*buckets, math.inf))  # type: ignore[no-untyped-call]
-
-
-def _empty(family: Family) -> Metric:
-    if family.kind is Kind.HISTOGRAM:
-        return HistogramMetricFamily(base_name(family), family.help, labels=family.labels)
-    return Metric(base_name(family), family.help, family.kind.value)

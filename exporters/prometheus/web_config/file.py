@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from typing import TYPE_CHECKING, Any
 
-from collectors.files import stamp_of
+from collectors.files import read_regular, stamp_of
 from collectors.model import BadInput
 
 if TYPE_CHECKING:
@@ -37,17 +35,12 @@ class WebConfigReader:
         """Return a file's bytes; BadInput if it is no regular file, cannot be read, or is larger than 1 MiB."""
         name = str(path) if key else ""
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-            with os.fdopen(descriptor, "rb") as opened:
-                status = os.fstat(descriptor)
-                regular = stat.S_ISREG(status.st_mode)
-                content = opened.read(_LIMIT + 1) if regular else b""
+            status = path.stat()  # before it is read, so that a change meanwhile is detected
+            content = read_regular(path, _LIMIT + 1)
         except OSError as error:
             raise self._unreadable(key, name, f"{error.strerror}; expected a file that vitald's user may read") from None
         except ValueError:
             raise self._unreadable(key, repr(name), "not a file name; expected a path") from None
-        if not regular:
-            raise self._unreadable(key, name, "not a regular file; expected one")
         if len(content) > _LIMIT:
             raise self._unreadable(key, name, "too large; expected at most 1 MiB")
         self.stamps.append((str(path), stamp_of(status)))

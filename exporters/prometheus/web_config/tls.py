@@ -46,8 +46,13 @@ def make_context(path: Path, tls: Tls) -> ssl.SSLContext:
     _set_ciphers(context, path, tls)
     _load_certificate(context, path, tls)
     context.verify_mode = _CLIENT_AUTH[tls.settings.client_auth_type]
-    if context.verify_mode != ssl.CERT_NONE:
-        _load_client_ca(context, path, tls)
+    if context.verify_mode != ssl.CERT_NONE and not tls.client_ca:
+        context.load_default_certs(ssl.Purpose.CLIENT_AUTH)  # as Go does: the host's own
+    elif context.verify_mode != ssl.CERT_NONE:
+        try:
+            context.load_verify_locations(cadata=tls.client_ca.decode("ascii"))
+        except (ssl.SSLError, UnicodeDecodeError):
+            raise invalid(path, "tls_server_config.client_ca", "not usable; expected a certificate in PEM") from None
     return context
 
 
@@ -85,16 +90,6 @@ def _load_certificate(context: ssl.SSLContext, path: Path, tls: Tls) -> None:
         raise invalid(path, "tls_server_config.key", "encrypted; expected an unencrypted key") from None
     finally:
         os.close(descriptor)
-
-
-def _load_client_ca(context: ssl.SSLContext, path: Path, tls: Tls) -> None:
-    if not tls.client_ca:
-        context.load_default_certs(ssl.Purpose.CLIENT_AUTH)  # as Go does: the host's own
-        return
-    try:
-        context.load_verify_locations(cadata=tls.client_ca.decode("ascii"))
-    except (ssl.SSLError, UnicodeDecodeError):
-        raise invalid(path, "tls_server_config.client_ca", "not usable; expected a certificate in PEM") from None
 
 
 def is_san_allowed(connection: ssl.SSLSocket, allowed_sans: tuple[str, ...]) -> bool:
