@@ -12,11 +12,12 @@ from operator import attrgetter
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from collectors.columns import Columns
 from collectors.model import Family, Histogram, Kind, Metric, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    Labels = list[tuple[str, ...]]
 
 OTHER = "other"
 SERIES_PER_CAP = 20  # limit of a family's series, in caps: the product of two labels at their caps would be a million
@@ -122,8 +123,46 @@ class Caps:
                 worst[verdict.check] = verdict
         for check, verdict in worst.items():
             self.dropped.add(HEALTH, folded[check])
-            evidence = {"subject": verdict.subject, **verdict.evidence, "folded": folded[check]}
-            yield replace(verdict, subject=OTHER, evidence=evidence)
+            yield replace(verdict, subject=OTHER, evidence={"subject": verdict.subject, **verdict.evidence, "folded": folded[check]})
+
+
+class Columns:
+    """Distinct values of each label of each family, and each family's number of series."""
+
+    def __init__(self, series_per_cap: int) -> None:
+        self._series_per_cap = series_per_cap
+        self._families: dict[int, _Distinct] = {}  # by identity: a family is declared once, and its hash is expensive
+
+    @property
+    def is_started(self) -> bool:
+        """True if any metric has been added."""
+        return bool(self._families)
+
+    def fit(self, metrics: Iterable[Metric]) -> bool:
+        """Add metrics; return True if every family is within its cap."""
+        groups: dict[int, tuple[Family, Labels]] = {}
+        for metric in metrics:
+            family = metric.family
+            if (group := groups.get(id(family))) is None:
+                group = groups[id(family)] = (family, [])
+            group[1].append(metric.labels)
+        return not [family for family, labels in groups.values() if not self._add(family, labels)]
+
+    def _add(self, family: Family, labels: Labels) -> bool:
+        distinct = self._families.get(id(family)) or self._families.setdefault(id(family), _Distinct(family))
+        distinct.add(labels)
+        return distinct.series <= self._series_per_cap * family.cap and all(len(values) <= family.cap for values in distinct.values)
+
+
+class _Distinct:
+    def __init__(self, family: Family) -> None:
+        self.series = 0
+        self.values: tuple[set[str], ...] = tuple(set() for _ in family.labels)
+
+    def add(self, labels: Labels) -> None:
+        self.series += len(labels)
+        for values, column in zip(self.values, zip(*labels, strict=False), strict=False):
+            values.update(column)
 
 
 class _FamilyState:
@@ -161,8 +200,7 @@ class _FamilyState:
 
 
 def _state(states: dict[int, _FamilyState], family: Family) -> _FamilyState:
-    state = states.get(id(family))  # by identity: a family is declared once, and its hash is expensive
-    if state is None:
+    if (state := states.get(id(family))) is None:  # by identity: a family is declared once, and its hash is expensive
         state = states[id(family)] = _FamilyState(family)
     return state
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -27,26 +28,13 @@ def detect(head: bytes) -> str:
 def decompress(data: bytes, max_bytes: int, memory: int = MEMORY) -> bytes:
     """Decompress a whole file's content. Raises CompressionError, also where it is `max_bytes` long or longer."""
     parts, size = [], 0
-    stream = Decompressor(iter_once(data), memory)
+    stream = Decompressor(io.BytesIO(data).read, memory)
     while part := stream.read(max_bytes - size):
         parts.append(part)
         size += len(part)
         if size >= max_bytes:
             raise CompressionError(f"larger than {max_bytes >> 20} MiB when decompressed")
     return b"".join(parts)
-
-
-def iter_once(data: bytes) -> Callable[[int], bytes]:
-    """Return a read function over bytes in memory, for Decompressor."""
-    view, offset = memoryview(data), 0
-
-    def read(size: int) -> bytes:
-        nonlocal offset
-        part = bytes(view[offset : offset + size])
-        offset += len(part)
-        return part
-
-    return read
 
 
 class Decompressor:

@@ -24,12 +24,11 @@ class Duration(float):
         match = _DURATION.fullmatch(text) if text and len(text) <= 64 else None  # noqa: PLR2004 — no duration is longer
         if match is None:
             raise ValueError(f'{text!r:.80} is not a duration; expected one like "5s", "2m" or "1h30m"')
-        parts = zip(match.groups(), _UNITS.values(), strict=True)
-        return cls(sum(int(count) * unit for count, unit in parts if count))
+        return cls(sum(int(count) * unit for count, unit in zip(match.groups(), _UNITS.values(), strict=True) if count))
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Keys of every collector's section; a subclass adds its own, each with a default."""
+    """Keys of every collector's section; a subclass adds its own, each with a default. Messages begin with the key."""
 
     enabled: bool = True
     interval: Duration = Duration(30.0)

@@ -37,8 +37,7 @@ def utc(at: float, form: str = DISPLAY) -> str:
 def span(seconds: float, units: _Units = SHORT) -> str:
     """Format a duration in the largest unit of which it has two: `40 s`, `21 min`, `2.5 h`; at least `0 s`."""
     name, size, digits = next((unit for unit in units if seconds >= 2 * unit[1]), units[-1])
-    number = f"{max(seconds, 0.0) / size:.{digits}f}"
-    return f"{number.removesuffix('.0')} {name}"
+    return f"{max(seconds, 0.0) / size:.{digits}f}".removesuffix(".0") + f" {name}"
 
 
 def two_units(seconds: float, between: str = " ") -> str:

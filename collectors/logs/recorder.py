@@ -42,7 +42,6 @@ class Recorder:
     """Reads a set of sources with a set of signatures, from a saved state on."""
 
     def __init__(self, settings: LogSettings, context: CollectorContext, signatures: Sequence[Signature], matcher: Matcher) -> None:
-        """Open the sources."""
         now = clock.now()
         self._slot = context.slot
         self._journalctl = journal_command(context.root)

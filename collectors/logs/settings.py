@@ -20,7 +20,6 @@ class LogSettings(Settings, frozen=True, kw_only=True):
     signature_dirs: tuple[str, ...] = ("/etc/vitald/signatures.d",)
 
     def __post_init__(self) -> None:
-        """Validate the settings. Raises ValueError; the message begins with the key."""
         Settings.__post_init__(self)
         if self.kmsg not in {"auto", "off"}:
             _validate_paths("kmsg", (self.kmsg,), '"auto", "off" or an absolute path')

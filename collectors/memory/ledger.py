@@ -31,7 +31,6 @@ UNRECLAIMABLE = (  # the kernel cannot free it: where leaks are
     "gpu",
     "unaccounted",
 )
-AREAS = FREE + USER + SET_ASIDE + RECLAIMABLE + UNRECLAIMABLE
 OF_WHICH = ("tcp_buffers", "udp_buffers", "ip_fragments", "zfs_arc", "locked")  # these overlap the areas instead of adding to them
 
 

@@ -14,7 +14,6 @@ class MemorySettings(Settings, frozen=True, kw_only=True):
     max_extrapolation: float = 4.0
 
     def __post_init__(self) -> None:
-        """Refuse invalid values; the message begins with the key."""
         Settings.__post_init__(self)
         refuse_unless(self.warn_within >= self.critical_within, "warn_within: too short; expected at least critical_within")
         refuse_unless(0 <= self.available_percent < 100, "available_percent: out of range; expected at least 0 and below 100")  # noqa: PLR2004

@@ -134,8 +134,7 @@ def _neighbour(netlink: Any, index: int, address: str) -> tuple[str, str, float 
 
 def _queue(message: Any) -> Queue:  # noqa: ANN401
     counted = (message.get("TCA_STATS2") or message).get("TCA_STATS_QUEUE") or {}
-    kind = message.get("TCA_KIND") or "?"
-    return Queue(kind, counted.get("drops", 0), counted.get("requeues", 0), counted.get("backlog", 0))
+    return Queue(message.get("TCA_KIND") or "?", counted.get("drops", 0), counted.get("requeues", 0), counted.get("backlog", 0))
 
 
 def _or_empty(function: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401

@@ -52,8 +52,7 @@ def route(address: str) -> Route:
     question = pack_attribute(_RTA_DST, socket.inet_pton(family, host))
     if zone:
         question += pack_attribute(_RTA_OIF, struct.pack("=i", socket.if_nametoindex(zone)))
-    bits = 128 if family == socket.AF_INET6 else 32
-    for body in _ask(_RTM_GETROUTE, 0, _RTMSG.pack(family, bits, 0, 0, 0, 0, 0, 0, 0) + question):
+    for body in _ask(_RTM_GETROUTE, 0, _RTMSG.pack(family, 128 if family == socket.AF_INET6 else 32, 0, 0, 0, 0, 0, 0, 0) + question):
         kind, found = _RTMSG.unpack_from(body)[7], attributes(body, _RTMSG.size)
         interface = socket.if_indextoname(struct.unpack("=i", found[_RTA_OIF])[0])
         gateway = _text(found.get(_RTA_GATEWAY, b"")) or _text(found.get(_RTA_VIA, b"")[2:])

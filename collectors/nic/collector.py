@@ -53,8 +53,7 @@ class NicCollector(Collector[NicReading]):
         self._reader = InterfaceReader(context, settings.policy)
         self._inventory = Inventory(self._reader, settings.ignore, context.slot)
         self._is_recorded = context.is_recorded
-        machine = "" if self._is_recorded else os.uname().machine
-        self._kernel_watcher = KernelWatcher(context.root, machine, KERNELS_SECONDS)
+        self._kernel_watcher = KernelWatcher(context.root, "" if self._is_recorded else os.uname().machine, KERNELS_SECONDS)
         self._link_details = LinkDetailsReader(enabled=context.mode is Mode.CHECK and not self._is_recorded)
         self._release = read_text(context.proc / "sys/kernel/osrelease", 256).strip() or os.uname().release
         self._cmdline = read_text(context.proc / "cmdline", 4096)

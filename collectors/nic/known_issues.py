@@ -108,12 +108,9 @@ BAD_VERSIONS = (
 )
 
 _LEFT_OVER = "left over from the workaround for xen_netfront's `skb rides the rocket`: here it only costs throughput"
-OFFLOAD_RULES = (  # ENA has sg always, but tso only on some instance types (Linux ena_netdev.c): `off [fixed]` is no drift
-    OffloadRule("ena", "sg", on=True, reason=_LEFT_OVER, source="ec2rl xennetrocket.md"),
-    OffloadRule("ena", "gso", on=True, reason=_LEFT_OVER, source="ec2rl xennetrocket.md"),
-    OffloadRule("ixgbevf", "sg", on=True, reason=_LEFT_OVER, source="ec2rl xennetrocket.md"),
-    OffloadRule("ixgbevf", "tso", on=True, reason=_LEFT_OVER, source="ec2rl xennetrocket.md"),
-    OffloadRule("ixgbevf", "gso", on=True, reason=_LEFT_OVER, source="ec2rl xennetrocket.md"),
+OFFLOAD_RULES = tuple(  # ENA has sg always, but tso only on some instance types (Linux ena_netdev.c): `off [fixed]` is no drift
+    OffloadRule(driver, feature, on=True, reason=_LEFT_OVER, source="ec2rl xennetrocket.md")
+    for driver, feature in (("ena", "sg"), ("ena", "gso"), ("ixgbevf", "sg"), ("ixgbevf", "tso"), ("ixgbevf", "gso"))
 )
 
 VERSION_EVIDENCE = (

@@ -37,8 +37,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         refuse_unless(version is None or is_version(version), f'min_version: {version!r} is not a version; expected one like "2.2.9"')
         unknown = [name for name in self.offloads if name not in SHORT_NAMES]
         refuse_unless(not unknown, f"offloads: {unknown[:1]!r} is not one of {' '.join(SHORT_NAMES)}")
-        in_range = self.mtu is None or _MIN_MTU <= self.mtu <= _MAX_MTU
-        refuse_unless(in_range, f"mtu: must be between {_MIN_MTU} and {_MAX_MTU}")
+        refuse_unless(self.mtu is None or _MIN_MTU <= self.mtu <= _MAX_MTU, f"mtu: must be between {_MIN_MTU} and {_MAX_MTU}")
 
 
 class NicSettings(Settings, frozen=True, kw_only=True):
@@ -50,7 +49,6 @@ class NicSettings(Settings, frozen=True, kw_only=True):
     policy: tuple[Policy, ...] = msgspec.field(default_factory=tuple)
 
     def __post_init__(self) -> None:
-        """Refuse values out of range; the message begins with the key."""
         Settings.__post_init__(self)
         refuse_unless(5.0 <= self.full_scan_interval <= 30.0, "full_scan_interval: must be between 5s and 30s")  # noqa: PLR2004 — a plateau needs minutes of samples, "now" needs several a minute
 

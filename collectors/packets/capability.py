@@ -79,7 +79,6 @@ def _drop_effective() -> None:
 def _call(name: str, *arguments: object) -> None:
     import ctypes  # noqa: PLC0415
 
-    library = ctypes.CDLL(None, use_errno=True)
-    if getattr(library, name)(*arguments):
+    if getattr(ctypes.CDLL(None, use_errno=True), name)(*arguments):
         error = ctypes.get_errno()
         raise OSError(error, f"{name}(2): {os.strerror(error)}")

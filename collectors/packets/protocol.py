@@ -74,5 +74,5 @@ class Hello(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 T = TypeVar("T")
+# Sequence of probes, each chosen by the answers before it. Pure: tests feed it literals, the client the helper's answers.
 ProbeScript: TypeAlias = Generator[ProbeSpec, ProbeAnswer, T]
-"""Sequence of probes, each chosen by the answers before it. Pure: tests feed it literals, the client the helper's answers."""

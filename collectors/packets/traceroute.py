@@ -16,7 +16,7 @@ SYN_TRIES, SYN_WAIT = 3, 0.5
 
 
 class Hop(NamedTuple):
-    """ProbeAnswer at one TTL: the router's address (empty for none) and the round trip in µs."""
+    """Answer at one TTL: the router's address (empty for none) and the round trip in µs."""
 
     ttl: int
     address: str

@@ -73,8 +73,7 @@ class Probe(Collector[ProbeReading]):
         found = [to if isinstance(to, SocketAddress) else self._resolve(target) for target, to in zip(probed, destinations, strict=True)]
         facts = read_host_facts(self._context.proc, found, raw)
         local_reasons = {target: diagnosis.local_reason for target, diagnosis in diagnoses.items() if diagnosis.local_reason is not None}
-        results = attribute(probed, found, raw, facts, local_reasons)
-        self._add_results(probed, found, results)
+        self._add_results(probed, found, attribute(probed, found, raw, facts, local_reasons))
         labels = {target.text: labels for target, labels in targets.items()} if self._settings.labels() else {}
         lookups = {target.text: self._resolver.lookups(target.host) for target in self._named}
         return ProbeReading(

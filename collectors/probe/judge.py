@@ -22,14 +22,12 @@ if TYPE_CHECKING:
     from collectors.probe.target_stats import TargetStats
 
 CHECK = "tcp_probe"
+# Connects of the last 120 that needed a retransmission, from which on SYNs "are being lost".
+# Of 120 connects over a path that loses a share p of SYNs or SYN-ACKs, about Poisson(120 p) need a retransmission. Three or more do with
+# probability 3·10⁻⁷ at p = 0.01 %, 3·10⁻⁴ at 0.1 %, 12 % at 1 %, 94 % at 5 %. A window at the default 5 s is 10 minutes, so 144 a day:
+# on a healthy path (0.01 %) one false alarm in 65 years for each target, on one that loses a packet in a thousand one in 27 days.
+# One burst counts once for each target, since it meets one of its connects.
 LOSSY = 3
-"""Connects of the last 120 that needed a retransmission, from which on SYNs "are being lost".
-
-Of 120 connects over a path that loses a share p of SYNs or SYN-ACKs, about Poisson(120 p) need a retransmission. Three or more do with
-probability 3·10⁻⁷ at p = 0.01 %, 3·10⁻⁴ at 0.1 %, 12 % at 1 %, 94 % at 5 %. A window at the default 5 s is 10 minutes, so 144 a day:
-on a healthy path (0.01 %) one false alarm in 65 years for each target, on one that loses a packet in a thousand one in 27 days.
-One burst counts once for each target, since it meets one of its connects.
-"""
 
 _REMEDIATIONS = {
     Reason.TIMEOUT: "Nothing came back: check the target's power and load, then security groups, network ACLs and routes on the path.",

@@ -45,7 +45,6 @@ class ProbeSettings(Settings, frozen=True, kw_only=True):
     failures_until_critical: int = 3
 
     def __post_init__(self) -> None:
-        """Reject invalid settings; the message begins with the key."""
         Settings.__post_init__(self)
         refuse_unless(self.timeout >= MIN_TIMEOUT, "timeout: must be at least 10ms")
         refuse_unless(self.timeout < self.interval, f"timeout: must be shorter than interval ({self.interval:g} s), not {self.timeout:g} s")
@@ -81,8 +80,7 @@ def _check_targets(key: str, targets: Sequence[str]) -> None:
 def _check_patterns(key: str, patterns: Sequence[str]) -> None:
     for pattern in patterns:
         refuse_unless(pattern.startswith("/"), f"{key}: {pattern!r:.80} must be an absolute path")
-        has_suffix = pattern.lower().endswith(file_sd.SUFFIXES)
-        refuse_unless(has_suffix, f"{key}: {pattern!r:.80} must end in {', '.join(file_sd.SUFFIXES)}")
+        refuse_unless(pattern.lower().endswith(file_sd.SUFFIXES), f"{key}: {pattern!r:.80} must end in {', '.join(file_sd.SUFFIXES)}")
         refuse_unless("\0" not in pattern, f"{key}: {pattern!r:.80} has a NUL in it")
 
 

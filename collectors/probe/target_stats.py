@@ -10,11 +10,8 @@ from typing import NamedTuple
 from collectors.probe.connect.result import FAILURES, ProbeResult, Reason
 
 WINDOW = 120  # sweeps
-BUCKETS = (  # seconds: from a host in the same rack to a SYN-ACK that took all the retransmissions there are
-    *(20e-6, 50e-6, 100e-6, 200e-6, 500e-6),
-    *(1e-3, 2e-3, 5e-3, 10e-3, 20e-3, 50e-3, 0.1, 0.2, 0.5),
-    *(1.0, 2.0, 5.0, 10.0),
-)
+# seconds: from a host in the same rack to a SYN-ACK that took all the retransmissions there are
+BUCKETS = (20e-6, 50e-6, 100e-6, 200e-6, 500e-6, 1e-3, 2e-3, 5e-3, 10e-3, 20e-3, 50e-3, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 _LOCAL = 0x10  # first byte of a sweep: the reason, this bit for a local error, and the retransmitted SYNs (7: or more) on top
 _RETRANSMIT_SHIFT = 5

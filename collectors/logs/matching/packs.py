@@ -109,10 +109,7 @@ class Packs:
     """All signatures, in a fixed order."""
 
     signatures: tuple[Signature, ...]
-    by_id: dict[str, Signature] = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "by_id", {signature.id: signature for signature in self.signatures})
+    by_id: dict[str, Signature] = field(repr=False)
 
 
 def load(directories: Iterable[Path] = (), *, samples: bool = False) -> Packs:
@@ -134,8 +131,7 @@ def read(directories: Iterable[Path], problems: list[str], *, samples: bool) -> 
         try:
             if path.stat().st_size > _MAX_BYTES:
                 raise OSError(0, "larger than 4 MiB")  # noqa: TRY301 — reported like the others
-            text = path.read_bytes()
-            pack = msgspec.convert(tomllib.loads(text.decode()), _Pack, dec_hook=decode_hook)
+            pack = msgspec.convert(tomllib.loads(path.read_bytes().decode()), _Pack, dec_hook=decode_hook)
         except OSError as error:
             problems.append(f"{path}: cannot be read: {error.strerror}")
         except (ValueError, RecursionError) as error:  # bad UTF-8, bad TOML, msgspec's own refusals
@@ -147,7 +143,7 @@ def read(directories: Iterable[Path], problems: list[str], *, samples: bool) -> 
     for signature in by_id.values():
         problems += [f"{signature.origin}: signature '{signature.id}': cleared_by names {unknown!r:.80}, which no pack has"
                      for unknown in signature.cleared_by if unknown not in by_id]  # fmt: skip
-    return Packs(tuple(by_id.values()))
+    return Packs(tuple(by_id.values()), by_id)
 
 
 def _add(table: dict[str, Any], where: str, by_id: dict[str, Signature], problems: list[str], pack: tuple[Path, Source, bool]) -> None:

@@ -135,8 +135,7 @@ def write_class(members: list[Node]) -> str:
         kind, value = opcode(member), member[1]
         if kind == "CATEGORY":
             category = str(value).removeprefix("CATEGORY_")
-            spelled = {"NOT_DIGIT": r"\D", "NOT_SPACE": r"\S", "NOT_WORD": r"\W"}.get(category)
-            parts.append(spelled or _CLASSES[category])
+            parts.append({"NOT_DIGIT": r"\D", "NOT_SPACE": r"\S", "NOT_WORD": r"\W"}.get(category) or _CLASSES[category])
         else:
             parts.append(_byte(value) if kind == "LITERAL" else f"{_byte(value[0])}-{_byte(value[1])}")
     return f"[{'^' if negated else ''}{''.join(parts)}]"

@@ -36,8 +36,7 @@ def match_arguments(signatures: Iterable[Signature], *, kernel: bool) -> list[st
     for signature in signatures:
         terms += [f"_COMM={comm}" for comm in signature.source.comms]
         terms += [f"_SYSTEMD_UNIT={unit}" for unit in signature.source.units]
-    unique = list(dict.fromkeys(terms))
-    return [argument for term in unique for argument in ("+", term)][1:]
+    return [argument for term in dict.fromkeys(terms) for argument in ("+", term)][1:]
 
 
 class JournalReader:

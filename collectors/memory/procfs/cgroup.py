@@ -27,8 +27,7 @@ def unit_of(text: str) -> str:
 def _line(line: str) -> tuple[str, str]:
     _, _, rest = line.partition(":")
     controllers, _, path = rest.partition(":")
-    kinds = controllers.split(",")
-    return ("memory" if "memory" in kinds else controllers), path
+    return ("memory" if "memory" in controllers.split(",") else controllers), path
 
 
 def read_dying(sys: Path) -> int | None:

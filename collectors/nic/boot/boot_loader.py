@@ -73,8 +73,7 @@ def _release(text: str, installed: Sequence[str]) -> str:
     matching = [
         release for release in installed if re.search(rf"(?<![\w.]){re.escape(release)}(?![\w+~]|[.-]\w)", text) or text.endswith(release)
     ]
-    loose = [release for release in installed if release in text]
-    return max(matching or loose, key=len, default="")
+    return max(matching or [release for release in installed if release in text], key=len, default="")
 
 
 def _environment(root: Path) -> dict[str, str]:

@@ -26,19 +26,15 @@ NO_CHANGES = LinkChanges()
 INCOMPLETE = LinkChanges(incomplete=True)
 
 
-class LinkEvents:
+class LinkEvents(Multicast):
     """Subscription to RTNLGRP_LINK. Needs no thread: the kernel queues the messages until the next read."""
 
     def __init__(self) -> None:
-        self._multicast = Multicast(GROUP_LINK)
-
-    def fileno(self) -> int:
-        """Return the descriptor that is readable while events are queued; -1 once closed."""
-        return self._multicast.fileno()
+        super().__init__(GROUP_LINK)
 
     def read(self) -> LinkChanges:
         """Return the changes since the last call."""
-        queued = self._multicast.drain()
+        queued = self.drain()
         if queued is None or len(queued) > MAX_DECODED:
             return INCOMPLETE
         if not queued:
@@ -51,10 +47,6 @@ class LinkEvents:
                 return INCOMPLETE
             names.add(name)
         return LinkChanges(frozenset(names))
-
-    def close(self) -> None:
-        """Close the socket."""
-        self._multicast.close()
 
 
 def _interface_name(payload: bytes) -> str | None:

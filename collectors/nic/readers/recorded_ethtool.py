@@ -54,8 +54,7 @@ def parse_features(text: str) -> dict[str, Feature]:
 
 def parse_statistics(text: str) -> dict[str, int]:
     """Parse the output of `ethtool -S`; lines that are no counter are skipped."""
-    pairs = re.finditer(r"^\s+(\S.*?): (\d{1,20})\s*$", text, re.MULTILINE)
-    return {match[1]: int(match[2]) for match in pairs}
+    return {match[1]: int(match[2]) for match in re.finditer(r"^\s+(\S.*?): (\d{1,20})\s*$", text, re.MULTILINE)}
 
 
 class RecordedEthtool:

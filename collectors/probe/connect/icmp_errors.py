@@ -9,13 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from socket import SocketType
 
-# Linux numbers that Python 3.11's socket module lacks: include/uapi/linux/in.h and in6.h
-IP_RECVERR = 11
-IPV6_RECVERR = 25
-RECVERR: dict[int, tuple[int, int, int]] = {
-    socket.AF_INET: (socket.IPPROTO_IP, IP_RECVERR, 1),
-    socket.AF_INET6: (socket.IPPROTO_IPV6, IPV6_RECVERR, 1),
-}
+# IP_RECVERR and IPV6_RECVERR, which Python 3.11's socket module lacks: include/uapi/linux/in.h and in6.h
+RECVERR: dict[int, tuple[int, int, int]] = {socket.AF_INET: (socket.IPPROTO_IP, 11, 1), socket.AF_INET6: (socket.IPPROTO_IPV6, 25, 1)}
 
 _EXTENDED_ERROR = struct.Struct("=IBBBxII")
 _ORIGIN_ICMP, _ORIGIN_ICMP6 = 2, 3

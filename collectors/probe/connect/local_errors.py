@@ -106,8 +106,7 @@ def attribute(
         if facts.conntrack_full and _may_be_conntrack(result):
             attributed[index] = result._replace(reason=Reason.LOCAL_RESOURCES, local_error=True)
         elif result.reason in _NO_REPLY and not result.local_error:
-            reason = diagnosed.get(targets[index].text)
-            if reason is not None and reason is not Reason.HOST_UNREACHABLE:
+            if (reason := diagnosed.get(targets[index].text)) is not None and reason is not Reason.HOST_UNREACHABLE:
                 attributed[index] = result._replace(reason=reason, local_error=True, error=errno.EPERM)
             elif destinations[index] in facts.behind_failed_gateway:
                 attributed[index] = result._replace(reason=Reason.HOST_UNREACHABLE, local_error=True, error=errno.EHOSTUNREACH)

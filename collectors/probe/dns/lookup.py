@@ -9,7 +9,6 @@ from typing import NamedTuple
 from collectors.probe.connect.result import ProbeResult, Reason, reason_of
 from collectors.probe.targets.target import SocketAddress
 
-MAX_ADDRESSES = 64  # of one name are kept
 MIN_TIMEOUT = 1.0  # seconds: resolv.conf(5), `options timeout:`; what fails sooner was an answer
 
 _NOT_FOUND = {socket.EAI_NONAME, socket.EAI_NODATA, socket.EAI_ADDRFAMILY}
@@ -21,10 +20,6 @@ class LookupResult(NamedTuple):
     addresses: tuple[SocketAddress, ...]
     failure: ProbeResult | None
     seconds: float
-
-    def bounded(self) -> LookupResult:
-        """Return the result with MAX_ADDRESSES at most."""
-        return self._replace(addresses=self.addresses[:MAX_ADDRESSES])
 
 
 def look_up(host: str) -> LookupResult:

@@ -22,6 +22,7 @@ MAX_IDLE_THREADS = 2
 REFRESH_SECONDS = 60.0  # from an answer to the next look-up
 RETRY_SECONDS = 5.0  # from a failure to the next look-up
 MAX_PROBED = 8  # addresses of one name; the answer may hold hundreds
+MAX_ADDRESSES = 64  # of one name are kept
 SLOW_SECONDS = 0.1  # a look-up that waits this long for a thread starts one more
 
 LOOKUP_FAILURES = (Reason.DNS_NOT_FOUND, Reason.DNS_TIMEOUT, Reason.DNS_ERROR, Reason.LOCAL_RESOURCES)
@@ -66,7 +67,7 @@ class _Name:
             found = dict.fromkeys(answer.addresses)
             kept = {address: None for address in self.probed if address in found}
             self.probed = tuple(kept | found)[:MAX_PROBED]
-        self.answer = answer.bounded()
+        self.answer = answer._replace(addresses=answer.addresses[:MAX_ADDRESSES])
         self.running = False  # last, since the sweep reads without the lock
 
     def _count(self, answer: LookupResult) -> None:
@@ -167,8 +168,7 @@ class Resolver:
         with self._changed:
             while self._names and not self._closed:
                 now = time.monotonic()
-                name = self._pick()
-                if name and name.due <= now:
+                if (name := self._pick()) and name.due <= now:
                     name.running, name.requested = True, (now if name.answer else name.requested)
                     return name
                 if self._idle >= MAX_IDLE_THREADS:

@@ -50,8 +50,7 @@ def load(path: Path) -> mmap:
     They are in a mapping of their own, which is returned to the system whole: in malloc's heap, each large list would leave a hole.
     """
     if path.suffix.lower() not in SUFFIXES:
-        msg = f"its name must end in {', '.join(SUFFIXES)}"
-        raise BadInput(msg)
+        raise BadInput(f"its name must end in {', '.join(SUFFIXES)}")
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
         with open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123 — Path.open would wait for a FIFO's writer
@@ -59,8 +58,7 @@ def load(path: Path) -> mmap:
             if not stat.S_ISREG(status.st_mode):
                 raise BadInput("is not a regular file")
             if status.st_size > MAX_FILE:
-                msg = f"is longer than {MAX_FILE} bytes"
-                raise BadInput(msg)
+                raise BadInput(f"is longer than {MAX_FILE} bytes")
             data = mmap(-1, status.st_size or 1)
             if file.readinto(data) != len(data) or not _CONTENT.search(data):
                 raise BadInput("is empty; no targets at all are written []" if not _CONTENT.search(data) else "is being written")
@@ -77,15 +75,13 @@ def parse_groups(path: Path, data: mmap) -> Iterator[Group]:
 def check_groups(document: Any) -> Iterator[Group]:  # noqa: ANN401 — whatever JSON or YAML can hold
     """Check a parsed document; raises BadInput with the group's number and what is wrong with it."""
     if not isinstance(document, list):
-        msg = f"a list of groups is expected, not {_kind(document)}"
-        raise BadInput(msg)
+        raise BadInput(f"a list of groups is expected, not {_kind(document)}")
     left = MAX_TARGETS
     for number, group in enumerate(document, 1):
         try:
             checked = _group(_item(group) if isinstance(group, msgspec.Raw) else group, left)
         except BadInput as bad:
-            msg = f"group {number}: {bad}"
-            raise BadInput(msg) from None
+            raise BadInput(f"group {number}: {bad}") from None
         left -= len(checked.targets)
         yield checked
 
@@ -93,8 +89,7 @@ def check_groups(document: Any) -> Iterator[Group]:  # noqa: ANN401 — whatever
 def _group(group: Any, left: int) -> Group:  # noqa: ANN401
     checked = group if isinstance(group, Group) else _checked(group)
     if len(checked.targets) > left:
-        msg = f"targets: more than {MAX_TARGETS} in one file"
-        raise BadInput(msg)
+        raise BadInput(f"targets: more than {MAX_TARGETS} in one file")
     for target in checked.targets:
         parse(target)
     return checked
@@ -103,12 +98,9 @@ def _group(group: Any, left: int) -> Group:  # noqa: ANN401
 def _checked(group: Any) -> Group:  # noqa: ANN401
     """Check a group of unknown shape; raises BadInput with what is wrong with it."""
     if not isinstance(group, dict):
-        msg = f'a group like {{"targets": […], "labels": {{…}}}} is expected, not {_kind(group)}'
-        raise BadInput(msg)
-    unknown = [key for key in group if key not in {"targets", "labels"}]
-    if unknown:
-        msg = f'unknown key {str(unknown[0])!r:.60}; a group has "targets" and "labels"'
-        raise BadInput(msg)
+        raise BadInput(f'a group like {{"targets": […], "labels": {{…}}}} is expected, not {_kind(group)}')
+    if unknown := [key for key in group if key not in {"targets", "labels"}]:
+        raise BadInput(f'unknown key {str(unknown[0])!r:.60}; a group has "targets" and "labels"')
     targets, labels = group.get("targets") or [], group.get("labels") or {}
     if not isinstance(targets, list) or not all(isinstance(target, str) for target in targets):
         raise BadInput("targets: a list of strings is expected")
@@ -126,8 +118,7 @@ def _json(data: mmap) -> Any:  # noqa: ANN401
     except msgspec.DecodeError as error:
         reason, _, at = str(error).removeprefix("JSON is malformed: ").rstrip(")").partition(" (byte ")
         line, column = _line_and_column(data, int(at) if at else len(data))
-        msg = f"is not JSON: line {line} column {column}: {reason}"
-        raise BadInput(msg) from None
+        raise BadInput(f"is not JSON: line {line} column {column}: {reason}") from None
     except RecursionError:
         raise BadInput("is not JSON that can be read: nested too deeply") from None
 
@@ -144,14 +135,12 @@ def _plain(item: msgspec.Raw | mmap) -> Any:  # noqa: ANN401
     try:
         return _decode(item)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        msg = f"is not JSON that can be read: {error!s:.80}"
-        raise BadInput(msg) from None
+        raise BadInput(f"is not JSON that can be read: {error!s:.80}") from None
 
 
 def _line_and_column(data: mmap, at: int) -> tuple[int, int]:
     """Return line and column of a byte, both from 1."""
-    lines = sum(1 for _ in _NEWLINE.finditer(data, 0, at))
-    return lines + 1, at - data.rfind(b"\n", 0, at)
+    return sum(1 for _ in _NEWLINE.finditer(data, 0, at)) + 1, at - data.rfind(b"\n", 0, at)
 
 
 def _yaml(data: mmap) -> Any:  # noqa: ANN401
@@ -161,15 +150,12 @@ def _yaml(data: mmap) -> Any:  # noqa: ANN401
     try:
         return yaml.load(str(data, "utf-8"), Loader=getattr(yaml, "CBaseLoader", yaml.BaseLoader))  # noqa: S506 — BaseLoader is safer than SafeLoader
     except UnicodeDecodeError as error:
-        msg = f"is not UTF-8 at byte {error.start}"
-        raise BadInput(msg) from None
+        raise BadInput(f"is not UTF-8 at byte {error.start}") from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
-        msg = f"is not YAML: line {mark.line + 1 if mark else '?'}: {error.problem or error.context}"
-        raise BadInput(msg) from None
+        raise BadInput(f"is not YAML: line {mark.line + 1 if mark else '?'}: {error.problem or error.context}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        msg = f"is not YAML: {' '.join(str(error).split()):.120}"
-        raise BadInput(msg) from None
+        raise BadInput(f"is not YAML: {' '.join(str(error).split()):.120}") from None
 
 
 def _kind(value: Any) -> str:  # noqa: ANN401

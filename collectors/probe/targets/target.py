@@ -37,12 +37,10 @@ def parse(text: str) -> Target:
     """Parse a target; raises BadInput, which quotes it and shows what would be right."""
     shape = _SHAPE.fullmatch(text) if len(text) <= _MAX_TARGET else None
     if shape is None:
-        msg = f"{text!r:.80} is not a target; write it like {_EXAMPLES}"
-        raise BadInput(msg)
+        raise BadInput(f"{text!r:.80} is not a target; write it like {_EXAMPLES}")
     port = int(shape["port"])
     if not 1 <= port <= 65535:  # noqa: PLR2004 — RFC 9293 3.1: 16 bits, and 0 is reserved
-        msg = f"{text!r:.80}: port {port} is not between 1 and 65535"
-        raise BadInput(msg)
+        raise BadInput(f"{text!r:.80}: port {port} is not between 1 and 65535")
     if shape["bracketed"]:
         return Target(text, shape["bracketed"], port, _ipv6(text, shape["bracketed"], port))
     host = shape["plain"]
@@ -58,17 +56,14 @@ def _ipv6(text: str, host: str, port: int) -> SocketAddress | None:
     try:
         address = ipaddress.IPv6Address(host)
     except ValueError:
-        msg = f"{text!r:.80}: {host!r:.60} is not an IPv6 address; only those stand in brackets, as in {_EXAMPLES}"
-        raise BadInput(msg) from None
+        raise BadInput(f"{text!r:.80}: {host!r:.60} is not an IPv6 address; only those stand in brackets, as in {_EXAMPLES}") from None
     return None if address.scope_id else SocketAddress(socket.AF_INET6, (host, port, 0, 0))
 
 
 def _name(text: str, host: str) -> str:
     labels = host.removesuffix(".").split(".")
     if _NUMERIC.fullmatch(labels[-1]):  # getaddrinfo would make 10.1 into 10.0.0.1 (inet_aton(3))
-        msg = f"{text!r:.80}: {host!r:.60} is not an IPv4 address; write all four numbers, without leading zeros"
-        raise BadInput(msg)
+        raise BadInput(f"{text!r:.80}: {host!r:.60} is not an IPv4 address; write all four numbers, without leading zeros")
     if len(host.removesuffix(".")) > _MAX_NAME or not all(_DNS_LABEL.fullmatch(label) for label in labels):
-        msg = f"{text!r:.80}: {host!r:.60} is not a host name; letters, digits, '-', '_' and dots (xn--… for other scripts)"
-        raise BadInput(msg)
+        raise BadInput(f"{text!r:.80}: {host!r:.60} is not a host name; letters, digits, '-', '_' and dots (xn--… for other scripts)")
     return host

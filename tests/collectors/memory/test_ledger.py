@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from collectors.memory.ledger import AREAS, ExtraCounters, ledger
+from collectors.memory.ledger import FREE, RECLAIMABLE, SET_ASIDE, UNRECLAIMABLE, USER, ExtraCounters, ledger
 from collectors.memory.procfs.meminfo import is_container_view, parse_meminfo, read_meminfo
 from collectors.memory.procfs.net import SocketMemory
 from collectors.memory.procfs.zfs import Arc
@@ -21,7 +21,7 @@ def test_the_areas_add_up_to_memtotal(name: str) -> None:
     found = ledger_of(name)
     assert sum(found.areas.values()) + found.excess == found.total
     assert found.consistent
-    assert set(found.areas) <= set(AREAS)
+    assert set(found.areas) <= {*FREE, *USER, *SET_ASIDE, *RECLAIMABLE, *UNRECLAIMABLE}
     assert all(size >= 0 for size in found.areas.values())
 
 
