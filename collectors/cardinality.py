@@ -80,7 +80,7 @@ class Caps:
             cap = min(cap, *(family.cap for family in {id(family): family for family in map(_family, chunk)}.values()))
             if len(values) > cap or len(head) > SERIES_PER_CAP * cap:
                 # Otherwise count each label by itself: a thousand targets with eleven reasons each are within a cap of a thousand.
-                if columns.fit(chunk if columns.is_started else head):
+                if columns.fit(chunk if columns.families else head):
                     continue
                 head = self._fold(chain(head, stream))
                 break
@@ -131,12 +131,7 @@ class Columns:
 
     def __init__(self, series_per_cap: int) -> None:
         self._series_per_cap = series_per_cap
-        self._families: dict[int, _Distinct] = {}  # by identity: a family is declared once, and its hash is expensive
-
-    @property
-    def is_started(self) -> bool:
-        """True if any metric has been added."""
-        return bool(self._families)
+        self.families: dict[int, _Distinct] = {}  # by identity: a family is declared once, and its hash is expensive
 
     def fit(self, metrics: Iterable[Metric]) -> bool:
         """Add metrics; return True if every family is within its cap."""
@@ -149,7 +144,7 @@ class Columns:
         return not [family for family, labels in groups.values() if not self._add(family, labels)]
 
     def _add(self, family: Family, labels: Labels) -> bool:
-        distinct = self._families.get(id(family)) or self._families.setdefault(id(family), _Distinct(family))
+        distinct = self.families.get(id(family)) or self.families.setdefault(id(family), _Distinct(family))
         distinct.add(labels)
         return distinct.series <= self._series_per_cap * family.cap and all(len(values) <= family.cap for values in distinct.values)
 

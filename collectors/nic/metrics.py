@@ -43,11 +43,7 @@ AVAILABLE = _family(
     "nic_conntrack_allowance_available", Kind.GAUGE, "Connections that EC2 would still track before it drops new ones.", "interface"
 )
 RESETS = _family(
-    "nic_resets",
-    Kind.COUNTER,
-    "Driver resets and TX timeouts by reason since the driver was loaded or reset.",
-    "interface",
-    "reason",
+    "nic_resets", Kind.COUNTER, "Driver resets and TX timeouts by reason since the driver was loaded or reset.", "interface", "reason"
 )
 SKIPPED = Family("nic_interfaces_skipped", Kind.GAUGE, "Interfaces beyond the limit of one scan, not read.")
 

@@ -22,7 +22,8 @@ def targets_panel(stats: Mapping[str, TargetStats]) -> Panel:
 
 
 def _row(target: str, stats: TargetStats) -> tuple[str | Sparkline, ...]:
-    if (last := stats.last) is None:
+    last = stats.last
+    if last is None:
         return target, "not probed yet", "", "", "", ""
     state = LABELS[last.reason].replace("_", " ") + (" (local error)" if last.local_error else "")
     rtt = _milliseconds(last.rtt * 1e-6) if last.reason is Reason.ANSWERED and last.rtt else ""
