@@ -7,11 +7,12 @@ import gc
 import logging
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from collectors.cardinality import Dropped
-from collectors.model import BadInput, CollectorContext, InUse, NoSlot, Report
+from collectors.model import BadInput, InUse, NoSlot, Report
 from collectors.packets import capability
 from collectors.registry import COLLECTORS
 from daemon.board import Board
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from collectors.collector import Collector
-    from collectors.model import Slot
+    from collectors.model import CollectorContext, Slot
     from daemon import logging as logs
     from daemon.config import Config
     from exporters.prometheus.status_page.page import Status
@@ -110,9 +111,8 @@ class Application:
         return jobs
 
     def _make(self, name: str, settings: Any) -> Collector[Any]:  # noqa: ANN401 — each collector's own struct
-        roots = self._roots
         cache = self._state.path if self._state else None
-        context = CollectorContext(roots.proc, roots.sys, roots.root, self._exporter.addresses, self._slot(name), cache=cache)
+        context = replace(self._roots, listening=self._exporter.addresses, slot=self._slot(name), cache=cache)
         return COLLECTORS[name](settings, context)
 
     def _heartbeat(self) -> None:

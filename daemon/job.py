@@ -134,9 +134,8 @@ class CollectorJob:
     def fail(self, error: Exception) -> None:
         """Count and log a failure of the collector."""
         self.success, self.failures = False, self.failures + 1
-        log.error(
-            "collector failed collector=%s error=%s: %s", self.name, type(error).__name__, error, exc_info=log.isEnabledFor(logging.DEBUG)
-        )
+        traceback = log.isEnabledFor(logging.DEBUG)
+        log.error("collector failed collector=%s error=%s: %s", self.name, type(error).__name__, error, exc_info=traceback)
 
     def _measure(self, reading: Any) -> Sequence[Metric]:  # noqa: ANN401
         try:

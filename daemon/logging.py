@@ -7,6 +7,7 @@ timestamp, since the journal adds one.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
 import logging
@@ -146,19 +147,17 @@ def set_up(level: str, style: Format, fd: int = 2) -> LineHandler:
 def _is_journal(fd: int) -> bool:
     """Return True if the descriptor is the stream that systemd connected to the journal (systemd.exec(5), $JOURNAL_STREAM)."""
     device, _, inode = os.environ.get("JOURNAL_STREAM", "").partition(":")
-    try:
+    with contextlib.suppress(OSError):
         info = os.fstat(fd)
-    except OSError:
-        return False
-    return (device, inode) == (str(info.st_dev), str(info.st_ino))
+        return (device, inode) == (str(info.st_dev), str(info.st_ino))
+    return False
 
 
 def _as_socket(fd: int) -> socket.socket | None:
-    try:
-        is_socket = stat.S_ISSOCK(os.fstat(fd).st_mode)
-    except OSError:
-        return None
-    return socket.socket(fileno=os.dup(fd)) if is_socket else None
+    with contextlib.suppress(OSError):
+        if stat.S_ISSOCK(os.fstat(fd).st_mode):
+            return socket.socket(fileno=os.dup(fd))
+    return None
 
 
 def _logfmt(value: object) -> str:

@@ -61,7 +61,9 @@ class _Workers:
                     results.update(self._receive(progress))
                 yield part, results.pop(number)
         finally:
-            self._stop()
+            for process, _ in self._busy.values():
+                process.terminate()
+                process.join()
 
     def _assign(self, connection: Connection, process: ForkProcess) -> None:
         if self._next < len(self._parts):
@@ -98,12 +100,6 @@ class _Workers:
         while not self._busy and self._next < len(self._parts):
             yield self._next, PartResult(problem="not read: all worker processes ended")
             self._next += 1
-
-    def _stop(self) -> None:
-        """Terminate the workers that are still running."""
-        for process, _ in self._busy.values():
-            process.terminate()
-            process.join()
 
 
 def _work(connection: Connection, parent_end: Connection, parts: Sequence[FilePart], matcher: Matcher) -> None:
