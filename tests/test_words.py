@@ -37,8 +37,8 @@ REPLACED_NAMES = re.compile(  # identifiers of the program, whole
     r"|_throw_out|look|wakes|mend|held|speaker|look_every|syn_every"
 )
 REPLACED_PUBLIC = re.compile(  # in every file
-    r"\bmend\b|\bsyn_every\b|\blook_every\b|(?m:^#?every = )|(?m:^#?reach = )|own_log_lines_hidden|memory_kernel_bytes|log_signatures_valid"
-    r"|dhcp_lease_seconds|nic_interfaces_unread|\bspeaker\b|[=`]\"?nowhere\b"
+    r"(?:\b|\\n)(?:mend|syn_every|look_every)\b|(?m:^#?every = )|(?m:^#?reach = )|own_log_lines_hidden|memory_kernel_bytes"
+    r"|log_signatures_valid|dhcp_lease_seconds|nic_interfaces_unread|\bspeaker\b|[=`]\"?nowhere\b"
 )
 METAPHORS = re.compile(
     r"\b(house|crowds?|doorkeeper|doors?|culprits?|bark(s|ed)?|thr(ow|own) out|newcomers?|mend(s|ed|ing)?"

@@ -35,11 +35,24 @@ def many_processes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.fault(35)
-def test_twenty_thousand_processes_are_scanned_and_the_rest_is_listed_as_left_out(many_processes: Path) -> None:
-    found = helper.scan(many_processes)
+def test_twenty_thousand_processes_are_scanned_and_the_rest_is_listed_as_left_out(
+    many_processes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(helper, "CPU_SECONDS", 60.0)  # a slow machine reaches the number all the same
+    found = helper.scan(many_processes, seconds=60.0)
     assert found["processes"] == helper.PROCESSES
     assert found["truncated"] == [f"processes after {helper.PROCESSES}"]
-    assert found["cpu_seconds"] < helper.CPU_SECONDS + 2
+
+
+@pytest.mark.fault(35)
+def test_a_scan_that_has_used_up_its_processor_time_stops_and_lists_what_was_left_out(
+    many_processes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(helper, "CPU_SECONDS", 0.5)
+    found = helper.scan(many_processes, seconds=60.0)
+    assert found["processes"] < helper.PROCESSES
+    assert found["truncated"] == [f"processes after {found['processes']}"]
+    assert found["cpu_seconds"] < 0.5 + 2
 
 
 @pytest.mark.fault(35)

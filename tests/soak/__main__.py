@@ -19,9 +19,9 @@ _MINUTES = float(os.environ.get("VITALD_BENCH_MINUTES", "30"))
 def measure(folder: Path) -> list[Row]:
     """Soak for `VITALD_BENCH_MINUTES`; return one row per quantity that must stay constant."""
     with Soak(folder, Pace()) as soak:
-        looks = soak.run(_MINUTES * 60)
-    half = looks[len(looks) // 2 :]
-    slope = theil_sen(second_half([(look.at, float(look.rss)) for look in looks]))
+        samples = soak.run(_MINUTES * 60)
+    half = samples[len(samples) // 2 :]
+    slope = theil_sen(second_half([(sample.at, float(sample.rss)) for sample in samples]))
     more = grown(half, "rss")
     what = f"{_MINUTES:g} min, {soak.scrapes} scrapes, {soak.life.rotations} rotations, {soak.life.changes} changes of targets and links"
     rows = [
@@ -36,7 +36,7 @@ def measure(folder: Path) -> list[Row]:
     ]
     for name, bound in (("descriptors", MOST_DESCRIPTORS), ("threads", MOST_THREADS), ("series", MOST_SERIES * half[0].series)):
         more = grown(half, name)
-        values = [getattr(look, name) for look in half]
+        values = [getattr(sample, name) for sample in half]
         rows.append(Row(name, f"≤ +{bound:.0f}", f"{more:+.0f} ({min(values)} to {max(values)})", "-", "-", more <= bound))
     return rows
 

@@ -14,7 +14,7 @@ class Pace:
     targets: float = 7.0
     links: float = 5.0
     reload: float = 60.0
-    look: float = 1.0
+    sample: float = 1.0
     settings: str = ""
 
 
@@ -24,14 +24,14 @@ QUICK = Pace(
     targets=0.2,
     links=0.2,
     reload=1.0,
-    look=0.5,
-    settings='interval = "200ms"\ntimeout = "100ms"\n[nic]\ninterval = "200ms"\nlook_every = "5s"\n[dhcp]\ninterval = "200ms"\n'
+    sample=0.5,
+    settings='interval = "200ms"\ntimeout = "100ms"\n[nic]\ninterval = "200ms"\nfull_scan_interval = "5s"\n[dhcp]\ninterval = "200ms"\n'
     '[memory]\ninterval = "200ms"\n[host]\ninterval = "1s"\n[logs]\ninterval = "200ms"\n',
 )
 
 
 @dataclass(frozen=True)
-class Look:
+class Sample:
     """Sample of the daemon: resident bytes, open descriptors, threads, series on its page."""
 
     at: float

@@ -19,7 +19,7 @@ from tests.kit.network import Network
 from tests.kit.peers import SCRAPE_HEADERS
 from tests.kit.program import BenchError
 from tests.soak.life import Life
-from tests.soak.pace import Look, Pace
+from tests.soak.pace import Pace, Sample
 
 if TYPE_CHECKING:
     import subprocess
@@ -67,16 +67,16 @@ class Soak:
             time.sleep(0.1)
         return int(found[1])
 
-    def run(self, seconds: float) -> list[Look]:
+    def run(self, seconds: float) -> list[Sample]:
         """Run for that long; return the samples of the daemon."""
-        pace, begin, looks = self._pace, time.monotonic(), list[Look]()
+        pace, begin, samples = self._pace, time.monotonic(), list[Sample]()
         work: list[tuple[float, Callable[[], object]]] = [
             (pace.scrape, self._scrape),
             (pace.rotate, self.life.rotate),
             (pace.targets, self.life.change_targets),
             (pace.links, self.life.change_links),
             (pace.reload, lambda: self._daemon.send_signal(signal.SIGHUP)),
-            (pace.look, lambda: looks.append(self._look(time.monotonic() - begin))),
+            (pace.sample, lambda: samples.append(self._sample(time.monotonic() - begin))),
         ]
         due = [begin + every for every, _ in work]
         while (now := time.monotonic()) < begin + seconds:
@@ -86,7 +86,7 @@ class Soak:
                     due[at] = max(due[at] + every, now)
                     act()
             time.sleep(max(0.0, min(due) - time.monotonic()))
-        return looks
+        return samples
 
     def _scrape(self) -> None:
         """Scrape as Prometheus does; at times over a new connection, and the status page too."""
@@ -115,12 +115,12 @@ class Soak:
             raise BenchError(msg)
         return body
 
-    def _look(self, at: float) -> Look:
+    def _sample(self, at: float) -> Sample:
         if self._daemon.poll() is not None:
             raise BenchError("the daemon ended: " + (self._folder / "log").read_text()[-300:])
         own = Path(f"/proc/{self._daemon.pid}")
         fields = dict(line.split(":\t") for line in (own / "status").read_text().splitlines() if ":\t" in line)
-        return Look(at, int(fields["VmRSS"].split()[0]) << 10, len(os.listdir(own / "fd")), int(fields["Threads"]), self._series)  # noqa: PTH208 — names only
+        return Sample(at, int(fields["VmRSS"].split()[0]) << 10, len(os.listdir(own / "fd")), int(fields["Threads"]), self._series)  # noqa: PTH208 — names only
 
     def close_connection(self) -> None:
         """Close the connection, if there is one."""
@@ -139,8 +139,8 @@ class Soak:
         self.network.close()
 
 
-def grown(looks: Sequence[Look], name: str) -> float:
+def grown(samples: Sequence[Sample], name: str) -> float:
     """Return the growth from the first to the last quarter, median against median."""
-    values = [getattr(look, name) for look in looks]
+    values = [getattr(sample, name) for sample in samples]
     quarter = max(1, len(values) // 4)
     return float(sorted(values[-quarter:])[quarter // 2] - sorted(values[:quarter])[quarter // 2])

@@ -23,12 +23,12 @@ pytestmark = [pytest.mark.root, pytest.mark.needs("ip", "unshare")]
 def test_memory_descriptors_threads_and_series_are_flat_while_all_around_it_changes(tmp_path: Path) -> None:
     with Soak(tmp_path, QUICK) as soak:
         soak.run(WARM)
-        looks = soak.run(SECONDS)
+        samples = soak.run(SECONDS)
         assert soak.scrapes > 200  # of 2,400 on a quick machine
         assert soak.life.rotations > 50
         assert soak.life.changes > 100
-    assert grown(looks, "rss") <= MOST_MEMORY, [look.rss for look in looks[:: len(looks) // 20]]
-    assert grown(looks, "descriptors") <= MOST_DESCRIPTORS, [look.descriptors for look in looks[:: len(looks) // 20]]
-    assert grown(looks, "threads") <= MOST_THREADS, [look.threads for look in looks[:: len(looks) // 20]]
-    assert grown(looks, "series") <= MOST_SERIES * looks[-1].series, [look.series for look in looks[:: len(looks) // 20]]
+    assert grown(samples, "rss") <= MOST_MEMORY, [sample.rss for sample in samples[:: len(samples) // 20]]
+    assert grown(samples, "descriptors") <= MOST_DESCRIPTORS, [sample.descriptors for sample in samples[:: len(samples) // 20]]
+    assert grown(samples, "threads") <= MOST_THREADS, [sample.threads for sample in samples[:: len(samples) // 20]]
+    assert grown(samples, "series") <= MOST_SERIES * samples[-1].series, [sample.series for sample in samples[:: len(samples) // 20]]
     assert "Traceback" not in (tmp_path / "log").read_text()
