@@ -37,7 +37,7 @@ REPLACED_NAMES = re.compile(  # identifiers of the program, whole
     r"|_throw_out|look|wakes|mend|held|speaker|look_every|syn_every"
 )
 REPLACED_PUBLIC = re.compile(  # in every file
-    r"(?:\b|\\n)(?:mend|syn_every|look_every)\b|(?m:^#?every = )|(?m:^#?reach = )|own_log_lines_hidden|memory_kernel_bytes"
+    r"(?:\b|\\n)(?:mend|syn_every|look_every)\b|(?m:^#?every = )|(?m:^#?reach = )|own_log_lines_hidden"
     r"|log_signatures_valid|dhcp_lease_seconds|nic_interfaces_unread|\bspeaker\b|[=`]\"?nowhere\b"
 )
 METAPHORS = re.compile(

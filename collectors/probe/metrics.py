@@ -46,10 +46,12 @@ MESH_SELF = Family("probe_mesh_self", Kind.INFO, "This host's own entry in the m
 def measure_reading(reading: ProbeReading, label_names: tuple[str, ...]) -> Iterator[Metric]:
     """Return the series of every target, name, target file, and of the mesh."""
     families = [labelled(family, label_names) for family in (ATTEMPTS, RTT, RETRANSMITS, CONNECT, DNS)]
+    failed = labelled(FAILED, label_names)
     for target, stats in reading.stats.items():
         extra = reading.labels.get(target, ())
         yield from _measure_target(stats, families, (target, *extra))
-        yield from _measure_failures(target, label_names, extra, stats.failures)
+        for reason, count in zip(FAILURES, stats.failures, strict=True):
+            yield Metric(failed, count, (target, reason, *extra))
     for target, lookups in reading.lookups.items():
         yield from _measure_lookups(target, lookups, reading.by_address.get(target, {}))
     for path, valid in reading.files.items():
@@ -74,13 +76,6 @@ def _measure_target(stats: TargetStats, families: list[Family], labels: tuple[st
         yield Metric(connect, stats.connect_seconds, labels)
     if stats.dns_seconds is not None:
         yield Metric(dns, stats.dns_seconds, labels)
-
-
-@lru_cache(maxsize=4096)
-def _measure_failures(target: str, label_names: tuple[str, ...], extra: tuple[str, ...], counts: tuple[int, ...]) -> tuple[Metric, ...]:
-    """Return the failure series of a target: two thirds of all its series, and the same from scrape to scrape while it does not fail."""
-    family = labelled(FAILED, label_names)
-    return tuple([Metric(family, count, (target, reason, *extra)) for reason, count in zip(FAILURES, counts, strict=True)])
 
 
 def _measure_lookups(target: str, lookups: Lookups, by_address: Mapping[str, TargetStats]) -> Iterator[Metric]:
