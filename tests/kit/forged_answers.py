@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 import sys
-import time
+from threading import Timer
 
 from scapy.layers.inet import ICMP, IP, TCP
 
@@ -22,9 +22,8 @@ def main() -> None:
         syn = IP(heard.recv(65536))
         if TCP not in syn or syn[TCP].flags != "S":
             continue
-        for packet, wait in forged_packets(syn):
-            time.sleep(wait)
-            out.sendto(bytes(packet), (syn.src, 0))
+        for packet, wait in forged_packets(syn):  # a late one delays no answer to another SYN
+            Timer(wait, out.sendto, (bytes(packet), (syn.src, 0))).start()
 
 
 def forged_packets(syn: IP) -> list[tuple[IP, float]]:

@@ -31,8 +31,7 @@ def choose(me: str, hosts: Iterable[tuple[str, str]], count: int) -> list[str]:
         score.update(_bytes(name))
         best = zones.get(zone) or zones.setdefault(zone, _Best())
         best.add((score.digest(), name), count)
-    phase = int.from_bytes(blake2b(_bytes(me), digest_size=_BYTES, person=b"phase").digest(), "big") / _UNIT
-    share = shares({zone: best.size for zone, best in zones.items()}, count, phase)
+    share = shares({zone: best.size for zone, best in zones.items()}, count, _phase(me))
     return sorted({name for zone, best in zones.items() for _, name in nlargest(share[zone], best.heap)})
 
 
@@ -70,6 +69,10 @@ def shares(sizes: Mapping[str, int], count: int, phase: float) -> dict[str, int]
         shares_[zone] = upto - given
         given = upto
     return shares_
+
+
+def _phase(me: str) -> float:
+    return int.from_bytes(blake2b(_bytes(me), digest_size=_BYTES, person=b"phase").digest(), "big") / _UNIT
 
 
 def _bytes(text: str) -> bytes:
