@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _CHUNK = 16 << 10
 _EVENTS = {ConnectionState.WRITING: select.EPOLLOUT, ConnectionState.AUTHENTICATING: 0}  # the other states wait for input
-_HTTP_ON_TLS_PORT = b"HTTP/1.0 400 Bad Request\r\n\r\nHTTP request to an HTTPS port; expected https://.\n"
+_HTTP_ON_TLS_PORT = b"HTTP/1.0 400 Bad Request\r\nCache-Control: no-store\r\n\r\nHTTP request to an HTTPS port; expected https://.\n"
 
 
 class Connection:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _HEAD_LIMIT = 16 << 10  # bytes of a request's head
+_NO_STORE = ("Cache-Control", "no-store")  # every response is the state of this moment, the errors too (RFC 9111, 5.2.2.5)
 _BODY_LIMIT = 64 << 10  # bytes of a body that no method here uses, read to keep the connection
 
 
@@ -70,7 +71,8 @@ class Framing:
     def frame(self, response: Response, extra_headers: Iterable[tuple[str, str]]) -> bytes:
         """Return a response as bytes, with `extra_headers` beside its own."""
         http = self._http
-        headers = [("Date", formatdate(usegmt=True)), *response.headers, *extra_headers, ("Content-Length", str(len(response.body)))]
+        headers = [("Date", formatdate(usegmt=True)), _NO_STORE, *response.headers, *extra_headers]
+        headers.append(("Content-Length", str(len(response.body))))
         self.linger = http.their_state not in (h11.DONE, h11.MUST_CLOSE)
         if self.linger:
             headers.append(("Connection", "close"))

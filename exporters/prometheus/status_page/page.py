@@ -25,7 +25,6 @@ REFRESH_SECONDS = 15
 _CONTENT_SECURITY_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 HEADERS = (
     ("Content-Type", "text/html; charset=utf-8"),
-    ("Cache-Control", "no-store"),
     ("Content-Security-Policy", _CONTENT_SECURITY_POLICY),
     ("X-Content-Type-Options", "nosniff"),
     ("Referrer-Policy", "no-referrer"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import bcrypt
@@ -10,7 +12,7 @@ import pytest
 import yaml
 
 from tests.kit.dashboards import Server
-from tests.kit.rulebook import ROOT, load, promtool
+from tests.kit.rulebook import ROOT, RULES, load, promtool
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,15 +21,28 @@ PROMETHEUS = ROOT / "docs/prometheus.yml"
 
 
 @pytest.mark.needs("promtool")
-def test_promtool_accepts_the_scrape_examples(tmp_path: Path) -> None:
-    text = PROMETHEUS.read_text().replace("/etc/prometheus", str(tmp_path))
-    for name in ("rules/vitald.yml", "vitald/ca.crt", "vitald/client.crt", "vitald/client.key", "vitald/password"):
+def test_the_command_of_the_first_line_accepts_the_file() -> None:
+    command = re.search(r"`([^`]+)`", PROMETHEUS.read_text().partition("\n")[0])
+    assert command is not None
+    done = subprocess.run(command[1].split(), cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "SUCCESS" in done.stdout
+
+
+@pytest.mark.needs("promtool")
+def test_promtool_accepts_the_scrape_examples_with_their_files_and_the_optional_lines(tmp_path: Path) -> None:
+    text = re.sub(r"# (?=(cert_file|key_file):)", "", PROMETHEUS.read_text()).replace("/etc/prometheus", str(tmp_path))
+    assert text.count("cert_file:") == text.count("key_file:") == 1
+    for name in ("vitald/ca.crt", "vitald/client.crt", "vitald/client.key", "vitald/password"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    (tmp_path / "rules/vitald.yml").write_text("groups: []\n")
+    (tmp_path / "rules").mkdir()
+    for file in RULES:
+        (tmp_path / "rules" / file.name).write_bytes(file.read_bytes())
     (tmp_path / "prometheus.yml").write_text(text)
     done = promtool("check", "config", tmp_path / "prometheus.yml")
     assert done.returncode == 0, done.stdout + done.stderr
+    assert f"SUCCESS: {len(RULES)} rule files found" in done.stdout
 
 
 def relabelled(folder: Path, job: str, found: dict[str, Any]) -> dict[str, str]:

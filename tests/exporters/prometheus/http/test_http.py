@@ -35,6 +35,16 @@ def test_metrics_are_served_as_text_and_as_openmetrics(serve: Serve) -> None:
     assert body.endswith(b"# EOF\n")
 
 
+def test_no_response_may_be_stored_by_a_cache(serve: Serve) -> None:
+    exporter = serve()
+    for path in ("/metrics", "/", "/-/healthy", "/-/ready", "/none"):
+        for method in ("GET", "HEAD", "POST"):
+            response, _ = ask(exporter, method, path)
+            assert response.headers.get_all("Cache-Control") == ["no-store"], (method, path)
+    for invalid in (b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", b"GET / HTTP/2.0\r\nHost: x\r\n\r\n"):
+        assert b"\r\nCache-Control: no-store\r\n" in raw(exporter, invalid, finish=True), invalid
+
+
 @pytest.mark.fault(56)
 @pytest.mark.needs("promtool")
 def test_the_exporters_own_metrics_are_valid(serve: Serve, tmp_path: Path) -> None:
