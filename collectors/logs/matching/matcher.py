@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collectors.logs.matching.packs import Signature
 
 MAX_LINE = 8192  # bytes; the rest of a line is ignored: no message of the packs is longer, and crafted lines cost time
-_INSTANCE_FIELDS = ("interface", "device", "pci")
+_INSTANCE_FIELDS = ("interface", "device", "pci", "server")
 _LAST_REPEATED = re.compile(rb"last message repeated (\d{1,9}) times?")
 
 
@@ -41,7 +41,7 @@ class Match:
 
     @property
     def instance(self) -> str:
-        """The interface, device or bus address that the line is about, at most 64 characters; empty where it has none."""
+        """The interface, device, bus address or file server that the line is about, at most 64 characters; empty where it has none."""
         return next((value for name in _INSTANCE_FIELDS if (value := self.fields.get(name))), "")[:64]
 
 

@@ -159,3 +159,13 @@ def test_a_fault_expires_at_its_age_in_any_order_of_events(events: list[tuple[st
         now = Timestamp(NOW.wall, NOW.boottime - 4000.0 + wait)
         open_faults = tuple(fault for fault in open_faults if now.boottime - fault.updated < PACKS.by_id[fault.signature].window)
         assert tracker.faults(now) == open_faults
+
+
+def test_the_answer_of_one_file_server_clears_the_fault_of_no_other(lab: LogsLab) -> None:
+    fault = '[[signature]]\nid = "gone"\nseverity = "warning"\ncleared_by = ["back"]\npattern = \'fs (?P<server>\\S{1,80}) gone\'\n'
+    lab.pack(fault + '[[signature]]\nid = "back"\nseverity = "recovery"\npattern = \'fs (?P<server>\\S{1,80}) back\'\n')
+    lab.open(signature_dirs=(str(lab.folder / "signatures.d"),))
+    lab.write("fs a gone", "fs b gone", "fs b back")
+    assert [fault.instance for fault in lab.read().faults] == ["a"]
+    lab.write("fs a back")
+    assert lab.read().faults == ()

@@ -89,9 +89,9 @@ def test_matches_are_in_the_order_of_lines_and_have_fields(matcher: Matcher) -> 
     assert (second.signature.id, second.instance, second.header.time) == ("dhclient-no-offers", "", b"Jul 26 04:08:09")
 
 
-def test_a_server_is_not_an_instance(matcher: Matcher) -> None:
+def test_a_dhcp_server_is_not_an_instance(matcher: Matcher) -> None:
     (match,) = matcher.match_block(b"Jul 26 04:08:00 h dhclient[7]: DHCPACK from 10.0.0.1 (xid=0x5d1a4bfa)\n", allow_program_tag)
-    assert (match.fields["server"], match.instance) == ("10.0.0.1", "")
+    assert (match.fields["dhcp_server"], match.instance) == ("10.0.0.1", "")
 
 
 def test_a_repeated_message_counts_as_often_as_syslog_reports(matcher: Matcher) -> None:

@@ -33,8 +33,8 @@ def test_shipped_packs_have_no_problems() -> None:
     assert list(problems(())) == []
 
 
-def test_every_signature_of_the_catalogue_is_shipped(packs: Packs) -> None:
-    assert len(packs.signatures) == 164
+def test_every_signature_is_complete(packs: Packs) -> None:
+    assert len(packs.signatures) >= 164
     for signature in packs.signatures:
         assert signature.no_match
         assert signature.meaning
@@ -122,7 +122,7 @@ def test_a_users_own_counter_is_three_lines(tmp_path: Path) -> None:
 
 
 def test_a_missing_directory_counts_as_empty_and_a_file_is_refused(tmp_path: Path) -> None:
-    assert len(load([tmp_path / "none"]).signatures) == 164
+    assert load([tmp_path / "none"]).by_id.keys() == load().by_id.keys()
     (tmp_path / "file").touch()
     with pytest.raises(BadInput, match="file: cannot be read: Not a directory"):
         load([tmp_path / "file"])
