@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _RAW_BYTE = range(0xDC80, 0xDD00)  # PEP 383: how os.fsdecode() maps a byte that is no UTF-8
 DISPLAY = "%Y-%m-%d %H:%M:%S UTC"
@@ -50,3 +54,21 @@ def two_units(seconds: float, between: str = " ") -> str:
         if count:
             parts.append(f"{count}{unit}")
     return sign + between.join(parts[:2] or ["0s"])
+
+
+def known_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return evidence without what is not known (None, an empty text, an empty collection), in nested facts as well; 0 and False stay."""
+    return {name: found for name, value in facts.items() if not is_unknown(found := _known(value))}
+
+
+def is_unknown(value: Any) -> bool:  # noqa: ANN401 — a fact of any type
+    """Return whether a fact says nothing: None, an empty text or an empty collection."""
+    return value is None or (isinstance(value, (str, dict, list, tuple)) and not value)
+
+
+def _known(value: Any) -> Any:  # noqa: ANN401
+    if isinstance(value, dict):
+        return known_facts(value)
+    if isinstance(value, (list, tuple)):
+        return [found for item in value if not is_unknown(found := _known(item))]
+    return value

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from collectors.model import Level, Verdict
-from collectors.probe.connect.result import LABELS, ProbeResult, Reason
+from collectors.probe.connect.result import ANSWERS, LABELS, LOOKUP, ProbeResult, Reason
 from collectors.probe.dns.multi_address import qualify
 from collectors.probe.target_stats import WINDOW
 from collectors.text import utc
@@ -28,12 +28,14 @@ CHECK = "tcp_probe"
 # on a healthy path (0.01 %) one false alarm in 65 years for each target, on one that loses a packet in a thousand one in 27 days.
 # One burst counts once for each target, since it meets one of its connects.
 LOSSY = 3
+REFUSES, LOOKUP_FAILS = "refuses", "look-up fails"  # states of a bad target
 
 _REMEDIATIONS = {
     Reason.TIMEOUT: "Nothing came back: check the target's power and load, then security groups, network ACLs and routes on the path.",
     Reason.REFUSED: "The host answers but nothing listens on that port: check the service on the target.",
     Reason.RESET: "The connection was reset right after it was established: check the service, its accept queue and any load balancer.",
     Reason.HOST_UNREACHABLE: "The last hop has no answer from the target: is it running, and is the address still its own?",
+    Reason.PROHIBITED: "A firewall rejects it: check the rules of the sender of the ICMP error (nft list ruleset, iptables -S).",
     Reason.NET_UNREACHABLE: "A router on the path has no route: check the route tables between here and the target.",
     Reason.DNS_NOT_FOUND: "The name has no address: check its spelling, its zone and the search domains in /etc/resolv.conf.",
     Reason.DNS_TIMEOUT: "The name servers in /etc/resolv.conf do not answer for this name.",
@@ -72,7 +74,16 @@ def bad_states(stats: Mapping[str, TargetStats]) -> dict[str, str]:
 def _bad_state(stats: TargetStats) -> str:
     if stats.last is not None and stats.last.local_error:
         return "local error"
+    if stats.last is not None and stats.last.reason in ANSWERS:
+        return REFUSES
+    if stats.last is not None and stats.last.reason in LOOKUP:
+        return LOOKUP_FAILS
     return "failing" if stats.in_a_row else "losing SYNs"
+
+
+def is_comparable(before: str, now: str) -> bool:
+    """Return whether a diagnosis made in one state of a target may explain another: a refusal explains no silence, nor the reverse."""
+    return before == now or not {before, now} & {REFUSES, LOOKUP_FAILS}
 
 
 def judge(target: str, stats: TargetStats, failures_until_critical: int, diagnosis: Diagnosis | None = None) -> Verdict:
@@ -111,6 +122,8 @@ def _failing(target: str, stats: TargetStats, last: ProbeResult, failures_until_
         message += f"; the last one had no answer to {_count(1 + last.retransmits, 'SYN')} in {last.seconds:.1f} s"
     if last.router:
         message += f"; ICMP error from {last.router}"
+    if last.reason in ANSWERS and not last.router:
+        message += "; an answer, so its host is up"
     evidence = {"failures_in_a_row": stats.in_a_row, "since": utc(stats.since), **_facts(stats, last), "reasons": reasons}
     return Verdict(CHECK, target, level, message, evidence, _REMEDIATIONS.get(last.reason, _REMEDIATIONS[Reason.OTHER]))
 

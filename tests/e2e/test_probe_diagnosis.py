@@ -30,13 +30,14 @@ def test_each_way_to_fail_is_traced_to_its_place(tmp_path: Path) -> None:
         serve(lab, "80", "81")
         (states,) = lab.sweep(FAR, "10.98.3.2:81", "10.98.3.2:99", "[fd98:3::2]:80", *OTHERS, check=True)
         dropped, rejected, refused, six = (states[target] for target in (FAR, "10.98.3.2:81", "10.98.3.2:99", "[fd98:3::2]:80"))
-        fine = "20 of 23 other targets fine: "
         assert dropped["message"].endswith(
-            f"SYN-ACK missing after hop 2 10.98.2.2; neighbour REACHABLE; {fine}the target or its security group"
+            "SYN-ACK missing after hop 2 10.98.2.2; neighbour REACHABLE; 22 of 23 other targets answer: the target or its security group"
         )
         assert "SYN-ACK missing after hop 2 fd98:2::2; neighbour PERMANENT" in six["message"]
-        assert "ICMP prohibited from 10.98.2.2" in rejected["message"]
-        assert f"the target itself refuses, 2 hops away; neighbour REACHABLE; {fine}the service on it" in refused["message"]
+        assert rejected["reason"] == "prohibited"
+        assert "ICMP prohibited from 10.98.2.2; neighbour REACHABLE; 21 of 23 other targets answer: a firewall rule" in rejected["message"]
+        refusal = "the target itself refuses, 2 hops away; neighbour REACHABLE; 21 of 23 other targets answer: the service on it"
+        assert refusal in refused["message"]
         hops = [(hop["ttl"], hop["address"]) for hop in dropped["diagnosis"]["trace"]]
         assert hops == [(1, "10.98.1.1"), (2, "10.98.2.2")]
         assert dropped["diagnosis"]["half_open_syn"]["kind"] == "silent"
@@ -55,7 +56,28 @@ def test_where_all_are_bad_it_is_this_host_or_its_network(tmp_path: Path) -> Non
         (states,) = lab.sweep(FAR, *OTHERS[:4], check=True)
         for state in states.values():
             assert "SYN-ACK missing after hop 1 10.98.1.1" in state["message"]
-            assert "4 of 4 other targets bad, too: this host or its network" in state["message"]
+            assert "4 of 4 other targets do not answer, either: this host or its network" in state["message"]
+
+
+@pytest.mark.fault(145)
+def test_refusals_accuse_services_and_never_this_host_or_its_network(tmp_path: Path) -> None:
+    with path(tmp_path) as lab:
+        (states,) = lab.sweep("10.98.3.2:99", "10.98.3.2:98", "10.98.2.2:97", check=True)
+        for state in states.values():
+            assert "refused once" in state["message"]
+            assert "an answer, so its host is up" in state["message"]
+            assert "2 of 2 other targets refuse, too: their services, not the network" in state["message"]
+            assert "this host" not in state["message"]
+
+
+@pytest.mark.fault(145)
+def test_a_refusal_among_silent_targets_is_no_evidence_for_their_cause(tmp_path: Path) -> None:
+    with path(tmp_path) as lab:
+        lab.filter(lab.second, "forward", "tcp dport { 2000-2003 } drop")
+        (states,) = lab.sweep("10.98.3.2:99", *OTHERS[:4], check=True)
+        refused, silent = states["10.98.3.2:99"]["message"], states[OTHERS[0]]["message"]
+        assert "the service on it; that 4 of 4 other targets do not answer has another cause" in refused
+        assert "3 of 4 other targets do not answer, either: something they share" in silent
 
 
 @pytest.mark.fault(43)

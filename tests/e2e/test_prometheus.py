@@ -28,7 +28,8 @@ def test_each_target_has_its_own_reason_for_failing(prometheus: Prometheus, targ
 
 def test_every_reason_is_there_before_it_happens(prometheus: Prometheus, targets: Targets) -> None:
     prometheus.wait_for("up == 1")
-    known = "timeout refused reset host_unreachable net_unreachable dns_not_found dns_timeout dns_error permission local_resources other"
+    known = "timeout refused reset prohibited host_unreachable net_unreachable dns_not_found dns_timeout dns_error permission"
+    known += " local_resources other"
     prometheus.wait_for("vitald_probe_failures_total")
     found = prometheus.query("vitald_probe_failures_total")
     assert {reason for reason, target in found if target == targets.open} == set(known.split())

@@ -13,7 +13,7 @@ from collectors.netlink.route import route, zoned
 from collectors.packets.client import PacketClient
 from collectors.packets.protocol import MAX_PACKETS_PER_SECOND, Endpoint
 from collectors.packets.traceroute import half_open
-from collectors.probe.connect.result import ProbeResult, Reason, reason_of
+from collectors.probe.connect.result import PROHIBITED_CODES, ProbeResult, Reason, reason_of
 from collectors.probe.targets.target import SocketAddress
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from collectors.probe.connect.result import Destination
 
 RETRANSMIT_SECONDS = 1.0  # until a SYN is sent again, as the kernel waits (RFC 6298 2.1)
-ADMINISTRATIVELY_PROHIBITED_V6 = 1  # RFC 4443 3.1: the kernel maps it to EACCES, and nothing else
 
 log = logging.getLogger(__name__)
 
@@ -51,11 +50,13 @@ def probe(
     if round_.failure:
         log.warning("half-open probes failed ended=%d of=%d error=%s", len(round_.found), len(scripts), round_.failure)
     not_sent = ProbeResult(Reason.LOCAL_RESOURCES, local_error=True)
-    return results | {key: result_of(round_.found[key], timeout) if key in round_.found else not_sent for key in scripts}
+    return results | {
+        key: result_of(round_.found[key], timeout, str(addresses[key].sockaddr[0])) if key in round_.found else not_sent for key in scripts
+    }
 
 
-def result_of(answer: ProbeAnswer, timeout: float) -> ProbeResult:
-    """Return the result that a connect with this answer would have had."""
+def result_of(answer: ProbeAnswer, timeout: float, target: str) -> ProbeResult:
+    """Return the result that a connect to `target`, an address, with this answer would have had."""
     retransmits, seconds = max(0, answer.tries - 1), answer.rtt * 1e-6
     if answer.kind == "syn_ack":
         return ProbeResult(Reason.ANSWERED, rtt=answer.rtt, retransmits=retransmits, seconds=seconds)
@@ -66,9 +67,15 @@ def result_of(answer: ProbeAnswer, timeout: float) -> ProbeResult:
     if answer.kind == "silent":
         return ProbeResult(Reason.TIMEOUT, error=errno.ETIMEDOUT, retransmits=retransmits, seconds=timeout)
     error = errno.ENETUNREACH if answer.kind == "unreachable" and answer.code == 0 else errno.EHOSTUNREACH
-    if ":" in answer.sender and answer.code == ADMINISTRATIVELY_PROHIBITED_V6:
-        error = errno.EACCES
-    return ProbeResult(reason_of(error), error=error, retransmits=retransmits, seconds=seconds, router=answer.sender)
+    router = "" if answer.sender == target else answer.sender
+    reason = Reason.PROHIBITED if is_prohibited(answer, target) else reason_of(error)
+    return ProbeResult(reason, error=error, retransmits=retransmits, seconds=seconds, router=router)
+
+
+def is_prohibited(answer: ProbeAnswer, target: str) -> bool:
+    """Return whether a firewall forbids the probe: by an ICMP code that says so, or by an ICMP unreachable of the target itself."""
+    kind = 1 if ":" in answer.sender else 3  # the ICMP type of "destination unreachable"
+    return answer.kind == "unreachable" and (answer.sender == target or (kind, answer.code) in PROHIBITED_CODES)
 
 
 class HalfOpenProber:

@@ -21,18 +21,28 @@ _OFFENDER = {  # family, offset and length of the address in the sockaddr that f
 
 
 class IcmpError(NamedTuple):
-    """An ICMP error about one of our SYNs: the errno the kernel maps it to, ICMP type and code, and its sender."""
+    """An ICMP error about one of our SYNs: the errno the kernel maps it to, ICMP type and code, its sender, and the SYN's destination."""
 
     error: int
     type: int
     code: int
     sender: str
+    target: str
+
+    @property
+    def is_from_target(self) -> bool:
+        """True if the SYN's destination itself sent the error."""
+        return self.sender == self.target
 
 
 def read(sock: SocketType) -> IcmpError | None:
-    """Return the first ICMP error queued for this socket, if any; never blocks. RECVERR must have been set before connect."""
+    """Return the first ICMP error queued for this socket, if any; never blocks. RECVERR must have been set before connect.
+
+    The destination is in msg_name, from the packet in the error (ip_recv_error() in net/ipv4/ip_sockglue.c): getpeername(2) has none
+    for a connect that failed.
+    """
     try:
-        _, ancillary, _, _ = sock.recvmsg(0, 512, socket.MSG_ERRQUEUE | socket.MSG_DONTWAIT)
+        _, ancillary, _, target = sock.recvmsg(0, 512, socket.MSG_ERRQUEUE | socket.MSG_DONTWAIT)
     except OSError:
         return None
     for _, _, data in ancillary:
@@ -41,5 +51,5 @@ def read(sock: SocketType) -> IcmpError | None:
         error, origin, kind, code, _, _ = _EXTENDED_ERROR.unpack_from(data)
         family, offset, length = _OFFENDER.get(origin, (0, 0, 0))
         if length and len(data) >= offset + length:
-            return IcmpError(error, kind, code, socket.inet_ntop(family, data[offset : offset + length]))
+            return IcmpError(error, kind, code, socket.inet_ntop(family, data[offset : offset + length]), target[0] if target else "")
     return None

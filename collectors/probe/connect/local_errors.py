@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from collectors.netlink.route import neighbours, route, zoned
 from collectors.probe.connect import icmp_errors
-from collectors.probe.connect.result import ProbeResult, Reason, reason_of
+from collectors.probe.connect.result import PROHIBITED_CODES, SILENCE, ProbeResult, Reason, reason_of
 from collectors.probe.targets.target import SocketAddress
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from collectors.probe.targets.target import Target
 
 UNRESOLVED = {"FAILED", "INCOMPLETE"}  # states of a neighbour without a link-layer address: include/uapi/linux/neighbour.h
-_NO_REPLY = {Reason.TIMEOUT, Reason.HOST_UNREACHABLE}
 _ADDRESS_UNREACHABLE = {(3, 1), (1, 3)}  # (type, code) of our own stack without an ARP or ND reply; RFC 792, RFC 4443 3.1
 
 
@@ -53,14 +52,17 @@ def classify_failure(sock: socket.SocketType, blocked: bool, retransmits: int, s
     error = error or (icmp.error if icmp else errno.ECONNREFUSED)
     if blocked or (icmp and _is_local_reject(sock, icmp)):
         return ProbeResult(Reason.PERMISSION, True, error, 0, retransmits, seconds)  # noqa: FBT003
-    router = icmp.sender if icmp and icmp.sender != _host(sock.getpeername) else ""
-    return ProbeResult(reason_of(error), False, error, 0, retransmits, seconds, router)  # noqa: FBT003
+    router = icmp.sender if icmp and not icmp.is_from_target else ""
+    reason = reason_of(error)
+    if icmp and reason is not Reason.REFUSED and (icmp.is_from_target or (icmp.type, icmp.code) in PROHIBITED_CODES):
+        reason = Reason.PROHIBITED
+    return ProbeResult(reason, False, error, 0, retransmits, seconds, router)  # noqa: FBT003
 
 
 def _is_local_reject(sock: socket.SocketType, icmp: icmp_errors.IcmpError) -> bool:
     """Return whether this host's own firewall rejected the SYN: the ICMP error comes from our own address, the target is another host."""
     is_own = icmp.sender == _host(sock.getsockname)
-    return is_own and icmp.sender != _host(sock.getpeername) and (icmp.type, icmp.code) not in _ADDRESS_UNREACHABLE
+    return is_own and not icmp.is_from_target and (icmp.type, icmp.code) not in _ADDRESS_UNREACHABLE
 
 
 def _host(name: Callable[[], tuple[str, int]]) -> str:
@@ -83,7 +85,7 @@ def read_host_facts(proc: Path, destinations: Sequence[Destination], results: Se
     failed = [(destination, result) for destination, result in zip(destinations, results, strict=True) if result and result.reason]
     if not failed:
         return HostFacts()
-    no_reply = {to for to, result in failed if isinstance(to, SocketAddress) and result.reason in _NO_REPLY and not result.local_error}
+    no_reply = {to for to, result in failed if isinstance(to, SocketAddress) and result.reason in SILENCE and not result.local_error}
     full = any(_may_be_conntrack(result) for _, result in failed) and _conntrack_full(proc)
     return HostFacts(_behind_failed_gateway(no_reply), full)
 
@@ -105,7 +107,7 @@ def attribute(
             continue
         if facts.conntrack_full and _may_be_conntrack(result):
             attributed[index] = result._replace(reason=Reason.LOCAL_RESOURCES, local_error=True)
-        elif result.reason in _NO_REPLY and not result.local_error:
+        elif result.reason in SILENCE and not result.local_error:
             if (reason := diagnosed.get(targets[index].text)) is not None and reason is not Reason.HOST_UNREACHABLE:
                 attributed[index] = result._replace(reason=reason, local_error=True, error=errno.EPERM)
             elif destinations[index] in facts.behind_failed_gateway:

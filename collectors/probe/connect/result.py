@@ -27,10 +27,17 @@ class Reason(enum.IntEnum):
     PERMISSION = 9
     LOCAL_RESOURCES = 10
     OTHER = 11
+    PROHIBITED = 12  # by a firewall that says so: ICMP "administratively prohibited", or any ICMP unreachable from the target itself
 
 
 LABELS = tuple(reason.name.lower() for reason in Reason)
 FAILURES = LABELS[1:]
+# What a failure is evidence of. Only silence may mean that a host is down: a refusal or reset was sent by a living kernel, a prohibition
+# by a living firewall. A failure of a look-up, or of this host itself, is no evidence about the target.
+SILENCE = frozenset({Reason.TIMEOUT, Reason.HOST_UNREACHABLE})
+ANSWERS = frozenset({Reason.REFUSED, Reason.RESET, Reason.PROHIBITED})
+LOOKUP = frozenset({Reason.DNS_NOT_FOUND, Reason.DNS_TIMEOUT, Reason.DNS_ERROR})
+PROHIBITED_CODES = frozenset({(3, 9), (3, 10), (3, 13), (1, 1), (1, 5), (1, 6)})  # (type, code): RFC 1812 5.2.7.1, RFC 4443 3.1
 
 
 class ProbeResult(NamedTuple):

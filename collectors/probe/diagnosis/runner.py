@@ -16,9 +16,10 @@ from collectors.netlink.route import neighbour, route, zoned
 from collectors.packets.client import PacketClient
 from collectors.packets.protocol import Endpoint
 from collectors.packets.traceroute import SynTrace, syn_trace
-from collectors.probe.connect.result import LABELS, ProbeResult, Reason
+from collectors.probe.connect.result import ANSWERS, LABELS, LOOKUP, ProbeResult, Reason
 from collectors.probe.connect.sweep import Sweeper
-from collectors.probe.diagnosis.rules import Diagnosis, Facts, conclude
+from collectors.probe.diagnosis.rules import Diagnosis, Facts, Others, conclude
+from collectors.probe.judge import LOOKUP_FAILS, is_comparable, is_healthy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -34,6 +35,7 @@ ROUND_GAP_SECONDS = 10.0  # from the end of one round to the start of the next
 TARGET_GAP_SECONDS = 60.0  # between two diagnoses of one target: flapping makes no flood
 MAX_SECONDS = 12.0  # of a round: 30 hops of 0.6 s are cut short
 RECENT = 20  # results in the evidence
+_NOT_REACHED = f"no half-open SYN and no trace: the round ended after {MAX_SECONDS:g} s"
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +73,12 @@ class DiagnosisRunner:
             self._diagnoses.pop(target, None)
             self._due.pop(target, None)
         for target, state in states.items():
-            if self._states.get(target) != state:
+            before = self._states.get(target, state)
+            if not is_comparable(before, state):
+                self._diagnoses.pop(target, None)
+            if state == LOOKUP_FAILS:
+                self._due.pop(target, None)  # nothing is sent to a name without an address
+            elif target not in self._states or before != state:
                 self._due[target] = None
         self._states = dict(states)
         now = time.monotonic()
@@ -80,8 +87,9 @@ class DiagnosisRunner:
         gap = TARGET_GAP_SECONDS
         chosen = [target for target in self._due if target in addresses and now - self._ended.get(target, -gap) >= gap][:MAX_TARGETS]
         if chosen:
-            facts = {target: _first_facts(target, stats, len(states)) for target in chosen}
-            self._thread = threading.Thread(target=self._round, args=(facts, addresses), name="vitald-diagnose", daemon=True)
+            facts = {target: _first_facts(target, stats) for target in chosen}
+            begun = {target: states[target] for target in chosen}
+            self._thread = threading.Thread(target=self._round, args=(facts, addresses, begun), name="vitald-diagnose", daemon=True)
             self._thread.start()
 
     def wait(self, seconds: float) -> None:
@@ -94,7 +102,8 @@ class DiagnosisRunner:
         self._packets.stop()
         self._links.stop()
 
-    def _round(self, facts: Mapping[str, Facts], addresses: Mapping[str, SocketAddress]) -> None:
+    def _round(self, facts: Mapping[str, Facts], addresses: Mapping[str, SocketAddress], begun: Mapping[str, str]) -> None:
+        """Run one round; `begun` are the targets' states at its start: a diagnosis of another kind of failure is not kept."""
         try:
             diagnoses = {target: conclude(complete) for target, complete in self._complete(facts, addresses).items()}
         except Exception:
@@ -102,9 +111,11 @@ class DiagnosisRunner:
             diagnoses = {}
         now = time.monotonic()
         for target in facts:
-            self._due.pop(target, None)
+            state = self._states.get(target)
+            if state in {None, begun[target]}:
+                self._due.pop(target, None)
             self._ended[target] = now
-            if target in diagnoses and target in self._states:
+            if target in diagnoses and state is not None and is_comparable(begun[target], state):
                 self._diagnoses[target] = diagnoses[target]
                 log.warning("diagnosis ended target=%s cause=%s", target, diagnoses[target].summary)
         self._ended = {target: at for target, at in self._ended.items() if now - at < TARGET_GAP_SECONDS}
@@ -126,7 +137,7 @@ class DiagnosisRunner:
         second = dict(zip(answered, Sweeper().run([addresses[target] for target in answered], self._timeout), strict=True))
         links = self._read_links(hosts, before)
         for target, found in facts.items():
-            sent = replace(found, packets=packets.get(target), no_packets=no_packets, second_connect=second.get(target))
+            sent = replace(found, packets=packets.get(target), no_packets=no_packets or _NOT_REACHED, second_connect=second.get(target))
             facts[target] = sent
             if way := routes.get(target):
                 was, now = before[way.interface], self._counters(way.interface)
@@ -169,10 +180,26 @@ class DiagnosisRunner:
         return counters
 
 
-def _first_facts(target: str, stats: Mapping[str, TargetStats], bad: int) -> Facts:
+def _first_facts(target: str, stats: Mapping[str, TargetStats]) -> Facts:
     last = stats[target].last or ProbeResult(Reason.OTHER)
     recent = tuple(LABELS[reason] for reason in stats[target].newest(RECENT))
-    return Facts(last, recent=recent, others=len(stats) - 1, others_bad=bad - 1)
+    return Facts(last, recent=recent, others=_others(target, stats))
+
+
+def _others(target: str, stats: Mapping[str, TargetStats]) -> Others:
+    """Count the other targets that were probed, by what their last probe says; a failed look-up says nothing about the network."""
+    counts = dict.fromkeys(Others._fields, 0)
+    for other, found in stats.items():
+        last = found.last
+        if other == target or last is None or last.reason in LOOKUP:
+            continue
+        if last.local_error:
+            counts["local"] += 1
+        elif last.reason in ANSWERS:
+            counts["prohibited" if last.reason is Reason.PROHIBITED else "refusing"] += 1
+        else:
+            counts["fine" if is_healthy(found) else "silent"] += 1
+    return Others(**counts)
 
 
 def _with_route(facts: Facts, address: SocketAddress) -> Facts:

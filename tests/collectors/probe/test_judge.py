@@ -41,7 +41,7 @@ def test_one_failed_sweep_is_a_warning_three_in_a_row_are_critical() -> None:
 
 def test_the_message_has_reason_count_and_start() -> None:
     judged = verdict(GOOD, REFUSED, REFUSED, REFUSED)
-    assert judged.message == "refused 3 times in a row since 2023-11-14 22:13:25 UTC"
+    assert judged.message == "refused 3 times in a row since 2023-11-14 22:13:25 UTC; an answer, so its host is up"
     assert judged.evidence["failures_in_a_row"] == 3
     assert judged.evidence["errno"] == "ECONNREFUSED"
     assert "nothing listens" in judged.remediation

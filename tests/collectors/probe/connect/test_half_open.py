@@ -55,12 +55,14 @@ def test_without_the_capability_it_is_a_local_error(lab: Lab) -> None:
         (ProbeAnswer(1, "syn_ack", rtt=99, tries=2), Reason.ANSWERED, False),
         (ProbeAnswer(1, "unreachable", "10.0.0.1", code=0), Reason.NET_UNREACHABLE, False),
         (ProbeAnswer(1, "unreachable", "10.0.0.1", code=1), Reason.HOST_UNREACHABLE, False),
-        (ProbeAnswer(1, "unreachable", "fd00::1", code=1), Reason.PERMISSION, False),
+        (ProbeAnswer(1, "unreachable", "10.0.0.1", code=13), Reason.PROHIBITED, False),
+        (ProbeAnswer(1, "unreachable", "10.0.0.2", code=1), Reason.PROHIBITED, False),  # the target itself: a living host
+        (ProbeAnswer(1, "unreachable", "fd00::1", code=1), Reason.PROHIBITED, False),
         (ProbeAnswer(1, "local", error=errno.EPERM), Reason.PERMISSION, True),
         (ProbeAnswer(1, "silent", tries=2), Reason.TIMEOUT, False),
     ],
 )
 def test_an_answer_has_the_result_of_a_connect(answer: ProbeAnswer, reason: Reason, own: bool) -> None:  # noqa: FBT001
-    result = result_of(answer, 2.0)
+    result = result_of(answer, 2.0, "10.0.0.2")
     assert (result.reason, result.local_error) == (reason, own)
     assert result.retransmits == (1 if answer.tries == 2 else 0)
