@@ -104,6 +104,7 @@ def alert(name: str, **labels: str) -> dict[str, str]:
 
 
 HOST = {"host": "10.0.0.5", "zone": "a"}
+OTHER = {"host": "10.0.6.5", "zone": "a"}
 
 
 @pytest.mark.needs("prometheus-alertmanager")
@@ -115,6 +116,15 @@ HOST = {"host": "10.0.0.5", "zone": "a"}
             alert("HostDown", **HOST, target_host="10.0.0.5"),
             [alert("TargetUnreachable", host="10.0.0.6", target_host="10.0.0.5")],
             [alert("AgentDown", host="10.0.0.6", zone="a")],
+        ),
+        (
+            alert("HostServicesDown", **OTHER, target_host="10.0.6.5"),
+            [
+                alert("AgentDown", **OTHER),
+                alert("TargetDown", **OTHER),
+                alert("TargetUnreachable", host="10.0.6.6", target_host="10.0.6.5"),
+            ],
+            [alert("StorageFailing", **OTHER), alert("AgentDown", host="10.0.6.6", zone="a")],
         ),
         (
             alert("ZoneDown", zone="b"),
@@ -137,7 +147,7 @@ HOST = {"host": "10.0.0.5", "zone": "a"}
             [alert("DhcpRenewalMissed", host="10.0.5.6")],
         ),
     ],
-    ids=["host down", "its probers", "zone down", "lossy target", "prober", "dhcp"],
+    ids=["host down", "its probers", "services", "zone down", "lossy target", "prober", "dhcp"],
 )
 def test_an_alert_inhibits_its_consequences_only(alertmanager: str, source: Any, inhibited: Any, not_inhibited: Any) -> None:
     assert suppressed(alertmanager, source, *inhibited, *not_inhibited) == {labels["alertname"] for labels in inhibited}
