@@ -28,10 +28,14 @@ Cell = str | Sparkline
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """A table, a bar of shares, or both, with notes below. The worst rows come first, since both outputs cut the rest."""
+    """A table, a bar of shares, or both, with notes below. The worst rows come first, since both outputs cut the rest.
+
+    `warnings` say what the panel's data lacks (lost log messages); both outputs print them before everything but the findings' state.
+    """
 
     title: str
     columns: tuple[str, ...] = ()
     rows: tuple[tuple[Cell, ...], ...] = ()
     shares: tuple[Share, ...] = ()
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()

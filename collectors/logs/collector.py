@@ -12,20 +12,19 @@ from collectors.logs.judge import judge
 from collectors.logs.matching import samples
 from collectors.logs.matching.pack_reloader import PackReloader
 from collectors.logs.metrics import metrics_of
+from collectors.logs.panels import sources_panel
 from collectors.logs.reading import LogsReading
 from collectors.logs.recorder import Recorder
 from collectors.logs.settings import LogSettings
 from collectors.logs.tailing.poller import FilePoller
 from collectors.model import Metric, Unavailable
-from collectors.panel import Panel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from collectors.model import CollectorContext, Verdict
+    from collectors.panel import Panel
     from collectors.settings import Settings
-
-_MAX_ROWS = 20  # of the panel
 
 
 class LogsCollector(Collector[LogsReading]):
@@ -96,6 +95,7 @@ class LogsCollector(Collector[LogsReading]):
             journal_restarts=sources.journal.reader.restarts if sources.journal else None,
             packs_valid=self._packs.last_reload_successful,
             signatures=self._packs.packs.by_id,
+            lost_at=recorder.recent_losses(),
         )
 
     @staticmethod
@@ -110,20 +110,8 @@ class LogsCollector(Collector[LogsReading]):
 
     @staticmethod
     def show(readings: Sequence[LogsReading], _settings: LogSettings) -> Iterator[Panel]:
-        """Yield a panel of the sources: what was read and lost, and why others are not read."""
-        reading = readings[-1]
-        rows = []
-        for source, lines, _, lag in reading.stats:
-            lost = [f"{count:,} {reason}" for (losing, reason), count in reading.lost.items() if losing == source and count]
-            rows.append((source, f"{lines:,}", f"{lag:,}" if lag else "", ", ".join(lost)))
-        rows.sort(key=lambda row: (not row[3], not row[2]))
-        notes = [f"kernel lines are read from {reading.selection.kernel}, programs' lines from {reading.selection.programs}"]
-        notes += [f"{source} is not read: {unavailable.detail}" for source, unavailable in reading.unavailable.items()]
-        if not reading.packs_valid:
-            notes.append("signature packs on disk are invalid, older ones are in use; run `vitald check-config`")
-        if len(rows) > _MAX_ROWS:
-            notes.append(f"and {len(rows) - _MAX_ROWS} more files")
-        yield Panel("Logs", ("source", "lines", "bytes behind", "lost"), tuple(rows[:_MAX_ROWS]), notes=tuple(notes))
+        """Yield a panel of the sources: what was read, lost and is missing, and why others are not read."""
+        yield sources_panel(readings[-1])
 
     def wake_fds(self) -> Iterable[int]:
         """Return the kernel log, journalctl's pipe, and the file poller's eventfd."""

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 class LogsReading:
     """Event counts by signature, open faults, and the state of the sources.
 
-    `last_seen` holds Unix times by signature; `lost` counts by (source, reason), 0 for each loss that may occur; `unavailable` is
-    by source; `journal_restarts` is None where the journal is not read; `signatures` are those in use, by id.
+    `last_seen` holds Unix times by signature; `lost` counts by (source, reason), 0 for each loss that may occur; `lost_at` holds the Unix
+    times of the losses of the last hour, as far as they were since the start; `unavailable` is by source; `journal_restarts` is None where
+    the journal is not read; `signatures` are those in use, by id.
     """
 
     events: Mapping[str, int]
@@ -32,3 +33,4 @@ class LogsReading:
     journal_restarts: int | None = None
     packs_valid: bool = True
     signatures: Mapping[str, Signature] = field(default_factory=dict)
+    lost_at: Mapping[tuple[str, str], float] = field(default_factory=dict)

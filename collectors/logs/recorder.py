@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 LEASE_CHECK_SECONDS = 5.0  # between two reads of the address table while a DHCP fault is open
 SAVE_SECONDS = 5.0  # between two saves without events
 BACKLOG_SECONDS = 4.0  # limit of the first read
+LOSS_SECONDS = 3600.0  # for which a loss is shown
 
 
 class Recorder:
@@ -49,6 +50,7 @@ class Recorder:
         self._matcher = matcher
         state = self._load()
         self.lost = {(source, reason): count for source, reasons in state.lost.items() for reason, count in reasons.items()}
+        self._lost_at: dict[tuple[str, str], Timestamp] = {}
         self.fault_tracker = FaultTracker(signatures, state, now, same_boot=state.boot == self._boot)
         self.sources = Sources(settings, context, signatures, state, self._on_loss, self._boot)
         self._previous_boot = state.kmsg if self._is_rebooted(state) and settings.journal != "off" else None
@@ -70,7 +72,13 @@ class Recorder:
 
     def _on_loss(self, source: str, reason: str, count: int) -> None:
         self.lost[source, reason] = self.lost.get((source, reason), 0) + count
+        self._lost_at[source, reason] = clock.now()
         self.is_dirty = True
+
+    def recent_losses(self) -> dict[tuple[str, str], float]:
+        """Return the Unix time of the last loss by source and reason, where it was in the last LOSS_SECONDS."""
+        since = clock.now().boottime - LOSS_SECONDS
+        return {key: at.wall for key, at in self._lost_at.items() if at.boottime >= since}
 
     def read_backlog(self, is_closing: Callable[[], bool]) -> None:
         """Read what is there already, the journal's part too, as far as it can be had within BACKLOG_SECONDS."""

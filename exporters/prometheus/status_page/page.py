@@ -1,7 +1,13 @@
-"""Status page of one host at `/`: one HTML document without scripts or external resources."""
+"""Status page of one host at `/`: one HTML document that loads nothing but itself again.
+
+status.js renews the document in place, so that opened evidence stays open. The policy allows this script and this style sheet by their
+hashes, and no others. Without scripts the page works, too: it does not renew itself, and says so.
+"""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import time
 from dataclasses import dataclass
 from html import escape
@@ -21,8 +27,18 @@ if TYPE_CHECKING:
 MAX_ROWS = 50  # of a table: the worst come first, and a phone must load it
 MAX_FINDINGS = 100
 MAX_CHARACTERS = 4000  # of one text
-REFRESH_SECONDS = 15
-_CONTENT_SECURITY_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+_STYLE = resources.files(__package__).joinpath("status.css").read_text()
+_SCRIPT = resources.files(__package__).joinpath("status.js").read_text()
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+_CONTENT_SECURITY_POLICY = (
+    f"default-src 'none'; style-src {_hash(_STYLE)}; script-src {_hash(_SCRIPT)}; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 HEADERS = (
     ("Content-Type", "text/html; charset=utf-8"),
     ("Content-Security-Policy", _CONTENT_SECURITY_POLICY),
@@ -76,32 +92,47 @@ def render(status: Status, telemetry_path: str) -> bytes:
         for key, value in status.host.items()
         if value and key != "hostname"
     )
-    style = resources.files(__package__).joinpath("status.css").read_text()
     parts = [
         f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{_LABEL[level]}: {name}</title>',
-        f'<meta name="viewport" content="width=device-width,initial-scale=1"><meta http-equiv="refresh" content="{REFRESH_SECONDS}">',
-        f'<style>{style}</style></head><body><header class="{_CLASS[level]}"><p class="state">{_LABEL[level]}</p><h1>{name}</h1>',
+        '<meta name="viewport" content="width=device-width,initial-scale=1">',
+        f'<style>{_STYLE}</style></head><body><p id="notice" role="status" hidden></p>',
+        f'<header class="{_CLASS[level]}"><p class="state">{_LABEL[level]}</p><h1>{name}</h1>',
         f'<p class="sum">{_summary(status.findings)}</p><p class="facts">{facts}</p></header><main>',
+        *_warnings(status.collectors),
         *_findings(bad, now),
         *(_panel(panel, collector.age) for collector in status.collectors for panel in collector.panels),
         *_healthy([f for f in status.findings if not f.verdict.level]),
         *_collectors(status.collectors),
         f'</main><footer>vitald {_text(status.version)} · <a href="{escape(telemetry_path)}">metrics</a> · ',
-        f'<a href="/-/healthy">healthy</a> · <a href="/-/ready">ready</a> · {utc(now)} · refreshed every {REFRESH_SECONDS} s</footer>',
-        "</body></html>\n",
+        f'<a href="/-/healthy">healthy</a> · <a href="/-/ready">ready</a> · {utc(now)}<span class="every"> · refreshed every 15 s</span>',
+        "<noscript> · not refreshed, since scripts are off: reload the page for the present state</noscript></footer>",
+        f"<script>{_SCRIPT}</script></body></html>\n",
     ]
     return "\n".join(parts).encode("utf-8", "replace")
 
 
+def _warnings(collectors: Sequence[CollectorStatus]) -> Iterator[str]:
+    warnings = [warning for collector in collectors for panel in collector.panels for warning in panel.warnings]
+    if warnings:
+        yield '<section class="warnings" data-key="warnings"><h2>Incomplete data</h2><ul>'
+        yield from (f"<li>{_text(warning)}</li>" for warning in warnings[:MAX_ROWS])
+        yield f"</ul>{_more(len(warnings) - MAX_ROWS)}</section>"
+
+
+def _more(count: int) -> str:
+    return f"<p>and {count} more.</p>" if count > 0 else ""
+
+
 def _findings(bad: Sequence[Finding], now: float) -> Iterator[str]:
     if not bad:
-        yield "<section><h2>Findings</h2><p>No findings.</p></section>"
+        yield '<section data-key="findings"><h2>Findings</h2><p>No findings.</p></section>'
         return
-    yield f"<section><h2>Findings <small>{len(bad)}</small></h2>"
+    yield f'<section data-key="findings"><h2>Findings <small>{len(bad)}</small></h2>'
     for finding in bad[:MAX_FINDINGS]:
         verdict = finding.verdict
         label = _LABEL[verdict.level].lower()
-        yield f'<article class="{_CLASS[verdict.level]}"><h3><span class="badge">{label}</span> {_text(verdict.check)} '
+        key = _text(f"{verdict.check} {verdict.subject}")
+        yield f'<article class="{_CLASS[verdict.level]}" data-key="{key}"><h3><span class="badge">{label}</span> {_text(verdict.check)} '
         yield f"<b>{_text(verdict.subject)}</b></h3><p>{_text(verdict.message)}</p>"
         if verdict.remediation:
             yield f'<p class="remediation"><b>Remediation:</b> {_text(verdict.remediation)}</p>'
@@ -117,15 +148,15 @@ def _findings(bad: Sequence[Finding], now: float) -> Iterator[str]:
 
 def _panel(panel: Panel, age: float | None) -> str:
     age_text = "" if age is None else f" <small>{span(age)} ago</small>"
-    parts = [f"<section><h2>{_text(panel.title)}{age_text}</h2>"]
+    title = _text(panel.title)
+    parts = [f'<section data-key="panel {title}"><h2>{title}{age_text}</h2>']
     if panel.shares:
         parts.append(draw_bar(panel.shares))
     if panel.rows:
         head = "".join(f"<th>{_text(column)}</th>" for column in panel.columns)
         body = "".join(_row(panel.columns, row) for row in panel.rows[:MAX_ROWS])
         parts.append(f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>')
-        if len(panel.rows) > MAX_ROWS:
-            parts.append(f"<p>and {len(panel.rows) - MAX_ROWS} more.</p>")
+        parts.append(_more(len(panel.rows) - MAX_ROWS))
     parts += [f"<p>{_text(note)}</p>" for note in panel.notes]
     return "".join(parts) + "</section>"
 
@@ -144,7 +175,7 @@ def _healthy(healthy: Sequence[Finding]) -> Iterator[str]:
     for finding in healthy:
         checks.setdefault(finding.verdict.check, []).append(finding.verdict.subject)
     if checks:
-        yield '<section><h2>Healthy</h2><dl class="healthy">'
+        yield '<section data-key="healthy"><h2>Healthy</h2><dl class="healthy">'
         for check, subjects in sorted(checks.items()):
             more = f" and {len(subjects) - MAX_ROWS} more" if len(subjects) > MAX_ROWS else ""
             yield f"<dt>{_text(check)}</dt><dd>{_text(', '.join(sorted(subjects)[:MAX_ROWS]))}{more}</dd>"
@@ -153,7 +184,7 @@ def _healthy(healthy: Sequence[Finding]) -> Iterator[str]:
 
 def _collectors(collectors: Iterable[CollectorStatus]) -> Iterator[str]:
     head = "".join(f"<th>{name}</th>" for name in ("collector", "state", "last read", "duration"))
-    yield f'<section><h2>Collectors</h2><div class="wide"><table><thead><tr>{head}</tr></thead><tbody>'
+    yield f'<section data-key="collectors"><h2>Collectors</h2><div class="wide"><table><thead><tr>{head}</tr></thead><tbody>'
     for collector in collectors:
         last_read = "never" if collector.age is None else f"{span(collector.age)} ago"
         duration = "" if collector.duration is None else f"{collector.duration * 1000:.1f} ms"
