@@ -13,7 +13,7 @@ import msgspec
 
 from collectors.files import read_regular
 from collectors.model import BadInput
-from collectors.settings import decode_hook, refuse_unless
+from collectors.settings import Derived, decode_hook, refuse_unless
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,7 +44,7 @@ class Config(msgspec.Struct, frozen=True):
     collectors: Mapping[str, Settings]
 
 
-S = TypeVar("S", bound="Settings")
+S = TypeVar("S", bound=msgspec.Struct)
 
 
 @functools.cache
@@ -73,7 +73,8 @@ def load_section(path: Path | None, name: str, kind: type[S]) -> S:
 def parse(text: str, file: str) -> Config:
     """Read settings from TOML text; `file` is the name in errors. Raises `BadInput`."""
     whole = _convert(_toml(text, file), root(), file)
-    return Config(whole.web, {name: getattr(whole, name) for name in whole.__struct_fields__ if name != "web"})
+    sections: dict[str, Settings] = {name: getattr(whole, name) for name in whole.__struct_fields__ if name != "web"}
+    return Config(whole.web, {name: section.with_others(sections) for name, section in sections.items()})
 
 
 def _text(path: Path | None) -> tuple[str, str]:
@@ -132,7 +133,11 @@ def _unknown(section: str, key: str, struct: Any) -> str:  # noqa: ANN401
     parts = re.sub(r"\[\d+\]", "", section).split(".") if section else []
     for part in parts:
         struct = _item_type({field.name: field.type for field in msgspec.structs.fields(struct)}[part])
-    names = [field.encode_name for field in msgspec.structs.fields(struct)]
+    names = [
+        field.encode_name
+        for field in msgspec.structs.fields(struct)
+        if not (isinstance(field.type, type) and issubclass(field.type, Derived))
+    ]
     if RENAMED.get(key) in names:
         return f"{section}.{key}: renamed to {RENAMED[key]}"
     meant = get_close_matches(key, names, n=1)

@@ -16,7 +16,7 @@ from collectors.dhcp.judge import finding, judge_leases
 from collectors.dhcp.lease_files import LeaseRecord, read_lease_files
 from collectors.dhcp.leases import Leases, dump, restore, update_leases
 from collectors.files import read_boot_id
-from collectors.interfaces import matches_any
+from collectors.interfaces import DEFAULT_IGNORE, matches_any
 from collectors.model import Family, Kind, Metric, Unavailable
 from collectors.netlink.rtnetlink import GROUP_IPV4_IFADDR, GROUP_IPV6_IFADDR, Multicast
 from collectors.panel import Panel
@@ -49,7 +49,7 @@ class DhcpSettings(Settings, frozen=True, kw_only=True):
     """`[dhcp]`."""
 
     interval: Duration = Duration(5.0)
-    ignore: tuple[str, ...] = ("lo", "veth*", "docker*", "cni*")
+    ignore: tuple[str, ...] = DEFAULT_IGNORE
 
 
 @dataclass(frozen=True, slots=True)

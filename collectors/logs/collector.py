@@ -36,7 +36,7 @@ class LogsCollector(Collector[LogsReading]):
     def __init__(self, settings: LogSettings, context: CollectorContext) -> None:
         self._settings = settings
         self._context = context
-        self._packs = PackReloader(settings.signature_dirs, context.cache)
+        self._packs = PackReloader(settings.signature_dirs, context.cache, settings.ignored_interfaces)
         self._poller = FilePoller(self._follow)
         self._recorder: Recorder | None = None
         self._lock = threading.Lock()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from collectors.logs.matching.instance import disk_of
 from collectors.model import Level
 
 if TYPE_CHECKING:
@@ -22,11 +23,15 @@ if TYPE_CHECKING:
 
 MAX_INSTANCES = 64  # per signature that are tracked separately; all further ones are tracked as OTHER
 OTHER = "other"
+JOIN_SECONDS = 60.0  # between lines about one event (`part_of`): a dump of tasks on a serial console takes that long
 _LEVELS = {"warning": Level.WARNING, "critical": Level.CRITICAL}
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
-    """An open fault: neither cleared nor expired. `first` and `last` are Unix times, `updated` is the last on the lifetimes' own clock."""
+    """An open fault: neither cleared nor expired. `first` and `last` are Unix times, `updated` is the last on the lifetimes' own clock.
+
+    `unit` is the sender of the newest line (`LogEvent.unit`).
+    """
 
     signature: str
     instance: str
@@ -36,25 +41,33 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     last: float
     updated: float
     line: str
+    unit: str = ""
 
 
 class Transition(NamedTuple):
-    """Effect of one event. `fault` was begun (`is_new`) or continued by it, `cleared` were ended by it."""
+    """Effect of one event. `fault` was begun (`is_new`) or continued by it, `cleared` were ended by it.
+
+    `replaced` reported the same event less precisely (`Signature.part_of`).
+    """
 
     fault: Fault | None
     is_new: bool
     cleared: tuple[Fault, ...]
+    replaced: tuple[Fault, ...] = ()
 
 
 class FaultRules:
-    """Signatures by id, and the signatures that each recovery clears."""
+    """Signatures by id, the signatures that each recovery clears, and those whose events are part of each one's."""
 
     def __init__(self, signatures: Iterable[Signature]) -> None:
         self.by_id = {signature.id: signature for signature in signatures}
         self.clears: dict[str, list[Signature]] = {}
+        self.parts: dict[str, list[Signature]] = {}
         for signature in self.by_id.values():
             for recovery in signature.cleared_by:
                 self.clears.setdefault(recovery, []).append(signature)
+            for whole in signature.part_of:
+                self.parts.setdefault(whole, []).append(signature)
 
 
 class FaultLifetimes:
@@ -84,9 +97,29 @@ class FaultLifetimes:
         level = _LEVELS.get(signature.severity, Level.HEALTHY)
         if signature.escalate is not None and self._escalates(event, at):
             level = max(level, _LEVELS[signature.escalate.severity])
-        if level is Level.HEALTHY:
+        if level is Level.HEALTHY or self._is_part(event, at):
             return Transition(None, False, cleared)  # noqa: FBT003 — a NamedTuple's field
-        return Transition(*self._update(event, level, at), cleared)
+        return Transition(*self._update(event, level, at), cleared, self._replace(event, at))
+
+    def _is_part(self, event: LogEvent, at: float) -> bool:
+        """Return whether a fault is open that reports the event better."""
+        return any(
+            _is_same(fault.instance, event.instance) and abs(at - fault.updated) <= JOIN_SECONDS
+            for whole in event.signature.part_of
+            for fault in self._faults.get(whole, {}).values()
+        )
+
+    def _replace(self, event: LogEvent, at: float) -> tuple[Fault, ...]:
+        """End and return the faults that report the event less precisely."""
+        replaced = tuple(
+            fault
+            for part in self._rules.parts.get(event.signature.id, ())
+            for fault in self._faults.get(part.id, {}).values()
+            if _is_same(fault.instance, event.instance) and abs(at - fault.updated) <= JOIN_SECONDS
+        )
+        for fault in replaced:
+            del self._faults[fault.signature][fault.instance]
+        return replaced
 
     def _update(self, event: LogEvent, level: Level, at: float) -> tuple[Fault, bool]:
         signature = event.signature
@@ -98,7 +131,7 @@ class FaultLifetimes:
                 signature=signature.id, instance=instance, level=level, count=0, first=event.at, last=event.at, updated=at, line=event.line
             )
         newest = (
-            {"last": event.at, "updated": at, "line": event.line, "level": level}
+            {"last": event.at, "updated": at, "line": event.line, "unit": event.unit, "level": level}
             if at >= old.updated
             else {"first": min(event.at, old.first)}
         )
@@ -108,13 +141,13 @@ class FaultLifetimes:
         return fault, is_new
 
     def _escalates(self, event: LogEvent, at: float) -> bool:
-        """Return whether the instance has had `count` events within the escalation's window."""
+        """Return whether the instance, or the disk that it is part of, has had `count` events within the escalation's window."""
         escalate = event.signature.escalate
         assert escalate is not None  # noqa: S101 — for mypy
         instances = self._recent.setdefault(event.signature.id, {})
         if len(instances) >= MAX_INSTANCES:
             _drop_old(instances, event.signature, at)
-        times = instances.setdefault(_bounded(event.instance, instances), deque(maxlen=escalate.count))
+        times = instances.setdefault(_bounded(disk_of(event.instance), instances), deque(maxlen=escalate.count))
         times.extend([at] * min(event.times, escalate.count))
         return len(times) == escalate.count and max(times) - min(times) <= escalate.within
 
@@ -127,14 +160,14 @@ class FaultLifetimes:
             del self._faults[signature.id][fault.instance]
         if signature.escalate is not None and signature.escalate.unless_cleared:
             instances = self._recent.get(signature.id, {})
-            for other in [other for other in instances if _is_same(other, instance)]:
+            for other in [other for other in instances if _is_same(other, disk_of(instance))]:
                 del instances[other]
         return cleared
 
     def end(self, fault: Fault) -> None:
-        """End one fault for a reason that is not in the logs; its signature escalates again only after new events."""
+        """End one fault for a reason that is not in the logs; its instance escalates again only after new events."""
         del self._faults[fault.signature][fault.instance]
-        self._recent.pop(fault.signature, None)
+        self._recent.get(fault.signature, {}).pop(disk_of(fault.instance), None)
 
     def _schedule(self, fault: Fault) -> None:
         key, expiry = (fault.signature, fault.instance), fault.updated + self._rules.by_id[fault.signature].window

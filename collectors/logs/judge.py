@@ -41,6 +41,7 @@ def _verdict(check: str, family: str, faults: Sequence[Fault], signatures: Mappi
         "last": _clock(worst.last),
         "line": worst.line,
         **({"instance": worst.instance} if worst.instance else {}),
+        **({"unit": worst.unit} if worst.unit else {}),
         **({"others": others} if others else {}),
     }
     message = f"{signature.meaning or worst.signature}{instance}: {times} at {_clock(worst.last)}: {worst.line}{more}"

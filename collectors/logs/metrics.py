@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from collectors.logs.judge import CHECKS
 from collectors.model import Family, Kind, Metric
 
 if TYPE_CHECKING:
@@ -14,6 +15,14 @@ if TYPE_CHECKING:
 EVENTS = Family("log_events", Kind.COUNTER, "Log lines that matched a signature; kept across restarts.", ("signature",), cap=2000)
 LAST_SEEN = Family(
     "log_last_event_timestamp_seconds", Kind.GAUGE, "Time of a signature's last event as Unix time in seconds.", ("signature",), cap=2000
+)
+FAULT = Family(
+    "log_fault_level",
+    Kind.GAUGE,
+    "Level of an open log fault: 1 warning, 2 critical; absent when the fault is over. device is the interface, device, unit, server or "
+    "cgroup that the line is about, unit is the sender of the line.",
+    ("check", "signature", "device", "unit", "meaning"),
+    cap=500,
 )
 LINES = Family("log_lines", Kind.COUNTER, "Lines, records or entries read since the start.", ("source",), cap=200)
 BYTES = Family("log_bytes", Kind.COUNTER, "Bytes of messages read since the start, without their envelopes.", ("source",), cap=200)
@@ -41,11 +50,12 @@ PACKS_VALID = Family(
 
 
 def metrics_of(reading: LogsReading) -> Iterator[Metric]:
-    """Yield the counts of each signature, and the state of each source."""
+    """Yield the counts of each signature, the open faults, and the state of each source."""
     for name, count in reading.events.items():
         yield Metric(EVENTS, count, (name,))
     for name, at in reading.last_seen.items():
         yield Metric(LAST_SEEN, at, (name,))
+    yield from _open_faults(reading)
     for source, lines, size, lag in reading.stats:
         yield Metric(LINES, lines, (source,))
         yield Metric(BYTES, size, (source,))
@@ -61,3 +71,10 @@ def metrics_of(reading: LogsReading) -> Iterator[Metric]:
     if reading.journal_restarts is not None:
         yield Metric(JOURNAL_RESTARTS, reading.journal_restarts)
     yield Metric(PACKS_VALID, reading.packs_valid)
+
+
+def _open_faults(reading: LogsReading) -> Iterator[Metric]:
+    for fault in reading.faults:
+        signature = reading.signatures[fault.signature]
+        if (check := CHECKS.get(signature.family)) is not None:
+            yield Metric(FAULT, fault.level, (check, fault.signature, fault.instance, fault.unit, signature.meaning))

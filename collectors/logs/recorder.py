@@ -15,7 +15,7 @@ from collectors.files import read_boot_id
 from collectors.logs import clock
 from collectors.logs.fault_tracker import FaultTracker
 from collectors.logs.matching.matcher import allow_kernel
-from collectors.logs.sources.event import event, match_messages
+from collectors.logs.sources.event import KERNEL, event, match_messages
 from collectors.logs.sources.journal import read_previous_boot
 from collectors.logs.sources.sources import Sources, journal_command
 from collectors.logs.state import LogsState, decode_state
@@ -111,7 +111,7 @@ class Recorder:
     def _previous_boot_events(self, position: KmsgPosition, now: Timestamp) -> Iterator[LogEvent]:
         entries = list(read_previous_boot(position, command=self._journalctl))
         for index, match in match_messages(self._matcher, [entry.message for entry in entries], lambda _: allow_kernel):
-            yield event(match, min(entries[index].at, now.wall))
+            yield event(match, min(entries[index].at, now.wall), KERNEL)
 
     def save(self, *, force: bool = False) -> None:
         """Save if something was counted, or if positions have moved and SAVE_SECONDS have passed."""

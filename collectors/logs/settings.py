@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
+import msgspec
+
+from collectors.interfaces import DEFAULT_IGNORE, IgnoredInterfaces
 from collectors.settings import Duration, Settings, refuse_unless
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 
 class LogSettings(Settings, frozen=True, kw_only=True):
@@ -18,6 +21,7 @@ class LogSettings(Settings, frozen=True, kw_only=True):
     journal: Literal["auto", "on", "off"] = "auto"
     files: tuple[str, ...] = ("/var/log/syslog", "/var/log/messages")
     signature_dirs: tuple[str, ...] = ("/etc/vitald/signatures.d",)
+    ignored_interfaces: IgnoredInterfaces = IgnoredInterfaces()  # of [nic] ignore and [dhcp] ignore; no key of this section
 
     def __post_init__(self) -> None:
         Settings.__post_init__(self)
@@ -25,6 +29,11 @@ class LogSettings(Settings, frozen=True, kw_only=True):
             _validate_paths("kmsg", (self.kmsg,), '"auto", "off" or an absolute path')
         _validate_paths("files", self.files)
         _validate_paths("signature_dirs", self.signature_dirs)
+
+    def with_others(self, sections: Mapping[str, Any]) -> Self:
+        """Return these settings with `[nic] ignore` and `[dhcp] ignore`."""
+        nic, dhcp = (getattr(sections.get(name), "ignore", DEFAULT_IGNORE) for name in ("nic", "dhcp"))
+        return msgspec.structs.replace(self, ignored_interfaces=IgnoredInterfaces(nic, dhcp))
 
 
 def _validate_paths(key: str, paths: Iterable[str], expected: str = "an absolute path") -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from collectors.interfaces import matches_any
+from collectors.interfaces import DEFAULT_IGNORE, matches_any
 from collectors.nic.checks.version import is_version
 from collectors.nic.readers.features import SHORT_NAMES
 from collectors.settings import Duration, Settings, refuse_unless
@@ -45,7 +45,7 @@ class NicSettings(Settings, frozen=True, kw_only=True):
 
     interval: Duration = Duration(5.0)
     full_scan_interval: Duration = Duration(10.0)
-    ignore: tuple[str, ...] = ("lo", "veth*", "docker*", "cni*")
+    ignore: tuple[str, ...] = DEFAULT_IGNORE
     policy: tuple[Policy, ...] = msgspec.field(default_factory=tuple)
 
     def __post_init__(self) -> None:

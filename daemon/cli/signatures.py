@@ -6,6 +6,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from collectors.interfaces import DEFAULT_IGNORE
 from collectors.logs.matching import packs
 from collectors.logs.matching.database import open_database
 from collectors.logs.matching.matcher import Matcher
@@ -14,6 +17,12 @@ from daemon import config as settings
 
 if TYPE_CHECKING:
     import argparse
+
+
+class _Interfaces(msgspec.Struct, frozen=True):
+    """What `[nic]` and `[dhcp]` have in common, without the imports of their collectors."""
+
+    ignore: tuple[str, ...] = DEFAULT_IGNORE
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,9 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def load(arguments: argparse.Namespace) -> tuple[packs.Packs, Matcher]:
     """Load the shipped packs and the user's. Raises `BadInput`, one line with file and id."""
-    directories = settings.load_section(arguments.config, "logs", LogSettings).signature_dirs
-    loaded = packs.load([*map(Path, directories), *arguments.signatures])
-    return loaded, Matcher(loaded.signatures, open_database(loaded.signatures, _cache()))
+    section = settings.load_section(arguments.config, "logs", LogSettings)
+    others = {name: settings.load_section(arguments.config, name, _Interfaces) for name in ("nic", "dhcp")}
+    section = section.with_others(others)
+    loaded = packs.load([*map(Path, section.signature_dirs), *arguments.signatures])
+    return loaded, Matcher(loaded.signatures, open_database(loaded.signatures, _cache()), section.ignored_interfaces)
 
 
 def _cache() -> Path | None:

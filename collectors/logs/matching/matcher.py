@@ -6,7 +6,9 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
+from collectors.interfaces import IgnoredInterfaces
 from collectors.logs.matching.header import Header, split_header
+from collectors.logs.matching.instance import instance_of, is_ignored_device
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,7 +16,6 @@ if TYPE_CHECKING:
     from collectors.logs.matching.packs import Signature
 
 MAX_LINE = 8192  # bytes; the rest of a line is ignored: no message of the packs is longer, and crafted lines cost time
-_INSTANCE_FIELDS = ("interface", "device", "pci", "server")
 _LAST_REPEATED = re.compile(rb"last message repeated (\d{1,9}) times?")
 
 
@@ -41,8 +42,8 @@ class Match:
 
     @property
     def instance(self) -> str:
-        """The interface, device, bus address or file server that the line is about, at most 64 characters; empty where it has none."""
-        return next((value for name in _INSTANCE_FIELDS if (value := self.fields.get(name))), "")[:64]
+        """The interface, device, unit, server or cgroup that the line is about; empty where it has none."""
+        return instance_of(self.fields)
 
 
 def allow_any(_signature: Signature, _header: Header) -> bool:
@@ -82,11 +83,13 @@ def _is_tagged(program: str, tags: tuple[str, ...]) -> bool:
 
 
 class Matcher:
-    """Matches all signatures over blocks of whole lines."""
+    """Matches all signatures over blocks of whole lines. Lines about ignored interfaces and devices match nothing."""
 
-    def __init__(self, signatures: Sequence[Signature], scanner: Scanner) -> None:
+    def __init__(self, signatures: Sequence[Signature], scanner: Scanner, ignored: IgnoredInterfaces | None = None) -> None:
+        """Match all signatures that `scanner` was compiled from; lines about `ignored` interfaces match nothing."""
         self.signatures = tuple(signatures)
         self._scanner = scanner
+        self._ignored = ignored or IgnoredInterfaces(nic=(), dhcp=())
         self._tags = frozenset(tag for signature in signatures for tag in signature.source.tags)
 
     def match_block(self, block: bytes, allow: Callable[[Signature, Header], bool], *, bare: bool = False) -> list[Match]:
@@ -142,6 +145,10 @@ class Matcher:
                 continue
             search, begin = signature.expression.search, end - signature.longest
             if match := search(header.message, max(0, begin - before)) or search(line, max(0, begin)):
+                if signature.has_interface and (name := match["interface"]) and self._ignored.covers(signature.family, name):
+                    continue
+                if signature.has_disk and (name := match["device"]) and is_ignored_device(name):
+                    continue
                 fields = {name: value.decode("utf-8", "backslashreplace") for name, value in match.groupdict().items() if value is not None}
                 matches.append(Match(signature, line, header, fields, header.times, start))
         return matches

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from collectors.files import Stamp
+    from collectors.interfaces import IgnoredInterfaces
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +29,12 @@ _Stamps = tuple[tuple[str, "Stamp | None"], ...]
 class PackReloader:
     """Current packs (the shipped ones and those of `directories`) and their matcher."""
 
-    def __init__(self, directories: Iterable[str], cache: Path | None) -> None:
-        """Load and compile the packs; `cache` is a directory for the compiled database. Raises BadInput, one line with file and id."""
+    def __init__(self, directories: Iterable[str], cache: Path | None, ignored: IgnoredInterfaces | None = None) -> None:
+        """Load and compile the packs; `cache` is a directory for the compiled database, `ignored` that of `Matcher`.
+
+        Raises BadInput, one line with file and id.
+        """
+        self._ignored = ignored
         self._directories = [Path(directory) for directory in directories]
         self._cache = cache / "signatures.db" if cache is not None else None
         self._stamps = self._read_stamps()
@@ -39,7 +44,7 @@ class PackReloader:
 
     def _load(self) -> tuple[Packs, Matcher]:
         packs = load(self._directories)
-        return packs, Matcher(packs.signatures, open_database(packs.signatures, self._cache))
+        return packs, Matcher(packs.signatures, open_database(packs.signatures, self._cache), self._ignored)
 
     def refresh(self) -> bool:
         """Reload the packs if their files have changed since the last check; return True if the packs were replaced."""

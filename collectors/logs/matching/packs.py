@@ -62,7 +62,11 @@ class Escalation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 class Signature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, dict=True):
-    """One kind of line. The pattern's named groups are its fields; `origin` is the pack's path."""
+    """One kind of line. The pattern's named groups are its fields; `origin` is the pack's path.
+
+    `devices`: with `disks`, lines whose field `device` is a loop, floppy, optical or RAM device are ignored. `part_of`: signatures that
+    report the same event better, just before or after it: no fault of its own is open then.
+    """
 
     id: str
     pattern: str
@@ -74,6 +78,8 @@ class Signature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     window: Duration = Duration(3600)
     strict: bool = False  # its text is too common to count where the line names no program
     escalate: Escalation | None = None
+    devices: Literal["disks", "all"] = "disks"
+    part_of: tuple[str, ...] = ()
     files: tuple[str, ...] = ()  # follow these too, and count this signature in no other file
     match: tuple[str, ...] = ()
     no_match: tuple[str, ...] = ()
@@ -92,6 +98,16 @@ class Signature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     def expression(self) -> re.Pattern[bytes]:
         """The compiled pattern; compiled on first use, since most are never needed."""
         return re.compile(self.pattern.encode())
+
+    @cached_property
+    def has_interface(self) -> bool:
+        """True if the pattern has a field `interface`."""
+        return "interface" in self.expression.groupindex
+
+    @cached_property
+    def has_disk(self) -> bool:
+        """True if the pattern has a field `device`, and only disks count."""
+        return self.devices == "disks" and "device" in self.expression.groupindex
 
     @cached_property
     def longest(self) -> int:
@@ -141,8 +157,9 @@ def read(directories: Iterable[Path], problems: list[str], *, samples: bool) -> 
             for number, table in enumerate(pack.signature, 1):
                 _add(table, f"{path}: signature {str(table.get('id', number))!r:.80}", by_id, problems, (path, pack.source, samples))
     for signature in by_id.values():
-        problems += [f"{signature.origin}: signature '{signature.id}': cleared_by names {unknown!r:.80}, which no pack has"
-                     for unknown in signature.cleared_by if unknown not in by_id]  # fmt: skip
+        for key, names in (("cleared_by", signature.cleared_by), ("part_of", signature.part_of)):
+            problems += [f"{signature.origin}: signature '{signature.id}': {key} names {unknown!r:.80}, which no pack has"
+                         for unknown in names if unknown not in by_id]  # fmt: skip
     return Packs(tuple(by_id.values()), by_id)
 
 

@@ -125,6 +125,9 @@ class _HostOutages:
         transition = self._lifetimes.apply(event, event.at)
         if transition.fault is not None:
             self._add_fault(event, transition.fault, is_new=transition.is_new)
+        for fault in transition.replaced:
+            self._open[self._family(fault)] -= 1
+            self._newest[self._family(fault)].faults -= fault.count
         for fault in transition.cleared:
             family = self._family(fault)
             self._open[family] -= 1

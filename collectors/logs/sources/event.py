@@ -17,18 +17,24 @@ if TYPE_CHECKING:
     Allow = Callable[[Signature, Header], bool]
     OnLoss = Callable[[str, str, int], None]  # source, reason, count
 
+KERNEL = "kernel"  # sender of lines that only the kernel can write
+
 _BATCH = 256  # messages scanned as one block
 _MAX_LINE = 300  # characters of a line that are shown
 
 
 class LogEvent(NamedTuple):
-    """One occurrence of a signature (or `times`, where syslog reports that the message was repeated). `at` is Unix time."""
+    """One occurrence of a signature (or `times`, where syslog reports that the message was repeated). `at` is Unix time.
+
+    `unit` is the sender: a systemd unit or process name (journal), a program's tag (files), or KERNEL.
+    """
 
     signature: Signature
     at: float
     line: str
     instance: str = ""
     times: int = 1
+    unit: str = ""
 
 
 class SourceStats(NamedTuple):
@@ -40,10 +46,10 @@ class SourceStats(NamedTuple):
     lag: int | None
 
 
-def event(match: Match, at: float) -> LogEvent:
-    """Return the event of a matched line."""
+def event(match: Match, at: float, unit: str = "") -> LogEvent:
+    """Return the event of a matched line that `unit` sent."""
     text = match.header.message.decode("utf-8", "backslashreplace").strip()
-    return LogEvent(match.signature, at, printable(text[:_MAX_LINE]), match.instance, match.times)
+    return LogEvent(match.signature, at, printable(text[:_MAX_LINE]), match.instance, match.times, printable(unit))
 
 
 def match_messages(matcher: Matcher, messages: Sequence[bytes], allow: Callable[[int], Allow]) -> Iterator[tuple[int, Match]]:

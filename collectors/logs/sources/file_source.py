@@ -7,7 +7,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, NamedTuple
 
 from collectors.logs.matching.timestamps import parse
-from collectors.logs.sources.event import SourceStats, event
+from collectors.logs.sources.event import KERNEL, SourceStats, event
 from collectors.logs.tailing.follower import Follower
 from collectors.logs.tailing.paths import expand, path_matches
 
@@ -165,7 +165,7 @@ class FileSource:
             if at >= file.not_before and not (
                 len(self._files) > 1 and self._deduplicator.is_duplicate(match.line + match.signature.id.encode(), path)
             ):
-                yield event(match, at)
+                yield event(match, at, _sender(match))
 
     def stats(self) -> Iterator[SourceStats]:
         """Yield what was read of each file."""
@@ -176,6 +176,12 @@ class FileSource:
         """Close all files."""
         for file in self._files.values():
             file.follower.close()
+
+
+def _sender(match: Match) -> str:
+    """Return the tag of the program, without its path; empty where a line claims to be the kernel's, which no file proves."""
+    program = (match.header.program or "").rpartition("/")[2]
+    return "" if program == KERNEL else program
 
 
 def _time_of(match: Match, now: Timestamp) -> float:

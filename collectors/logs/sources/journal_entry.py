@@ -9,6 +9,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from collectors.logs.sources.event import KERNEL
+
 if TYPE_CHECKING:
     from collectors.logs.matching.packs import Signature
 
@@ -28,6 +30,11 @@ class JournalEntry:
     unit: str = ""
     uid: int | None = None
     microseconds: int | None = None
+
+    @property
+    def sender(self) -> str:
+        """KERNEL, or the unit, or the process name where there is no unit."""
+        return KERNEL if self.is_kernel else self.unit or self.comm
 
     def allows(self, signature: Signature) -> bool:
         """Return whether the entry's sender is one of the signature's source: the kernel, a unit, or a process name of a system user."""

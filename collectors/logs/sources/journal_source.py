@@ -55,7 +55,7 @@ class JournalSource:
         if entries:
             self._last_at = min(entries[-1].at, now.wall)
         for index, match in match_messages(matcher, [entry.message for entry in entries], lambda index: self._filter(entries[index])):
-            yield event(match, min(entries[index].at, now.wall))
+            yield event(match, min(entries[index].at, now.wall), entries[index].sender)
 
     def stats(self) -> Iterator[SourceStats]:
         """Yield what was read."""

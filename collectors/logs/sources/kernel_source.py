@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from collectors.logs.matching.matcher import allow_kernel
-from collectors.logs.sources.event import SourceStats, event, match_messages
+from collectors.logs.sources.event import KERNEL, SourceStats, event, match_messages
 from collectors.logs.state import KmsgPosition
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class KernelSource:
         for index, match in match_messages(matcher, [record.text for record in records], lambda _: allow_kernel):
             age = max(0.0, clock - records[index].microseconds) / 1e6 if self._kmsg.is_device else 0.0
             if now.wall - age >= self._not_before:
-                yield event(match, now.wall - age)
+                yield event(match, now.wall - age, KERNEL)
 
     def _new(self, records: Iterable[KmsgRecord]) -> Iterator[KmsgRecord]:
         """Skip what was read before a restart, and count what was overwritten between two records."""
