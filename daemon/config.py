@@ -133,16 +133,21 @@ def _unknown(section: str, key: str, struct: Any) -> str:  # noqa: ANN401
     parts = re.sub(r"\[\d+\]", "", section).split(".") if section else []
     for part in parts:
         struct = _item_type({field.name: field.type for field in msgspec.structs.fields(struct)}[part])
-    names = [
-        field.encode_name
-        for field in msgspec.structs.fields(struct)
-        if not (isinstance(field.type, type) and issubclass(field.type, Derived))
-    ]
+    names = keys(struct)
     if RENAMED.get(key) in names:
         return f"{section}.{key}: renamed to {RENAMED[key]}"
     meant = get_close_matches(key, names, n=1)
     expected = f"did you mean {meant[0]}?" if meant else f"expected one of {', '.join(names)}"
     return f"{section + '.' if section else ''}{key}: unknown {'key' if section else 'section'}; {expected}"
+
+
+def keys(struct: Any) -> list[str]:  # noqa: ANN401 — a Struct's class, made at run time
+    """Return the keys of a section, without what is taken from other sections."""
+    return [
+        field.encode_name
+        for field in msgspec.structs.fields(struct)
+        if not (isinstance(field.type, type) and issubclass(field.type, Derived))
+    ]
 
 
 def _item_type(kind: Any) -> Any:  # noqa: ANN401 — a type, or a generic alias
