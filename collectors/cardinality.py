@@ -119,7 +119,7 @@ class Caps:
                 yield verdict
                 continue
             folded[verdict.check] = folded.get(verdict.check, 0) + 1
-            if verdict.check not in worst or verdict.level > worst[verdict.check].level:
+            if verdict.check not in worst or verdict.level.severity > worst[verdict.check].level.severity:
                 worst[verdict.check] = verdict
         for check, verdict in worst.items():
             self.dropped.add(HEALTH, folded[check])

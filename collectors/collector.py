@@ -19,12 +19,14 @@ class Collector(ABC, Generic[R]):
     """One check of the host. `read()` touches the host and judges nothing; `judge()`, `measure()` and `show()` are pure.
 
     `name` is its section in vitald.toml, its flag and its label; `Settings` the struct of that section, with every default;
+    `checks` the checks that its verdicts are of, all of them unknown while it cannot be read;
     `keep` how many readings the runner keeps for `judge()`; `passes` how many runs `vitald check` makes, a second apart (2 for rates);
     `inputs` the collectors whose newest reading it is handed before each run.
     """
 
     name: ClassVar[str]
     Settings: ClassVar[type[Settings]]
+    checks: ClassVar[tuple[str, ...]] = ()
     keep: int = 1
     passes: ClassVar[int] = 1
     inputs: ClassVar[tuple[str, ...]] = ()

@@ -11,15 +11,38 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 
 class Level(enum.IntEnum):
-    """Severity of a finding; the values are those of `vitald_health` and of Nagios' exit statuses."""
+    """Level of a finding; the values are Nagios' exit statuses, those below 3 also the values of `vitald_health`.
+
+    UNKNOWN: what the check reads could not be read, so nothing is known about the subject; it has no `vitald_health` series.
+    Compare levels by `severity`, not by value: a warning is worse than unknown.
+    """
 
     HEALTHY = 0
     WARNING = 1
     CRITICAL = 2
+    UNKNOWN = 3
+
+    @property
+    def severity(self) -> int:
+        """Rank of the level: healthy 0, unknown 1, warning 2, critical 3."""
+        return _SEVERITY[self]
+
+    @property
+    def is_fault(self) -> bool:
+        """True for a warning and a critical finding."""
+        return self is Level.WARNING or self is Level.CRITICAL
+
+
+_SEVERITY = (0, 2, 3, 1)
+
+
+def worst_level(levels: Iterable[Level]) -> Level:
+    """Return the worst level, healthy if there is none."""
+    return max(levels, key=_SEVERITY.__getitem__, default=Level.HEALTHY)
 
 
 class Kind(enum.Enum):
@@ -108,14 +131,21 @@ class Inputs:
 class Unavailable(Exception):  # noqa: N818 — a state of the host, no error
     """The host does not have what the collector reads, or it may not be read. Raised by `read()` or by a constructor.
 
-    `reason` becomes a label and is one of: `missing` (the host does not have it), `permission` (it may not be read),
-    `unconfigured` (nothing is configured to be read). `detail` is the message.
+    `reason` becomes a label and is one of: `missing` (the host does not have it), `unconfigured` (nothing is configured to be read),
+    `permission` (it may not be read), `failing` (every host has it, but not in a state that can be read). With the last two nothing is
+    known about the collector's checks (`Level.UNKNOWN`). `detail` is the message, `remediation` what makes it readable.
     """
 
-    def __init__(self, reason: str, detail: str) -> None:
+    def __init__(self, reason: str, detail: str, remediation: str = "") -> None:
         super().__init__(detail)
         self.reason = reason
         self.detail = detail
+        self.remediation = remediation
+
+    @property
+    def is_applicable(self) -> bool:
+        """True if the host has what the collector reads: its checks apply, and their state is unknown."""
+        return self.reason not in {"missing", "unconfigured"}
 
 
 class BadInput(Exception):  # noqa: N818 — raised for users' input, no program error

@@ -22,6 +22,7 @@ from daemon.process import TERMINATION, catch_signals, limit_arenas, trim_heap
 from daemon.runner import HEARTBEAT_SECONDS, Runner
 from daemon.self_metrics import VERSION, SelfMetrics
 from daemon.state import StateDirectory
+from daemon.status import unknown
 from daemon.systemd import Notifier
 from exporters.prometheus.exporter import Exporter
 
@@ -94,7 +95,7 @@ class Application:
         return (*self._board.reports(), self._self_metrics.report(self._runner.jobs(), self._board.findings()))
 
     def _status(self) -> Status:
-        from daemon.status import status  # noqa: PLC0415 — needed where the status page is opened only
+        from daemon.status.content import status  # noqa: PLC0415 — needed where the status page is opened only
 
         return status(self._board, self._runner.jobs())
 
@@ -118,6 +119,7 @@ class Application:
     def _heartbeat(self) -> None:
         """Ping the watchdog. Runs in the scheduler's thread, so that a stuck scheduler stops the pings."""
         self._notifier.watchdog()
+        self._send_status()
         self._handler.flush_counts(FOLD_SECONDS)
         self._heartbeats += 1
         if self._heartbeats % HEARTBEATS_PER_SAVE == 0:
@@ -126,7 +128,7 @@ class Application:
 
     def _send_status(self) -> None:
         if self._ready:
-            self._notifier.status(self._board.summary())
+            self._notifier.status(unknown.summary(unknown.findings(self._board, self._runner.jobs())))
 
     def _reload(self) -> None:
         self._notifier.reloading()

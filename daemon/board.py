@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("vitald.health")
 
-_LOG_LEVEL = {Level.HEALTHY: logging.INFO, Level.WARNING: logging.WARNING, Level.CRITICAL: logging.ERROR}
+_LOG_LEVEL = {Level.HEALTHY: logging.INFO, Level.UNKNOWN: logging.WARNING, Level.WARNING: logging.WARNING, Level.CRITICAL: logging.ERROR}
+_NO_FAULT = (Level.HEALTHY, Level.UNKNOWN)
 _Subject = tuple[str, str]  # check, subject
 
 
@@ -36,7 +37,7 @@ class Board:
         self._on_change = on_change
 
     def publish(self, report: Report) -> list[str]:
-        """Store a collector's newest report and log each change of level; return the subjects that left `Level.HEALTHY`."""
+        """Store a collector's newest report and log each change of level; return the subjects that became faulty."""
         with self._lock:
             before = self._reports.get(report.collector)
             if before is report:
@@ -45,9 +46,9 @@ class Board:
             changes = self._store_levels(report, before)
         for change in changes:
             log.log(*_message(*change))
-        if changes:
+        if changes or before is None:
             self._on_change()
-        return [verdict.subject for verdict, old, _ in changes if old == Level.HEALTHY]
+        return [verdict.subject for verdict, old, _ in changes if verdict.level.is_fault and old in _NO_FAULT]
 
     def withdraw(self, collector: str) -> None:
         """Remove the report of a collector that was stopped or has become unavailable."""
@@ -67,21 +68,11 @@ class Board:
         return min(at, time.time()) if level == verdict.level else time.time()
 
     def findings(self) -> Iterator[tuple[str, str, float]]:
-        """Yield each unhealthy subject as check, subject, and Unix time in seconds at which it got its level."""
+        """Yield each faulty subject as check, subject, and Unix time in seconds at which it got its level."""
         for report in self.reports():
             for verdict in report.verdicts:
-                if verdict.level:
+                if verdict.level.is_fault:
                     yield verdict.check, verdict.subject, self.since(verdict)
-
-    def summary(self) -> str:
-        """Return the host's state as one line: counts by level, then the worst finding."""
-        verdicts = [verdict for report in self._reports.values() for verdict in report.verdicts]
-        bad = sorted((v for v in verdicts if v.level), key=lambda v: (-v.level, v.check, v.subject))
-        if not bad:
-            return f"healthy: {len(verdicts)} subjects of {len(self._reports)} collectors"
-        critical = sum(verdict.level is Level.CRITICAL for verdict in bad)
-        counts = f"{critical} critical, {len(bad) - critical} warning, {len(verdicts) - len(bad)} healthy"
-        return f"{counts}: {bad[0].check} {bad[0].subject}: {bad[0].message}"
 
     def save(self) -> None:
         """Save levels and their times, so that a fault keeps its age over a restart."""
@@ -141,6 +132,6 @@ def _saved_levels(rows: Any) -> dict[_Subject, tuple[int, float]]:  # noqa: ANN4
     levels: dict[_Subject, tuple[int, float]] = {}
     for row in rows if isinstance(rows, list) else ():
         match row:
-            case [str(check), str(subject), int(level), float() | int() as at]:
+            case [str(check), str(subject), int(level), float() | int() as at] if level in _LOG_LEVEL:
                 levels[check, subject] = (level, float(at))
     return levels

@@ -69,6 +69,8 @@ class CollectorJob:
         self.success = False  # of the last run
         self.is_measured = True  # False after a measure() that failed, until one succeeds
         self.unavailable: Unavailable | None = None
+        self.error = ""  # of the last failed run
+        self.unread_since = time.time()  # Unix time of the end of the last successful run, or of the start
         self.failures = 0
         self.skipped = 0
         self.duration: float | None = None  # seconds
@@ -133,7 +135,7 @@ class CollectorJob:
 
     def fail(self, error: Exception) -> None:
         """Count and log a failure of the collector."""
-        self.success, self.failures = False, self.failures + 1
+        self.success, self.failures, self.error = False, self.failures + 1, f"{type(error).__name__}: {error}"
         traceback = log.isEnabledFor(logging.DEBUG)
         log.error("collector failed collector=%s error=%s: %s", self.name, type(error).__name__, error, exc_info=traceback)
 

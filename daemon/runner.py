@@ -129,6 +129,7 @@ class Runner:
             job.fail(error)
         else:
             job.success, job.unavailable, job.last_success = True, None, time.time()
+            job.unread_since = job.last_success
             if not job.retired:
                 self._notify(job.name, self._board.publish(report))
         finally:

@@ -65,6 +65,7 @@ class DhcpCollector(Collector[DhcpReading]):
     """`[dhcp]`. The slot has the leases, so that one lost while vitald was stopped is reported, too."""
 
     name = "dhcp"
+    checks = ("dhcp_lease",)
     Settings = DhcpSettings
 
     def __init__(self, settings: DhcpSettings, context: CollectorContext) -> None:

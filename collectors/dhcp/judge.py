@@ -33,7 +33,7 @@ def judge_leases(leases: Mapping[tuple[str, str], Lease], files: Mapping[str, Le
     worst: dict[str, Verdict] = {}
     for lease in leases.values():
         verdict = _judge(lease, files.get(lease.address), now)
-        if lease.address not in worst or verdict.level > worst[lease.address].level:
+        if lease.address not in worst or verdict.level.severity > worst[lease.address].level.severity:
             worst[lease.address] = verdict
     yield from worst.values()
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from collectors.collector import Collector
 from collectors.logs import clock
-from collectors.logs.judge import judge
+from collectors.logs.judge import CHECKS, judge
 from collectors.logs.matching import samples
 from collectors.logs.matching.pack_reloader import PackReloader
 from collectors.logs.metrics import metrics_of
@@ -31,6 +31,7 @@ class LogsCollector(Collector[LogsReading]):
     """Follows the kernel log, the journal and log files."""
 
     name = "logs"
+    checks = tuple(CHECKS.values())
     Settings: ClassVar[type[Settings]] = LogSettings
 
     def __init__(self, settings: LogSettings, context: CollectorContext) -> None:
@@ -94,6 +95,7 @@ class LogsCollector(Collector[LogsReading]):
             unavailable=dict(sources.unavailable),
             journal_restarts=sources.journal.reader.restarts if sources.journal else None,
             packs_valid=self._packs.last_reload_successful,
+            coverage=sources.coverage(),
             signatures=self._packs.packs.by_id,
             lost_at=recorder.recent_losses(),
         )
@@ -101,7 +103,7 @@ class LogsCollector(Collector[LogsReading]):
     @staticmethod
     def judge(readings: Sequence[LogsReading], _settings: LogSettings) -> Iterator[Verdict]:
         """Return one verdict per family."""
-        return judge(readings[-1].faults, readings[-1].signatures)
+        return judge(readings[-1])
 
     @staticmethod
     def measure(reading: LogsReading, _settings: LogSettings) -> Iterator[Metric]:

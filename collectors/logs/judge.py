@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from collectors.logs.sources.coverage import remediation
 from collectors.model import Level, Verdict
 from collectors.text import ISO, utc
 
@@ -12,12 +14,30 @@ if TYPE_CHECKING:
 
     from collectors.logs.fault_lifetime import Fault
     from collectors.logs.matching.packs import Signature
+    from collectors.logs.reading import LogsReading
 
 CHECKS = {"dhcp": "dhcp_log", "nic": "nic_log", "storage": "storage_log", "memory": "memory_log", "kernel": "kernel_log"}
 
 
-def judge(faults: Sequence[Fault], signatures: Mapping[str, Signature]) -> Iterator[Verdict]:
-    """Yield each family's verdict from the open faults; the verdict's subject is the family."""
+def judge(reading: LogsReading) -> Iterator[Verdict]:
+    """Yield each family's verdict; its subject is the family. A family of which not all lines are read is not healthy but unknown."""
+    of_family: dict[str, list[Signature]] = {family: [] for family in CHECKS}
+    for signature in reading.signatures.values():
+        of_family.setdefault(signature.family, []).append(signature)
+    for verdict in judge_faults(reading.faults, reading.signatures):
+        signatures = of_family[verdict.subject]
+        gaps = reading.coverage.gaps_of(signatures)
+        if verdict.level is not Level.HEALTHY:
+            yield replace(verdict, evidence={**verdict.evidence, "not_read": gaps}) if gaps else verdict
+        elif gaps:
+            message = f"could not tell: {'; '.join(gaps)}"
+            yield replace(verdict, level=Level.UNKNOWN, message=message, remediation=remediation(reading.unavailable, gaps))
+        elif not reading.coverage.covers_none(signatures):
+            yield verdict
+
+
+def judge_faults(faults: Sequence[Fault], signatures: Mapping[str, Signature]) -> Iterator[Verdict]:
+    """Yield each family's verdict from the open faults."""
     by_family: dict[str, list[Fault]] = {family: [] for family in CHECKS}
     for fault in faults:
         by_family.setdefault(signatures[fault.signature].family, []).append(fault)

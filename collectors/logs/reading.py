@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from collectors.logs.sources.coverage import Coverage
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -19,8 +21,8 @@ class LogsReading:
     """Event counts by signature, open faults, and the state of the sources.
 
     `last_seen` holds Unix times by signature; `lost` counts by (source, reason), 0 for each loss that may occur; `lost_at` holds the Unix
-    times of the losses of the last hour, as far as they were since the start; `unavailable` is by source; `journal_restarts` is None where
-    the journal is not read; `signatures` are those in use, by id.
+    times of the losses of the last hour, as far as they were since the start; `unavailable` is by source, `coverage` has what follows from
+    it for the verdicts; `journal_restarts` is None where the journal is not read; `signatures` are those in use, by id.
     """
 
     events: Mapping[str, int]
@@ -32,5 +34,6 @@ class LogsReading:
     unavailable: Mapping[str, SourceUnavailable]
     journal_restarts: int | None = None
     packs_valid: bool = True
+    coverage: Coverage = field(default_factory=Coverage)
     signatures: Mapping[str, Signature] = field(default_factory=dict)
     lost_at: Mapping[tuple[str, str], float] = field(default_factory=dict)

@@ -48,6 +48,7 @@ class KernelMemory(Collector[MemoryReading]):
     """Reads the ledger; `follow_up()` starts a holder scan where unreclaimable memory grows, and in `Mode.CHECK` always."""
 
     name = "memory"
+    checks = ("memory_kernel", "memory_process")
     Settings: ClassVar[type[Settings]] = MemorySettings
 
     def __init__(self, settings: MemorySettings, context: CollectorContext) -> None:

@@ -44,6 +44,15 @@ class NicCollector(Collector[NicReading]):
     """Collector of every interface that is not ignored. Its state file holds since when each fact is as it is."""
 
     name = "nic"
+    checks = (
+        "nic_driver",
+        "nic_driver_next_boot",
+        "nic_offload",
+        "nic_mtu",
+        "nic_link",
+        "nic_allowance",
+        "nic_stall",
+    )
     Settings: ClassVar[type[Settings]] = NicSettings
     passes = 2  # allowances are rates
     keep = 1  # the samples are part of the reading: runs come at irregular times

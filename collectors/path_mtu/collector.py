@@ -35,6 +35,8 @@ ALARM_GAP_SECONDS = 60.0  # between two alarms of one target
 
 log = logging.getLogger(__name__)
 
+_NO_TARGET = "there is no path to measure: [probe] has no target beyond this host"
+
 PATH_MTU = Family("probe_path_mtu_bytes", Kind.GAUGE, "Largest IP packet, a padded SYN with DF, that the target answered.", ("target",))
 
 
@@ -55,6 +57,7 @@ class PathMtu(Collector[PathMtuReading]):
     """Searches the path MTU to every target of `[probe]`, and at once to one whose probes turn bad."""
 
     name = "path_mtu"
+    checks = ("path_mtu",)
     Settings: ClassVar[type[Settings]] = PathMtuSettings
     inputs = ("probe",)
 
@@ -82,6 +85,8 @@ class PathMtu(Collector[PathMtuReading]):
     def read(self) -> PathMtuReading:
         """Search all targets, or only those with an alarm."""
         if not capability.is_available(self._context.proc):
+            if not any(map(_is_remote, self._targets.values())):
+                raise Unavailable("unconfigured", _NO_TARGET)
             raise Unavailable("permission", "crafted packets need CAP_NET_RAW, which this process does not have")
         now = time.monotonic()
         is_full = not self._is_alarm or now - self._last_full_round >= EARLY * self._interval
@@ -91,7 +96,7 @@ class PathMtu(Collector[PathMtuReading]):
         if is_full:
             self._last_full_round = now
         if not self._reading.results:
-            raise Unavailable("unconfigured", "there is no path to measure: [probe] has no target beyond this host")
+            raise Unavailable("unconfigured", _NO_TARGET)
         return self._reading
 
     @staticmethod
@@ -134,6 +139,13 @@ class PathMtu(Collector[PathMtuReading]):
         if failure:
             log.warning("path MTU round failed, keeping the other results ended=%d of=%d error=%s", len(ended), len(scripts), failure)
         return results
+
+
+def _is_remote(address: SocketAddress) -> bool:
+    try:
+        return endpoint_of(address) is not None
+    except OSError:  # there is no route
+        return True
 
 
 def endpoint_of(address: SocketAddress) -> Endpoint | None:

@@ -41,6 +41,7 @@ class Probe(Collector[ProbeReading]):
     """Connects to every target once a sweep."""
 
     name = "probe"
+    checks = ("tcp_probe",)
     Settings: ClassVar[type[Settings]] = ProbeSettings
 
     def __init__(self, settings: ProbeSettings, context: CollectorContext) -> None:

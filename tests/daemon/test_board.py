@@ -118,11 +118,3 @@ def test_saved_values_of_another_shape_are_ignored(saved: Any) -> None:
     slot = MemorySlot()
     slot.value = saved
     Board(slot).publish(report(Level.HEALTHY))
-
-
-def test_the_summary_names_the_worst() -> None:
-    board = Board(NoSlot())
-    board.publish(report(Level.HEALTHY))
-    assert board.summary() == "healthy: 1 subjects of 1 collectors"
-    board.publish(report(Level.WARNING, Level.CRITICAL, Level.HEALTHY))
-    assert board.summary() == "1 critical, 1 warning, 1 healthy: tcp_probe host1:22: message 1"

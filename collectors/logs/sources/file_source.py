@@ -7,6 +7,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, NamedTuple
 
 from collectors.logs.matching.timestamps import parse
+from collectors.logs.sources.coverage import FollowedFile
 from collectors.logs.sources.event import KERNEL, SourceStats, event
 from collectors.logs.tailing.follower import Follower
 from collectors.logs.tailing.paths import expand, path_matches
@@ -171,6 +172,10 @@ class FileSource:
         """Yield what was read of each file."""
         for path, file in self._files.items():
             yield SourceStats(path, file.lines, file.bytes, file.follower.lag)
+
+    def followed(self) -> list[FollowedFile]:
+        """Return which of the files can be read."""
+        return [FollowedFile(path, file.follower.error, not file.follower.idle) for path, file in self._files.items()]
 
     def close(self) -> None:
         """Close all files."""

@@ -54,6 +54,7 @@ class JournalReader:
         self._since = since
         self._started_wall = 0.0  # Unix time
         self.is_following = False  # False while the backlog is read, at the start or after a failure of the child
+        self.was_complete = False  # True once a backlog was read to its end
         self._start_cursor = ""  # the child was started at it: its entry is the first, and is not new
         self._partial = b""
         self._pause = 1.0
@@ -142,7 +143,7 @@ class JournalReader:
         """Continue after the child's end: follow after the backlog, otherwise restart after a pause."""
         code = self._stop(ended=True)
         if code == 0 and not self.is_following:
-            self.is_following = True
+            self.is_following = self.was_complete = True
             self._since = self._started_wall
         else:
             self.restarts += 1

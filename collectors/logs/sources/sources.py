@@ -13,6 +13,7 @@ import msgspec
 
 from collectors.logs import clock
 from collectors.logs.sources import file_source, journal_source, kernel_source
+from collectors.logs.sources.coverage import Coverage, coverage
 from collectors.logs.sources.file_source import FileSource, FollowPlan
 from collectors.logs.sources.journal import JournalReader, match_arguments
 from collectors.logs.sources.journal_availability import JournalAvailability
@@ -150,6 +151,11 @@ class Sources:
         if self.files is not None:
             yield file_source.NAME, (file_source.TOO_MANY,)
             yield from ((path, file_source.LOSS_REASONS) for path in self.files.paths)
+
+    def coverage(self) -> Coverage:
+        """Return which lines are not read, and why."""
+        is_complete = self.journal is None or self.journal.reader.was_complete
+        return coverage(self.selection, self.unavailable, self.files.followed() if self.files else (), journal_complete=is_complete)
 
     def wake_fds(self) -> Iterator[int]:
         """Yield the descriptors that become readable with new lines."""

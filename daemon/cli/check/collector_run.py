@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from collectors.model import Unavailable
 from collectors.registry import COLLECTORS
 from daemon.job import CollectorJob
+from daemon.status import unknown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -29,16 +30,27 @@ class CollectorRun:
         self.report: Report | None = None
         self.panels: list[Panel] = []
         self.error = ""
-        self.unavailable = ""
+        self.unavailable: Unavailable | None = None
         self._jobs = jobs
+        self._at = time.time()
         self.thread = threading.Thread(target=self._run, daemon=True, name=f"vitald-check-{name}")
         with self._catch():
             jobs[name] = CollectorJob(COLLECTORS[name](settings, context), settings)
 
     @property
     def verdicts(self) -> Sequence[Verdict]:
-        """Verdicts of the run, none if it failed."""
-        return self.report.verdicts if self.report and not self.error else ()
+        """Verdicts of the run; unknown for each of its checks if the host could not be read."""
+        obstacle = self.obstacle
+        if obstacle is not None:
+            return tuple(unknown.unknown_verdicts(COLLECTORS[self.name], obstacle))
+        return self.report.verdicts if self.report else ()
+
+    @property
+    def obstacle(self) -> unknown.Obstacle | None:
+        """Why the host could not be read; None where it was, or does not have what the collector reads."""
+        if self.error:
+            return unknown.of_failure(self.error, self._at)
+        return unknown.of_unavailable(self.unavailable, self._at) if self.unavailable is not None else None
 
     def wait(self, deadline: float) -> None:
         """Wait until the run has ended, or until `deadline` (monotonic)."""
@@ -60,7 +72,7 @@ class CollectorRun:
         try:
             yield
         except Unavailable as error:
-            self.unavailable = f"{error} ({error.reason})"
+            self.unavailable = error
         except Exception as error:  # noqa: BLE001 — a collector's failure is part of the result
             self.error = f"{type(error).__name__}: {error}"
 

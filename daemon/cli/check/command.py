@@ -9,7 +9,7 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from collectors.model import CollectorContext, Level, Mode
+from collectors.model import CollectorContext, Level, Mode, worst_level
 from daemon.cli import host_flags
 from daemon.cli.check.collector_run import run_collectors
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from daemon.cli.check.collector_run import CollectorRun
-
-UNKNOWN = 3  # exit status, as Nagios defines it
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,11 +47,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def exit_code(runs: Sequence[CollectorRun]) -> int:
-    """Return the worst level; `UNKNOWN` if that is healthy and a collector failed."""
-    worst = max((verdict.level for run in runs for verdict in run.verdicts), default=Level.HEALTHY)
-    if worst is Level.HEALTHY and any(run.error for run in runs):
-        return UNKNOWN
-    return int(worst)
+    """Return the worst level, as Nagios' exit status: a fault that was found, else unknown if a collector could not tell."""
+    blind = (Level.UNKNOWN for run in runs if run.obstacle is not None)
+    return int(worst_level((*blind, *(verdict.level for run in runs for verdict in run.verdicts))))
 
 
 def as_json(runs: Sequence[CollectorRun]) -> str:
@@ -62,8 +58,8 @@ def as_json(runs: Sequence[CollectorRun]) -> str:
     states = [
         {
             "name": run.name,
-            "state": "failed" if run.error else "absent" if run.unavailable else "ok",
-            "detail": run.error or run.unavailable,
+            "state": run.obstacle.state if run.obstacle else "absent" if run.unavailable else "ok",
+            "detail": run.obstacle.detail if run.obstacle else f"{run.unavailable} ({run.unavailable.reason})" if run.unavailable else "",
         }
         for run in runs
     ]

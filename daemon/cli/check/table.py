@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rich.box import HORIZONTALS
@@ -12,6 +13,7 @@ from rich.text import Text
 
 from collectors.model import Level
 from collectors.text import printable
+from daemon.status.unknown import worst_first
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from daemon.cli.check.collector_run import CollectorRun
 
 MAX_SUBJECTS = 5  # healthy subjects printed per check; as many as fit a line
-STYLES = {Level.WARNING: "yellow", Level.CRITICAL: "bold red"}
+STYLES = {Level.UNKNOWN: "magenta", Level.WARNING: "yellow", Level.CRITICAL: "bold red"}
 BLOCKS = "▁▂▃▄▅▆▇█"
 COLOURS = ("blue", "red", "magenta", "yellow", "cyan", "green", "white", "bright_black")
 SIGNS = "#K=-.+*~"  # one for each part of a bar, so that it can be read without colours
@@ -33,21 +35,33 @@ def print_table(runs: Sequence[CollectorRun]) -> None:
     """Print findings with evidence and remediation, worst first; then healthy subjects, a line per check; then panels."""
     console = Console(highlight=False)
     verdicts = [verdict for run in runs for verdict in run.verdicts]
-    if bad := sorted((v for v in verdicts if v.level), key=lambda v: (-v.level, v.check, v.subject)):
-        console.print(_findings(bad))
+    if bad := sorted((v for v in verdicts if v.level), key=worst_first):
+        console.print(_findings(list(_folded(bad))))
     for check in sorted({verdict.check for verdict in verdicts if not verdict.level}):
         subjects = [printable(verdict.subject) for verdict in verdicts if verdict.check == check and not verdict.level]
         more = f" and {len(subjects) - MAX_SUBJECTS} more" if len(subjects) > MAX_SUBJECTS else ""
         console.print(Text.assemble(("healthy ", "green"), f"{check}: {', '.join(subjects[:MAX_SUBJECTS])}{more}"))
     for run in runs:
-        if run.error or run.unavailable:
-            state, colour = ("unknown", "magenta") if run.error else ("unavailable", "dim")
-            console.print(Text.assemble((f"{state} ", colour), f"{run.name}: {printable(run.error or run.unavailable)}"))
+        if run.unavailable is not None and run.obstacle is None:
+            console.print(Text.assemble(("not applicable ", "dim"), f"{run.name}: {printable(str(run.unavailable))}"))
     for run in runs:
         for panel in run.panels:
             print_panel(console, panel)
     if not runs:
         sys.stdout.write("no collector is enabled\n")
+
+
+def _folded(verdicts: Sequence[Verdict]) -> Iterator[Verdict]:
+    """Yield unknown verdicts with the same cause as one, with its checks in lines of their own."""
+    checks: dict[str, list[str]] = {}
+    for verdict in verdicts:
+        if verdict.level is Level.UNKNOWN:
+            checks.setdefault(verdict.message, []).append(verdict.check)
+    for verdict in verdicts:
+        if verdict.level is not Level.UNKNOWN:
+            yield verdict
+        elif same := checks.pop(verdict.message, None):
+            yield replace(verdict, check="\n".join(same))
 
 
 def _findings(verdicts: Sequence[Verdict]) -> Table:

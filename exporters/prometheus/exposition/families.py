@@ -13,7 +13,7 @@ from prometheus_client.samples import Sample
 from prometheus_client.utils import floatToGoString
 
 from collectors.cardinality import HEALTH
-from collectors.model import Family, Histogram, Kind
+from collectors.model import Family, Histogram, Kind, Level
 from collectors.model import Metric as Measured
 from exporters.prometheus.exposition.labels import clean
 
@@ -77,12 +77,16 @@ class ExportedFamily:
 
 
 def export(report: Report, dropped: Dropped) -> Iterator[ExportedFamily]:
-    """Yield a report's families, verdicts as `vitald_health`; duplicates and series that cannot be rendered are counted in `dropped`.
+    """Yield a report's families, known verdicts as `vitald_health`; duplicates and series that cannot be rendered are counted in `dropped`.
 
     The report's metrics are read once. One family at a time is converted, so that the samples of all never exist together.
     """
     series: defaultdict[str, list[Measured]] = defaultdict(list)  # by declared name: cheaper than the spelling and than hashing a family
-    series[HEALTH.name] += (Measured(HEALTH, verdict.level, (verdict.check, verdict.subject)) for verdict in report.verdicts)
+    series[HEALTH.name] += (
+        Measured(HEALTH, verdict.level, (verdict.check, verdict.subject))
+        for verdict in report.verdicts
+        if verdict.level is not Level.UNKNOWN  # a number would be a claim; the reason is in vitald_*_available
+    )
     for measured in report.metrics:
         series[measured.family.name].append(measured)
     for measurements in filter(None, series.values()):

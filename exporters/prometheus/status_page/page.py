@@ -59,8 +59,8 @@ class Finding:
 class CollectorStatus:
     """State of a collector's runs.
 
-    `state` is `ok`, `failed`, `stuck` or `absent`, and `detail` its reason. `age` of the newest reading and `duration` of the last
-    run are in seconds, None before the first.
+    `state` is `ok`, `failed`, `stuck`, `unreadable`, `pending` (the first run) or `absent` (not on this host), and `detail` its
+    reason. `age` of the newest reading and `duration` of the last run are in seconds, None before the first.
     """
 
     name: str
@@ -84,7 +84,9 @@ class Status:
 def render(status: Status, telemetry_path: str) -> bytes:
     """Return the page: findings, then the collectors' panels, then the collectors themselves."""
     now = time.time()
-    bad = sorted((f for f in status.findings if f.verdict.level), key=lambda f: (-f.verdict.level, f.verdict.check, f.verdict.subject))
+    bad = sorted(
+        (f for f in status.findings if f.verdict.level), key=lambda f: (-f.verdict.level.severity, f.verdict.check, f.verdict.subject)
+    )
     level = bad[0].verdict.level if bad else Level.HEALTHY
     name = _text(status.host.get("hostname", "this host"))
     facts = " · ".join(
@@ -121,6 +123,11 @@ def _warnings(collectors: Sequence[CollectorStatus]) -> Iterator[str]:
 
 def _more(count: int) -> str:
     return f"<p>and {count} more.</p>" if count > 0 else ""
+
+
+def _worst_first(finding: Finding) -> tuple[int, str, str]:
+    verdict = finding.verdict
+    return -verdict.level.severity, verdict.check, verdict.subject
 
 
 def _findings(bad: Sequence[Finding], now: float) -> Iterator[str]:
@@ -197,12 +204,12 @@ def _collectors(collectors: Iterable[CollectorStatus]) -> Iterator[str]:
     yield "</tbody></table></div></section>"
 
 
-_LABEL = {Level.HEALTHY: "Healthy", Level.WARNING: "Warning", Level.CRITICAL: "Critical"}
-_CLASS = {Level.HEALTHY: "ok", Level.WARNING: "warning", Level.CRITICAL: "critical"}
+_LABEL = {Level.HEALTHY: "Healthy", Level.WARNING: "Warning", Level.CRITICAL: "Critical", Level.UNKNOWN: "Unknown"}
+_CLASS = {Level.HEALTHY: "ok", Level.WARNING: "warning", Level.CRITICAL: "critical", Level.UNKNOWN: "unknown"}
 
 
 def _summary(findings: Sequence[Finding]) -> str:
-    counts = {level: sum(f.verdict.level is level for f in findings) for level in reversed(Level)}
+    counts = {level: sum(f.verdict.level is level for f in findings) for level in sorted(Level, key=lambda level: -level.severity)}
     return " · ".join(f"{count} {_LABEL[level].lower()}" for level, count in counts.items() if count) or "no readings yet"
 
 

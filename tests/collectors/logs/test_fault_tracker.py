@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from collectors.logs.clock import Timestamp
 from collectors.logs.fault_tracker import FaultTracker
-from collectors.logs.judge import judge
+from collectors.logs.judge import judge_faults
 from collectors.logs.matching.packs import Escalation, load
 from collectors.logs.sources.event import LogEvent
 from collectors.logs.state import LogsState, decode_state
@@ -36,7 +36,7 @@ def tracker(packs: Packs) -> FaultTracker:
 
 
 def levels(tracker: FaultTracker, packs: Packs, now: Timestamp) -> dict[str, Level]:
-    return {verdict.check: verdict.level for verdict in judge(tracker.faults(now), packs.by_id)}
+    return {verdict.check: verdict.level for verdict in judge_faults(tracker.faults(now), packs.by_id)}
 
 
 def test_a_fault_expires_after_its_window(tracker: FaultTracker, packs: Packs) -> None:

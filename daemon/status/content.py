@@ -7,10 +7,11 @@ import time
 from typing import TYPE_CHECKING
 
 from daemon.self_metrics import VERSION
+from daemon.status import unknown
 from exporters.prometheus.status_page.page import CollectorStatus, Finding, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from collectors.panel import Panel
     from daemon.board import Board
@@ -18,28 +19,26 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-STUCK_SECONDS = 60.0  # age of a run, in addition to three intervals, from which it counts as stuck
 
-
-def status(board: Board, jobs: Iterable[CollectorJob]) -> Status:
+def status(board: Board, jobs: Sequence[CollectorJob]) -> Status:
     """Return the current status."""
     reports = board.reports()
-    findings = [Finding(verdict, board.since(verdict)) for report in reports for verdict in report.verdicts]
+    found = [Finding(verdict, since) for verdict, since in unknown.findings(board, jobs)]
     host = {}
     for metric in next((report.metrics for report in reports if report.collector == "host"), ()):
         if metric.family.name == "host":
             host = dict(zip(metric.family.labels, metric.labels, strict=True))
-    return Status(host, VERSION, findings, [_collector_status(job) for job in jobs])
+    return Status(host, VERSION, found, [_collector_status(job) for job in jobs])
 
 
 def _collector_status(job: CollectorJob) -> CollectorStatus:
     state, detail = "ok", ""
-    if job.unavailable is not None:
+    if (obstacle := unknown.of_job(job)) is not None:
+        state, detail = obstacle.state, obstacle.detail
+    elif job.unavailable is not None:
         state, detail = "absent", f"{job.unavailable} ({job.unavailable.reason})"
-    elif job.running_seconds() > max(STUCK_SECONDS, 3 * job.settings.interval):
-        state, detail = "stuck", f"run in progress for {job.running_seconds():.0f} s"
-    elif job.failures and not (job.success and job.is_measured):
-        state, detail = "failed", "last run failed; the error is in vitald's log"
+    elif not job.is_measured:
+        state, detail = "failed", f"the metrics of the last run failed: {job.error}"
     age = None if job.last_success is None else max(0.0, time.time() - job.last_success)
     return CollectorStatus(job.name, state, detail, age, job.duration, _panels(job))
 
