@@ -75,6 +75,10 @@ soak: $(VENV)/.dev ## run the daemon under constant change for half an hour, as 
 drill: $(VENV)/.dev ## make faults in a fleet of real parts and wait for the pages, as root, two hours (DRILLS="agent killed" for one)
 	@DRILLS='$(DRILLS)' $(BIN)/python -m tests.drills
 
+.PHONY: vm-fixtures
+vm-fixtures: $(VENV)/.dev ## capture /proc of guests that swap, in qemu, as root, half an hour (GUESTS="6.1 zram" for one)
+	@$(BIN)/python -m tests.vm.swap_fixtures $(GUESTS)
+
 # PREFIX, DESTDIR, PYTHON, PURGE: see systemd/install.sh
 .PHONY: install uninstall
 install uninstall:

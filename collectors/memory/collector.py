@@ -54,7 +54,7 @@ class KernelMemory(Collector[MemoryReading]):
     def __init__(self, settings: MemorySettings, context: CollectorContext) -> None:
         self._settings, self._context = settings, context
         self._ledger_reader = LedgerReader(context.proc, context.sys, PAGE)
-        self._scan = HolderScan(context.proc, hurry=context.mode is Mode.CHECK)
+        self._scan = HolderScan(context.proc, hurry=context.mode is Mode.CHECK, recorded=context.is_recorded)
         self._process_trends = ProcessTrends(context.proc, PAGE)
         self._history: LedgerHistory | None = None
         self._scan_baseline: int | None = None  # unreclaimable bytes at the last scan, or the lowest since

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collectors.memory.analysis import MemoryAnalysis
 
 FEW = 3
+HIDEPID_NEEDED = "CAP_SYS_PTRACE (share/holders.conf, a drop-in for the unit) or the mount option gid= would show them"
 KINDS = {"own": "", "page_tables": "", "threads": "", "pipes": " ends", "files": ""}  # of the scan's answer, with the unit of `size`
 
 
@@ -48,6 +49,16 @@ def notable_holders(answer: Mapping[str, Any] | None) -> list[Mapping[str, Any]]
     return [holder for holder in (answer or {}).get("holders", ()) if holder["bytes"] >= NOTABLE_BYTES]
 
 
+def not_visible(answer: Mapping[str, Any]) -> str:
+    """Describe what the scan could not see of processes and their files; empty where it saw all."""
+    reasons = (
+        "all processes: none is visible in /proc" if answer.get("processes") == 0 else "",
+        f"the processes of other users: /proc is mounted with hidepid=; {HIDEPID_NEEDED}" if answer.get("hidepid") else "",
+        f"the files of {answer['hidden']} processes; {NEEDED}" if answer.get("hidden") else "",
+    )
+    return "; ".join(filter(None, reasons))
+
+
 def _holders(answer: Mapping[str, Any]) -> dict[str, Any]:
     facts: dict[str, Any] = {f"holder_{i}": describe_holder(holder) for i, holder in enumerate(notable_holders(answer), 1)}
     for kind, unit in KINDS.items():
@@ -57,8 +68,8 @@ def _holders(answer: Mapping[str, Any]) -> dict[str, Any]:
                 for row in most
             )
             facts[f"most_{kind}"] = ", ".join(f"{describe_process(row)} {text.strip()}" for row, text in zip(most, numbers, strict=True))
-    if answer["hidden"]:
-        facts["hidden"] = f"the files of {answer['hidden']} processes; {NEEDED}"
+    if unseen := not_visible(answer):
+        facts["hidden"] = unseen
     if answer["truncated"]:
         facts["left_out"] = ", ".join(answer["truncated"])
     return facts

@@ -32,6 +32,7 @@ UNRECLAIMABLE = (  # the kernel cannot free it: where leaks are
     "unaccounted",
 )
 OF_WHICH = ("tcp_buffers", "udp_buffers", "ip_fragments", "zfs_arc", "locked")  # these overlap the areas instead of adding to them
+LRU_LISTS = ("Active(anon)", "Inactive(anon)", "Active(file)", "Inactive(file)", "Unevictable")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +64,16 @@ class Ledger:
 class ExtraCounters:
     """Counters of other files than meminfo, in bytes. `hugepages` and `balloon` are inside MemTotal; None: this kernel has no such counter.
 
-    `cpu_lists` are the free pages in each CPU's own lists.
+    `cpu_lists` are the free pages in each CPU's own lists, `isolated` the pages that reclaim or migration has taken off the LRU lists.
+    `compressed_swap` is what zswap and zram hold.
     """
 
     sockets: SocketMemory
     hugepages: int = 0
     balloon: int = 0
     cpu_lists: int | None = None
-    zspages: int | None = None
+    isolated: int = 0
+    compressed_swap: int | None = None
     arc: Arc | None = None
 
 
@@ -79,6 +82,9 @@ def ledger(fields: Mapping[str, int], extra: ExtraCounters) -> Ledger:
     arc = extra.arc
     areas = {name: value for name, value in _areas(fields, extra).items() if value is not None}
     rest = fields["MemTotal"] - sum(areas.values())
+    if mapped := mapped_swap_cache(fields, extra.isolated, rest):
+        areas["swap_cache"] -= mapped
+        rest += mapped
     if arc is not None:
         areas["zfs_cache"] = min(arc.pages, max(rest, 0))
         rest -= areas["zfs_cache"]
@@ -88,6 +94,27 @@ def ledger(fields: Mapping[str, int], extra: ExtraCounters) -> Ledger:
     if arc is not None:
         available += min(arc.shrinkable, areas["zfs_cache"])
     return Ledger(fields["MemTotal"], min(available, fields["MemTotal"]), areas, _of_which(fields, arc, extra.sockets), min(rest, 0))
+
+
+def mapped_swap_cache(fields: Mapping[str, int], isolated: int, rest: int) -> int:
+    """Return the bytes that are counted twice, in AnonPages and in SwapCached: pages in the swap cache that processes map.
+
+    No counter has them. A page that was swapped in stays in the swap cache while it is only read (mm/memory.c, do_swap_page, until half of
+    the swap is full), and one on its way out is there before it is unmapped (mm/vmscan.c); mm/swap_state.c counts it in SwapCached
+    (NR_SWAPCACHE, before Linux 5.12 the sum of `nrpages`), mm/rmap.c in AnonPages (NR_ANON_MAPPED). But each page of AnonPages, SwapCached,
+    Cached and Buffers is on exactly one LRU list, or isolated from it: so what these four have above the lists is what is counted twice.
+    That is exact except for the pages on their way to a list (dozens for each CPU) and those on a list that left the page cache.
+
+    It is at least 0 and at most the smaller of both counters. Where the areas still exceed MemTotal (`rest` below 0), or the lists are
+    unknown, it is as much as that excess, within the same bounds: no page can be in more than the memory there is.
+    """
+    most = min(fields.get("AnonPages", 0), fields.get("SwapCached", 0))
+    if not most:
+        return 0
+    counted = sum(fields.get(name, 0) for name in ("AnonPages", "SwapCached", "Cached", "Buffers"))
+    listed = sum(fields[name] for name in LRU_LISTS) + isolated if all(name in fields for name in LRU_LISTS) else counted
+    mapped = min(max(counted - listed, 0), most)
+    return min(max(mapped, -rest), most)
 
 
 def _areas(fields: Mapping[str, int], extra: ExtraCounters) -> dict[str, int | None]:
@@ -100,7 +127,7 @@ def _areas(fields: Mapping[str, int], extra: ExtraCounters) -> dict[str, int | N
         "page_cache": _sum(_less(get("Cached"), shmem or 0), get("Buffers")),
         "shared_memory": shmem,
         "swap_cache": get("SwapCached"),
-        "compressed_swap": _largest(get("Zswap"), extra.zspages),  # zswap's pool is zsmalloc's since 6.18, zram's always was
+        "compressed_swap": extra.compressed_swap,
         "hugepages": extra.hugepages or None,
         "balloon": extra.balloon or None,
         "corrupted": get("HardwareCorrupted"),
@@ -121,6 +148,7 @@ def _areas(fields: Mapping[str, int], extra: ExtraCounters) -> dict[str, int | N
 
 
 def _of_which(fields: Mapping[str, int], arc: Arc | None, sockets: SocketMemory) -> dict[str, int]:
+    """Return the sizes that overlap areas; one above MemTotal is no size."""
     overlapping = {
         "tcp_buffers": sockets.tcp,
         "udp_buffers": sockets.udp,
@@ -128,7 +156,7 @@ def _of_which(fields: Mapping[str, int], arc: Arc | None, sockets: SocketMemory)
         "zfs_arc": arc.size if arc else None,
         "locked": fields.get("Mlocked"),
     }
-    return {name: value for name, value in overlapping.items() if value is not None}
+    return {name: value for name, value in overlapping.items() if value is not None and value <= fields["MemTotal"]}
 
 
 def _less(whole: int | None, part: int) -> int | None:
@@ -137,7 +165,3 @@ def _less(whole: int | None, part: int) -> int | None:
 
 def _sum(first: int | None, second: int | None) -> int | None:
     return None if first is None and second is None else (first or 0) + (second or 0)
-
-
-def _largest(first: int | None, second: int | None) -> int | None:
-    return None if first is None and second is None else max(first or 0, second or 0)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from collectors.memory.ledger import ExtraCounters, Ledger, ledger
-from collectors.memory.procfs.meminfo import is_container_view, read_meminfo
+from collectors.memory.procfs.meminfo import container_view, read_meminfo
 from collectors.memory.procfs.net import read_sockstat
 from collectors.memory.procfs.reserved import balloon_bytes, balloon_stays_in_total, hugepage_bytes
-from collectors.memory.procfs.small_files import text_or_none
-from collectors.memory.procfs.vmstat import read_cpu_lists, read_vmstat
+from collectors.memory.procfs.swap import compressed_swap_bytes
+from collectors.memory.procfs.vmstat import ISOLATED, read_cpu_lists, read_vmstat
 from collectors.memory.procfs.zfs import read_arc
 from collectors.model import Unavailable
+from collectors.text import printable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,26 +31,26 @@ class LedgerReader:
         fields = read_meminfo(proc)
         cpu_lists = read_cpu_lists(proc, page)  # straight after: pages go to and fro between these two
         counters = read_vmstat(proc)
-        zspages = counters.get("nr_zspages")
         extra = ExtraCounters(
             hugepages=hugepage_bytes(fields, self._sys),
             balloon=balloon_bytes(counters, page) if self._is_balloon_in_total() else 0,
             cpu_lists=cpu_lists,
-            zspages=None if zspages is None else zspages * page,
+            isolated=sum(counters.get(name, 0) for name in ISOLATED) * page,
+            compressed_swap=compressed_swap_bytes(fields, counters, page, self._sys),
             arc=read_arc(proc),
             sockets=read_sockstat(proc, page),
         )
         found = ledger(fields, extra)
         if not found.consistent:
-            reason = f"{proc}/meminfo: its counters exceed MemTotal by {-found.excess >> 20} MB; a container's own view?"
+            reason = f"{proc}/meminfo: its counters exceed MemTotal by {-found.excess >> 20} MB, so they are not those of one host"
             raise Unavailable("missing", reason)
         return found
 
     def _is_balloon_in_total(self) -> bool:
         """Read once, with the first ledger, what does not change while a host runs."""
         if self._balloon_stays is None:
-            if is_container_view(text_or_none(f"{self._proc}/self/mountinfo") or ""):
-                reason = f"{self._proc}/meminfo is a container's own view (lxcfs), not the host's; run vitald on the host"
-                raise Unavailable("missing", reason)
+            if file_system := container_view(self._proc):
+                view = f"{self._proc}/meminfo is a container's own view ({printable(file_system)[:40]} is mounted over it)"
+                raise Unavailable("missing", f"{view}; run vitald on the host")
             self._balloon_stays = balloon_stays_in_total(self._sys)
         return self._balloon_stays

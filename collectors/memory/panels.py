@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from collectors.memory.attribution import NEEDED, describe_process, describe_sockets
-from collectors.memory.evidence import notable_holders
+from collectors.memory.attribution import describe_process, describe_sockets
+from collectors.memory.evidence import not_visible, notable_holders
 from collectors.memory.ledger import FREE, OF_WHICH, RECLAIMABLE, SET_ASIDE, UNRECLAIMABLE, USER
 from collectors.memory.units import MINUTE, duration, rate, size
 from collectors.panel import Panel, Share, Sparkline
@@ -81,7 +81,7 @@ def _holders(analysis: MemoryAnalysis) -> Panel:
         largest = sorted((reading.slab or {}).items(), key=lambda item: -item[1])[:3]
         rows += [("kernel", f"slab cache {printable(name)}", size(number)) for name, number in largest]
     notes = (
-        f"not readable: the files of {answer['hidden']} processes; {NEEDED}" if answer.get("hidden") else "",
+        f"not readable: {unseen}" if (unseen := not_visible(answer)) else "",
         f"left out: {', '.join(answer['truncated'])}" if answer.get("truncated") else "",
         reading.slab_error,
         reading.holders_error,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 TOP = 5
 INTERVAL = 300.0  # seconds; reading 2,000 processes takes 30 ms
+SPAN = 36_000.0  # seconds of points as read
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +43,8 @@ class ProcessTrends:
         """Read the largest processes, at most every five minutes; the same object in between."""
         if self._newest is None or now - self._at >= INTERVAL:
             known = {(p.pid, p.starttime): window for p, window in self._newest.processes} if self._newest else {}
-            largest = read_largest(self._proc, self._page, TOP)
-            windows = ((p, known.get((p.pid, p.starttime), Window()).add(Point(now, p.private))) for p in largest)
+            largest = read_largest(self._proc, self._page, TOP, ledger.total)
+            windows = ((p, known.get((p.pid, p.starttime), Window()).add(Point(now, p.private), SPAN)) for p in largest)
             self._at, self._newest = now, ProcessWindows(ledger, tuple(windows))
         return self._newest
 

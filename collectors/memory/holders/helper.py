@@ -1,6 +1,7 @@
 """Helper of the holder scan: a short-lived program at the lowest priority that prints its answer as JSON.
 
-`python -Im collectors.memory.holders.helper [/proc [hurry]]`; `hurry` where a person waits.
+`python -Im collectors.memory.holders.helper [/proc [hurry] [recorded]]`: `hurry` where a person waits, `recorded` for the procfs of
+another host.
 
 A program of its own, because the tables of 50,000 sockets and 20,000 processes are tens of megabytes, which only the end of a process
 frees; priority belongs to a process (SCHED_IDLE: it gets idle CPU time only); and if it hangs on a stuck /proc entry it is killed,
@@ -20,7 +21,10 @@ from typing import TYPE_CHECKING, Any
 
 from collectors.memory.holders import owners
 from collectors.memory.holders import socket_diag as diag
+from collectors.memory.procfs.meminfo import read_meminfo
 from collectors.memory.procfs.net import read_sockstat
+from collectors.memory.procfs.small_files import LARGEST, text_or_none
+from collectors.model import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,18 +39,26 @@ NOTABLE_FILES = 1000  # of one kind, by weight: the kernel memory of such a file
 WEIGHT = {"anon_inode:inotify": 100, "network namespace": 100}
 
 
-def scan(proc: Path, seconds: float = WALL_SECONDS) -> dict[str, Any]:
-    """Return the largest holders by kind of memory. Bounded in sockets, processes, files and seconds; `truncated` lists reached bounds."""
+def scan(proc: Path, seconds: float = WALL_SECONDS, *, recorded: bool = False) -> dict[str, Any]:
+    """Return the largest holders by kind of memory. Bounded in sockets, processes, files and seconds; `truncated` lists reached bounds.
+
+    `recorded`: the procfs is that of another host, whose sockets cannot be asked for.
+    """
     started, cpu = time.monotonic(), time.thread_time()  # of this thread, whatever else its program does meanwhile
     found, truncated = [], []
     host = read_sockstat(proc, os.sysconf("SC_PAGE_SIZE"))
     counted = (host.tcp or 0) + (host.udp or 0)
-    with contextlib.suppress(OSError):  # no NETLINK_SOCK_DIAG in this kernel, or a seccomp filter forbids it
-        found = list(diag.sockets(SOCKETS))
+    if not recorded:
+        with contextlib.suppress(OSError):  # no NETLINK_SOCK_DIAG in this kernel, or a seccomp filter forbids it
+            found = list(diag.sockets(SOCKETS))
     if len(found) >= SOCKETS:
         truncated.append(f"sockets after {SOCKETS}")
     wanted = {s.inode for s in found if s.memory} | {int(s.peer[6:]) for s in found if s.memory and s.peer.startswith("inode:")}
-    walk = owners.walk(proc, wanted, PROCESSES, lambda: time.thread_time() - cpu > CPU_SECONDS or time.monotonic() - started > seconds)
+
+    def is_over() -> bool:
+        return time.thread_time() - cpu > CPU_SECONDS or time.monotonic() - started > seconds
+
+    walk = owners.walk(proc, wanted, PROCESSES, is_over, _total(proc))
     if walk.truncated:
         truncated.append(f"processes after {len(walk.processes)}")
     return {
@@ -59,9 +71,24 @@ def scan(proc: Path, seconds: float = WALL_SECONDS) -> dict[str, Any]:
         "files": _files(proc, walk),
         "processes": len(walk.processes),
         "hidden": walk.hidden,
+        "hidepid": hidepid(text_or_none(f"{proc}/self/mountinfo") or ""),
         "truncated": truncated,
         "cpu_seconds": round(time.thread_time() - cpu, 3),
     }
+
+
+def hidepid(mountinfo: str) -> bool:
+    """Return whether /proc is mounted so that other users' processes are hidden (Documentation/filesystems/proc.rst, hidepid=)."""
+    lines = (line.partition(" - ") for line in mountinfo.splitlines())
+    options = (option for head, _, rest in lines if head.split(" ", 5)[4:5] == ["/proc"] for option in rest.rpartition(" ")[2].split(","))
+    return any(name == "hidepid" and value not in {"0", "off"} for name, _, value in (option.partition("=") for option in options))
+
+
+def _total(proc: Path) -> int:
+    try:
+        return read_meminfo(proc)["MemTotal"]
+    except Unavailable:
+        return LARGEST
 
 
 def _holders(proc: Path, found: Iterable[diag.Socket], walk: owners.Walk) -> list[dict[str, Any]]:
@@ -124,10 +151,10 @@ def _lower_priority() -> None:
 
 def main() -> int:
     """Scan and print."""
-    proc, hurry = Path(sys.argv[1] if len(sys.argv) > 1 else "/proc"), "hurry" in sys.argv[2:]
+    proc, hurry, recorded = Path(sys.argv[1] if len(sys.argv) > 1 else "/proc"), "hurry" in sys.argv[2:], "recorded" in sys.argv[2:]
     if not hurry:
         _lower_priority()
-    json.dump(scan(proc, HURRY_SECONDS if hurry else WALL_SECONDS), sys.stdout)
+    json.dump(scan(proc, HURRY_SECONDS if hurry else WALL_SECONDS, recorded=recorded), sys.stdout)
     return 0
 
 

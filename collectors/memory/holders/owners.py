@@ -14,14 +14,17 @@ from typing import TYPE_CHECKING
 import psutil
 
 from collectors.memory.procfs.cgroup import unit_of
-from collectors.memory.procfs.small_files import parse_number, text_or_none
+from collectors.memory.procfs.processes import LARGEST_PID, read_pids
+from collectors.memory.procfs.small_files import LARGEST, parse_number, text_or_none
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Set as AbstractSet
     from pathlib import Path
 
-GONE = (psutil.Error, OSError, ValueError, IndexError, KeyError, RuntimeError)  # it exited meanwhile; or its files are invalid
+# it exited meanwhile, or its files are invalid
+GONE = (psutil.Error, OSError, ValueError, IndexError, KeyError, RuntimeError, ArithmeticError)
+LATEST = 253_402_300_800.0  # Unix time of the year 10000
 FILES = 400_000  # of all processes; one can have a million, and each is a system call
 
 
@@ -51,16 +54,19 @@ class Walk:
     truncated: bool = False
 
 
-def walk(proc: Path, wanted: AbstractSet[int], limit: int, is_over: Callable[[], bool]) -> Walk:
-    """Walk at most `limit` processes, and stop when `is_over()`. `wanted` are the inodes of sockets."""
+def walk(proc: Path, wanted: AbstractSet[int], limit: int, is_over: Callable[[], bool], total: int = LARGEST) -> Walk:
+    """Walk at most `limit` processes, and stop when `is_over()`. `wanted` are the inodes of sockets; `total` bytes have the host.
+
+    Empty where no process is visible.
+    """
     found = Walk()
     files = FILES
     psutil.PROCFS_PATH = str(proc)  # psutil's own way to read another host's /proc
-    for pid in psutil.pids():
+    for pid in read_pids(proc):
         if len(found.processes) >= limit or files <= 0 or is_over():
             found.truncated = True
             break
-        if (process := _process(proc, pid)) is None:
+        if (process := _process(proc, pid, total)) is None:
             continue
         found.processes[process.pid] = process
         files -= _files(f"{proc}/{pid}/fd", process, wanted, found)
@@ -73,21 +79,26 @@ def unit(proc: Path, pid: int) -> str:
 
 
 def start_time(proc: Path, pid: int) -> float:
-    """Return the Unix time at which a process started; 0 where it is gone."""
+    """Return the Unix time at which a process started; 0 where it is gone, or where that cannot be a time."""
     psutil.PROCFS_PATH = str(proc)
     try:
-        return float(psutil.Process(pid).create_time())
+        began = float(psutil.Process(pid).create_time())
     except GONE:
         return 0.0
+    return began if 0 < began < LATEST else 0.0
 
 
-def _process(proc: Path, pid: int) -> Process | None:
-    """Read a process by psutil, and page tables, which psutil lacks. Not `psutil.Process.name()`, which may read the command line, too."""
+def _process(proc: Path, pid: int, total: int) -> Process | None:
+    """Read a process by psutil, and page tables, which psutil lacks. Not `psutil.Process.name()`, which may read the command line, too.
+
+    Sizes that no process can have, below zero or above `total`, are 0.
+    """
     try:
         handle = psutil.Process(pid)
         with handle.oneshot():
             memory = handle.memory_info()
-            process = Process(pid, threads=handle.num_threads(), private=max(0, memory.rss - memory.shared))
+            threads, private = handle.num_threads(), memory.rss - memory.shared
+            process = Process(pid, threads=_within(threads, LARGEST_PID), private=_within(private, total))
         with open(f"{proc}/{pid}/status", "rb") as file:  # noqa: PTH123 — 20,000 Path objects would cost more than the reading
             text = file.read(8192).decode("utf-8", "backslashreplace")
     except GONE:
@@ -96,11 +107,15 @@ def _process(proc: Path, pid: int) -> Process | None:
         if line.startswith("Name:"):
             process.comm = line[5:].strip()
         elif line.startswith("VmPTE:"):
-            process.page_tables = _kilobytes(line)
+            process.page_tables = _within(_kilobytes(line), total)
         elif line.startswith("VmSwap:"):
-            process.swapped = _kilobytes(line)
+            process.swapped = _within(_kilobytes(line), LARGEST)  # swap may be larger than memory
             break
     return process
+
+
+def _within(number: int, most: int) -> int:
+    return number if 0 <= number <= most else 0
 
 
 def _kilobytes(line: str) -> int:
@@ -123,9 +138,9 @@ def _files(folder: str, process: Process, wanted: AbstractSet[int], found: Walk)
         except OSError:
             continue
         if link.startswith("socket:["):
-            inode = int(link[8:-1])
+            inode = parse_number(link[8:-1])  # of a recorded host it can be any text
             kinds["socket"] += 1
-            if inode in wanted:
+            if inode is not None and inode in wanted:
                 owner.setdefault(inode, process.pid)
         elif link.startswith("pipe:["):
             kinds["pipe"] += 1

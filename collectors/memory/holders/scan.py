@@ -24,9 +24,10 @@ class HolderScan:
     `error` is why the newest scan has no answer, else empty.
     """
 
-    def __init__(self, proc: Path, *, hurry: bool = False) -> None:
-        """`hurry` is for `vitald check`, where a person waits: the helper keeps its priority."""
-        self._helper = HelperProcess([*module_command("collectors.memory.holders.helper"), str(proc), *(["hurry"] if hurry else [])])
+    def __init__(self, proc: Path, *, hurry: bool = False, recorded: bool = False) -> None:
+        """`hurry` is for `vitald check`, where a person waits: the helper keeps its priority. `recorded`: `proc` is another host's."""
+        words = [word for word, wanted in (("hurry", hurry), ("recorded", recorded)) if wanted]
+        self._helper = HelperProcess([*module_command("collectors.memory.holders.helper"), str(proc), *words])
         self._process: subprocess.Popen[bytes] | None = None
         self._answer: IO[bytes] | None = None
         self._started = float("-inf")

@@ -9,6 +9,7 @@ from collectors.memory.procfs.small_files import parse_number, text_or_none
 if TYPE_CHECKING:
     from pathlib import Path
 
+MOST_CGROUPS = (1 << 31) - 1  # kernel/cgroup/cgroup.c: nr_dying_descendants is an int
 UNITS = (".service", ".scope", ".slice")
 
 
@@ -39,5 +40,6 @@ def read_dying(sys: Path) -> int | None:
         for line in (text_or_none(sys / root / "cgroup.stat") or "").splitlines():
             name, _, value = line.partition(" ")
             if name == "nr_dying_descendants":
-                return parse_number(value.strip())
+                dying = parse_number(value.strip())
+                return dying if dying is not None and dying <= MOST_CGROUPS else None
     return None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
-from collectors.memory.procfs.small_files import LARGEST, parse_number, text_of
+from collectors.memory.procfs.small_files import LARGEST, parse_number, text_of, text_or_none
 from collectors.model import Unavailable
 
 if TYPE_CHECKING:
@@ -38,6 +39,30 @@ def parse_meminfo(text: str) -> Mapping[str, int]:
     return fields
 
 
-def is_container_view(mountinfo: str) -> bool:
-    """Return whether something is mounted over /proc/meminfo, as lxcfs does: a mixture of a cgroup's and the host's numbers."""
-    return any(line.split(" ", 5)[4:5] == ["/proc/meminfo"] for line in mountinfo.splitlines())
+def container_view(proc: Path) -> str:
+    """Return the file system that is mounted over meminfo, as lxcfs does with a mixture of a cgroup's and the host's numbers; else "".
+
+    In a mounted procfs (its root is inode 1, PROC_ROOT_INO) the file's device tells, wherever it is mounted. For a recorded host, or one
+    whose files cannot be compared, its mountinfo tells (proc(5), /proc/PID/mountinfo).
+    """
+    mounted = text_or_none(f"{proc}/self/mountinfo") or ""
+    try:
+        root, file = os.stat(proc), os.stat(f"{proc}/meminfo")  # noqa: PTH116 — of a string: see small_files.py
+    except OSError:
+        pass
+    else:
+        if root.st_ino == 1:
+            if root.st_dev == file.st_dev:
+                return ""
+            return _file_system_at(mounted, f"{proc}/meminfo") or "another file system"
+    return _file_system_at(mounted, "/proc/meminfo")
+
+
+def _file_system_at(mountinfo: str, path: str) -> str:
+    """Return the type of the file system mounted last at a path; empty where none is."""
+    found = ""
+    for line in mountinfo.splitlines():
+        fields, _, rest = line.partition(" - ")
+        if fields.split(" ", 5)[4:5] == [path]:
+            found = rest.split(" ", 1)[0] or "another file system"
+    return found

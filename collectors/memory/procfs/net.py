@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from collectors.memory.procfs.small_files import parse_number, text_or_none
+from collectors.memory.procfs.small_files import LARGEST, parse_number, text_or_none
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,4 +65,4 @@ def _row(line: str) -> tuple[str, dict[str, int]]:
 
 def _pages(row: dict[str, int], page: int) -> int | None:
     mem = row.get("mem")
-    return None if mem is None else mem * page
+    return None if mem is None or mem * page >= LARGEST else mem * page

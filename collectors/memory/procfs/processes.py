@@ -8,10 +8,13 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
+from collectors.memory.procfs.small_files import parse_number
+
 if TYPE_CHECKING:
     from pathlib import Path
 
 LIMIT = 20_000  # processes read
+LARGEST_PID = 1 << 22  # PID_MAX_LIMIT, include/linux/threads.h
 
 
 class ProcessMemory(NamedTuple):
@@ -26,13 +29,23 @@ class ProcessMemory(NamedTuple):
     private: int
 
 
-def read_largest(proc: Path, page: int, top: int) -> tuple[ProcessMemory, ...]:
-    """Read the `top` processes with most private memory; processes that exit meanwhile are left out."""
-    sizes: list[tuple[int, int]] = []
-    for name in os.listdir(proc):  # noqa: PTH208 — 20,000 Path objects would cost more than the reading
-        if name.isdigit() and len(sizes) < LIMIT and (private := _private_pages(f"{proc}/{name}/statm")):
-            sizes.append((private, int(name)))
-    found = (_process(proc, pid, pages * page) for pages, pid in sorted(sizes, reverse=True)[:top])
+def read_pids(proc: Path) -> list[int]:
+    """Read the ids of the processes, ascending; empty where none is visible: hidepid=, a recorded host, a folder that is not readable.
+
+    Not psutil.pids(), which takes for granted that there is one.
+    """
+    try:
+        names = os.listdir(proc)  # noqa: PTH208 — 20,000 Path objects would cost more than the reading
+    except OSError:
+        return []
+    return sorted(pid for name in names if (pid := parse_number(name)) and pid <= LARGEST_PID)
+
+
+def read_largest(proc: Path, page: int, top: int, total: int) -> tuple[ProcessMemory, ...]:
+    """Read the `top` processes with most private memory; those that exit meanwhile, or have more than `total` bytes, are left out."""
+    pages = ((_private_pages(f"{proc}/{pid}/statm"), pid) for pid in read_pids(proc)[:LIMIT])
+    sizes = [(private, pid) for private, pid in pages if 0 < private <= total // page]
+    found = (_process(proc, pid, private * page) for private, pid in sorted(sizes, reverse=True)[:top])
     return tuple(process for process in found if process is not None)
 
 
@@ -43,7 +56,7 @@ def _private_pages(path: str) -> int:
             words = os.read(fd, 200).split()
         finally:
             os.close(fd)
-        return int(words[1]) - int(words[2])
+        return int(words[1]) - int(words[2]) if words[1].isdigit() and words[2].isdigit() else 0
     except (OSError, ValueError, IndexError):
         return 0
 

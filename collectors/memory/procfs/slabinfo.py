@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from collectors.memory.last_result import last_result
-from collectors.memory.procfs.small_files import parse_number, text_of, text_or_none
+from collectors.memory.procfs.small_files import LARGEST, parse_number, text_of, text_or_none
 from collectors.memory.units import NOTABLE_BYTES
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def parse_slabinfo(text: str, page: int) -> Mapping[str, int]:
         if len(columns) < 6 or len(data) < 2:  # noqa: PLR2004 — name and five numbers; active slabs, slabs, shared
             continue
         pages, slabs = parse_number(columns[5]), parse_number(data[1])
-        if pages is not None and slabs is not None and slabs:
+        if pages is not None and slabs and pages * slabs * page < LARGEST:
             found[columns[0]] = found.get(columns[0], 0) + pages * slabs * page
     return found
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-WANTED = frozenset({"nr_zspages", "nr_balloon_pages", "balloon_inflate", "balloon_deflate"})
+ISOLATED = ("nr_isolated_anon", "nr_isolated_file")  # pages that reclaim, compaction or migration has taken off the LRU lists for a while
+WANTED = frozenset({"nr_zspages", "nr_balloon_pages", "balloon_inflate", "balloon_deflate", *ISOLATED})
 _COUNT = re.compile(r"^ +count: +(\d{1,15})$", re.ASCII | re.MULTILINE)  # one for each zone and CPU; no other field has this name
 
 
@@ -30,7 +31,7 @@ def parse_vmstat(text: str) -> Mapping[str, int]:
     found: dict[str, int] = {}
     text = "\n" + text
     for name in WANTED:
-        start = text.find(f"\n{name} ")  # 190 lines, of which four are wanted: no need to split them all on every tick
+        start = text.find(f"\n{name} ")  # 190 lines, of which six are wanted: no need to split them all on every tick
         if start >= 0:
             end = text.find("\n", start + 1)
             if (value := parse_number(text[start + len(name) + 2 : end if end >= 0 else None].strip())) is not None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collectors.memory.trend.window import Point, Window
 
 STUDENT_LESS_ONE = 3.37  # one-sided 99 % of Student's t with 5 degrees of freedom: seven differences, of which the largest is left out
-FAST_SPANS = (300.0, 600.0, 1200.0, 2400.0, 3600.0)
+FAST_SPANS = (300.0, 600.0, 1200.0, 2400.0, 3600.0, 5400.0)  # the last one for intervals above 7 minutes: an eighth needs a point
 SLOW_SPANS = (7200.0, 14400.0, 21600.0, 43200.0)
 SLOW_NEEDED = 50  # quarters that cover the longest of them
 _SIZE = attrgetter("size")

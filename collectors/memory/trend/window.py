@@ -1,4 +1,7 @@
-"""Window of the trend: at most 720 points, the newest hour as read and six days as the lowest of each quarter of an hour. Pure.
+"""Window of the trend: at most 841 points, the newest hour as read and six days as the lowest of each quarter of an hour. Pure.
+
+Both parts are spans of time, whatever the interval of the readings: shorter intervals are thinned to one point in `STEP` seconds, and
+longer ones keep at least `LEAST` points.
 
 Times are seconds of CLOCK_BOOTTIME: it advances in suspend, and no change of the wall clock moves it. It restarts with the boot, so
 points are stored with the boot id and never mixed.
@@ -6,7 +9,9 @@ points are stored with the boot id and never mixed.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from collectors.memory.procfs.small_files import LARGEST
@@ -14,10 +19,14 @@ from collectors.memory.procfs.small_files import LARGEST
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-FAST = 120  # points as read: an hour at 30 s
+HOUR = 3600.0  # seconds of points as read
+STEP = 15.0  # seconds with one point: each eighth of the shortest span that is judged (300 s) has one, at any interval up to 37 s
+LEAST = 12  # points as read, however old: an interval of ten minutes has six in an hour
+FAST = 241  # points as read, at most
 SLOW = 600  # quarters of an hour: six days and six hours
 QUARTER = 900.0  # seconds
 DAY = 96  # quarters
+_AT = attrgetter("at")
 
 
 class Point(NamedTuple):
@@ -30,17 +39,19 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The points, oldest first. `lowest` is that of the quarter of an hour in progress."""
+    """The points, oldest first. `lowest` is that of the quarter of an hour in progress. The newest of `fast` is always the newest read."""
 
     fast: tuple[Point, ...] = ()
     slow: tuple[Point, ...] = ()
     lowest: Point | None = None
 
-    def add(self, point: Point) -> Window:
-        """Return the window with one more point. A point that is not newer than the last one starts a new window."""
+    def add(self, point: Point, span: float = HOUR) -> Window:
+        """Return the window with one more point, `span` seconds of them as read. One not newer than the last starts a new window."""
         if self.fast and point.at <= self.fast[-1].at:
             return Window((point,), (), point)
-        fast = (*self.fast[-FAST + 1 :], point)
+        kept = self.fast[:-1] if self.fast and self.fast[-1].at // STEP == point.at // STEP else self.fast
+        oldest = min(bisect_right(kept, point.at - span, key=_AT), max(len(kept) - LEAST + 1, 0))
+        fast = (*kept[max(oldest, len(kept) - FAST + 1) :], point)
         if self.lowest is None or self.lowest.at // QUARTER == point.at // QUARTER:
             lowest = point if self.lowest is None or point.size < self.lowest.size else self.lowest
             return Window(fast, self.slow, lowest)

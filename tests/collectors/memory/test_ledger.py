@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from collectors.memory.ledger import FREE, RECLAIMABLE, SET_ASIDE, UNRECLAIMABLE, USER, ExtraCounters, ledger
-from collectors.memory.procfs.meminfo import is_container_view, parse_meminfo, read_meminfo
+from collectors.memory.procfs.meminfo import container_view, parse_meminfo, read_meminfo
 from collectors.memory.procfs.net import SocketMemory
 from collectors.memory.procfs.zfs import Arc
 from collectors.model import Unavailable
@@ -106,10 +109,27 @@ def test_a_machine_with_12_tb() -> None:
 
 @pytest.mark.fault(37)
 def test_a_containers_own_view_is_refused() -> None:
-    text = (FIXTURES / "lxcfs-5.0/proc/self/mountinfo").read_text()
-    assert is_container_view(text)
-    assert not is_container_view("22 1 0:21 / /proc rw - proc proc rw\n")
+    assert container_view(FIXTURES / "lxcfs-5.0/proc") == "fuse.lxcfs"
+    assert not container_view(FIXTURES / "vm-6.18/proc")
+    assert not container_view(Path("/proc"))
     assert not ledger_of("lxcfs-5.0").consistent
+
+
+@pytest.mark.root
+@pytest.mark.needs("unshare", "mount")
+@pytest.mark.fault(37)
+@pytest.mark.parametrize("procfs", ["/proc", "{}/host/proc"], ids=["its own", "the host's, elsewhere"])
+@pytest.mark.parametrize("over", ["/proc", "{}/host/proc"], ids=["its own", "the host's, elsewhere"])
+def test_a_mount_over_meminfo_is_found_wherever_procfs_is_and_only_there(tmp_path: Path, procfs: str, over: str) -> None:
+    """In a mount namespace: a container that sees the host's procfs at another path, and lxcfs (here a plain file) over one of them."""
+    procfs, over = procfs.format(tmp_path), over.format(tmp_path)
+    code = "import sys; from pathlib import Path; from collectors.memory.procfs import meminfo; "
+    code += "print(meminfo.container_view(Path(sys.argv[1])))"
+    script = f"mkdir -p {tmp_path}/host/proc && mount --bind /proc {tmp_path}/host/proc && cp /proc/meminfo {tmp_path}/m"
+    script += f" && mount --bind {tmp_path}/m {over}/meminfo && exec {sys.executable} -c '{code}' {procfs}"
+    done = subprocess.run(["unshare", "-m", "sh", "-c", script], capture_output=True, text=True, check=False, cwd=Path(__file__).parents[3])
+    assert done.returncode == 0, done.stderr
+    assert bool(done.stdout.strip()) is (procfs == over), done.stdout
 
 
 @pytest.mark.fault(36)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from collectors.memory.holders import helper
 from collectors.memory.procfs import cgroup, meminfo, net, reserved, slabinfo, small_files, vmstat, zfs
 from collectors.memory.procfs.net import SocketMemory
 from collectors.model import Unavailable
@@ -28,7 +29,8 @@ def test_no_parser_fails_on_noise() -> None:
         for parse in (
             vmstat.parse_vmstat, lambda t: net.parse_sockstat(t, t, 4096), net.parse_pressed_protocols,
             lambda t: slabinfo.parse_slabinfo(t, 4096),
-            lambda t: zfs.parse_arc(t, t), cgroup.unit_of, small_files.parse_modules, meminfo.is_container_view,
+            lambda t: zfs.parse_arc(t, t), cgroup.unit_of, small_files.parse_modules, helper.hidepid,
+            lambda t: meminfo._file_system_at(t, "/proc/meminfo"),
         ):  # fmt: skip
             parse(noise)
         try:

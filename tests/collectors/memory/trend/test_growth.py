@@ -9,8 +9,8 @@ import pytest
 
 from collectors.memory.trend import growth as trend
 from collectors.memory.trend.statistics import theil_sen
-from collectors.memory.trend.window import DAY, FAST, Window
-from tests.collectors.memory.trend.quarters import GIB, TOTAL, cycle, minutes, quarters
+from collectors.memory.trend.window import DAY, Window
+from tests.collectors.memory.trend.quarters import GIB, HOUR_OF_POINTS, TOTAL, cycle, every, minutes, quarters
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,6 +88,45 @@ def test_a_fast_leak_exhausts_memory_soon() -> None:
     assert found.exhaustion(8 * GIB) == pytest.approx(8 * GIB / (40e6 / 60), rel=0.02)
 
 
+@pytest.mark.fault(140)
+@pytest.mark.parametrize(
+    ("interval", "within"),
+    [
+        *((interval, 5.5) for interval in (0.1, 1, 2.4, 5, 7, 14, 16, 30, 37)),
+        *((45, 11), (60, 11), (120, 21), (280, 41), (400, 62), (590, 91), (600, 91)),
+    ],
+)
+def test_a_fast_leak_is_found_at_any_interval(interval: float, within: float) -> None:
+    """A leak of 10 % of RAM in five minutes; at longer intervals the shortest span has eight of them."""
+    shape = lambda minute: 0.02 * TOTAL * minute  # noqa: E731
+    found = next(m for m in (_leak_after(w) for w in every(interval, shape, within + 30)) if m is not None)
+    assert found <= within
+
+
+def _leak_after(window: Window) -> float | None:
+    """Return the minutes since the window's first point if the growth is a fast leak."""
+    found = trend.growth(window, TOTAL, 8 * GIB, 1000.0)
+    return (window.fast[-1].at - 1000.0) / 60 if found.method == "fast" else None
+
+
+@pytest.mark.fault(140)
+@pytest.mark.parametrize("interval", [1, 2.4, 10, 20, 60, 300, 600])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        lambda minute: 4e9 if minute > 30 else 0.0,
+        lambda minute: 4e9 * (1 - math.exp(-minute / 3)),
+        lambda minute: 4e9 * (minute % 10) / 10,
+        lambda minute: 2e8 * math.sin(minute),
+    ],
+    ids=["a step", "a warm-up", "a saw", "a swing"],
+)
+def test_a_burst_is_not_a_fast_leak_at_any_interval(interval: float, shape: Callable[[float], float]) -> None:
+    for number, window in enumerate(every(interval, shape, 90 if interval < 60 else 600)):
+        if number % max(int(20 / interval), 1) == 0 and window.fast[-1].at > 1660:  # a first tooth is a leak until it ends
+            assert trend.fast(window, TOTAL, 8 * GIB, 4.0) is None, f"after {window.fast[-1].at - 1000:.0f} s"
+
+
 def test_no_forecast_is_longer_than_four_times_the_observed_span() -> None:
     window = minutes(lambda minute: 4e6 * minute)
     assert not trend.growth(window, TOTAL, 8 * GIB, 4.0).is_leak
@@ -104,12 +143,12 @@ def test_no_forecast_is_longer_than_four_times_the_observed_span() -> None:
     ],
 )
 def test_a_burst_is_not_a_fast_leak(shape: Callable[[float], float]) -> None:
-    for number in range(10, FAST + 1, 5):
+    for number in range(10, HOUR_OF_POINTS + 1, 5):
         assert not trend.growth(minutes(shape, number), TOTAL, 8 * GIB, 4.0).is_leak
 
 
 def test_the_second_tooth_of_a_saw_is_not_a_fast_leak() -> None:
-    for number in range(22, FAST + 1):
+    for number in range(22, HOUR_OF_POINTS + 1):
         assert not trend.growth(minutes(lambda minute: 4e9 * (minute % 10) / 10, number), TOTAL, 8 * GIB, 4.0).is_leak
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import random
+from itertools import accumulate
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from collectors.memory.trend.history import SIZES, KernelSnapshot, new_history, restore
-from collectors.memory.trend.window import FAST, QUARTER, SLOW, Point, Window, window_from_json
+from collectors.memory.trend.window import FAST, HOUR, LEAST, QUARTER, SLOW, STEP, Point, Window, window_from_json
 from tests.collectors.memory.hosts import ledger_of
 from tests.collectors.memory.trend.quarters import PARTS
 from tests.kit.slots import Kept
@@ -17,8 +20,28 @@ def test_the_window_is_bounded() -> None:
     window = Window()
     for i in range(40_000):
         window = window.add(Point(30.0 * i, i, PARTS))
-    assert (len(window.fast), len(window.slow)) == (FAST, SLOW)
-    assert len(window.fast) + len(window.slow) <= 720
+    assert (len(window.fast), len(window.slow)) == (120, SLOW)
+    for i in range(8_000):
+        window = window.add(Point(2_000_000 + 0.5 * i, i, PARTS), span=1e9)
+        assert len(window.fast) <= FAST
+
+
+@pytest.mark.fault(140)
+@given(st.lists(st.floats(0.1, 700.0), min_size=1, max_size=400))
+def test_the_newest_hour_is_thinned_by_time_and_ends_with_the_newest_point(intervals: list[float]) -> None:
+    """Of any sequence of intervals: one point in STEP seconds, none older than an hour but the newest LEAST, in order."""
+    window, at = Window(), 0.0
+    for number, interval in enumerate(intervals):
+        at += interval
+        window = window.add(Point(at, number))
+    times = [point.at for point in window.fast]
+    assert window.fast[-1] == Point(at, len(intervals) - 1)
+    assert times == sorted(times)
+    assert len({int(time // STEP) for time in times}) == len(times) <= FAST
+    assert all(at - time < HOUR for time in times[:-LEAST])
+    assert len(times) >= min(LEAST, len({int(time // STEP) for time in times}))
+    bridged = {time // STEP for time in accumulate(intervals) if at - time < HOUR}
+    assert {time // STEP for time in times if at - time < HOUR} == bridged, "no step without a point where there was one"
 
 
 def test_the_window_keeps_the_lowest_of_each_quarter() -> None:
@@ -51,7 +74,7 @@ def test_the_history_survives_a_restart() -> None:
     kept = Kept()
     save_history(kept)
     history = restore(kept.load(), "boot-1", ledger_of("vm-6.18"), 10_000.0)
-    assert (len(history.window.fast), len(history.window.slow)) == (FAST, 9)
+    assert (len(history.window.fast), len(history.window.slow)) == (120, 9)
     assert history.snapshots[0].slab == {"dentry": 2}
     assert history.snapshot_before(9000).modules == {"ena"}
 
