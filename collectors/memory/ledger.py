@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from collectors.memory.procfs.swap import mapped_swap_cache
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -32,7 +34,6 @@ UNRECLAIMABLE = (  # the kernel cannot free it: where leaks are
     "unaccounted",
 )
 OF_WHICH = ("tcp_buffers", "udp_buffers", "ip_fragments", "zfs_arc", "locked")  # these overlap the areas instead of adding to them
-LRU_LISTS = ("Active(anon)", "Inactive(anon)", "Active(file)", "Inactive(file)", "Unevictable")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,27 +95,6 @@ def ledger(fields: Mapping[str, int], extra: ExtraCounters) -> Ledger:
     if arc is not None:
         available += min(arc.shrinkable, areas["zfs_cache"])
     return Ledger(fields["MemTotal"], min(available, fields["MemTotal"]), areas, _of_which(fields, arc, extra.sockets), min(rest, 0))
-
-
-def mapped_swap_cache(fields: Mapping[str, int], isolated: int, rest: int) -> int:
-    """Return the bytes that are counted twice, in AnonPages and in SwapCached: pages in the swap cache that processes map.
-
-    No counter has them. A page that was swapped in stays in the swap cache while it is only read (mm/memory.c, do_swap_page, until half of
-    the swap is full), and one on its way out is there before it is unmapped (mm/vmscan.c); mm/swap_state.c counts it in SwapCached
-    (NR_SWAPCACHE, before Linux 5.12 the sum of `nrpages`), mm/rmap.c in AnonPages (NR_ANON_MAPPED). But each page of AnonPages, SwapCached,
-    Cached and Buffers is on exactly one LRU list, or isolated from it: so what these four have above the lists is what is counted twice.
-    That is exact except for the pages on their way to a list (dozens for each CPU) and those on a list that left the page cache.
-
-    It is at least 0 and at most the smaller of both counters. Where the areas still exceed MemTotal (`rest` below 0), or the lists are
-    unknown, it is as much as that excess, within the same bounds: no page can be in more than the memory there is.
-    """
-    most = min(fields.get("AnonPages", 0), fields.get("SwapCached", 0))
-    if not most:
-        return 0
-    counted = sum(fields.get(name, 0) for name in ("AnonPages", "SwapCached", "Cached", "Buffers"))
-    listed = sum(fields[name] for name in LRU_LISTS) + isolated if all(name in fields for name in LRU_LISTS) else counted
-    mapped = min(max(counted - listed, 0), most)
-    return min(max(mapped, -rest), most)
 
 
 def _areas(fields: Mapping[str, int], extra: ExtraCounters) -> dict[str, int | None]:

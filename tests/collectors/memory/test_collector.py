@@ -113,9 +113,10 @@ def set_clock(offset):
         file.write(offset)
 settings = MemorySettings()
 collector = KernelMemory(settings, CollectorContext())
-real = time.time() - time.monotonic()
-for offset in ("+0", "+1h", "-1h", "+3650d", "-3650d"):
+boottime, real = collector.clock, time.time() - time.monotonic()
+for number, offset in enumerate(("+0", "+1h", "-1h", "+3650d", "-3650d")):
     set_clock(offset)
+    collector.clock = lambda: boottime() + 30 * number
     reading = collector.read()
     verdicts = list(collector.judge([reading], settings))
     print(round((time.time() - time.monotonic() - real) / 3600), len(reading.history.window.fast), len(verdicts))
