@@ -27,7 +27,7 @@ from daemon.systemd import Notifier
 from exporters.prometheus.exporter import Exporter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from collectors.collector import Collector
     from collectors.model import CollectorContext, Slot
@@ -68,6 +68,8 @@ class Application:
             web_config=Path(config.web.config_file) if config.web.config_file else None,
             status=self._status,
             ready=lambda: self._ready,
+            document=self._document,
+            local_socket=config.web.socket_path,
             dropped=self._dropped,
         )
         self._roots = roots
@@ -98,6 +100,11 @@ class Application:
         from daemon.status.content import status  # noqa: PLC0415 — needed where the status page is opened only
 
         return status(self._board, self._runner.jobs())
+
+    def _document(self) -> Mapping[str, Any]:
+        from daemon.status.document import document  # noqa: PLC0415 — needed for `vitald status` only
+
+        return document(self._board, self._runner.jobs(), self._self_metrics)
 
     def _slot(self, name: str) -> Slot:
         return self._state.slot(name) if self._state else NoSlot()

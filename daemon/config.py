@@ -21,20 +21,36 @@ if TYPE_CHECKING:
     from collectors.settings import Settings
 
 DEFAULT_FILE = Path("/etc/vitald/vitald.toml")
+DEFAULT_SOCKET = Path("/run/vitald/vitald.sock")
+AUTO, OFF = "auto", "off"
 MAX_BYTES = 4 << 20
 RENAMED = {"every": "interval", "syn_every": "syn_interval", "look_every": "full_scan_interval", "reach": "max_extrapolation"}
 
 
 class Web(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Section `[web]`: the HTTP server. Read at start only, except the files that `config_file` names."""
+    """Section `[web]`: the HTTP server. Read at start only, except the files that `config_file` names.
+
+    `socket` is `auto`, `off` or the path of the local socket.
+    """
 
     listen_addresses: tuple[str, ...] = ("127.0.0.1:19100",)
     telemetry_path: str = "/metrics"
     config_file: str = ""
+    socket: str = AUTO
 
     def __post_init__(self) -> None:
         refuse_unless(bool(self.listen_addresses), 'listen_addresses: empty; expected at least one address, like "127.0.0.1:19100"')
         refuse_unless(self.telemetry_path.startswith("/"), 'telemetry_path: no leading "/"; expected a path like "/metrics"')
+        is_known = self.socket in {AUTO, OFF} or self.socket.startswith("/")
+        refuse_unless(is_known, f"socket: {self.socket!r:.80} is not absolute; expected {AUTO}, {OFF}, or a path like {DEFAULT_SOCKET}")
+
+    @property
+    def socket_path(self) -> Path | None:
+        """Path of the local socket; None without one. `auto`: in the runtime directory that systemd made, if it made one."""
+        if self.socket == AUTO:
+            runtime = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
+            return Path(runtime, DEFAULT_SOCKET.name) if runtime.startswith("/") else None
+        return None if self.socket == OFF else Path(self.socket)
 
 
 class Config(msgspec.Struct, frozen=True):

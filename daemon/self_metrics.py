@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
+from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 from typing import TYPE_CHECKING
 
@@ -16,14 +17,23 @@ if TYPE_CHECKING:
     from daemon.logging import LineHandler
     from daemon.state import StateDirectory
 
-VERSION = installed_version("vitald")
+
+def _version() -> str:
+    """Return the installed version; `unknown` for a tree that is run without an installation."""
+    try:
+        return installed_version("vitald")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+VERSION = _version()
 
 _BUILD = Family("build", Kind.INFO, "Version of vitald and of Python.", ("version", "python"))
 _SUCCESS = Family("collector_success", Kind.GAUGE, "1 if the last run succeeded, 0 if it failed or no run has ended.", ("collector",))
 _AVAILABLE = Family(
     "collector_available",
     Kind.GAUGE,
-    "1 if the collector is available, else 0 with a reason: missing, permission, unconfigured.",
+    "1 if the collector is available, else 0 with a reason: missing, unconfigured, permission, failing.",
     ("collector", "reason"),
 )
 _DURATION = Family("collector_duration_seconds", Kind.GAUGE, "Duration of the last run in seconds.", ("collector",))
@@ -54,7 +64,7 @@ class SelfMetrics:
 
     def __init__(self, log: LineHandler, state: StateDirectory | None) -> None:
         self._is_reloaded = True
-        self._reloaded_at = time.time()
+        self.started = self._reloaded_at = time.time()
         self._log = log
         self._state = state
 
@@ -63,6 +73,11 @@ class SelfMetrics:
         self._is_reloaded = success
         if success:
             self._reloaded_at = time.time()
+
+    @property
+    def last_reload(self) -> tuple[bool, float]:
+        """Success of the last reload, and the Unix time of the last successful one, or of the start."""
+        return self._is_reloaded, self._reloaded_at
 
     def report(self, jobs: Sequence[CollectorJob], findings: Iterable[tuple[str, str, float]]) -> Report:
         """Return the current metrics; `findings` are check, subject, and Unix time of the level, as of `Board.findings()`."""

@@ -11,7 +11,8 @@ from collectors.model import BadInput
 
 COMMANDS = {  # name: (module with add_arguments(parser) and run(arguments), help text)
     "run": ("daemon.cli.run", "run the daemon"),
-    "check": ("daemon.cli.check.command", "run every collector once and print findings"),
+    "check": ("daemon.cli.check.command", "look at the host once, without the daemon, and print findings"),
+    "status": ("daemon.cli.status", "print what the running daemon knows: findings, since when, and its collectors"),
     "check-config": ("daemon.cli.check_config", "validate the settings file and the files it refers to"),
     "probe": ("daemon.cli.probe.command", "TCP ping: the kernel's round-trip time, lost SYNs, and a reason for each failure"),
     "rules": ("daemon.cli.rules", "print the Prometheus rules of this version"),

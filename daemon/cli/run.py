@@ -10,6 +10,7 @@ from collectors.model import CollectorContext
 from daemon import application
 from daemon import logging as logs
 from daemon.cli import host_flags
+from daemon.config import DEFAULT_SOCKET
 
 if TYPE_CHECKING:
     import argparse
@@ -24,6 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--web.listen-address", dest="listen", action="append", metavar="ADDRESS", help=text)
     parser.add_argument("--web.config.file", dest="web_config", metavar="FILE", help="TLS and basic auth, in the exporter-toolkit's format")
     parser.add_argument("--web.telemetry-path", dest="telemetry_path", metavar="PATH", help="path of the metrics (default: /metrics)")
+    text = f"Unix socket that `vitald status` reads: auto, off, or a path (default: auto, {DEFAULT_SOCKET} under systemd)"
+    parser.add_argument("--web.socket", dest="socket", metavar="PATH", help=text)
     levels, text = ["debug", "info", "warning", "error"], "(default: %(default)s)"
     parser.add_argument("--log.level", dest="log_level", default="info", choices=levels, help=text)
     parser.add_argument("--log.format", dest="log_format", default="logfmt", choices=["logfmt", "json"], help=text)
@@ -46,5 +49,6 @@ def _config(arguments: argparse.Namespace) -> Config:
         "listen_addresses": tuple(arguments.listen or ()),
         "telemetry_path": arguments.telemetry_path,
         "config_file": arguments.web_config,
+        "socket": arguments.socket,
     }
     return host_flags.load_config(arguments, {key: value for key, value in web.items() if value})

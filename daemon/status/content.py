@@ -22,23 +22,29 @@ log = logging.getLogger(__name__)
 
 def status(board: Board, jobs: Sequence[CollectorJob]) -> Status:
     """Return the current status."""
-    reports = board.reports()
     found = [Finding(verdict, since) for verdict, since in unknown.findings(board, jobs)]
-    host = {}
-    for metric in next((report.metrics for report in reports if report.collector == "host"), ()):
+    return Status(host_facts(board), VERSION, found, [_collector_status(job) for job in jobs])
+
+
+def host_facts(board: Board) -> dict[str, str]:
+    """Return the identity of the host by name, empty before it was read."""
+    for metric in next((report.metrics for report in board.reports() if report.collector == "host"), ()):
         if metric.family.name == "host":
-            host = dict(zip(metric.family.labels, metric.labels, strict=True))
-    return Status(host, VERSION, found, [_collector_status(job) for job in jobs])
+            return dict(zip(metric.family.labels, metric.labels, strict=True))
+    return {}
+
+
+def state_of(job: CollectorJob) -> tuple[str, str]:
+    """Return the state of a collector's runs, as in `CollectorStatus`, and its reason."""
+    if (obstacle := unknown.of_job(job)) is not None:
+        return obstacle.state, obstacle.detail
+    if job.unavailable is not None:
+        return "absent", f"{job.unavailable} ({job.unavailable.reason})"
+    return ("ok", "") if job.is_measured else ("failed", f"the metrics of the last run failed: {job.error}")
 
 
 def _collector_status(job: CollectorJob) -> CollectorStatus:
-    state, detail = "ok", ""
-    if (obstacle := unknown.of_job(job)) is not None:
-        state, detail = obstacle.state, obstacle.detail
-    elif job.unavailable is not None:
-        state, detail = "absent", f"{job.unavailable} ({job.unavailable.reason})"
-    elif not job.is_measured:
-        state, detail = "failed", f"the metrics of the last run failed: {job.error}"
+    state, detail = state_of(job)
     age = None if job.last_success is None else max(0.0, time.time() - job.last_success)
     return CollectorStatus(job.name, state, detail, age, job.duration, _panels(job))
 

@@ -22,7 +22,10 @@ _BY_FAILURE = "journalctl -u vitald -p err has the errors of the service; report
 
 
 class Obstacle(NamedTuple):
-    """Why a collector cannot be read now: `state` is `unreadable`, `failed`, `stuck` or `pending`; since when as Unix time in seconds."""
+    """Why a collector cannot be read now, and since when as Unix time in seconds.
+
+    `state` is `unreadable`, `failed`, `stuck` (in a run), `stale` (no run begins) or `pending` (no run has ended yet).
+    """
 
     state: str
     detail: str
@@ -52,6 +55,9 @@ def of_job(job: CollectorJob) -> Obstacle | None:
         return of_failure(f"the last run failed: {job.error}", job.unread_since)
     if job.unavailable is not None:
         return of_unavailable(job.unavailable, job.unread_since)
+    idle = time.monotonic() - job.last_start
+    if job.last_start and not age and idle > max(STUCK_SECONDS, 4 * job.settings.interval):
+        return Obstacle("stale", f"no run for {idle:.0f} s, its interval is {job.settings.interval:g} s", _BY_FAILURE, time.time() - idle)
     if job.last_success is None:
         return Obstacle("pending", "the first run has not ended yet", "", job.unread_since)
     return None

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from collectors.cardinality import SERIES_DROPPED, Dropped
 from collectors.model import BadInput, Family, Kind, Metric, Report
 from exporters.prometheus.exposition.exposition import Exposition
 from exporters.prometheus.exposition.families import exported_name
 from exporters.prometheus.http.listen import bound_address, listen
+from exporters.prometheus.http.local_socket import LocalSocket
 from exporters.prometheus.http.server import HttpServer
 from exporters.prometheus.routes import Routes
 from exporters.prometheus.web_config.reloader import WebConfigReloader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from exporters.prometheus.status_page.page import Status
@@ -28,13 +29,14 @@ _RELOAD_SUCCESSFUL = Family(
 _RELOADED_AT = Family(
     "web_config_last_reload_success_timestamp_seconds", Kind.GAUGE, "Unix time of the last successful web config reload, or of the start."
 )
-_RESERVED = ("/-/healthy", "/-/ready")
+_RESERVED = ("/-/healthy", "/-/ready", "/-/status")
 
 
 class Exporter:
     """Serves the latest reports on HTTP, from one thread of its own.
 
-    `reports` returns what the Board holds, `status` what the page at `/` shows: neither may block. `dropped` is the daemon's one
+    `reports` returns what the Board holds, `status` what the page at `/` shows, `document` the JSON at `/-/status`: none may block.
+    `local_socket` is the path of a Unix socket that serves the same pages to those who may open it. `dropped` is the daemon's one
     counter of folded series, which the exporter adds to and exports as `vitald_series_dropped_total`. The constructor reads the web
     config file and binds, and raises BadInput if either is wrong.
     """
@@ -48,6 +50,8 @@ class Exporter:
         web_config: Path | None = None,
         status: Callable[[], Status],
         ready: Callable[[], bool],
+        document: Callable[[], Mapping[str, Any]] = dict,
+        local_socket: Path | None = None,
         dropped: Dropped | None = None,
     ) -> None:
         _check_telemetry_path(telemetry_path)
@@ -55,11 +59,18 @@ class Exporter:
         self._dropped = Dropped() if dropped is None else dropped
         self._has_web_config = web_config is not None
         self._reloader = WebConfigReloader(web_config)
-        listeners = listen(addresses)
+        self._local_socket = LocalSocket(local_socket) if local_socket is not None else None
+        try:
+            listeners = listen(addresses)
+        except BadInput:
+            self._remove_local_socket()
+            raise
         self.addresses = tuple(map(bound_address, listeners))
+        if self._local_socket is not None:
+            listeners.append(self._local_socket.listener)
         scheme = "https" if self._reloader.policy.context else "http"
         self.urls = tuple(f"{scheme}://{address}{telemetry_path}" for address in self.addresses)
-        routes = Routes(self._all_reports, Exposition(self._dropped), telemetry_path, status, ready)
+        routes = Routes(self._all_reports, Exposition(self._dropped), telemetry_path, status, ready, document)
         self._server = HttpServer(listeners, self._reloader, routes.respond)
         self._thread = threading.Thread(target=self._server.run, name="vitald-http", daemon=True)
 
@@ -70,10 +81,15 @@ class Exporter:
     def close(self) -> None:
         """Stop serving within a second, whatever clients do; may be called more than once."""
         self._server.stop()
+        self._remove_local_socket()
         if self._thread.is_alive():
             self._thread.join(_STOP_SECONDS)
         if not self._thread.is_alive():  # else it is computing a response; it ends after that, or with the process
             self._server.close()
+
+    def _remove_local_socket(self) -> None:
+        if self._local_socket is not None:
+            self._local_socket.close()
 
     def _all_reports(self) -> list[Report]:
         return [*self._reports(), Report("exporter", time.time(), metrics=tuple(self._measure()))]
@@ -90,5 +106,5 @@ class Exporter:
 def _check_telemetry_path(path: str) -> None:
     plain = path.isascii() and path.isprintable() and not set(path) & set(" ?#")
     if not path.startswith("/") or not plain or path in _RESERVED:
-        reason = "not usable; expected a leading slash, no blank, ? or #, and not /-/healthy or /-/ready, as in /metrics"
+        reason = "not usable; expected a leading slash, no blank, ? or #, and not /-/healthy, /-/ready or /-/status, as in /metrics"
         raise BadInput(f"telemetry path {path!r:.80}: {reason}")

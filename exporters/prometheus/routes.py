@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import json
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from prometheus_client import PROCESS_COLLECTOR
 
@@ -58,6 +59,7 @@ class Routes:
     telemetry_path: str
     status: Callable[[], Status]
     ready: Callable[[], bool]
+    document: Callable[[], Mapping[str, Any]] = dict
 
     def respond(self, request: Request) -> Response:
         """Return the response to one request. A failure is logged and becomes a 500."""
@@ -74,6 +76,9 @@ class Routes:
             return self._metrics(request)
         if request.path == "/":
             return self._status_page(request)
+        if request.path == "/-/status":
+            body = json.dumps(self.document(), ensure_ascii=True, default=str).encode()  # msgspec would refuse lone surrogates
+            return _compressed(request, (("Content-Type", "application/json"), ("Vary", "Accept-Encoding")), body)
         if request.path == "/-/ready":
             return plain(200, "Ready.") if self.ready() else plain(503, "Not ready: not every collector has been started.")
         if request.path == "/-/healthy":

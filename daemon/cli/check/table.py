@@ -36,11 +36,8 @@ def print_table(runs: Sequence[CollectorRun]) -> None:
     console = Console(highlight=False)
     verdicts = [verdict for run in runs for verdict in run.verdicts]
     if bad := sorted((v for v in verdicts if v.level), key=worst_first):
-        console.print(_findings(list(_folded(bad))))
-    for check in sorted({verdict.check for verdict in verdicts if not verdict.level}):
-        subjects = [printable(verdict.subject) for verdict in verdicts if verdict.check == check and not verdict.level]
-        more = f" and {len(subjects) - MAX_SUBJECTS} more" if len(subjects) > MAX_SUBJECTS else ""
-        console.print(Text.assemble(("healthy ", "green"), f"{check}: {', '.join(subjects[:MAX_SUBJECTS])}{more}"))
+        print_findings(console, bad)
+    print_healthy(console, verdicts)
     for run in runs:
         if run.unavailable is not None and run.obstacle is None:
             console.print(Text.assemble(("not applicable ", "dim"), f"{run.name}: {printable(str(run.unavailable))}"))
@@ -49,6 +46,19 @@ def print_table(runs: Sequence[CollectorRun]) -> None:
             print_panel(console, panel)
     if not runs:
         sys.stdout.write("no collector is enabled\n")
+
+
+def print_findings(console: Console, verdicts: Sequence[Verdict]) -> None:
+    """Print findings, in this order; unknown ones with the same cause as one."""
+    console.print(_findings(list(_folded(verdicts))))
+
+
+def print_healthy(console: Console, verdicts: Sequence[Verdict]) -> None:
+    """Print the healthy subjects, a line per check."""
+    for check in sorted({verdict.check for verdict in verdicts if not verdict.level}):
+        subjects = [printable(verdict.subject) for verdict in verdicts if verdict.check == check and not verdict.level]
+        more = f" and {len(subjects) - MAX_SUBJECTS} more" if len(subjects) > MAX_SUBJECTS else ""
+        console.print(Text.assemble(("healthy ", "green"), f"{check}: {', '.join(subjects[:MAX_SUBJECTS])}{more}"))
 
 
 def _folded(verdicts: Sequence[Verdict]) -> Iterator[Verdict]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from exporters.prometheus.http.stats import HttpStats
 
+LOCAL = "local"  # in place of a client's address, on the local socket
 _MAX_ACCEPTS = 32  # per poll, so that open connections are served in between
 _PAUSE = 0.5  # seconds
 _OUT_OF_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
@@ -56,7 +57,7 @@ class Acceptor:
                 freed = True
                 continue
             freed = False
-            yield sock, address[0]
+            yield sock, address[0] if isinstance(address, tuple) else LOCAL  # AF_UNIX: clients have no address
 
     def _pause(self) -> None:
         """Stop polling the listeners for a moment: epoll would report the same pending client again and again."""

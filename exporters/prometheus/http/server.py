@@ -8,7 +8,7 @@ import select
 import time
 from typing import TYPE_CHECKING
 
-from exporters.prometheus.http.acceptor import Acceptor
+from exporters.prometheus.http.acceptor import LOCAL, Acceptor
 from exporters.prometheus.http.connection import Connection
 from exporters.prometheus.http.connection_table import ConnectionTable
 from exporters.prometheus.http.pending_auth import PendingAuth
@@ -16,6 +16,7 @@ from exporters.prometheus.http.state import ConnectionClosed, ConnectionState
 from exporters.prometheus.http.stats import HttpStats
 from exporters.prometheus.routes import Request, Response, plain
 from exporters.prometheus.web_config.auth import parse_authorization
+from exporters.prometheus.web_config.reloader import ServerPolicy
 
 if TYPE_CHECKING:
     import socket
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from exporters.prometheus.web_config.reloader import WebConfigReloader
 
 _log = logging.getLogger(__name__)
+_LOCAL_POLICY = ServerPolicy()  # without TLS and users: the permissions of the socket's file decide who may connect
 _UNAUTHORIZED = plain(401, "Unauthorized; expected a user and a password.", ("WWW-Authenticate", 'Basic realm="vitald", charset="UTF-8"'))
 
 
@@ -107,7 +109,8 @@ class HttpServer:
         self._reload_web_config()
         self._connections.enforce_limit()
         try:
-            connection = Connection(sock, address, self._reloader.policy, time.monotonic())
+            policy = _LOCAL_POLICY if address == LOCAL else self._reloader.policy
+            connection = Connection(sock, address, policy, time.monotonic())
         except (OSError, ValueError):  # closed before TLS could begin
             sock.close()
             return
@@ -157,7 +160,7 @@ class HttpServer:
     def _authorize(self, connection: Connection, request: Request) -> None:
         """Answer the request, or a 401, or have the password verified first."""
         self._reload_web_config()
-        if connection.policy is not self._reloader.policy:
+        if connection.policy not in (self._reloader.policy, _LOCAL_POLICY):
             raise ConnectionClosed  # it was accepted under an older policy; clients ask again on a new connection
         users = connection.policy.users
         if users is None:
