@@ -72,3 +72,12 @@ def _known(value: Any) -> Any:  # noqa: ANN401
     if isinstance(value, (list, tuple)):
         return [found for item in value if not is_unknown(found := _known(item))]
     return value
+
+
+def formatted(value: Any) -> str:  # noqa: ANN401 — any evidence of a collector
+    """Format an evidence value: dictionaries and lists without brackets, booleans as yes and no."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {formatted(inner)}" for key, inner in value.items()) or "none"
+    if isinstance(value, (list, tuple)):
+        return "; ".join(map(formatted, value)) or "none"
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)

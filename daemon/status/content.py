@@ -46,10 +46,11 @@ def state_of(job: CollectorJob) -> tuple[str, str]:
 def _collector_status(job: CollectorJob) -> CollectorStatus:
     state, detail = state_of(job)
     age = None if job.last_success is None else max(0.0, time.time() - job.last_success)
-    return CollectorStatus(job.name, state, detail, age, job.duration, _panels(job))
+    return CollectorStatus(job.name, state, detail, age, job.duration, panels_of(job))
 
 
-def _panels(job: CollectorJob) -> list[Panel]:
+def panels_of(job: CollectorJob) -> list[Panel]:
+    """Return the panels of a collector, none while it is unavailable or if they fail."""
     if job.unavailable is not None:
         return []
     try:

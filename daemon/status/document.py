@@ -10,7 +10,7 @@ from collectors.model import worst_level
 from collectors.text import ISO, utc
 from daemon.self_metrics import VERSION
 from daemon.status import unknown
-from daemon.status.content import host_facts, state_of
+from daemon.status.content import host_facts, panels_of, state_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def document(board: Board, jobs: Sequence[CollectorJob], daemon: SelfMetrics) -> Mapping[str, Any]:
-    """Return exit status, findings (worst first, healthy subjects too), collectors, and the daemon itself; times are UTC, ISO 8601."""
+    """Return exit status, findings (worst first, healthy ones too), what the data lacks, collectors, the daemon; times in ISO 8601."""
     found = sorted(unknown.findings(board, jobs), key=lambda row: unknown.worst_first(row[0]))
     reloaded, reloaded_at = daemon.last_reload
     return {
@@ -33,6 +33,7 @@ def document(board: Board, jobs: Sequence[CollectorJob], daemon: SelfMetrics) ->
         "last_reload": {"successful": reloaded, "loaded": utc(reloaded_at, ISO)},
         "host": host_facts(board),
         "findings": [_finding(verdict, since) for verdict, since in found],
+        "warnings": [warning for job in jobs for panel in panels_of(job) for warning in panel.warnings],
         "collectors": [_collector(job) for job in jobs],
     }
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from rich.box import HORIZONTALS
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from collectors.model import Level
-from collectors.text import printable
+from collectors.text import formatted
+from daemon.cli import layout
 from daemon.status.unknown import worst_first
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from rich.console import Console
 
     from collectors.model import Verdict
     from collectors.panel import Cell, Panel, Share, Sparkline
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 MAX_SUBJECTS = 5  # healthy subjects printed per check; as many as fit a line
 STYLES = {Level.UNKNOWN: "magenta", Level.WARNING: "yellow", Level.CRITICAL: "bold red"}
 BLOCKS = "▁▂▃▄▅▆▇█"
+ASCII_BLOCKS = "_.:-=+*#"  # where the output has another encoding than UTF-8
 COLOURS = ("blue", "red", "magenta", "yellow", "cyan", "green", "white", "bright_black")
 SIGNS = "#K=-.+*~"  # one for each part of a bar, so that it can be read without colours
 SPARKLINE_CELLS = 24
@@ -33,36 +34,26 @@ MAX_ROWS = 30
 
 def print_table(runs: Sequence[CollectorRun]) -> None:
     """Print findings with evidence and remediation, worst first; then healthy subjects, a line per check; then panels."""
-    console = Console(highlight=False)
+    out = layout.console()
     verdicts = [verdict for run in runs for verdict in run.verdicts]
     if bad := sorted((v for v in verdicts if v.level), key=worst_first):
-        print_findings(console, bad)
-    print_healthy(console, verdicts)
+        print_findings(out, bad)
+    print_healthy(out, verdicts)
     for run in runs:
         if run.unavailable is not None and run.obstacle is None:
-            console.print(Text.assemble(("not applicable ", "dim"), f"{run.name}: {printable(str(run.unavailable))}"))
+            layout.write(out, layout.paragraph(f"{run.name}: {run.unavailable}", out.width, Text("not applicable ", "dim")))
+    for warning in (warning for run in runs for panel in run.panels for warning in panel.warnings):
+        layout.write(out, layout.paragraph(warning, out.width, Text("incomplete ", "yellow")))
     for run in runs:
         for panel in run.panels:
-            print_panel(console, panel)
+            out.print()
+            print_panel(out, panel)
     if not runs:
         sys.stdout.write("no collector is enabled\n")
 
 
-def print_findings(console: Console, verdicts: Sequence[Verdict]) -> None:
-    """Print findings, in this order; unknown ones with the same cause as one."""
-    console.print(_findings(list(_folded(verdicts))))
-
-
-def print_healthy(console: Console, verdicts: Sequence[Verdict]) -> None:
-    """Print the healthy subjects, a line per check."""
-    for check in sorted({verdict.check for verdict in verdicts if not verdict.level}):
-        subjects = [printable(verdict.subject) for verdict in verdicts if verdict.check == check and not verdict.level]
-        more = f" and {len(subjects) - MAX_SUBJECTS} more" if len(subjects) > MAX_SUBJECTS else ""
-        console.print(Text.assemble(("healthy ", "green"), f"{check}: {', '.join(subjects[:MAX_SUBJECTS])}{more}"))
-
-
 def _folded(verdicts: Sequence[Verdict]) -> Iterator[Verdict]:
-    """Yield unknown verdicts with the same cause as one, with its checks in lines of their own."""
+    """Yield unknown verdicts with the same cause as one, with all of its checks."""
     checks: dict[str, list[str]] = {}
     for verdict in verdicts:
         if verdict.level is Level.UNKNOWN:
@@ -71,55 +62,51 @@ def _folded(verdicts: Sequence[Verdict]) -> Iterator[Verdict]:
         if verdict.level is not Level.UNKNOWN:
             yield verdict
         elif same := checks.pop(verdict.message, None):
-            yield replace(verdict, check="\n".join(same))
+            yield replace(verdict, check=", ".join(same))
 
 
-def _findings(verdicts: Sequence[Verdict]) -> Table:
-    """Lay out findings for 80 columns: level, check and subject on the left, everything else on the right."""
-    table = Table("finding", "message, evidence, remediation", box=HORIZONTALS, show_lines=True, pad_edge=False)
-    table.columns[0].overflow = "fold"
-    table.columns[1].overflow = "fold"
-    for verdict in verdicts:
-        name = Text.assemble((verdict.level.name, STYLES[verdict.level]), "\n", verdict.check, "\n", printable(verdict.subject))
-        evidence = ", ".join(f"{key.replace('_', ' ')} {printable(_formatted(value))}" for key, value in verdict.evidence.items())
-        rows = [
-            ("message", printable(verdict.message), ""),
-            ("evidence", evidence, "dim"),
-            ("remediation", printable(verdict.remediation), ""),
-        ]
-        inner = Table.grid(padding=(0, 1))
-        for label, text, style in rows:
-            if text:
-                inner.add_row(Text(label, "dim"), Text(text, style, overflow="fold"))
-        table.add_row(name, inner)
-    return table
+def print_findings(out: Console, verdicts: Sequence[Verdict]) -> None:
+    """Print findings, in this order, each with its message, remediation and evidence; unknown ones with the same cause as one."""
+    for verdict in _folded(verdicts):
+        level = Text(f"{verdict.level.name} ", STYLES[verdict.level])
+        layout.write(out, layout.paragraph(f"{verdict.check} {verdict.subject}", out.width, level, "bold"))
+        layout.write(out, layout.paragraph(verdict.message, out.width, Text("  ")))
+        if verdict.remediation:
+            layout.write(out, layout.paragraph(verdict.remediation, out.width, Text("  remediation: ", "dim")))
+        if verdict.evidence:
+            out.print(Text("  evidence:", "dim"))
+            facts = [(key.replace("_", " "), formatted(value)) for key, value in verdict.evidence.items()]
+            layout.write(out, layout.fields(facts, out.width, 4))
+        out.print()
 
 
-def _formatted(value: Any) -> str:  # noqa: ANN401 — any evidence of a collector
-    """Format an evidence value, dictionaries and lists without brackets."""
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {_formatted(inner)}" for key, inner in value.items()) or "none"
-    if isinstance(value, (list, tuple)):
-        return "; ".join(map(_formatted, value)) or "none"
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+def print_healthy(out: Console, verdicts: Sequence[Verdict]) -> None:
+    """Print the healthy subjects, a line per check."""
+    for check in sorted({verdict.check for verdict in verdicts if not verdict.level}):
+        subjects = [verdict.subject for verdict in verdicts if verdict.check == check and not verdict.level]
+        more = f" and {len(subjects) - MAX_SUBJECTS} more" if len(subjects) > MAX_SUBJECTS else ""
+        text = f"{check}: {', '.join(subjects[:MAX_SUBJECTS])}{more}"
+        layout.write(out, layout.paragraph(text, out.width, Text("healthy ", "green")))
 
 
-def print_panel(console: Console, panel: Panel) -> None:
+def print_panel(out: Console, panel: Panel) -> None:
     """Print one panel."""
-    console.print(Text(printable(panel.title), "bold"))
-    for line in _bar(panel.shares, min(console.width, 120)):
-        console.print(line)
+    layout.write(out, layout.paragraph(panel.title, out.width, Text(), "bold"))
+    layout.write(out, tuple(_bar(panel.shares, min(out.width, 120))))
     if panel.rows:
-        console.print(_table(panel))
+        rows = [[_cell(cell, out) for cell in row] for row in panel.rows[:MAX_ROWS]]
+        layout.write(out, layout.table(panel.columns, rows, out.width))
+        if len(panel.rows) > MAX_ROWS:
+            out.print(Text(f"and {len(panel.rows) - MAX_ROWS} more", "dim"))
     for note in panel.notes:
-        console.print(Text(printable(note), "dim"))
+        layout.write(out, layout.paragraph(note, out.width, Text(), "dim"))
 
 
-def sparkline(chart: Sparkline) -> str:
+def sparkline(chart: Sparkline, blocks: str = BLOCKS) -> str:
     """Draw the newest values in block characters, scaled to their maximum; a missing value is an `x`."""
     values = chart.values[-SPARKLINE_CELLS:]
     top = max((value for value in values if value is not None), default=0.0) or 1.0
-    return "".join("x" if value is None else BLOCKS[round(value / top * (len(BLOCKS) - 1))] for value in values)
+    return "".join("x" if value is None else blocks[round(value / top * (len(blocks) - 1))] for value in values)
 
 
 def shares_in_cells(values: Sequence[float], width: int) -> list[int]:
@@ -130,19 +117,10 @@ def shares_in_cells(values: Sequence[float], width: int) -> list[int]:
     return cells
 
 
-def _table(panel: Panel) -> Table:
-    table = Table(*panel.columns, box=HORIZONTALS, pad_edge=False)
-    for column in table.columns:
-        column.overflow = "fold"
-    for row in panel.rows[:MAX_ROWS]:
-        table.add_row(*map(_cell, row))
-    if len(panel.rows) > MAX_ROWS:
-        table.caption = f"and {len(panel.rows) - MAX_ROWS} more"
-    return table
-
-
-def _cell(cell: Cell) -> Text:
-    return Text(printable(cell)) if isinstance(cell, str) else Text(sparkline(cell), no_wrap=True)
+def _cell(cell: Cell, out: Console) -> layout.Cell:
+    if isinstance(cell, str):
+        return layout.Cell(cell)
+    return layout.Cell(sparkline(cell, BLOCKS if out.encoding.startswith("utf") else ASCII_BLOCKS))
 
 
 def _bar(shares: Sequence[Share], width: int) -> Iterator[Text]:
@@ -153,5 +131,5 @@ def _bar(shares: Sequence[Share], width: int) -> Iterator[Text]:
     yield Text.assemble("[", *((sign * cell, colour) for (sign, colour), cell in zip(styles, cells, strict=True)), "]")
     for share, (sign, colour) in zip(shares, styles, strict=True):
         if share.value > 0:
-            inside = f" (of which {printable(', '.join(share.of_which))})" if share.of_which else ""
-            yield Text.assemble("  ", (sign, colour), f" {printable(share.name)} {printable(share.text)}{inside}")
+            inside = f" (of which {', '.join(share.of_which)})" if share.of_which else ""
+            yield from layout.paragraph(f"{share.name} {share.text}{inside}", width, Text.assemble("  ", (sign, colour), " "))

@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
 
     from collectors.logs.matching.packs import Packs
     from collectors.logs.scan.history import EventHistory, EventRow, Outage
 
 MAX_ROWS = 60  # of each table; JSON has all
 MAX_SUBJECTS = 20  # hosts and families
-_WIDE_COLUMNS = 110
 _SEVERITY = {"critical": "CRIT", "warning": "WARN", "info": "info", "recovery": "ok"}
 _STYLE = {"critical": "bold red", "warning": "yellow", "info": "", "recovery": "green"}
+
+
+Table = tuple[tuple[str, ...], "Sequence[Sequence[tuple[str, str]]]"]  # headings; rows of texts with their styles
 
 
 @dataclass
@@ -84,44 +84,54 @@ def print_json(scan: ScanResult, outages: Sequence[Outage]) -> None:
 
 def print_table(scan: ScanResult, outages: Sequence[Outage]) -> None:
     """Print the events, the outages with the gaps between them, and the faults' meaning and remediation."""
-    from rich.console import Console  # noqa: PLC0415 — 6 MB
+    from rich.text import Text  # noqa: PLC0415 — 6 MB
 
-    console = Console(highlight=False)
+    from daemon.cli import layout  # noqa: PLC0415
+
+    out = layout.console()
     rows = scan.history.rows()
     if rows:
         hosts = {row.key.host for row in rows}
-        console.print(_text("Events" + (f" on {hosts.pop()}" if len(hosts) == 1 and hosts != {""} else ""), "bold"))
-        console.print(_events(rows[:MAX_ROWS], wide=console.width >= _WIDE_COLUMNS))
-        _more(console, len(rows) - MAX_ROWS, "rows")
-        console.print()
+        title = "Events" + (f" on {hosts.pop()}" if len(hosts) == 1 and hosts != {""} else "")
+        layout.write(out, layout.paragraph(title, out.width, Text(), "bold"))
+        layout.write(out, layout.table(*_events(rows[:MAX_ROWS]), out.width))
+        _more(out, len(rows) - MAX_ROWS, "rows")
+        out.print()
     by_subject: dict[tuple[str, str], list[Outage]] = {}
     for outage in outages:
         by_subject.setdefault((outage.host, outage.family), []).append(outage)
     for subject in sorted(by_subject.values(), key=len, reverse=True)[:MAX_SUBJECTS]:
-        console.print(_text(_title(subject), "bold"))
-        console.print(_outages(subject))
-        _more(console, len(subject) - MAX_ROWS, "earlier outages")
-        console.print()
-    _more(console, len(by_subject) - MAX_SUBJECTS, "hosts and families with outages")
+        layout.write(out, layout.paragraph(_title(subject), out.width, Text(), "bold"))
+        layout.write(out, layout.table(*_outages(subject), out.width))
+        _more(out, len(subject) - MAX_ROWS, "earlier outages")
+        out.print()
+    _more(out, len(by_subject) - MAX_SUBJECTS, "hosts and families with outages")
     for identity in dict.fromkeys(row.key.signature for row in rows if row.severity in {"critical", "warning"}):
         signature = scan.packs.by_id[identity]
-        console.print(_meaning(identity, signature.meaning, signature.remediation, _STYLE[signature.severity]))
+        out.print(Text(identity, _STYLE[signature.severity]), soft_wrap=True)
+        named = [("meaning", signature.meaning), ("remediation", signature.remediation)]
+        layout.write(out, layout.fields([(label, text) for label, text in named if text], out.width, 2))
     scanned = f"{amount(scan.size)} in {len(scan.files)} {'file' if len(scan.files) == 1 else 'files'}"
     rate = f", {scan.seconds:.1f} s, {amount(scan.size / scan.seconds)}/s" if scan.seconds else ""
-    console.print(f"\n{scanned}{rate}" if rows else f"no events: {scanned}{rate}", style="dim")
+    out.print(f"\n{scanned}{rate}" if rows else f"no events: {scanned}{rate}", style="dim")
 
 
-def _events(rows: Sequence[EventRow], *, wide: bool) -> Table:
-    """Return the table of events; if not `wide` it fits 80 columns, with first and last time below each other."""
+def _events(rows: Sequence[EventRow]) -> Table:
+    """Return headings and cells of the events."""
     shown = ("host",) if len({row.key.host for row in rows}) > 1 else ()
-    table = _table("", "signature", *shown, "on", ">times", *(("first", "last") if wide else ("first, last",)))
-    for row in rows:
-        style = _STYLE[row.severity]
-        first_last = list(dict.fromkeys((_local(row.first), _local(row.last))))
-        times = (first_last[0], first_last[-1]) if wide else ("\n".join(first_last),)
-        subject = ([_text(row.key.host)] if shown else []) + [_text(row.key.instance)]
-        table.add_row(_text(_SEVERITY[row.severity], style), _text(row.key.signature, style), *subject, f"{row.times:,}", *times)
-    return table
+    cells = [
+        (
+            (_SEVERITY[row.severity], _STYLE[row.severity]),
+            (row.key.signature, _STYLE[row.severity]),
+            *(((row.key.host, ""),) if shown else ()),
+            (row.key.instance, ""),
+            (f"{row.times:,}", ""),
+            (_local(row.first), ""),
+            (_local(row.last), ""),
+        )
+        for row in rows
+    ]
+    return ("", "signature", *shown, "on", ">times", "first", "last"), cells
 
 
 def _title(outages: Sequence[Outage]) -> str:
@@ -135,50 +145,25 @@ def _title(outages: Sequence[Outage]) -> str:
 
 
 def _outages(outages: Sequence[Outage]) -> Table:
-    """Return the table of the newest outages of one family on one host."""
-    table = _table("", "from", ">lasted", ">gap before", ">faults", "on", "ended by")
-    for outage in outages[-MAX_ROWS:]:
-        gap = "" if outage.gap is None else two_units(outage.gap)
-        severity, on = _text(_SEVERITY[outage.severity], _STYLE[outage.severity]), _text(", ".join(outage.instances[:3]))
-        lasted, faults = two_units(outage.end - outage.start), f"{outage.faults:,}"
-        table.add_row(severity, _local(outage.start), lasted, gap, faults, on, outage.ended_by or "expiry")
-    return table
+    """Return headings and cells of the newest outages of one family on one host."""
+    cells = [
+        (
+            (_SEVERITY[outage.severity], _STYLE[outage.severity]),
+            (_local(outage.start), ""),
+            (two_units(outage.end - outage.start), ""),
+            ("" if outage.gap is None else two_units(outage.gap), ""),
+            (f"{outage.faults:,}", ""),
+            (", ".join(outage.instances[:3]), ""),
+            (outage.ended_by or "expiry", ""),
+        )
+        for outage in outages[-MAX_ROWS:]
+    ]
+    return ("", "from", ">lasted", ">gap before", ">faults", "on", "ended by"), cells
 
 
-def _table(*columns: str) -> Table:
-    from rich.box import HORIZONTALS  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-
-    table = Table(box=HORIZONTALS, pad_edge=False, padding=(0, 1, 0, 0))
-    for name in columns:
-        right = name.startswith(">")
-        whole = right or name in {"", "signature", "first", "last", "first, last", "from"}  # not wrapped
-        table.add_column(name.lstrip(">"), justify="right" if right else "left", no_wrap=whole, overflow="fold")
-    return table
-
-
-def _meaning(identity: str, meaning: str, remediation: str, style: str) -> Table:
-    from rich.table import Table  # noqa: PLC0415
-
-    grid = Table.grid(padding=(0, 1))
-    grid.add_row(_text(identity, style))
-    for label, text in (("meaning", meaning), ("remediation", remediation)):
-        if text:
-            line = Table.grid(padding=(0, 1))
-            line.add_row(_text(f"  {label:<11}", "dim"), _text(text))
-            grid.add_row(line)
-    return grid
-
-
-def _more(console: Console, count: int, what: str) -> None:
+def _more(out: Console, count: int, what: str) -> None:
     if count > 0:
-        console.print(f"{count:,} more {what}: see --format json\n", style="dim")
-
-
-def _text(text: str, style: str = "") -> Text:
-    from rich.text import Text  # noqa: PLC0415
-
-    return Text(printable(text), style, overflow="fold")
+        out.print(f"{count:,} more {what}: see --format json\n", style="dim")
 
 
 def amount(count: float) -> str:

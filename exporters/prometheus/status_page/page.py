@@ -12,10 +12,10 @@ import time
 from dataclasses import dataclass
 from html import escape
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from collectors.model import Level
-from collectors.text import printable, span, utc
+from collectors.text import formatted, printable, span, utc
 from exporters.prometheus.status_page.drawing import draw_bar, draw_sparkline
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def _findings(bad: Sequence[Finding], now: float) -> Iterator[str]:
             yield f'<p class="remediation"><b>Remediation:</b> {_text(verdict.remediation)}</p>'
         yield f'<p class="since">for {span(now - finding.since)}, since {utc(finding.since)}</p>'
         if verdict.evidence:
-            facts = "".join(f"<dt>{_text(k.replace('_', ' '))}</dt><dd>{_text(_value(v))}</dd>" for k, v in verdict.evidence.items())
+            facts = "".join(f"<dt>{_text(k.replace('_', ' '))}</dt><dd>{_text(formatted(v))}</dd>" for k, v in verdict.evidence.items())
             yield f"<details><summary>evidence</summary><dl>{facts}</dl></details>"
         yield "</article>"
     if len(bad) > MAX_FINDINGS:
@@ -215,7 +215,3 @@ def _summary(findings: Sequence[Finding]) -> str:
 
 def _text(text: str) -> str:
     return escape(printable(text[:MAX_CHARACTERS]))
-
-
-def _value(value: Any) -> str:  # noqa: ANN401 — evidence holds values of any type
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
