@@ -6,7 +6,7 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 from collectors.memory.attribution import attribute, growth_by_area
-from collectors.memory.evidence import evidence
+from collectors.memory.evidence import HIDEPID_NEEDED, evidence
 from collectors.memory.units import MINUTE, duration, rate, size
 from collectors.model import Level, Verdict
 from collectors.text import printable, utc
@@ -23,6 +23,8 @@ REMEDIATIONS = {
     "kernel_stack": "restart the process that has the threads, and limit its pool",
 }
 RECYCLE = "drain and recycle the host before that hour"
+NOT_VISIBLE = "other users' processes are not visible in /proc (is it mounted with hidepid=?)"
+HIDEPID_REMEDIATION = f"findmnt -o OPTIONS /proc; {HIDEPID_NEEDED}"
 NEARLY_EXHAUSTED = "stop or restart the largest process, or recycle the host: available memory is nearly used up"
 
 
@@ -47,6 +49,8 @@ def judge_processes(analysis: MemoryAnalysis, settings: MemorySettings) -> Verdi
     """Judge the largest processes' private memory: an ordinary leak, which is not the kernel's."""
     worst = max((p for p in analysis.processes if p.growth.is_leak), key=lambda p: p.growth.slope, default=None)
     facts = {"largest": ", ".join(f"{_name(p)} {size(p.process.private)}" for p in analysis.processes)}
+    if worst is None and not analysis.reading.processes.complete:
+        return Verdict("memory_process", "processes", Level.UNKNOWN, NOT_VISIBLE, facts, HIDEPID_REMEDIATION)
     if worst is None:
         return Verdict("memory_process", "processes", Level.HEALTHY, "", facts)
     left = worst.growth.exhaustion(analysis.reading.ledger.available)

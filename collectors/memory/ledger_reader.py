@@ -43,7 +43,7 @@ class LedgerReader:
         found = ledger(fields, extra)
         if not found.consistent:
             reason = f"{proc}/meminfo: its counters exceed MemTotal by {-found.excess >> 20} MB, so they are not those of one host"
-            raise Unavailable("missing", reason)
+            raise Unavailable("failing", reason)
         return found
 
     def _is_balloon_in_total(self) -> bool:
@@ -51,6 +51,6 @@ class LedgerReader:
         if self._balloon_stays is None:
             if file_system := container_view(self._proc):
                 view = f"{self._proc}/meminfo is a container's own view ({printable(file_system)[:40]} is mounted over it)"
-                raise Unavailable("missing", f"{view}; run vitald on the host")
+                raise Unavailable("failing", view, "run vitald on the host, outside of the container")
             self._balloon_stays = balloon_stays_in_total(self._sys)
         return self._balloon_stays

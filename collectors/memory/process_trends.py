@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from collectors.memory.last_result import last_result
-from collectors.memory.procfs.processes import read_largest
+from collectors.memory.procfs.processes import read_largest, sees_all
 from collectors.memory.reading import ProcessWindows
 from collectors.memory.trend import growth as trend
 from collectors.memory.trend.statistics import Growth
@@ -45,7 +45,7 @@ class ProcessTrends:
             known = {(p.pid, p.starttime): window for p, window in self._newest.processes} if self._newest else {}
             largest = read_largest(self._proc, self._page, TOP, ledger.total)
             windows = ((p, known.get((p.pid, p.starttime), Window()).add(Point(now, p.private), SPAN)) for p in largest)
-            self._at, self._newest = now, ProcessWindows(ledger, tuple(windows))
+            self._at, self._newest = now, ProcessWindows(ledger, tuple(windows), sees_all(self._proc))
         return self._newest
 
 

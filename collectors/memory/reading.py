@@ -18,10 +18,14 @@ Holders = dict[str, Any]  # the answer of collectors.memory.holders.helper
 
 @dataclass(frozen=True, slots=True)
 class ProcessWindows:
-    """The processes with most private memory and the window of each, with the ledger of the same moment."""
+    """The processes with most private memory and the window of each, with the ledger of the same moment.
+
+    `complete` is False where other users' processes are not visible.
+    """
 
     ledger: Ledger
     processes: tuple[tuple[ProcessMemory, Window], ...] = ()
+    complete: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,11 @@ if TYPE_CHECKING:
 
 
 def read_meminfo(proc: Path) -> Mapping[str, int]:
-    """Read the fields of this host. Raises `Unavailable` where the file is missing or unreadable, or lacks its totals."""
-    return parse_meminfo(text_of(f"{proc}/meminfo"))
+    """Read the fields of this host. Raises `Unavailable` where the file is missing (every host has it), unreadable or without totals."""
+    try:
+        return parse_meminfo(text_of(f"{proc}/meminfo"))
+    except Unavailable as error:
+        raise Unavailable("failing" if error.reason == "missing" else error.reason, error.detail) from error
 
 
 def parse_meminfo(text: str) -> Mapping[str, int]:

@@ -49,6 +49,15 @@ def read_largest(proc: Path, page: int, top: int, total: int) -> tuple[ProcessMe
     return tuple(process for process in found if process is not None)
 
 
+def sees_all(proc: Path) -> bool:
+    """Return whether other users' processes are visible: there always is a process 1, whose statm anyone may read without hidepid=."""
+    try:
+        os.close(os.open(f"{proc}/1/statm", os.O_RDONLY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
+
+
 def _private_pages(path: str) -> int:
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # not open(): of thousands of files in a row, a file object is half the price

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -44,8 +45,10 @@ def test_every_fixture_host_has_two_verdicts_and_a_ledger(name: str, tmp_path: P
 
 @pytest.mark.fault(37)
 def test_a_containers_view_is_unavailable_with_the_remedy(tmp_path: Path) -> None:
-    with pytest.raises(Unavailable, match="run vitald on the host"):
+    with pytest.raises(Unavailable, match=r"fuse\.lxcfs is mounted over it") as found:
         KernelMemory(MemorySettings(), fixture_host("lxcfs-5.0", tmp_path)).read()
+    assert found.value.is_applicable
+    assert "run vitald on the host" in found.value.remediation
 
 
 def test_the_window_is_kept_over_a_restart() -> None:
@@ -135,8 +138,65 @@ def test_a_wall_clock_that_jumps_is_not_a_gap_in_the_history(tmp_path: Path) -> 
     assert rows == [(0, 1, 2), (1, 2, 2), (-1, 3, 2), (87600, 4, 2), (-87600, 5, 2)], done.stderr
 
 
-def test_a_proc_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
+@pytest.mark.fault(146)
+def test_a_proc_that_is_not_there_is_unknown_and_not_a_host_without_memory(tmp_path: Path) -> None:
     collector = KernelMemory(MemorySettings(), CollectorContext(proc=tmp_path / "nothing", mode=Mode.CHECK))
-    with pytest.raises(Unavailable):
+    with pytest.raises(Unavailable) as found:
         collector.read()
+    assert found.value.is_applicable
     collector.close()
+
+
+@pytest.mark.fault(141)
+@pytest.mark.fault(146)
+def test_processes_that_are_not_visible_are_not_healthy(tmp_path: Path) -> None:
+    """The same host, once with process 1 readable and once without (hidepid=, or a record without processes)."""
+    settings = MemorySettings()
+    shutil.copytree(FIXTURES / "vm-6.18/proc", tmp_path / "proc")
+    for level in (Level.UNKNOWN, Level.HEALTHY):
+        collector = KernelMemory(settings, CollectorContext(tmp_path / "proc", tmp_path, tmp_path))
+        kernel, process = collector.judge([collector.read()], settings)
+        assert (kernel.level, process.level) == (Level.HEALTHY, level)
+        assert ("hidepid" in process.message) is (level is Level.UNKNOWN)
+        assert ("gid=" in process.remediation) is (level is Level.UNKNOWN)
+        collector.close()
+        (tmp_path / "proc/1").mkdir(exist_ok=True)
+        (tmp_path / "proc/1/statm").write_text("5000 3000 2000 1 0 1 0\n")
+
+
+HOSTILE = ("-17179869184 -5", "5 17179869184", "18446744073709551615 0", f"{1 << 70} 0", "nan 0", "inf 1", "1e9 0", "٣ 0", "", "x", "7")
+
+
+@pytest.mark.fault(141)
+def test_a_hostile_procfs_is_judged_without_a_figure_that_cannot_be(tmp_path: Path) -> None:
+    proc = tmp_path / "proc"
+    shutil.copytree(FIXTURES / "vm-6.18/proc", proc)
+    for pid, numbers in enumerate(HOSTILE, 1):
+        (proc / str(pid)).mkdir()
+        (proc / str(pid) / "statm").write_text(f"100 {numbers} 0 0 0 0\n")
+        (proc / str(pid) / "stat").write_text(f"{pid} (x) S " + " ".join(["-9"] * 40))
+    (proc / "net/sockstat").write_text("TCP: inuse 4 orphan 0 tw 4 alloc 17 mem 72057594037927935\nUDP: inuse 1 mem -5\nFRAG: memory nan\n")
+    settings = MemorySettings()
+    collector = KernelMemory(settings, CollectorContext(proc, tmp_path, tmp_path))
+    reading = collector.read()
+    verdicts = list(collector.judge([reading], settings))
+    assert [verdict.level for verdict in verdicts] == [Level.HEALTHY, Level.HEALTHY]
+    areas = [metric.value for metric in collector.measure(reading, settings) if metric.family.name == "memory_area_bytes"]
+    assert all(isinstance(size, float) and 0 <= size <= reading.ledger.total for size in areas)
+    assert not any("TB" in str(text) or "-" in str(text) for verdict in verdicts for text in verdict.evidence.values()), verdicts
+    collector.close()
+
+
+@pytest.mark.fault(141)
+def test_a_check_on_a_host_whose_proc_has_no_processes_ends_with_what_it_could_see(tmp_path: Path) -> None:
+    """A folder with the files of this /proc and no process in it: `vitald check` reads the ledger, and says what it could not tell."""
+    for name in ("meminfo", "vmstat", "zoneinfo", "stat"):
+        (tmp_path / name).write_text(Path("/proc", name).read_text())
+    words = [sys.executable, "-m", "daemon", "check", "--format", "json", "--collector.disable-defaults", "--collector.memory"]
+    done = subprocess.run([*words, "--path.procfs", str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    kernel, process = json.loads(done.stdout)["findings"]
+    assert "scan failed" not in done.stdout
+    assert kernel["evidence"]["total_bytes"] > 0
+    assert "all processes" in kernel["evidence"]["hidden"]
+    assert "not visible" in process["message"]
+    assert done.returncode == 3, done.stdout
