@@ -16,16 +16,20 @@ if TYPE_CHECKING:
     from collectors.memory.process_trends import ProcessGrowth
     from collectors.memory.settings import MemorySettings
 
-REMEDIATIONS = {
-    "unaccounted": "check who holds socket buffers (ss -tmp), then drivers and modules; drain and recycle the host before that hour",
-    "slab_unreclaimable": "find the cache (slabtop -s c); stop the process that opens its objects, or report a bug; recycle before then",
-    "page_tables": "restart the process, or give it huge pages; many processes that map one large file need fewer processes",
-    "kernel_stack": "restart the process that has the threads, and limit its pool",
+REMEDIATIONS = {  # the command first, as root; tests/collectors/memory/test_remediations.py runs each
+    "unaccounted": "ss -tuxpm; find the process whose skmem has a large r (it does not read) or w (its peer does not), else suspect "
+    "drivers and modules; recycle the host before that hour",
+    "slab_unreclaimable": "slabtop -o -s c | head -n 20; stop the process that opens the objects of the cache that grew, or report a bug; "
+    "recycle the host before that hour",
+    "page_tables": "grep VmPTE /proc/[0-9]*/status | sort -k 2 -n | tail; restart the process with most, or give it huge pages; many "
+    "processes that map one large file need fewer processes",
+    "kernel_stack": "ps -eo nlwp,pid,comm --sort=-nlwp | head; restart the process that has the threads, and limit its pool",
 }
 RECYCLE = "drain and recycle the host before that hour"
+RESTART = "ps -o pid,unit,rss,etime,args -p {}; restart that unit before then, and limit it (MemoryMax= in a drop-in)"
 NOT_VISIBLE = "other users' processes are not visible in /proc (is it mounted with hidepid=?)"
 HIDEPID_REMEDIATION = f"findmnt -o OPTIONS /proc; {HIDEPID_NEEDED}"
-NEARLY_EXHAUSTED = "stop or restart the largest process, or recycle the host: available memory is nearly used up"
+NEARLY_EXHAUSTED = "ps -eo rss,pid,comm --sort=-rss | head; stop or restart the largest process, or recycle the host"
 
 
 def judge_kernel(analysis: MemoryAnalysis, settings: MemorySettings) -> Verdict:
@@ -58,7 +62,7 @@ def judge_processes(analysis: MemoryAnalysis, settings: MemorySettings) -> Verdi
     level = _level(left, settings)
     private = size(worst.process.private)
     message = f"{_name(worst)} grows by {rate(worst.growth.slope)} and has {private} of private memory; {_end(analysis, left)}"
-    remediation = "restart it before then, and limit its memory (MemoryMax= in its unit)" if level else ""
+    remediation = RESTART.format(worst.process.pid) if level else ""
     return Verdict("memory_process", "processes", level, message, facts, remediation)
 
 

@@ -15,7 +15,7 @@ from tests.vm.guest import SUITES, boot, empty_disk, make_disk, prepare_kernel, 
 HERE = Path(__file__).parent
 FIXTURES = HERE.parent / "collectors/memory/fixtures"
 MODES = ("disk", "zswap", "zram")
-MEMORY, SWAP, ANSWER = 2048, 4096, 16  # MiB
+MEMORY, SWAP, ANSWER = 1024, 3072, 16  # MiB
 SECONDS = 1200  # of one guest, on a busy machine without KVM
 
 

@@ -20,7 +20,7 @@ FILES = (
 )  # fmt: skip
 HOLD = """
 import mmap, sys
-pages = mmap.mmap(-1, int(sys.argv[1]) << 20)
+pages = mmap.mmap(-1, int(sys.argv[1]) << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 with open("/dev/urandom", "rb") as noise:
     block = b"".join(noise.read(1024) + bytes(3072) for _ in range(64))
 for start in range(0, len(pages), len(block)):
