@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -17,6 +17,9 @@ from collectors.memory.procfs.vmstat import read_vmstat
 from collectors.memory.settings import MemorySettings
 from collectors.model import CollectorContext, Level
 from tests.collectors.memory.hosts import FIXTURES, HOSTS, ledger_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MIB = 1 << 20
 SWAPPING = [name for name in HOSTS if name.startswith("swap-")]
