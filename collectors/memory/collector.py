@@ -138,7 +138,7 @@ class KernelMemory(Collector[MemoryReading]):
         try:
             self._slab, self._slab_error = read_unreclaimable(self._context.proc, self._context.sys, PAGE), ""
         except Unavailable as error:
-            self._slab, self._slab_error = None, f"{error}; {SLAB_NEEDED}"
+            self._slab, self._slab_error = None, f"{error}; {SLAB_NEEDED}" if error.reason == "permission" else str(error)
 
     def _is_suspicious(self, ledger: Ledger) -> bool:
         """Return whether enough was gained since the last scan for another one, though no leak is detected yet."""

@@ -52,7 +52,8 @@ def judge_kernel(analysis: MemoryAnalysis, settings: MemorySettings) -> Verdict:
 def judge_processes(analysis: MemoryAnalysis, settings: MemorySettings) -> Verdict:
     """Judge the largest processes' private memory: an ordinary leak, which is not the kernel's."""
     worst = max((p for p in analysis.processes if p.growth.is_leak), key=lambda p: p.growth.slope, default=None)
-    facts = {"largest": ", ".join(f"{_name(p)} {size(p.process.private)}" for p in analysis.processes)}
+    largest = ", ".join(f"{_name(p)} {size(p.process.private)}" for p in analysis.processes)
+    facts = {"largest": largest} if largest else {}
     if worst is None and not analysis.reading.processes.complete:
         return Verdict("memory_process", "processes", Level.UNKNOWN, NOT_VISIBLE, facts, HIDEPID_REMEDIATION)
     if worst is None:

@@ -133,6 +133,24 @@ def test_a_procfs_that_hides_processes_is_scanned_and_the_evidence_says_so(tmp_p
     assert ("hidepid=" in reason) is is_hidden
 
 
+@pytest.mark.root
+@pytest.mark.needs("unshare", "mount", "setpriv")
+@pytest.mark.fault(141)
+@pytest.mark.fault(148)
+@pytest.mark.parametrize(("option", "words", "visible"), [
+    ("hidepid=0", "", True), ("hidepid=2", "", False), ("hidepid=1", "", False),
+    ("hidepid=2,gid=4242", "--groups=4242", True), ("hidepid=2", "--inh-caps=+sys_ptrace --ambient-caps=+sys_ptrace", True),
+])  # fmt: skip
+def test_what_the_remediation_asks_for_makes_the_processes_visible(option: str, words: str, visible: bool) -> None:  # noqa: FBT001
+    """The mount option gid= and CAP_SYS_PTRACE, each for an ordinary user in a PID namespace whose process 1 is root's."""
+    code = "from pathlib import Path; from collectors.memory.procfs.processes import sees_all; print(sees_all(Path('/proc')))"
+    user = f"setpriv --reuid=65534 --regid=65534 {words if 'groups' in words else '--clear-groups ' + words}"
+    script = f'mount -t proc -o {option} proc /proc && {user} {sys.executable} -c "{code}"'
+    command = ["unshare", "-m", "--pid", "--fork", "sh", "-c", f"{script}; true"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[4])
+    assert done.stdout.strip() == str(visible), done.stderr
+
+
 NUMBERS = st.sampled_from(["-5", "0", "50", "-17179869184", "18446744073709551615", str(1 << 70), "nan", "inf", "1e9", "", "٣", "x"])
 
 
