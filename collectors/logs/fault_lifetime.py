@@ -30,7 +30,7 @@ _LEVELS = {"warning": Level.WARNING, "critical": Level.CRITICAL}
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
     """An open fault: neither cleared nor expired. `first` and `last` are Unix times, `updated` is the last on the lifetimes' own clock.
 
-    `unit` is the sender of the newest line (`LogEvent.unit`).
+    `unit` is the sender of the newest line, `alias` another name of the instance (`LogEvent`).
     """
 
     signature: str
@@ -42,6 +42,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     updated: float
     line: str
     unit: str = ""
+    alias: str = ""
 
 
 class Transition(NamedTuple):
@@ -93,7 +94,7 @@ class FaultLifetimes:
     def apply(self, event: LogEvent, at: float) -> Transition:
         """Apply an event that occurred at `at`. Events may come out of order."""
         signature = event.signature
-        cleared = tuple(fault for other in self._rules.clears.get(signature.id, ()) for fault in self._clear(other, event.instance, at))
+        cleared = tuple(fault for other in self._rules.clears.get(signature.id, ()) for fault in self._clear(other, event, at))
         level = _LEVELS.get(signature.severity, Level.HEALTHY)
         if signature.escalate is not None and self._escalates(event, at):
             level = max(level, _LEVELS[signature.escalate.severity])
@@ -104,7 +105,7 @@ class FaultLifetimes:
     def _is_part(self, event: LogEvent, at: float) -> bool:
         """Return whether a fault is open that reports the event better."""
         return any(
-            _is_same(fault.instance, event.instance) and abs(at - fault.updated) <= JOIN_SECONDS
+            _is_same(fault, event) and abs(at - fault.updated) <= JOIN_SECONDS
             for whole in event.signature.part_of
             for fault in self._faults.get(whole, {}).values()
         )
@@ -115,7 +116,7 @@ class FaultLifetimes:
             fault
             for part in self._rules.parts.get(event.signature.id, ())
             for fault in self._faults.get(part.id, {}).values()
-            if _is_same(fault.instance, event.instance) and abs(at - fault.updated) <= JOIN_SECONDS
+            if _is_same(fault, event) and abs(at - fault.updated) <= JOIN_SECONDS
         )
         for fault in replaced:
             del self._faults[fault.signature][fault.instance]
@@ -131,7 +132,7 @@ class FaultLifetimes:
                 signature=signature.id, instance=instance, level=level, count=0, first=event.at, last=event.at, updated=at, line=event.line
             )
         newest = (
-            {"last": event.at, "updated": at, "line": event.line, "unit": event.unit, "level": level}
+            {"last": event.at, "updated": at, "line": event.line, "unit": event.unit, "alias": event.alias or old.alias, "level": level}
             if at >= old.updated
             else {"first": min(event.at, old.first)}
         )
@@ -147,27 +148,26 @@ class FaultLifetimes:
         instances = self._recent.setdefault(event.signature.id, {})
         if len(instances) >= MAX_INSTANCES:
             _drop_old(instances, event.signature, at)
-        times = instances.setdefault(_bounded(disk_of(event.instance), instances), deque(maxlen=escalate.count))
+        times = instances.setdefault(_bounded(_counted_as(event), instances), deque(maxlen=escalate.count))
         times.extend([at] * min(event.times, escalate.count))
         return len(times) == escalate.count and max(times) - min(times) <= escalate.within
 
-    def _clear(self, signature: Signature, instance: str, at: float) -> list[Fault]:
+    def _clear(self, signature: Signature, event: LogEvent, at: float) -> list[Fault]:
         """End the faults of a signature on the instance that recovered; on all instances where the recovery names none."""
-        cleared = [
-            fault for fault in self._faults.get(signature.id, {}).values() if _is_same(fault.instance, instance) and fault.updated <= at
-        ]
+        cleared = [fault for fault in self._faults.get(signature.id, {}).values() if _is_same(fault, event) and fault.updated <= at]
         for fault in cleared:
             del self._faults[signature.id][fault.instance]
         if signature.escalate is not None and signature.escalate.unless_cleared:
             instances = self._recent.get(signature.id, {})
-            for other in [other for other in instances if _is_same(other, disk_of(instance))]:
+            recovered = _counted_as(event)
+            for other in [other for other in instances if not other or not recovered or other in {recovered, OTHER} or recovered == OTHER]:
                 del instances[other]
         return cleared
 
     def end(self, fault: Fault) -> None:
         """End one fault for a reason that is not in the logs; its instance escalates again only after new events."""
         del self._faults[fault.signature][fault.instance]
-        self._recent.get(fault.signature, {}).pop(disk_of(fault.instance), None)
+        self._recent.get(fault.signature, {}).pop(_counted_as(fault), None)
 
     def _schedule(self, fault: Fault) -> None:
         key, expiry = (fault.signature, fault.instance), fault.updated + self._rules.by_id[fault.signature].window
@@ -207,8 +207,15 @@ def _bounded(instance: str, tracked: Mapping[str, object]) -> str:
     return instance if instance in tracked or len(tracked) < MAX_INSTANCES else OTHER
 
 
-def _is_same(instance: str, recovered: str) -> bool:
-    return not instance or not recovered or instance == recovered or OTHER in {instance, recovered}
+def _is_same(fault: Fault, event: LogEvent) -> bool:
+    """Return whether both are about one instance, or one of them names none."""
+    names = {fault.instance, fault.alias} & {event.instance, event.alias}
+    return not fault.instance or not event.instance or OTHER in {fault.instance, event.instance} or bool(names - {""})
+
+
+def _counted_as(subject: Fault | LogEvent) -> str:
+    """Return what an event's repetitions are counted by: the bus address of an interface where it is known, the disk of a partition."""
+    return subject.alias or disk_of(subject.instance)
 
 
 def _drop_old(instances: dict[str, deque[float]], signature: Signature, at: float) -> None:

@@ -34,6 +34,11 @@ def instance_of(fields: Mapping[str, str]) -> str:
     return ""
 
 
+def alias_of(fields: Mapping[str, str]) -> str:
+    """Return the bus address of an interface that is the instance; some lines of a driver name only one of the two."""
+    return printable(fields.get("pci", "")[:MAX_LENGTH]) if fields.get("interface") else ""
+
+
 def is_ignored_device(device: bytes) -> bool:
     """Return whether a block device is of a class whose errors do not matter."""
     return _IGNORED_DEVICE.fullmatch(device) is not None

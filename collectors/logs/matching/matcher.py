@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from collectors.interfaces import IgnoredInterfaces
 from collectors.logs.matching.header import Header, split_header
-from collectors.logs.matching.instance import instance_of, is_ignored_device
+from collectors.logs.matching.instance import alias_of, instance_of, is_ignored_device
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -44,6 +44,11 @@ class Match:
     def instance(self) -> str:
         """The interface, device, unit, server or cgroup that the line is about; empty where it has none."""
         return instance_of(self.fields)
+
+    @property
+    def alias(self) -> str:
+        """Another name of the instance, the bus address of an interface; empty where the line has none."""
+        return alias_of(self.fields)
 
 
 def allow_any(_signature: Signature, _header: Header) -> bool:

@@ -29,6 +29,7 @@ class EventKey(NamedTuple):
     signature: str
     host: str
     instance: str
+    alias: str = ""
 
 
 @dataclass(slots=True)
@@ -105,7 +106,7 @@ class EventHistory:
         for at, key, times in self.events():
             if key.host not in hosts:
                 hosts[key.host] = _HostOutages(key.host, rules)
-            hosts[key.host].add(LogEvent(self._signatures[key.signature], at, "", key.instance, times))
+            hosts[key.host].add(LogEvent(self._signatures[key.signature], at, "", key.instance, times, alias=key.alias))
         return sorted((outage for host in hosts.values() for outage in host.outages), key=lambda outage: outage.start)
 
 

@@ -37,6 +37,7 @@ class ScanEvent(NamedTuple):
     instance: str
     at: float | bytes | None
     times: int = 1
+    alias: str = ""
 
 
 @dataclass
@@ -87,7 +88,8 @@ def read(part: FilePart, matcher: Matcher, progress: Callable[[int], None]) -> P
 
 
 def _event(match: Match, at: float | bytes | None, host: str) -> ScanEvent:
-    return ScanEvent(match.signature.id, intern(host), intern(match.instance), at, match.times)  # millions of events share a few names
+    names = intern(host), intern(match.instance)  # millions of events share a few names
+    return ScanEvent(match.signature.id, *names, at, match.times, intern(match.alias))
 
 
 def merged(events: Iterable[ScanEvent]) -> Iterator[ScanEvent]:

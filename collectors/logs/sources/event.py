@@ -26,7 +26,8 @@ _MAX_LINE = 300  # characters of a line that are shown
 class LogEvent(NamedTuple):
     """One occurrence of a signature (or `times`, where syslog reports that the message was repeated). `at` is Unix time.
 
-    `unit` is the sender: a systemd unit or process name (journal), a program's tag (files), or KERNEL.
+    `unit` is the sender: a systemd unit or process name (journal), a program's tag (files), or KERNEL. `alias` is another name of
+    the instance.
     """
 
     signature: Signature
@@ -35,6 +36,7 @@ class LogEvent(NamedTuple):
     instance: str = ""
     times: int = 1
     unit: str = ""
+    alias: str = ""
 
 
 class SourceStats(NamedTuple):
@@ -49,7 +51,7 @@ class SourceStats(NamedTuple):
 def event(match: Match, at: float, unit: str = "") -> LogEvent:
     """Return the event of a matched line that `unit` sent."""
     text = match.header.message.decode("utf-8", "backslashreplace").strip()
-    return LogEvent(match.signature, at, printable(text[:_MAX_LINE]), match.instance, match.times, printable(unit))
+    return LogEvent(match.signature, at, printable(text[:_MAX_LINE]), match.instance, match.times, printable(unit), match.alias)
 
 
 def match_messages(matcher: Matcher, messages: Sequence[bytes], allow: Callable[[int], Allow]) -> Iterator[tuple[int, Match]]:

@@ -102,7 +102,7 @@ def _add_events(history: EventHistory, events: list[ScanEvent], reference: float
     for event in events:
         at = next(resolved) if isinstance(event.at, bytes) else event.at
         if event.signature:
-            history.add(EventKey(event.signature, event.host, event.instance), at, event.times)
+            history.add(EventKey(event.signature, event.host, event.instance, event.alias), at, event.times)
 
 
 @contextmanager

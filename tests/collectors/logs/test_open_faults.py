@@ -86,6 +86,18 @@ def test_ending_one_fault_keeps_the_recent_events_of_other_instances(packs: Pack
     assert [fault.instance for fault in tracker.faults(NOW)] == ["eth1"]
 
 
+def test_a_recovery_that_names_the_bus_address_ends_the_fault_of_that_interface_only(lab: LogsLab) -> None:
+    fault = "ena 0000:00:0{}.0 {}: Keep alive watchdog timeout."
+    lab.write(record(1, fault.format(5, "eth0")), record(2, fault.format(6, "eth1")), to="kmsg")
+    lab.open(kmsg=str(lab.folder / "kmsg"))
+    assert sorted(fault.instance for fault in lab.read().faults) == ["eth0", "eth1"]
+    lab.restart()
+    lab.write(record(3, "ena 0000:00:05.0: Device reset completed successfully"), to="kmsg")
+    assert [fault.instance for fault in lab.read().faults] == ["eth1"]
+    lab.write(record(4, "ena 0000:00:06.0 eth1: Device reset completed successfully"), to="kmsg")
+    assert lab.read().faults == ()
+
+
 @pytest.mark.parametrize(
     ("device", "disk"),
     [

@@ -55,6 +55,14 @@ def test_the_recovery_of_another_interface_ends_no_outage(packs: Packs) -> None:
     assert [(outage.end, outage.instances) for outage in events.outages()] == [(9, ["eth1"])]
 
 
+def test_a_recovery_that_names_the_bus_address_ends_the_outage(packs: Packs) -> None:
+    events = EventHistory(packs.by_id)
+    events.add(EventKey("ena-keepalive-timeout", "h", "eth0", "0000:00:05.0"), 0)
+    events.add(EventKey("ena-reset-completed", "h", "0000:00:06.0"), 5)
+    events.add(EventKey("ena-reset-completed", "h", "0000:00:05.0"), 9)
+    assert [outage.end for outage in events.outages()] == [9]
+
+
 def test_one_discover_is_no_fault_and_three_in_two_minutes_are_one(packs: Packs) -> None:
     assert history_of(packs, (0, "dhclient-discover")).outages() == []
     twice = ((0, "dhclient-discover"), (50, "dhclient-discover"))
