@@ -49,6 +49,11 @@ class Recorder:
         self._boot = read_boot_id(context.proc)
         self._matcher = matcher
         state = self._load()
+        by_id = {signature.id: signature for signature in signatures}
+        faults = [
+            fault for fault in state.faults if fault.signature in by_id and not matcher.ignores(by_id[fault.signature], fault.instance)
+        ]
+        state = msgspec.structs.replace(state, faults=tuple(faults))
         self.lost = {(source, reason): count for source, reasons in state.lost.items() for reason, count in reasons.items()}
         self._lost_at: dict[tuple[str, str], Timestamp] = {}
         self.fault_tracker = FaultTracker(signatures, state, now, same_boot=state.boot == self._boot)

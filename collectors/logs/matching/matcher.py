@@ -97,6 +97,13 @@ class Matcher:
         self._ignored = ignored or IgnoredInterfaces(nic=(), dhcp=())
         self._tags = frozenset(tag for signature in signatures for tag in signature.source.tags)
 
+    def ignores(self, signature: Signature, instance: str) -> bool:
+        """Return whether lines about an instance match nothing: for faults that were opened with other settings."""
+        name = instance.encode("utf-8", "surrogatepass")
+        return (signature.has_interface and self._ignored.covers(signature.family, name)) or (
+            signature.has_disk and is_ignored_device(name)
+        )
+
     def match_block(self, block: bytes, allow: Callable[[Signature, Header], bool], *, bare: bool = False) -> list[Match]:
         """Return all matches in a block of lines, in the order of the lines. `bare` blocks hold messages without a syslog header."""
         if not (candidates := self._scanner.scan(block)):

@@ -20,7 +20,7 @@ from collectors.logs.sources.kmsg import parse
 from collectors.model import Level
 from daemon.cli.main import main
 from tests.collectors.logs.conftest import FIXTURES
-from tests.collectors.logs.lines import record
+from tests.collectors.logs.lines import kmsg_records, record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -150,14 +150,6 @@ def memory_cgroup() -> Iterator[Path]:
     group.rmdir()
 
 
-def _kmsg_since(descriptor: int) -> Iterator[str]:
-    while True:
-        try:
-            yield os.read(descriptor, 16_384).decode()
-        except BlockingIOError:
-            return
-
-
 @pytest.mark.root
 @pytest.mark.fault(137)
 def test_a_process_that_this_kernel_kills_in_its_cgroup_is_one_warning(lab: LogsLab, memory_cgroup: Path) -> None:
@@ -167,7 +159,7 @@ def test_a_process_that_this_kernel_kills_in_its_cgroup_is_one_warning(lab: Logs
         code = f"from tests.collectors.logs.test_oom import _over_the_limit as f; f({str(memory_cgroup)!r}, 'Out of memory: ')"
         done: subprocess.CompletedProcess[bytes] = subprocess.run([sys.executable, "-c", code], check=False, timeout=60)
         assert done.returncode == -9
-        records: Sequence[str] = list(_kmsg_since(kmsg))
+        records: Sequence[str] = list(kmsg_records(kmsg))
     finally:
         os.close(kmsg)
     (lab.folder / "kmsg").write_text("".join(records))
