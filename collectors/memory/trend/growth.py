@@ -64,7 +64,7 @@ def fast(window: Window, total: int, available: int, max_extrapolation: float) -
         return None
     newest = window.fast[-1].at
     for span, points in [(s, window.slow[-SLOW_NEEDED:]) for s in reversed(SLOW_SPANS)] + [(s, window.fast) for s in reversed(FAST_SPANS)]:
-        if (levels := blocks([(p.at, float(p.size)) for p in points], newest - span, span)) is None:
+        if (levels := blocks([(p.at, float(p.size)) for p in points if p.at > newest - span], newest - span, span)) is None:
             continue
         rises = sorted(b - a for a, b in pairwise(levels))
         if rises[1] <= 0 or sum(rises) < total * 0.01 or levels[7] - levels[4] < LASTING * (levels[3] - levels[0]):
