@@ -41,6 +41,7 @@ PACKAGES = {  # program → Debian package, so that a skip says what to install
     "systemd-tmpfiles": "systemd",
     "stress-ng": "stress-ng",
     "chromium": "chromium",
+    "npm": "npm",
 }
 
 

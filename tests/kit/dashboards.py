@@ -25,6 +25,11 @@ LISTEN = "--web.listen-address=127.0.0.1:0"
 DASHBOARD = ROOT / "exporters/prometheus/dashboard.json"
 EMPTY_WHEN_HEALTHY = {  # panels without data on a healthy host although their metrics are exported
     "log events": "only signatures with events",
+    "alerts that fire": "no alert fires",
+    "annotation pages": "no alert fires",
+    "annotation tickets": "no alert fires",
+    "open faults in logs": "no fault is open",
+    "collectors and log sources that cannot be read": "all can be read",
     "collector run time": "the second query: only runs that hang",
     "zone pairs: share of probes that fail": "requires hosts in two zones",
     "SYN loss by zone pair": "requires hosts in two zones",
@@ -34,12 +39,20 @@ EMPTY_WHEN_HEALTHY = {  # panels without data on a healthy host although their m
 
 def queries(instance: str) -> Iterator[tuple[str, str]]:
     """Return title and PromQL of every query, as Grafana sends it for one host."""
-    filled = {"$job": "vitald.*", "$instance": instance, "$__rate_interval": "1m"}
-    for panel in json.loads(DASHBOARD.read_text())["panels"]:
+    dashboard = json.loads(DASHBOARD.read_text())
+    for panel in dashboard["panels"]:
         for target in panel.get("targets", ()):
-            text = re.sub(r"\$\w+", lambda variable: filled.get(variable[0], variable[0]), target["expr"])
-            assert "$" not in text, f"{panel['title']}: {text} has an unknown variable"
-            yield panel["title"], text
+            yield panel["title"], fill(target["expr"], instance=instance)
+    for annotation in dashboard["annotations"]["list"]:
+        yield f"annotation {annotation['name']}", fill(annotation["target"]["expr"], instance=instance)
+
+
+def fill(expression: str, **values: str) -> str:
+    """Replace the dashboard's variables; those that are not given have the values with which it is opened."""
+    filled = {"job": "vitald.*", "zone": ".*", "runbooks": "", "__rate_interval": "1m", **values}
+    text = re.sub(r"\$([a-z_]+)", lambda variable: filled.get(variable[1], variable[0]), expression)
+    assert not re.search(r"\$\{?[a-z_]", text), f"{text} has an unknown variable"
+    return text
 
 
 class Server:
