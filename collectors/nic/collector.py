@@ -12,10 +12,12 @@ import time
 from typing import TYPE_CHECKING, ClassVar
 
 from collectors.collector import Collector
-from collectors.files import read_text
+from collectors.files import read_boot_id, read_text
+from collectors.host import read_platform
 from collectors.model import Mode
 from collectors.nic.boot.kernel_watcher import KernelWatcher
-from collectors.nic.inventory import Inventory
+from collectors.nic.device_tracker import DeviceTracker
+from collectors.nic.inventory import BootIdentity, Inventory
 from collectors.nic.judge import verdicts
 from collectors.nic.metrics import metrics
 from collectors.nic.panels import panels
@@ -27,6 +29,7 @@ from collectors.nic.settings import NicSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from collectors.model import CollectorContext, Metric, Verdict
     from collectors.nic.readers.link_events import LinkChanges
@@ -60,12 +63,15 @@ class NicCollector(Collector[NicReading]):
     def __init__(self, settings: NicSettings, context: CollectorContext) -> None:
         self._settings, self._context = settings, context
         self._reader = InterfaceReader(context, settings.policy)
-        self._inventory = Inventory(self._reader, settings.ignore, context.slot)
+        self._inventory = Inventory(self._reader, settings.ignore, context.slot, _boot_identity(context))
+        self._devices = DeviceTracker(context.sys, settings.ignore)
         self._is_recorded = context.is_recorded
-        self._kernel_watcher = KernelWatcher(context.root, "" if self._is_recorded else os.uname().machine, KERNELS_SECONDS)
         self._link_details = LinkDetailsReader(enabled=context.mode is Mode.CHECK and not self._is_recorded)
         self._release = read_text(context.proc / "sys/kernel/osrelease", 256).strip() or os.uname().release
         self._cmdline = read_text(context.proc / "cmdline", 4096)
+        machine = "" if self._is_recorded else os.uname().machine
+        self._kernel_watcher = KernelWatcher(context.root, machine, KERNELS_SECONDS, self._release, self._cmdline)
+        self._is_xen = read_text(context.sys / "hypervisor/type", 64).strip() == "xen"
         self._events: LinkEvents | None = None
         self._samples: tuple[Sample, ...] = ()
         self._last: NicReading | None = None
@@ -80,10 +86,11 @@ class NicCollector(Collector[NicReading]):
             self._full_scan(now, wall)
         else:
             names = changes.names | self._changed_carriers()
-            if not names and self._kernel_watcher.latest(inventory.modules()) is last.installed:
+            if not names and self._kernel_watcher.latest(inventory.modules(), 0.0, self._devices.modaliases()) is last.installed:
                 return last
             inventory.refresh(names, wall)
         timeout = CHECK_KERNELS_SECONDS if self._context.mode is Mode.CHECK else FIRST_KERNELS_SECONDS
+        installed = self._kernel_watcher.latest(inventory.modules(), timeout if last is None else 0.0, self._devices.modaliases())
         self._last = NicReading(
             wall,
             self._release,
@@ -91,9 +98,13 @@ class NicCollector(Collector[NicReading]):
             self._samples,
             inventory.gone,
             inventory.skipped,
-            self._kernel_watcher.latest(inventory.modules(), timeout if last is None else 0.0),
+            installed,
             self._cmdline,
             self._link_details.read(inventory.nics),
+            self._devices.states(self._kernel_watcher.device_modules()),
+            inventory.lost(),
+            _uptime(self._context.proc),
+            self._is_xen,
         )
         return self._last
 
@@ -131,6 +142,7 @@ class NicCollector(Collector[NicReading]):
     def _full_scan(self, now: float, wall: float) -> None:
         interval = self._settings.full_scan_interval
         self._inventory.scan(wall)
+        self._devices.scan(wall)
         last = self._samples[-1] if self._samples else None
         min_seconds = 0.9 * interval if len(self._samples) > 1 else BASELINE_SECONDS
         if last is None or now - last.at >= min_seconds:
@@ -153,3 +165,17 @@ class NicCollector(Collector[NicReading]):
         """Return the interfaces whose carrier count changed."""
         links = (nic.link for nic in itertools.islice(self._inventory.nics.values(), MAX_CARRIERS))
         return frozenset(link.name for link in links if self._reader.carrier_changes(link.name) != link.carrier_changes)
+
+
+def _boot_identity(context: CollectorContext) -> BootIdentity:
+    """Return the boot id, and the machine by its machine-id and, on Nitro, its instance id: an image's copies differ in one of them."""
+    machine = read_text(context.root / "etc/machine-id", 64).strip()
+    return BootIdentity(read_boot_id(context.proc), f"{machine} {read_platform(context.sys).instance_id}".strip())
+
+
+def _uptime(proc: Path) -> float | None:
+    """Return the seconds since boot (proc_uptime(5)); None where that cannot be read."""
+    try:
+        return float(read_text(proc / "uptime", 64).split()[0])
+    except (IndexError, ValueError):
+        return None

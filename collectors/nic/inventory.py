@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from collectors.interfaces import matches_any
 from collectors.model import Unavailable
-from collectors.nic import change_history
+from collectors.nic import change_history, last_boot
 from collectors.nic.checks.next_boot import module_of
 from collectors.nic.readers.tcp_counters import read_tcp
 from collectors.nic.samples import Sample
@@ -18,11 +18,21 @@ if TYPE_CHECKING:
 
     from collectors.model import Slot
     from collectors.nic.readers.interface_reader import InterfaceReader
-    from collectors.nic.reading import Nic
+    from collectors.nic.reading import LostInterface, Nic
 
 MAX_INTERFACES = 1000
 MAX_SAMPLED = 32  # interfaces with a device whose byte counters are kept: an instance has 15 at most
 GONE_SECONDS = 600.0  # how long an interface that vanished is reported
+
+
+class BootIdentity(NamedTuple):
+    """This boot, and the machine it is of; empty where unknown."""
+
+    boot: str = ""
+    host: str = ""
+
+
+NO_BOOT = BootIdentity()
 
 
 class Inventory:
@@ -31,9 +41,10 @@ class Inventory:
     Not thread-safe.
     """
 
-    def __init__(self, reader: InterfaceReader, ignore: Sequence[str], slot: Slot) -> None:
-        self._reader, self._ignore, self._slot = reader, ignore, slot
+    def __init__(self, reader: InterfaceReader, ignore: Sequence[str], slot: Slot, boot: BootIdentity = NO_BOOT) -> None:
+        self._reader, self._ignore, self._slot, self._boot = reader, ignore, slot, boot
         self._history: change_history.ChangeHistory | None = None
+        self._last_boot = last_boot.LastBoot()
         self._unsaved = False
         self.nics: dict[str, Nic] = {}
         self.gone: Mapping[str, float] = {}
@@ -49,12 +60,17 @@ class Inventory:
             raise Unavailable("permission", f"may not list {error.filename}") from error
         self.refresh([*names[:MAX_INTERFACES], *(set(self.nics) - set(names))], wall)
         self.skipped = max(0, len(names) - MAX_INTERFACES)
+        known = last_boot.update(self._last_boot, self._boot.boot, self._boot.host, self.nics.values())
+        self._unsaved |= known != self._last_boot
+        self._last_boot = known
         self.save()
 
     def refresh(self, names: Iterable[str], wall: float) -> None:
         """Read these interfaces, and drop those that are gone."""
         if self._history is None:
-            self._history = change_history.restore(self._slot.load())
+            saved = self._slot.load()
+            changes, boot = (saved.get("changes"), saved.get("last_boot")) if isinstance(saved, dict) else (None, None)
+            self._history, self._last_boot = change_history.restore(changes), last_boot.restore(boot)
         for name in names:
             before = self.nics.get(name)
             if matches_any(name, self._ignore):
@@ -82,8 +98,12 @@ class Inventory:
         """Save the change history where it changed: with full scans and at the end, so that a flapping interface causes few writes."""
         if self._unsaved and self._history is not None:
             change_history.prune(self._history, self.nics)
-            self._slot.save(change_history.dump(self._history))
+            self._slot.save({"changes": change_history.dump(self._history), "last_boot": last_boot.dump(self._last_boot)})
             self._unsaved = False
+
+    def lost(self) -> tuple[LostInterface, ...]:
+        """Return the interfaces of the last boot that this one lacks, but for ignored ones."""
+        return tuple(lost for lost in self._last_boot.lost if not matches_any(lost.name, self._ignore))
 
     def modules(self) -> tuple[str, ...]:
         """Return the names of the modules that the interfaces with a device need."""

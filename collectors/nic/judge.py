@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from collectors.model import Level, Verdict
 from collectors.nic.change_history import iso_time
 from collectors.nic.checks.allowance import allowance_verdict
+from collectors.nic.checks.device import device_verdicts
 from collectors.nic.checks.driver import driver_verdict
 from collectors.nic.checks.link_state import link_verdict, mtu_verdict
 from collectors.nic.checks.next_boot import next_boot_verdicts
@@ -20,11 +21,12 @@ if TYPE_CHECKING:
 
 
 def verdicts(reading: NicReading) -> Iterator[Verdict]:
-    """Judge every interface by every check; vanished ones are judged by `nic_link`."""
+    """Judge every interface by every check, and every network device; interfaces that vanished are judged by `nic_link`."""
     for nic in reading.nics:
         yield from _nic_verdicts(nic, reading)
     for name, at in reading.gone.items():
         yield _vanished_verdict(name, at)
+    yield from device_verdicts(reading)
     yield from next_boot_verdicts(reading)
 
 

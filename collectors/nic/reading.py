@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from collectors.netlink.link_details_messages import LinkDetails
+    from collectors.nic.boot.device_modules import DeviceModule
     from collectors.nic.boot.kernels import InstalledKernels
+    from collectors.nic.readers.devices import NetworkDevice
     from collectors.nic.readers.ethtool import Driver
     from collectors.nic.readers.features import Feature
     from collectors.nic.readers.sysfs import LinkState
@@ -48,11 +50,37 @@ class Nic:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceState:
+    """A network device of a bus; without a driver, also the module for it, whether that is loaded, and since when it is seen so.
+
+    `module` is None until it was looked up. `since` is Unix time; None for a device that had no driver at the first look already.
+    `ignored`: `[nic] ignore` lists its address or identity.
+    """
+
+    device: NetworkDevice
+    module: DeviceModule | None = None
+    is_loaded: bool = False
+    since: float | None = None
+    ignored: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LostInterface:
+    """An interface with a device that the last boot had, and this one lacks: its name, MAC address, bus address and driver."""
+
+    name: str
+    mac: str
+    bus: str
+    driver: str
+
+
+@dataclass(frozen=True, slots=True)
 class NicReading:
     """One run's snapshot. `samples` are those of the last full scans, oldest first; refreshes after a link event add none.
 
     `gone` are interfaces with a device that vanished within the last minutes: name → Unix time. `skipped` counts the interfaces beyond
-    the limit of one scan. `link_details` are read in `vitald check` only.
+    the limit of one scan. `link_details` are read in `vitald check` only. `devices` are the network devices of the buses, `lost` the
+    interfaces of the last boot that this one lacks, `uptime` the seconds since boot, None where that is unknown.
     """
 
     wall: float  # Unix seconds
@@ -64,3 +92,7 @@ class NicReading:
     installed: InstalledKernels | None = None
     cmdline: str = ""  # of the running kernel
     link_details: Mapping[str, LinkDetails] = field(default_factory=dict)
+    devices: tuple[DeviceState, ...] = ()
+    lost: tuple[LostInterface, ...] = ()
+    uptime: float | None = None
+    is_xen: bool = False

@@ -57,6 +57,14 @@ def next_kernel(root: Path, installed: Sequence[str]) -> tuple[str, str]:
     return newest, f"the newest installed, since /{denied} may not be read" if denied else "the newest installed"
 
 
+def menu_position(root: Path, release: str) -> str:
+    """Return grub's position of the first entry that boots a kernel (`1>2`), as grub-reboot(8) takes it; empty where none is found."""
+    for entry in _menu(root):
+        if re.search(rf"(?:vmlinuz|vmlinux|Image)-{re.escape(release)}$", entry.image):
+            return ">".join(map(str, entry.position))
+    return ""
+
+
 def _resolve(wanted: str, menu: Sequence[BootEntry], installed: Sequence[str], newest: str) -> str:
     """Return the kernel of a menu entry: by position, title, id or a path of them (`1>2`); empty where there is no such entry."""
     if re.fullmatch(r"\d{1,4}(?:>\d{1,4})*", wanted):

@@ -20,7 +20,8 @@ _MAX_BYTES = 4096  # of a sysfs file: a page
 class Device:
     """Device of an interface: its driver, the driver's module, and the loaded module's versions, empty where it states none.
 
-    `physical` is False for an interface without a device.
+    `physical` is False for an interface without a device. `bus` is the device's name on its bus (`0000:00:05.0`), `mac` the interface's
+    address when it was first seen; both are empty for a virtual function of a physical one of this host, which comes and goes.
     """
 
     physical: bool = False
@@ -28,6 +29,8 @@ class Device:
     module: str = ""
     version: str = ""
     srcversion: str = ""
+    bus: str = ""
+    mac: str = ""
 
 
 NO_DEVICE = Device()
@@ -84,7 +87,7 @@ def read_link(sys: Path, name: str, before: LinkState | None = None) -> LinkStat
     flags, index = _text(base + "flags"), _number(base + "ifindex")
     if flags is None or index is None:
         return None
-    device = before.device if before is not None and before.index == index else _device(base + "device")
+    device = before.device if before is not None and before.index == index else _device(base)
     carrier = _number(base + "carrier")
     # drivers whose statistics are read count timeouts there: no file for each of 32 queues is read
     queues, timeouts = _queues(base + "queues", count_timeouts=device.driver not in STATS_DRIVERS) if device.physical else (0, 0)
@@ -101,14 +104,16 @@ def read_link(sys: Path, name: str, before: LinkState | None = None) -> LinkStat
     )
 
 
-def _device(path: str) -> Device:
+def _device(base: str) -> Device:
     """Read the device of an interface, a symbolic link."""
+    path = base + "device"
     if not os.path.lexists(path):
         return NO_DEVICE
     module = path + "/driver/module"
     version, srcversion = _text(module + "/version") or "", _text(module + "/srcversion") or ""
     driver = _link_target(path + "/driver")
-    return Device(physical=True, driver=driver, module=_link_target(module), version=version, srcversion=srcversion)
+    bus, mac = ("", "") if os.path.lexists(path + "/physfn") else (_link_target(path), _text(base + "address") or "")
+    return Device(True, driver, _link_target(module), version, srcversion, bus, mac)  # noqa: FBT003 — `physical`
 
 
 def read_byte_counters(sys: Path, name: str) -> ByteCounters | None:
