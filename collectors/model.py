@@ -6,7 +6,9 @@ A *reading* is a frozen dataclass of each collector's own (collector.py).
 from __future__ import annotations
 
 import enum
+import os
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -156,6 +158,7 @@ class InUse(BadInput):
     """Valid input whose resource (a port, a state directory) is in use by another process."""
 
 
+_PROC, _SYS, _ROOT = Path("/proc"), Path("/sys"), Path("/")
 _BOOT_ID = "sys/kernel/random/boot_id"
 
 
@@ -194,30 +197,58 @@ class CollectorContext:
 
     `proc`, `sys` and `root` are the roots of the host's file systems, or of a recorded host's. `listening` holds vitald's own bound
     addresses (`127.0.0.1:19100`). `slot` is the collector's state file. `cache` is a directory for files that can be recreated at any time.
+
+    Beside a foreign root this host's own others are not used: they become its siblings (`HOST/proc`, `HOST/sys`, `HOST`), there or not.
     """
 
-    proc: Path = Path("/proc")
-    sys: Path = Path("/sys")
-    root: Path = Path("/")
+    proc: Path = _PROC
+    sys: Path = _SYS
+    root: Path = _ROOT
     listening: tuple[str, ...] = ()
     slot: Slot = field(default_factory=NoSlot)
     mode: Mode = Mode.DAEMON
     cache: Path | None = None
 
-    @property
+    def __post_init__(self) -> None:
+        if self.is_recorded:
+            base = self.root if self.root != _ROOT else self.proc.parent if self.proc != _PROC else self.sys.parent
+            found = {"proc": (self.proc, _PROC, base / "proc"), "sys": (self.sys, _SYS, base / "sys"), "root": (self.root, _ROOT, base)}
+            for name, (path, own, sibling) in found.items():
+                if path == own:
+                    object.__setattr__(self, name, sibling)
+
+    @cached_property
     def is_recorded(self) -> bool:
-        """True if the paths are those of a recorded host: another procfs than this kernel's, or output of ethtool in place of its ioctls.
+        """True if one of the roots is not this host's: a recorded host's, or another disk's.
 
-        A collector then uses no sockets, ioctls or system calls that read this host.
+        A collector then reads files below the roots only: it uses no socket, ioctl or system call that asks this host's kernel, and
+        starts no program that does.
         """
-        return (self.root / "ethtool").is_dir() or not _is_this_kernel(self.proc)
+        return not (_is_this_procfs(self.proc) and _is_this_sysfs(self.sys) and _is_this_root(self.root))
 
 
-def _is_this_kernel(proc: Path) -> bool:
-    """Compare boot ids, since a container may see the host's procfs under another path."""
-    if proc == Path("/proc"):
+def _is_this_procfs(proc: Path) -> bool:
+    """Compare boot ids, since a container may see the host's procfs under another path. A tree without one is foreign."""
+    if proc == _PROC:
         return True
     try:
-        return (proc / _BOOT_ID).read_bytes() == (Path("/proc") / _BOOT_ID).read_bytes()
+        return (proc / _BOOT_ID).read_bytes() == (_PROC / _BOOT_ID).read_bytes()
     except OSError:
         return False
+
+
+def _is_this_sysfs(sys: Path) -> bool:
+    """Return whether a sysfs is mounted there (proc_pid_mountinfo(5)): a copy of one is on another file system."""
+    if sys == _SYS:
+        return True
+    try:
+        mounts = Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape").splitlines()
+        path = os.path.realpath(sys)
+    except OSError:
+        return False
+    return any(line.split(" ")[4] == path and " - sysfs " in line for line in mounts)
+
+
+def _is_this_root(root: Path) -> bool:
+    """Return whether this kernel's procfs is mounted there: a container that sees the host's root file system has it in it."""
+    return root == _ROOT or _is_this_procfs(root / "proc")

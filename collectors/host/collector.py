@@ -74,8 +74,9 @@ class HostInfo(Collector[HostReading]):
 
     def read(self) -> HostReading:
         """Read kernel and firmware each time, the metadata service until it has answered. Never raises."""
-        platform = read_platform(self._context.sys)
-        return HostReading(read_identity(self._context.proc, self._context.root), self._read_instance(platform))
+        platform, context = read_platform(self._context.sys), self._context
+        identity = read_identity(context.proc, context.root, is_recorded=context.is_recorded)
+        return HostReading(identity, self._read_instance(platform))
 
     @staticmethod
     def judge(_readings: Sequence[HostReading], _settings: HostSettings) -> Iterator[Verdict]:
@@ -92,8 +93,8 @@ class HostInfo(Collector[HostReading]):
         self._imds.close()
 
     def _read_instance(self, platform: Platform) -> InstanceIdentity:
-        """Return the answer of the metadata service; without one, the instance id of the board."""
-        wanted = self._url != "off" and (platform.is_ec2 or self._url != "auto")
+        """Return the answer of the metadata service, which is this host's; without one, the instance id of the board."""
+        wanted = not self._context.is_recorded and self._url != "off" and (platform.is_ec2 or self._url != "auto")
         if self._instance is None and wanted and time.monotonic() >= self._due:
             try:
                 self._instance = self._imds.fetch()

@@ -24,17 +24,18 @@ class HostIdentity:
     boot_id: str = ""
 
 
-def read_identity(proc: Path, root: Path) -> HostIdentity:
+def read_identity(proc: Path, root: Path, *, is_recorded: bool = False) -> HostIdentity:
     """Read /proc/sys/kernel (proc_sys_kernel(5)) and, where no hostname is set there, /etc/hostname. Never raises.
 
     The kernel's hostname comes first: it is in the logs of this host, and DHCP may have set it. uname(2) returns the same two values
-    where /proc/sys is not accessible.
+    where /proc/sys is not accessible, but says nothing of a recorded host.
     """
+    nodename, release = ("", "") if is_recorded else (os.uname().nodename, os.uname().release)
     kernel = proc / "sys/kernel"
-    hostname = read_line(kernel / "hostname") or os.uname().nodename
+    hostname = read_line(kernel / "hostname") or nodename
     if hostname in _UNSET:
         hostname = read_line(root / "etc/hostname") or hostname
-    return HostIdentity(hostname=hostname, kernel=read_line(kernel / "osrelease") or os.uname().release, boot_id=read_boot_id(proc))
+    return HostIdentity(hostname=hostname, kernel=read_line(kernel / "osrelease") or release, boot_id=read_boot_id(proc))
 
 
 def read_line(path: Path) -> str:

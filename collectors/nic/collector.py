@@ -50,6 +50,7 @@ class NicCollector(Collector[NicReading]):
     checks = (
         "nic_driver",
         "nic_driver_next_boot",
+        "nic_device",
         "nic_offload",
         "nic_mtu",
         "nic_link",
@@ -67,9 +68,9 @@ class NicCollector(Collector[NicReading]):
         self._devices = DeviceTracker(context.sys, settings.ignore)
         self._is_recorded = context.is_recorded
         self._link_details = LinkDetailsReader(enabled=context.mode is Mode.CHECK and not self._is_recorded)
-        self._release = read_text(context.proc / "sys/kernel/osrelease", 256).strip() or os.uname().release
+        own_release, machine = ("", "") if self._is_recorded else (os.uname().release, os.uname().machine)
+        self._release = read_text(context.proc / "sys/kernel/osrelease", 256).strip() or own_release
         self._cmdline = read_text(context.proc / "cmdline", 4096)
-        machine = "" if self._is_recorded else os.uname().machine
         self._kernel_watcher = KernelWatcher(context.root, machine, KERNELS_SECONDS, self._release, self._cmdline)
         self._is_xen = read_text(context.sys / "hypervisor/type", 64).strip() == "xen"
         self._events: LinkEvents | None = None

@@ -83,7 +83,9 @@ class PathMtu(Collector[PathMtuReading]):
         self._last_alarm |= dict.fromkeys(self._alarms, now)
 
     def read(self) -> PathMtuReading:
-        """Search all targets, or only those with an alarm."""
+        """Search all targets, or only those with an alarm. Unavailable on a recorded host."""
+        if self._context.is_recorded:
+            raise Unavailable("missing", "a recorded host cannot send packets")
         if not capability.is_available(self._context.proc):
             if not any(map(_is_remote, self._targets.values())):
                 raise Unavailable("unconfigured", _NO_TARGET)

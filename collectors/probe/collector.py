@@ -61,7 +61,9 @@ class Probe(Collector[ProbeReading]):
         self._addresses: dict[str, SocketAddress] = {}
 
     def read(self) -> ProbeReading:
-        """Probe every target once, spread over the interval."""
+        """Probe every target once, spread over the interval. Unavailable on a recorded host, whose network this host does not have."""
+        if self._context.is_recorded:
+            raise Unavailable("missing", "a recorded host cannot probe")
         if self._list.refresh() or self._targets is None:
             self._set_targets(self._list.targets())
         files, targets = self._list.valid(), self._targets or {}

@@ -20,6 +20,7 @@ from collectors.memory.attribution import attribute, growth_by_area
 from collectors.memory.collector import KernelMemory
 from collectors.memory.settings import MemorySettings
 from collectors.model import CollectorContext, Level, Mode
+from tests.kit.contexts import LiveContext
 from tests.kit.leaks import alone, leaking, more
 
 if TYPE_CHECKING:
@@ -166,7 +167,7 @@ def test_sockets_that_are_not_read_are_a_warning_that_names_them_and_clears() ->
 
 def test_an_ordinary_leak_is_a_verdict_on_the_process(tmp_path: Path) -> None:
     """One process's anonymous memory grows: the verdict on the kernel stays healthy."""
-    collector = KernelMemory(FAR, CollectorContext(root=tmp_path))
+    collector = KernelMemory(FAR, LiveContext(root=tmp_path))
     now = [time.clock_gettime(time.CLOCK_BOOTTIME)]
     collector.clock = lambda: now[0]
     total = collector.read().ledger.total

@@ -116,6 +116,9 @@ def hanging_probe(folder: Path) -> Iterator[tuple[str, ...]]:
     netfilter = folder / "proc/sys/net/netfilter"
     netfilter.mkdir(parents=True)
     os.mkfifo(netfilter / "nf_conntrack_count")
+    boot_id = folder / "proc/sys/kernel/random/boot_id"  # of this boot: the procfs of another host has nobody who probes
+    boot_id.parent.mkdir(parents=True)
+    boot_id.write_bytes(Path("/proc/sys/kernel/random/boot_id").read_bytes())
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full, socket.socket() as first, socket.socket() as second:
         for client in (first, second):  # the accept queue of one is full from now on: further SYNs get no answer
             client.setblocking(False)  # noqa: FBT003 — its only argument

@@ -11,6 +11,7 @@ from collectors.model import CollectorContext
 from collectors.settings import decode_hook
 from tests.collectors.host.imds_server import DOCUMENT, TOKEN, ImdsServer, ok, refusal
 from tests.collectors.host.test_identity import BOOT_ID, NITRO, write
+from tests.kit.contexts import LiveContext
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +26,7 @@ def settings(text: str) -> HostSettings:
 def context(root: Path, dmi: dict[str, str] | None = None) -> CollectorContext:
     write(root, {"proc/sys/kernel/hostname": "web1\n", "proc/sys/kernel/osrelease": KERNEL, "proc/sys/kernel/random/boot_id": BOOT_ID})
     write(root, {f"sys/class/dmi/id/{name}": text for name, text in (dmi or {}).items()})
-    return CollectorContext(proc=root / "proc", sys=root / "sys", root=root)
+    return LiveContext(proc=root / "proc", sys=root / "sys", root=root)
 
 
 def labels(collector: HostInfo) -> tuple[str, ...]:
