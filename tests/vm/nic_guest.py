@@ -66,7 +66,7 @@ def find(bus: Path, device: str) -> str:
 
 
 def generic(snapshots: dict[str, bytes]) -> list[str]:
-    """Take the drivers away, one way after the other; return what each command of vitald did."""
+    """Remove the drivers, one way after the other; return what each command of vitald did."""
     address, on_virtio = find(PCI, "0x100e"), find(VIRTIO, "0x0001")
     tried: list[str] = []
 
@@ -99,7 +99,7 @@ def generic(snapshots: dict[str, bytes]) -> list[str]:
 
 
 def main() -> None:
-    """Take the snapshots and power the guest off."""
+    """Record the snapshots and power the guest off."""
     os.environ["PATH"] = "/usr/sbin:/usr/bin:/sbin:/bin"
     for kind, target in (("proc", "/proc"), ("sysfs", "/sys"), ("devtmpfs", "/dev")):
         if not os.path.ismount(target):
