@@ -1,14 +1,14 @@
 """Capture /sys of guests whose network devices have no driver: `python -m tests.vm.nic_fixtures`, as root on Debian; not part of CI.
 
 Two of Debian's kernels boot in qemu with an e1000 and a virtio network device: the cloud kernel, which lacks e1000, and the generic one
-(nic_guest.py). The snapshots land in tests/collectors/nic/guests/MOMENT, both kernels' lists of modules and e1000 itself in guests/kernels.
+(nic_guest.py). The snapshots land in tests/collectors/nic/guests/MOMENT.tar.xz, both kernels' lists of modules and two of these in
+guests/kernels.
 """
 
 from __future__ import annotations
 
 import lzma
 import re
-import shutil
 import tarfile
 from pathlib import Path
 
@@ -22,7 +22,7 @@ DEVICES = (
     "-netdev", "user,id=b", "-device", "virtio-net-pci,netdev=b,mac=52:54:00:00:00:0b",
 )  # fmt: skip
 WANTED = re.compile(r"\b(?:e1000|virtio_net|virtio_pci|ena|ixgbevf|xen_netfront|8139cp|virtio-net)\b")
-MODULE = "kernel/drivers/net/ethernet/intel/e1000/e1000.ko"
+MODULES = ("kernel/drivers/net/ethernet/intel/e1000/e1000.ko", "kernel/drivers/net/virtio_net.ko")
 
 
 def capture(flavour: str, files: tuple[Path, Path], disk: Path) -> None:
@@ -37,22 +37,21 @@ def capture(flavour: str, files: tuple[Path, Path], disk: Path) -> None:
                 if text := content.read().decode():
                     (GUESTS / "commands.txt").write_text(text)
                 continue
-            target = GUESTS / member.name
-            shutil.rmtree(target, ignore_errors=True)
-            with tarfile.open(fileobj=content) as inner:
-                inner.extractall(target, filter="fully_trusted")  # noqa: S202 — links as sysfs has them
+            (GUESTS / f"{member.name}.tar.xz").write_bytes(lzma.compress(content.read()))
 
 
 def keep_kernel(release: str) -> None:
-    """Keep the lines of depmod's lists that are about network drivers of virtual machines, and e1000 itself, compressed."""
+    """Keep the lines of depmod's lists that are about network drivers of virtual machines, and two of these, compressed."""
     source, target = ROOT / "usr/lib/modules" / release, GUESTS / "kernels/lib/modules" / release
     target.mkdir(parents=True, exist_ok=True)
     for name in ("modules.alias", "modules.dep", "modules.builtin"):
         lines = [line for line in (source / name).read_text().splitlines() if WANTED.search(line)]
-        (target / name).write_text("".join(f"{line}\n" for line in lines).replace("/e1000.ko:", "/e1000.ko.xz:"))
-    if (source / MODULE).exists():
-        (target / MODULE).parent.mkdir(parents=True, exist_ok=True)
-        (target / f"{MODULE}.xz").write_bytes(lzma.compress((source / MODULE).read_bytes(), check=lzma.CHECK_CRC32))
+        text = re.sub(r"/(e1000|virtio_net)\.ko:", r"/\1.ko.xz:", "".join(f"{line}\n" for line in lines))
+        (target / name).write_text(text)
+    for module in MODULES:
+        if (source / module).exists():
+            (target / module).parent.mkdir(parents=True, exist_ok=True)
+            (target / f"{module}.xz").write_bytes(lzma.compress((source / module).read_bytes(), check=lzma.CHECK_CRC32))
 
 
 def main() -> None:
