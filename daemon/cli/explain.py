@@ -82,6 +82,10 @@ def _lines(line: bytes, matches: list[Match], matcher: Matcher) -> Iterator[str]
         yield from _entry("pack", signature.origin)
     if not matches:
         yield from _entry("signature", "no match")
+        for match in _match(matcher.ignoring_nothing(), line)[:3]:
+            setting = "`ignore` in [dhcp]" if match.signature.family == "dhcp" else "`ignore` in [nic]"
+            why = setting if "interface" in match.fields else "loop, floppy, optical and RAM devices do not count"
+            yield from _entry("note", f"would match {match.signature.id}, but {match.instance} is ignored: {why}")
         for match in matcher.match_line(line, allow_any)[:3]:
             yield from _entry("note", f"would match {match.signature.id} if sent by {_senders(match.signature)}")
 

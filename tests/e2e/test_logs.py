@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.kit.network import Network
+
 
 @pytest.fixture
 def logs(service: Service) -> Iterator[LogsInContainer]:
@@ -39,6 +41,40 @@ def test_a_dhcp_clients_message_is_counted_from_the_journal_by_its_unit(journal:
     journal.write_as_unit("networking.service", NO_OFFERS)
     journal.counted("dhclient-no-offers", int(before) + 1)
     assert journal.value('vitald_health{check="dhcp_log",subject="dhcp"}') == 2
+
+
+@pytest.mark.fault(136)
+def test_networkds_words_about_a_containers_interface_are_no_finding(journal: LogsInContainer, network: Network) -> None:
+    """Two links that networkd manages lose their carrier: one is named as a container's, the other as a NIC."""
+    links = ("vethapp0", "uplink0")
+    config = "/run/systemd/network/10-carrier.network"
+    journal.host.write(config, f"[Match]\nName={' '.join(links)}\n[Network]\nLinkLocalAddressing=no\nIPv6AcceptRA=no\n")
+    journal.host.run("systemctl", "start", "systemd-networkd")
+    fault = 'vitald_log_fault_level{check="nic_log",device="uplink0"'
+    try:
+        for name in links:
+            network.run("ip", "link", "add", name, "type", "veth", "peer", "name", f"far-{name}")
+            network.run("ip", "link", "set", f"far-{name}", "up")
+        wait(lambda: all(f"{name}: Gained carrier" in entries(journal) for name in links), "the carrier of both")
+        for name in links:
+            network.run("ip", "link", "set", f"far-{name}", "down")
+        wait(lambda: journal.value(fault) == 1, f"{fault}; there is {journal.metrics()[-2000:]}")
+        assert f"{links[0]}: Lost carrier" in entries(journal)
+        assert journal.events("networkd-lost-carrier") == 1
+        (line,) = (line for line in journal.metrics().splitlines() if line.startswith("vitald_log_fault_level{"))
+        assert 'unit="systemd-networkd.service"' in line
+        for name in links:
+            network.run("ip", "link", "set", f"far-{name}", "up")
+        wait(lambda: journal.value(fault) == 0, "the end of the fault")
+    finally:
+        journal.host.run("systemctl", "stop", "systemd-networkd.socket", "systemd-networkd")
+        journal.host.file(config).unlink()
+        for name in links:
+            network.run("ip", "link", "del", name)
+
+
+def entries(logs: LogsInContainer) -> str:
+    return logs.host.run("journalctl", "--no-pager", "--unit=systemd-networkd", "--output=cat").stdout
 
 
 @pytest.mark.fault(9)

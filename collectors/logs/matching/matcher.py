@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
+import msgspec
+
 from collectors.interfaces import IgnoredInterfaces
 from collectors.logs.matching.header import Header, split_header
 from collectors.logs.matching.instance import alias_of, instance_of, is_ignored_device
@@ -103,6 +105,10 @@ class Matcher:
         return (signature.has_interface and self._ignored.covers(signature.family, name)) or (
             signature.has_disk and is_ignored_device(name)
         )
+
+    def ignoring_nothing(self) -> Matcher:
+        """Return a matcher that ignores no interface and no device: to explain why a line matches nothing."""
+        return Matcher([msgspec.structs.replace(signature, devices="all") for signature in self.signatures], self._scanner)
 
     def match_block(self, block: bytes, allow: Callable[[Signature, Header], bool], *, bare: bool = False) -> list[Match]:
         """Return all matches in a block of lines, in the order of the lines. `bare` blocks hold messages without a syslog header."""

@@ -162,6 +162,13 @@ def test_scan_and_explain_ignore_the_same(tmp_path: Path, capsys: pytest.Capture
     assert json.loads(capsys.readouterr().out)["events"] == []
     assert main(["explain", "--format=json", *lines]) == 1
     assert not any(item["signatures"] for item in json.loads(capsys.readouterr().out))
+    assert (
+        main(["explain", lines[0], f"Mar  5 10:00:00 h {WORDS[0].format('veth12')}", f"Mar  5 10:00:00 h {WORDS[8].format('tap0')}"]) == 1
+    )
+    text = " ".join(capsys.readouterr().out.split())
+    assert "would match blk-io-error, but loop11 is ignored: loop, floppy, optical and RAM devices do not count" in text
+    assert "would match networkd-lost-carrier, but veth12 is ignored: `ignore` in [nic]" in text
+    assert "would match dhcpcd-lease-expired, but tap0 is ignored: `ignore` in [dhcp]" in text
     (tmp_path / "vitald.toml").write_text('[nic]\nignore = ["lo"]\ninterval = "5s"\n')
     flags = ["--config.file", str(tmp_path / "vitald.toml")]
     assert main(["scan", *flags, "--format=json", str(tmp_path / "log")]) == 1

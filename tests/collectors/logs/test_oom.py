@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from collectors.logs.fault_lifetime import JOIN_SECONDS, FaultLifetimes, FaultRules
 from collectors.logs.matching.matcher import allow_claimed_origin, allow_kernel
+from collectors.logs.matching.packs import load
 from collectors.logs.sources.event import LogEvent
 from collectors.logs.sources.kmsg import parse
 from collectors.model import Level
@@ -123,6 +126,23 @@ def test_a_line_alone_is_a_warning_and_one_that_comes_much_later_is_an_event_of_
     late = 3 + JOIN_SECONDS
     assert add("oom-kill-memcg", late)[2:] == [("oom-kill-memcg", "", 1)]
     assert add("oom-kill", late)[3:] == [("oom-kill", "", 1)], "a cgroup's event hides none of the host's"
+
+
+PACKS = load()
+PARTS = ["oom-invoked", "oom-kill", "oom-host", "oom-cgroup", "oom-cgroup-limit", "oom-kill-memcg", "oom-kill-task", "oom-no-killable"]
+OF_THE_HOST = {"oom-kill", "oom-host"}
+
+
+@given(st.lists(st.tuples(st.sampled_from(PARTS), st.sampled_from(["/a", "/b"]), st.floats(0, 3000)), min_size=1, max_size=20))
+def test_in_any_order_of_lines_only_the_hosts_are_critical_and_no_event_is_lost(events: list[tuple[str, str, float]]) -> None:
+    lifetimes = FaultLifetimes(FaultRules(PACKS.signatures))
+    for name, cgroup, at in events:
+        lifetimes.apply(LogEvent(PACKS.by_id[name], at, "line", cgroup if name in {"oom-cgroup", "oom-cgroup-limit"} else ""), at)
+    faults = lifetimes.faults
+    assert any(fault.level == Level.CRITICAL for fault in faults) == any(name in OF_THE_HOST for name, _, _ in events)
+    for name, _, at in events:
+        names = {name, *PACKS.by_id[name].part_of}
+        assert any(fault.signature in names for fault in faults), f"{name} at {at}"
 
 
 def _over_the_limit(group: str, name: str) -> None:
