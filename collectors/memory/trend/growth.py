@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from collectors.memory.trend.window import Point, Window
 
 STUDENT_LESS_ONE = 3.37  # one-sided 99 % of Student's t with 5 degrees of freedom: seven differences, of which the largest is left out
-FAST_SPANS = (300.0, 600.0, 1200.0, 2400.0, 3600.0, 5400.0)  # the last one for intervals above 7 minutes: an eighth needs a point
+FAST_SPANS = (300.0, 600.0, 1200.0, 2400.0, 3600.0)
+SPARSE_SPAN = 5400.0  # where an hour has too few points for its eighths: intervals of 7 to 10 minutes
 SLOW_SPANS = (7200.0, 14400.0, 21600.0, 43200.0)
 SLOW_NEEDED = 50  # quarters that cover the longest of them
 _SIZE = attrgetter("size")
@@ -63,7 +64,9 @@ def fast(window: Window, total: int, available: int, max_extrapolation: float) -
     if not window.fast or window.fast[-1].size - min(map(_SIZE, window.fast + window.slow[-SLOW_NEEDED:])) < total * 0.01:
         return None
     newest = window.fast[-1].at
-    for span, points in [(s, window.slow[-SLOW_NEEDED:]) for s in reversed(SLOW_SPANS)] + [(s, window.fast) for s in reversed(FAST_SPANS)]:
+    is_sparse = newest - window.fast[-BLOCKS - 1 :][0].at >= FAST_SPANS[-1]
+    fast_spans = (*FAST_SPANS, SPARSE_SPAN) if is_sparse else FAST_SPANS
+    for span, points in [(s, window.slow[-SLOW_NEEDED:]) for s in reversed(SLOW_SPANS)] + [(s, window.fast) for s in reversed(fast_spans)]:
         if (levels := blocks([(p.at, float(p.size)) for p in points if p.at > newest - span], newest - span, span)) is None:
             continue
         rises = sorted(b - a for a, b in pairwise(levels))
