@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from collectors.memory.collector import KernelMemory
 from collectors.memory.settings import MemorySettings
 from collectors.memory.trend.history import SIZES
 from collectors.model import CollectorContext, Level, Mode, Unavailable
+from collectors.settings import Duration
 from tests.collectors.memory.hosts import FIXTURES, HOSTS
 from tests.kit.leaks import leaking
 from tests.kit.slots import Kept
@@ -162,6 +164,35 @@ def test_processes_that_are_not_visible_are_not_healthy(tmp_path: Path) -> None:
         collector.close()
         (tmp_path / "proc/1").mkdir(exist_ok=True)
         (tmp_path / "proc/1/statm").write_text("5000 3000 2000 1 0 1 0\n")
+
+
+@pytest.mark.fault(140)
+@pytest.mark.parametrize("interval", [1.0, 2.4, 30.0])
+def test_a_leak_of_the_slab_is_detected_within_six_minutes_whatever_the_interval(tmp_path: Path, interval: float) -> None:
+    """The files of a host, in which 50 MB a second go from MemFree to SUnreclaim; the clock is advanced by the interval."""
+    shutil.copytree(FIXTURES / "vm-6.18/proc", tmp_path / "proc")
+    text, settings = (tmp_path / "proc/meminfo").read_text(), MemorySettings(interval=Duration(interval))
+    collector, now = KernelMemory(settings, CollectorContext(tmp_path / "proc", tmp_path, tmp_path)), [1000.0]
+    collector.clock = lambda: now[0]
+    while now[0] < 1360:
+        leaked = int(now[0] - 1000) * 50 * 1024
+        (tmp_path / "proc/meminfo").write_text(_moved(text, leaked))
+        reading = collector.read()
+        kernel, _ = collector.judge([reading], settings)
+        if kernel.level is Level.CRITICAL:
+            break
+        now[0] += interval
+    assert kernel.level is Level.CRITICAL
+    assert "slab_unreclaimable grows by" in kernel.message
+    assert len(reading.history.window.fast) <= 30
+    collector.close()
+
+
+def _moved(meminfo: str, kilobytes: int) -> str:
+    """Return a meminfo in which so much of the free memory has become slab."""
+    more = {"SUnreclaim": kilobytes, "Slab": kilobytes, "MemFree": -kilobytes, "MemAvailable": -kilobytes}
+    lines = (re.fullmatch(r"(\w+)(:.*?)(\d+)( kB)", line) for line in meminfo.splitlines())
+    return "".join(f"{line[1]}{line[2]}{int(line[3]) + more.get(line[1], 0)}{line[4]}\n" for line in lines if line)
 
 
 HOSTILE = ("-17179869184 -5", "5 17179869184", "18446744073709551615 0", f"{1 << 70} 0", "nan 0", "inf 1", "1e9 0", "٣ 0", "", "x", "7")
