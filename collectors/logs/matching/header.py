@@ -13,9 +13,11 @@ _CLOCK = rb"\d\d:\d\d:\d\d(?:[.,]\d{1,9})?"
 _TIME = (
     rb"\d{4}-\d\d-\d\d[T ]" + _CLOCK + rb"(?:Z|[+-]\d\d:?\d\d)?"  # ISO 8601 and RFC 3339
     rb"|(?:[A-Z][a-z]{2} )?[^\s\d\[]{2,12} {1,3}\d{1,2} " + _CLOCK + rb"(?: \d{4})?"  # RFC 3164 and ctime(3), month in any language
-    rb"|\d{1,2}[^\s\d\[]{1,6} {1,3}\d{1,2} " + _CLOCK  # months that are numbers, as in Korean
+    rb"|\d{1,2}[^\s\d\[]{1,6} {1,3}\d{1,2} "
+    + _CLOCK  # months that are numbers, as in Korean
+    + rb"|\d{9,10}\.\d{6}"  # Unix time (journalctl -o short-unix)
 )
-_STAMP = rb"\[ *\+?\d{1,12}\.\d{3,9}\](?:\[ *[TC]\d+\])?"  # seconds since boot, and CONFIG_PRINTK_CALLER
+_STAMP = rb"\[ *\+?\d{1,12}\.\d{3,9}\](?: ?\[ *[TC]\d{1,10}\])?"  # seconds since boot, and CONFIG_PRINTK_CALLER
 _TAG = rb"(?P<tag>[^\s:()\[\]<>{}=,\"']{1,64})(?:\([^()\s]{1,40}\))?(?P<pid>\[[^\s\]]{0,20}\])?:(?=[\s\[]|$)"
 
 _START = re.compile(
@@ -24,7 +26,7 @@ _START = re.compile(
     + rb")[\]:]{0,2}(?:\s+|$)"
 )
 _LEVEL = re.compile(rb"\s*(?P<facility>[a-z]{2,8}[0-7]?)(?:\.| +:)[a-z]{3,7} *:?\s+")  # OpenWrt, BusyBox, dmesg -x
-_SYSLOG = re.compile(rb"\s*(?:(?P<host>[^\s]{0,254}[^\s:])\s+)?" + _TAG + rb" ?")
+_SYSLOG = re.compile(rb"\s*(?:(?P<host>[^\s]{0,254}[^\s:])\s+)?(?:[a-z]{2,8}[0-7]?\.[a-z]{3,7}\s+)?" + _TAG + rb" ?")
 _LONE_TAG = re.compile(rb"[ *]{0,8}(?:[A-Z]{3,8} )?" + _TAG + rb" ?")
 _RFC5424 = re.compile(
     rb"<\d{1,3}>1 (?P<time>\S{1,40}) (?P<host>\S{1,255}) (?P<tag>\S{1,48}) \S{1,128} \S{1,32} "
@@ -33,8 +35,11 @@ _RFC5424 = re.compile(
 _KMSG = re.compile(rb"(?P<priority>\d{1,10}),\d{1,20},\d{1,20},[^;\s]{1,64};")
 _KERNEL_STAMP = re.compile(rb"\s*" + _STAMP + rb"\s?")
 _ANY_STAMP = re.compile(_STAMP + rb"\s?")
-_KERNEL_TAG = re.compile(rb"kernel: ?")
-_ECHO = re.compile(rb"(?P<tag>[\w.@/-]{1,48})\[\d{1,10}\]: ")  # a program's line on the console, after the kernel's timestamp
+_HOST = rb"(?:[^\s:()\[\]]{1,255} )?"
+_KERNEL_TAG = re.compile(_HOST + rb"kernel: ?")  # with a host in `journalctl -o short-monotonic`, after the kernel's timestamp
+_ECHO = re.compile(_HOST + rb"(?P<tag>[\w.@/-]{1,48})\[\d{1,10}\]: ")  # a program's line there, or on the console
+_HOST_AND_KERNEL = re.compile(rb"[ \t]{0,8}[^\s:()\[\]]{1,255} kernel: ")
+_BARE_CLOCK = re.compile(rb"[ \t]{0,8}" + _CLOCK + rb" (?=\S)")  # a time without a date is not used
 _REPEATED = re.compile(rb"message repeated (?P<times>\d{1,9}) times: \[ ?(?P<message>.*?)\]?\s*$", re.DOTALL)
 
 
@@ -80,12 +85,15 @@ def split_header(line: bytes, known_tags: frozenset[str] = frozenset()) -> Heade
 
 
 def _without_time(line: bytes, known_tags: frozenset[str]) -> Header:
+    line = _without(_BARE_CLOCK, line)
+    if kernel := _HOST_AND_KERNEL.match(line):
+        return _kernel(_without(_KERNEL_STAMP, line[kernel.end() :]))
     tag = _LONE_TAG.match(line)
     if tag is not None and (tag["pid"] or tag["tag"] == b"kernel" or _text(tag["tag"]) in known_tags):
         return _finish(line[tag.end() :], _text(tag["tag"]))
     stamp = _ANY_STAMP.search(line, 0, 120)  # consoles write other text before it
     if stamp is None or b"printk messages dropped" in line[: stamp.start()]:
-        return Header(line)
+        return Header(line.lstrip(b" \t"))
     return _kernel(_without(_KERNEL_TAG, line[stamp.end() :]))
 
 

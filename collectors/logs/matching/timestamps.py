@@ -10,6 +10,7 @@ _ISO = re.compile(rb"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?(Z|[
 _SYSLOG = re.compile(
     rb"(?:[A-Z][a-z]{2} )?(?:([^\s\d]{2,12})|(\d{1,2})[^\s\d]{1,6}) +(\d{1,2}) (\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9}))?(?: (\d{4}))?"
 )
+_UNIX = re.compile(rb"\d{9,10}\.\d{6}")
 _MONTHS = {
     name.encode(): number
     for number, names in enumerate(
@@ -33,6 +34,8 @@ def parse(text: bytes, reference: float) -> float | None:
             return _iso(match)
         if (match := _SYSLOG.fullmatch(text)) is not None:
             return _syslog(match, reference)
+        if _UNIX.fullmatch(text) is not None:
+            return float(text)
     except (ValueError, OverflowError, OSError):  # 30 February, the year 0
         return None
     return None

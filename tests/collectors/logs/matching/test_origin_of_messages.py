@@ -1,0 +1,34 @@
+"""What is the kernel's in a line, and what only stands in it: headers of several formats, and texts that a local user chooses."""
+
+from __future__ import annotations
+
+import pytest
+
+from collectors.logs.matching.header import split_header
+
+OOPS = b"BUG: kernel NULL pointer dereference, address: 0000000000000008"
+
+
+@pytest.mark.fault(150)
+@pytest.mark.parametrize(
+    ("line", "program", "message"),
+    [
+        (b"[   12.345678] ip-10-0-0-56 kernel: " + OOPS, "kernel", OOPS),  # journalctl -o short-monotonic
+        (b"[   12.345678] ip-10-0-0-56 systemd[1]: Reached target Basic System.", "systemd", b"Reached target Basic System."),
+        (b"[Sun Dec  1 14:54:40 2024] ip-10-0-0-56 kernel: " + OOPS, "kernel", OOPS),
+        (b"ip-10-0-0-56 kernel: [   12.345678] " + OOPS, "kernel", OOPS),
+        (b"12:00:01 kernel: " + OOPS, "kernel", OOPS),
+        (b"12:00:01.345 systemd[1]: Reached target Basic System.", "systemd", b"Reached target Basic System."),
+        (b"[ 2491.403032] [    T240] " + OOPS, "kernel", OOPS),  # CONFIG_PRINTK_CALLER since 6.11
+        (b"[ 2491.403032][    C1] " + OOPS, "kernel", OOPS),
+        (b"Jan  1 00:53:57 ip-10-0-0-56 kern.alert kernel: [   12.345678] " + OOPS, "kernel", OOPS),  # BusyBox syslogd
+        (b"Jan  1 00:53:57 ip-10-0-0-56 daemon.info dhcpcd[112]: eth0: carrier lost", "dhcpcd", b"eth0: carrier lost"),
+        (b"  " + OOPS, None, OOPS),
+        (b"[   12.345678] traps: nginx[12] general protection fault ip:7f0 sp:7ff error:0 in nginx[400000+1000]", "kernel", None),
+        (b"[   12.345678] TCP: request_sock_TCP: Possible SYN flooding on port 80. Sending cookies.", "kernel", None),
+    ],
+)
+def test_the_program_and_the_message_of_a_line(line: bytes, program: str | None, message: bytes | None) -> None:
+    header = split_header(line)
+    assert header.program == program
+    assert header.message == (line.partition(b"] ")[2] if message is None else message)
