@@ -16,7 +16,7 @@ def test_every_signature_has_a_counter_at_0_before_its_first_event(lab: LogsLab,
     reading = lab.read()
     assert set(reading.events) == {signature.id for signature in packs.signatures}
     assert set(reading.events.values()) == {0}
-    assert lab.levels() == {"dhcp_log": 0, "nic_log": 0, "storage_log": 0, "kernel_log": 0}, "memory_log reads the kernel only: off here"
+    assert lab.levels() == {"dhcp_log": 0, "nic_log": 0, "storage_log": 0, "memory_log": 0, "kernel_log": 0}
 
 
 def test_a_fault_is_active_until_its_recovery_line(lab: LogsLab) -> None:
