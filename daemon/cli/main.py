@@ -16,6 +16,7 @@ COMMANDS = {  # name: (module with add_arguments(parser) and run(arguments), hel
     "check-config": ("daemon.cli.check_config", "validate the settings file and the files it refers to"),
     "probe": ("daemon.cli.probe.command", "TCP ping: the kernel's round-trip time, lost SYNs, and a reason for each failure"),
     "rules": ("daemon.cli.rules", "print the Prometheus rules of this version"),
+    "runbook": ("daemon.cli.runbook", "print the runbook of an alert"),
     "dashboard": ("daemon.cli.dashboard", "print the Grafana dashboard of this version"),
     "scan": ("daemon.cli.scan.command", "search old logs for known faults: what happened, when and how often"),
     "explain": ("daemon.cli.explain", "print the signatures that match a log line, with meaning and remediation"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,15 +11,15 @@ if TYPE_CHECKING:
     import argparse
 
 FOLDER = Path(__file__).parents[2] / "exporters/prometheus/rules"
-RUNBOOKS = "https://example.com/vitald/docs/runbooks"
-"""Runbook address in the shipped rules; example.com (RFC 2606), so that no alert links to a server that is not the operator's."""
+
+_RUNBOOK = re.compile(r"^( +)runbook: vitald runbook (\w+)$", re.MULTILINE)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
     parser.epilog = "example: vitald rules > /etc/prometheus/rules/vitald.yml; the scrape job's name must begin with vitald"
-    text = "base URL of docs/runbooks (default: %(default)s)"
-    parser.add_argument("--runbooks.url", dest="runbooks", default=RUNBOOKS, metavar="URL", help=text)
+    text = "base URL of copies of the runbooks: adds the annotation runbook_url, URL/NAME.md, to each alert (default: only `vitald runbook NAME`)"
+    parser.add_argument("--runbooks.url", dest="runbooks", default="", metavar="URL", help=text)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -27,8 +28,13 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def rules(runbooks: str = RUNBOOKS) -> str:
+def rules(runbooks: str = "") -> str:
     """Return all rule files as one: YAML text with a single `groups:`, recording rules first, as alerts are built on them."""
     files = sorted(FOLDER.glob("*.yml"), key=lambda file: (file.stem != "blame", file.stem))
-    texts = [file.read_text().replace(f"{RUNBOOKS}/", f"{runbooks.rstrip('/')}/") for file in files]
+    texts = [file.read_text() for file in files]
+    if runbooks:
+        url = runbooks.rstrip("/")
+        texts = [
+            _RUNBOOK.sub(lambda found: f"{found.group()}\n{found.group(1)}runbook_url: {url}/{found.group(2)}.md", text) for text in texts
+        ]
     return "groups:\n" + "\n".join(text.replace("\ngroups:\n", "\n", 1) for text in texts)

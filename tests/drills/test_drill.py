@@ -6,7 +6,7 @@ import pytest
 
 from tests.drills.__main__ import QUIET
 from tests.drills.faults import DRILLS, Drill
-from tests.kit.rulebook import RUNBOOKS, alerts
+from tests.kit.rulebook import alerts
 
 NAMES = {drill.name for drill in DRILLS} | {QUIET}
 
@@ -19,14 +19,3 @@ def test_a_drill_waits_for_an_alert_that_is_there(drill: Drill) -> None:
 
 def test_no_two_drills_have_one_name() -> None:
     assert len(NAMES) == len(DRILLS) + 1
-
-
-def test_every_drill_that_a_runbook_names_is_there() -> None:
-    named = {
-        name
-        for book in RUNBOOKS.glob("*.md")
-        for words in re.findall(r"[Dd]rills? ((?:`[^`]+`(?: \([A-Z]+\))?(?:, | and )?)+)", book.read_text())
-        for name in re.findall(r"`([^`]+)`", words)
-    }
-    assert named
-    assert named <= NAMES

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 RULES = sorted((ROOT / "exporters/prometheus/rules").glob("*.yml"))
 CASES = sorted((ROOT / "tests/exporters/prometheus/rules").glob("*.test.yml"))
-RUNBOOKS = ROOT / "docs/runbooks"
+RUNBOOKS = ROOT / "exporters/prometheus/rules/runbooks"
 CONTRACT = (ROOT / "docs/contract.md").read_text()
 
 

@@ -119,7 +119,7 @@ def test_a_command_imports_only_what_it_uses() -> None:
     assert not {"collectors.registry", "collectors.nic.collector", "collectors.probe.connect.sweep"} & set(loaded)
 
 
-@pytest.mark.parametrize("command", ["run", "check", "check-config", "probe", "rules", "dashboard", "scan", "explain"])
+@pytest.mark.parametrize("command", ["run", "check", "check-config", "probe", "rules", "runbook", "dashboard", "scan", "explain"])
 def test_each_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         cli.main([command, "--help"])

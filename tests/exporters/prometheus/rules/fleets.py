@@ -48,7 +48,7 @@ class Fleet:
             reason = self.fails(prober, probed)
             labels = f'job="vitald", instance="{agent(prober)}", target="{target(probed)}", target_zone="{zone(probed)}"'
             found.append({"series": f"vitald_probe_attempts_total{{{labels}}}", "values": "0+3x40"})
-            for each in {"timeout", "refused", "reset", "host_unreachable", "net_unreachable", *LOCAL}:
+            for each in {"timeout", "refused", "reset", "prohibited", "host_unreachable", "net_unreachable", *LOCAL}:
                 values = "0+3x40" if each == reason else "0x40"
                 found.append({"series": f'vitald_probe_failures_total{{{labels}, reason="{each}"}}', "values": values})
         return found + [self._own(host) for host in self.hosts if host not in self.silent]

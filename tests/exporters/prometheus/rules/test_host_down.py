@@ -38,7 +38,7 @@ def test_a_host_that_none_of_its_probers_hears_is_down(tmp_path: Path, reason: s
     check(tmp_path, Fleet(silent={5}, fails=towards(5, reason)).series(), down(5))
 
 
-@pytest.mark.parametrize("reason", ["refused", "reset"])
+@pytest.mark.parametrize("reason", ["refused", "reset", "prohibited"])
 def test_a_host_that_refuses_or_resets_is_not_down(tmp_path: Path, reason: str) -> None:
     target = {"count(vitald:target_down:bool == 1)": {"{}": 1.0}}
     check(tmp_path, Fleet(silent={5}, fails=towards(5, reason)).series(), down() | target)
