@@ -1,15 +1,15 @@
 """Write the alert rules of exporters/prometheus/rules/ from tools/rules/: `python tools/make_rules.py`.
 
-The sources are the rule files with macros in `<<…>>`, because neither YAML nor Prometheus' templates can share a part of a text. `blame.yml` has
-none and stands where it is used. A macro alone in its line expands to lines of the same indentation.
+The sources are the rule files with macros in `<<…>>`, because neither YAML nor Prometheus' templates can share a part of a text.
+`blame.yml` has none and stands where it is used. A macro alone in its line expands to lines of the same indentation.
 
-- `<<gone>>`: recording rule of the agents that are gone, in the group of the alerts that use it: groups are evaluated at different times, so that of
-  another group may not know yet what has just ended the series of a host.
+- `<<gone>>`: recording rule of the agents that are gone, in the group of the alerts that use it: groups are evaluated at different
+  times, so that of another group may not know yet what has just ended the series of a host.
 - `<<health CHECK OP LEVEL>>`: the subjects of a check at a level, with `<<held job instance check subject>>`.
-- `<<fault CHECK LEVEL>>`: the open log faults of a check at a level; for agents without that series the verdict of the check; held as well.
+- `<<fault CHECK LEVEL>>`: the open log faults of a check at a level, else the verdict of the check; held as well.
 - `<<held LABEL…>>`: `or` what fires already and has these labels, while the agent cannot be scraped and until its verdicts are back.
 - `<<who>>`, `<<who host>>`: the scraped instance, or the probed host, and where known its instance id and zone in parentheses.
-- `<<since health>>`: time since when the subject has been at its level; `<<since LABEL…>>`: since when the alert with these labels has been true.
+- `<<since health>>`: since when the subject has been at its level; `<<since LABEL…>>`: since when the alert with these labels has been true.
 - `<<since of EXPRESSION>>`: a time that the expression returns; `%LABEL` is replaced by the selector of this label.
 - `<<utc>>`: filter that formats a timestamp.
 """
@@ -28,7 +28,7 @@ _MACRO = re.compile(r"<<((?:(?!>>).)+)>>")
 _GROUP = re.compile(r"^ +- name: (\S+)$")
 _ALERT = re.compile(r"^ +- alert: (\w+)$")
 _GONE = """\
-# {{job, instance}}: 1 for an agent that cannot be scraped, left service discovery within 15 minutes, or is scraped again for less than 2 minutes.
+# {{job, instance}}: 1 for an agent that cannot be scraped, left service discovery within 15 minutes, or is back for less than 2 minutes.
 - record: vitald:agent_gone:info
   expr: |
     group by (job, instance) (min_over_time(up{{job=~"vitald.*"}}[2m]) == 0)
@@ -45,8 +45,10 @@ _HEALTH = ("job", "instance", "check", "subject")
 _IDENTITY = (
     "{{{{ $id := $labels.instance_id }}}}{{{{ $zone := $labels.zone }}}}"
     '{{{{ range printf "last_over_time(vitald_host_info{{{selector}}}[1d])" {values} | query }}}}'
-    '{{{{ with label "instance_id" . }}}}{{{{ $id = . }}}}{{{{ end }}}}{{{{ with label "availability_zone" . }}}}{{{{ $zone = . }}}}{{{{ end }}}}'
-    "{{{{ end }}}}{{{{ {shown} }}}}{{{{ if or $id $zone }}}} ({{{{ $id }}}}{{{{ if and $id $zone }}}}, {{{{ end }}}}{{{{ $zone }}}}){{{{ end }}}}"
+    '{{{{ with label "instance_id" . }}}}{{{{ $id = . }}}}{{{{ end }}}}'
+    '{{{{ with label "availability_zone" . }}}}{{{{ $zone = . }}}}{{{{ end }}}}'
+    "{{{{ end }}}}{{{{ {shown} }}}}"
+    "{{{{ if or $id $zone }}}} ({{{{ $id }}}}{{{{ if and $id $zone }}}}, {{{{ end }}}}{{{{ $zone }}}}){{{{ end }}}}"
 )
 
 
@@ -68,7 +70,8 @@ def expand(source: str) -> str:
             indent = line[: len(line) - len(line.lstrip())]
             lines += [indent + each for each in _expression(whole.group(1).split(), group, alert)]
         else:
-            lines.append(_MACRO.sub(lambda found: _annotation(found.group(1), alert), line))
+            parts = _MACRO.split(line)  # text and macros in turn
+            lines.append("".join(_annotation(part, alert) if index % 2 else part for index, part in enumerate(parts)))
     return "\n".join(lines) + "\n"
 
 

@@ -18,7 +18,7 @@ _RUNBOOK = re.compile(r"^( +)runbook: vitald runbook (\w+)$", re.MULTILINE)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
     parser.epilog = "example: vitald rules > /etc/prometheus/rules/vitald.yml; the scrape job's name must begin with vitald"
-    text = "base URL of copies of the runbooks: adds the annotation runbook_url, URL/NAME.md, to each alert (default: only `vitald runbook NAME`)"
+    text = "base URL of copies of the runbooks: each alert gets runbook_url, URL/NAME.md (default: `vitald runbook NAME` only)"
     parser.add_argument("--runbooks.url", dest="runbooks", default="", metavar="URL", help=text)
 
 

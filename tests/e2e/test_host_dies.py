@@ -125,4 +125,4 @@ def test_an_alert_outlives_the_agent_and_ends_with_the_fault(lab: Lab) -> None:
     lab.write("bound to 10.0.0.5 -- renewal in 1432 seconds.")
     lab.wait_for(lambda: lab.ask('vitald_health{check="dhcp_log"} == 0'), "the end of the fault")
     lab.wait_for(lambda: not lab.ask(FIRING), "the end of the alert")
-    assert not lab.ask("changes(ALERTS_FOR_STATE[10m]) > 0")  # one alert from the beginning to the end
+    assert not lab.ask('changes(ALERTS_FOR_STATE{alertname="DhcpClientFailing"}[10m]) > 0')  # one alert from the beginning to the end

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from tests.kit.rulebook import CASES, alerts, cases, load, promtool
 
@@ -22,7 +21,7 @@ UTC = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC")
 LOGS = Path(__file__).parent / "logs.test.yml"
 
 
-def host_info(series: list[dict[str, str]], identity: bool) -> list[dict[str, str]]:
+def host_info(series: list[dict[str, str]], *, identity: bool) -> list[dict[str, str]]:
     """Return `vitald_host_info` of each instance of these series; instances of hosts that are only probed are on port 19100."""
     text = "\n".join(entry["series"] for entry in series)
     instances = set(re.findall(r'instance="([^"]+)"', text))
@@ -42,8 +41,8 @@ def rendered(folder: Path, files: list[str], groups: list[dict[str, Any]], inter
     got = (done.stdout + done.stderr).split("got:")[1:]
     found = []
     for part in got:
-        for labels, annotations in re.findall(r"Labels:(\{.*?\})\s+Annotations:(\{.*\})", part):
-            found.append({f"label_{name}": value for name, value in pairs(labels)} | dict(pairs(annotations)))
+        for labels, texts in re.findall(r"Labels:(\{.*?\})\s+Annotations:(\{.*\})", part):
+            found.append({f"label_{name}": value for name, value in pairs(labels)} | dict(pairs(texts)))
     return found
 
 
@@ -58,7 +57,7 @@ def sources(document: dict[str, Any], file: Path) -> list[str]:
 @pytest.mark.parametrize("identity", [True, False], ids=["EC2", "no EC2"])
 @pytest.mark.parametrize("file", CASES, ids=lambda file: file.name)
 def test_every_alert_says_what_and_where_and_since_when_and_leaves_out_what_is_not_known(
-    file: Path, identity: bool, tmp_path: Path
+    file: Path, tmp_path: Path, *, identity: bool
 ) -> None:
     document = load(file)
     firing = {case.alert: max(at for at, count in case.firing.items() if count) for case in cases() if not case.not_firing}
@@ -66,7 +65,7 @@ def test_every_alert_says_what_and_where_and_since_when_and_leaves_out_what_is_n
     for group in document["tests"]:
         if at := firing.get(group["name"]):
             check = {"eval_time": f"{at}s", "alertname": group["name"], "exp_alerts": []}
-            series = group["input_series"] + host_info(group["input_series"], identity)
+            series = group["input_series"] + host_info(group["input_series"], identity=identity)
             if not identity:
                 series = [{**entry, "series": re.sub(r'(instance="[^"]+"),zone="\w+"', r"\1", entry["series"])} for entry in series]
             groups.append({"interval": group["interval"], "input_series": series, "alert_rule_test": [check]})
@@ -78,7 +77,7 @@ def test_every_alert_says_what_and_where_and_since_when_and_leaves_out_what_is_n
         assert {name: text for name, text in texts.items() if WRONG.search(text.replace(" = :", "=") if name == "command" else text)} == {}
         assert {name: len(text) for name, text in texts.items() if len(text) > LENGTHS[name]} == {}
         assert UTC.fullmatch(each["since"]), each["since"]
-        of_a_host = {"label_instance", "label_host"} & set(each) and each["label_alertname"] not in {"TargetLossy"}
+        of_a_host = {"label_instance", "label_host"} & set(each) and each["label_alertname"] != "TargetLossy"
         assert (IDENTITY in each["summary"]) == bool(identity and of_a_host), each["summary"]
         assert re.fullmatch(r"[^.]+(\.\w[^.]*)*\.", each["description"]), each["description"]  # one sentence
         assert re.fullmatch(r"[^.]+(\.\w[^.]*)*\.", each["action"]), each["action"]
@@ -98,8 +97,8 @@ def test_an_alert_of_a_log_fault_names_device_meaning_and_sender(name: str, tmp_
         {"series": fault.replace("DEVICE", "").replace("UNIT", "cron.service"), "values": f"_x4 {level}x16 stale"},
         {"series": f'vitald_health{{{host},check="{check}",subject="x"}}', "values": f"0x4 {level}x15 0x10"},
     ]
-    checks = [{"eval_time": at, "alertname": name, "exp_alerts": []} for at in ("45s", "4m", "5m45s")]
-    groups = [{"interval": "15s", "input_series": series + host_info(series, True), "alert_rule_test": [each]} for each in checks]
+    checks: list[dict[str, Any]] = [{"eval_time": at, "alertname": name, "exp_alerts": []} for at in ("45s", "4m", "5m45s")]
+    groups = [{"interval": "15s", "input_series": series + host_info(series, identity=True), "alert_rule_test": [each]} for each in checks]
     files = [str(LOGS.parents[4] / "exporters/prometheus/rules/logs.yml")]
     assert {each["summary"] for each in rendered(tmp_path, files, groups[1:2], "15s")} == {
         f"10.0.0.5:19100 {IDENTITY}: It broke, nvme1n1, logged by kernel",

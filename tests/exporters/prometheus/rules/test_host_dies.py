@@ -1,4 +1,4 @@
-"""A host dies while an alert of it fires: the alert goes on until the host is back and healthy. Evaluated by promtool, for every such alert."""
+"""A host dies while an alert of it fires: the alert goes on until the host is back and healthy; by promtool, for every such alert."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def values(text: str) -> list[str]:
     return found
 
 
-def dies(group: dict[str, Any], at: int, back: bool = True, listed: bool = True) -> list[dict[str, str]]:
-    """Return the series of a case whose hosts die at a sample, are gone for `DOWN` samples, and are back with the values of the beginning."""
+def dies(group: dict[str, Any], at: int, *, back: bool = True, listed: bool = True) -> list[dict[str, str]]:
+    """Return the series of a case whose hosts die at a sample, are gone for `DOWN` samples, and are back with their first values."""
     found = []
     instances = set()
     for entry in group["input_series"]:
