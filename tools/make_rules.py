@@ -6,10 +6,10 @@ The sources are the rule files with macros in `<<…>>`, because neither YAML no
 - `<<gone>>`: recording rule of the agents that are gone, in the group of the alerts that use it: groups are evaluated at different
   times, so that of another group may not know yet what has just ended the series of a host.
 - `<<health CHECK OP LEVEL>>`: the subjects of a check at a level, with `<<held job instance check subject>>`.
-- `<<fault CHECK LEVEL>>`: the open log faults of a check at a level, else the verdict of the check; held as well.
+- `<<fault CHECK LEVEL>>`: its open log faults at a level, else its verdict; held as well.
 - `<<held LABEL…>>`: `or` what fires already and has these labels, while the agent cannot be scraped and until its verdicts are back.
 - `<<who>>`, `<<who host>>`: the scraped instance, or the probed host, and where known its instance id and zone in parentheses.
-- `<<since health>>`: since when the subject has been at its level; `<<since LABEL…>>`: since when the alert with these labels has been true.
+- `<<since health>>`: since when the subject has been at its level; `<<since LABEL…>>`: since when the alert with these labels is true.
 - `<<since of EXPRESSION>>`: a time that the expression returns; `%LABEL` is replaced by the selector of this label.
 - `<<utc>>`: filter that formats a timestamp.
 """
