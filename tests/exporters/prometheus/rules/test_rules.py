@@ -72,7 +72,7 @@ def test_an_alert_that_never_or_always_fires_fails_its_cases(tmp_path: Path, exp
     mutant = without_annotations(ROOT / "exporters/prometheus/rules/memory.yml", tmp_path, expr=expression, **{"for": "0s"})
     done = promtool("test", "rules", tmp_path / file.name)
     failed = set(re.findall(r'alertname=\\"(\w+)\\"', done.stdout + done.stderr))
-    assert failed == {rule["alert"] for rule in rules(Path(mutant))}, f"passes although it should be {wrong}"
+    assert failed == {rule["alert"] for rule in rules(Path(mutant)) if "alert" in rule}, f"passes although it should be {wrong}"
 
 
 @pytest.mark.parametrize("name", ALERTS)
