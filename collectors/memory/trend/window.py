@@ -1,7 +1,7 @@
-"""Window of the trend: at most 841 points, the newest hour as read and six days as the lowest of each quarter of an hour. Pure.
+"""Window of the trend: at most 842 points, the newest hour as read and six days as the lowest of each quarter of an hour. Pure.
 
-Both parts are spans of time, whatever the interval of the readings: shorter intervals are thinned to one point in `STEP` seconds, and
-longer ones keep at least `LEAST` points.
+Both parts are spans of time, whatever the interval of the readings: shorter intervals are thinned to the first point of each `STEP` seconds
+and the newest, and longer ones keep at least `LEAST` points.
 
 Times are seconds of CLOCK_BOOTTIME: it advances in suspend, and no change of the wall clock moves it. It restarts with the boot, so
 points are stored with the boot id and never mixed.
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 HOUR = 3600.0  # seconds of points as read
-STEP = 15.0  # seconds with one point: each eighth of the shortest span that is judged (300 s) has one, at any interval up to 37 s
+STEP = 15.0  # seconds of which the first point is kept: an eighth of the shortest span (300 s) has one, at any interval up to 37 s
 LEAST = 12  # points as read, however old: an interval of ten minutes has six in an hour
-FAST = 241  # points as read, at most
+FAST = 242  # points as read, at most
 SLOW = 600  # quarters of an hour: six days and six hours
 QUARTER = 900.0  # seconds
 DAY = 96  # quarters
@@ -49,7 +49,7 @@ class Window:
         """Return the window with one more point, `span` seconds of them as read. One not newer than the last starts a new window."""
         if self.fast and point.at <= self.fast[-1].at:
             return Window((point,), (), point)
-        kept = self.fast[:-1] if self.fast and self.fast[-1].at // STEP == point.at // STEP else self.fast
+        kept = self.fast[:-1] if len(self.fast) > 1 and self.fast[-2].at // STEP == self.fast[-1].at // STEP else self.fast
         oldest = min(bisect_right(kept, point.at - span, key=_AT), max(len(kept) - LEAST + 1, 0))
         fast = (*kept[max(oldest, len(kept) - FAST + 1) :], point)
         if self.lowest is None or self.lowest.at // QUARTER == point.at // QUARTER:
