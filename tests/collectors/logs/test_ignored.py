@@ -32,6 +32,8 @@ HARMLESS = [
     "Buffer I/O error on dev zram0, logical block 4095, async page read",
     "Buffer I/O error on dev ram0, logical block 0, async page read",
     "Buffer I/O error on dev loop0p1, logical block 0, async page read",
+    "systemd-udevd: attempt to access beyond end of device loop0: rw=0, sector=8, nr_sectors = 8 limit=0",
+    "sr0: rw=0, want=68, limit=4",
     "operation not supported error, dev nvme1n1, sector 0 op 0x9:(WRITE_ZEROES) flags 0x800 phys_seg 0 prio class 2",
     "critical target error, dev sda, sector 2048 op 0x3:(DISCARD) flags 0x800 phys_seg 1 prio class 2",
 ]
