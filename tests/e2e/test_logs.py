@@ -13,12 +13,11 @@ import pytest
 from tests.e2e.logs import NO_OFFERS, WATCHDOG, LogsInContainer
 from tests.e2e.service import Service, wait
 from tests.kit.container import Container
+from tests.kit.network import Network
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    from tests.kit.network import Network
 
 
 @pytest.fixture
@@ -51,26 +50,26 @@ def test_networkds_words_about_a_containers_interface_are_no_finding(journal: Lo
     journal.host.write(config, f"[Match]\nName={' '.join(links)}\n[Network]\nLinkLocalAddressing=no\nIPv6AcceptRA=no\n")
     journal.host.run("systemctl", "start", "systemd-networkd")
     fault = 'vitald_log_fault_level{check="nic_log",device="uplink0"'
+    far = Network()
     try:
         for name in links:
-            network.run("ip", "link", "add", name, "type", "veth", "peer", "name", f"far-{name}")
-            network.run("ip", "link", "set", f"far-{name}", "up")
+            network.run("ip", "link", "add", name, "type", "veth", "peer", "name", name, "netns", str(far.tid))
+            far.run("ip", "link", "set", name, "up")
         wait(lambda: all(f"{name}: Gained carrier" in entries(journal) for name in links), "the carrier of both")
         for name in links:
-            network.run("ip", "link", "set", f"far-{name}", "down")
+            far.run("ip", "link", "set", name, "down")
         wait(lambda: journal.value(fault) == 1, f"{fault}; there is {journal.metrics()[-2000:]}")
         assert f"{links[0]}: Lost carrier" in entries(journal)
         assert journal.events("networkd-lost-carrier") == 1
         (line,) = (line for line in journal.metrics().splitlines() if line.startswith("vitald_log_fault_level{"))
         assert 'unit="systemd-networkd.service"' in line
         for name in links:
-            network.run("ip", "link", "set", f"far-{name}", "up")
+            far.run("ip", "link", "set", name, "up")
         wait(lambda: journal.value(fault) == 0, "the end of the fault")
     finally:
         journal.host.run("systemctl", "stop", "systemd-networkd.socket", "systemd-networkd")
         journal.host.file(config).unlink()
-        for name in links:
-            network.run("ip", "link", "del", name)
+        far.close()
 
 
 def entries(logs: LogsInContainer) -> str:
