@@ -21,12 +21,12 @@ GOOD = "[[signature]]\nid = \"mail-sent\"\npattern = 'postfix/smtp\\[\\d+\\]: .*
 
 
 def test_every_signature_matches_its_samples_and_no_other_signature_does(packs: Packs, matcher: Matcher) -> None:
+    """A signature for the rest of a class may match too, if it says that it is part of the event that the other reports."""
     for signature in packs.signatures:
         assert signature.match, signature.id
         for line in signature.match:
-            assert [match.signature.id for match in matcher.match_block(line.encode() + b"\n", allow_claimed_origin)] == [signature.id], (
-                line
-            )
+            matched = [match.signature for match in matcher.match_block(line.encode() + b"\n", allow_claimed_origin)]
+            assert [other.id for other in matched if signature.id not in other.part_of] == [signature.id], line
 
 
 def test_shipped_packs_have_no_problems() -> None:
