@@ -137,3 +137,13 @@ def test_a_slow_pattern_that_no_rule_forbids_is_refused_by_its_time(tmp_path: Pa
 def test_shipped_texts_are_printable(packs: Packs) -> None:
     for signature in packs.signatures:
         assert json.loads(json.dumps(signature.meaning)).isprintable()
+
+
+def test_what_replaces_a_fault_is_as_severe_and_has_its_family(packs: Packs) -> None:
+    ranks = {"info": 0, "recovery": 0, "warning": 1, "critical": 2}
+    parts = [(signature, packs.by_id[name]) for signature in packs.signatures for name in signature.part_of]
+    assert parts
+    for part, whole in parts:
+        assert ranks[whole.severity] >= ranks[part.severity] > 0, (part.id, whole.id)
+        assert whole.family == part.family, (part.id, whole.id)
+        assert part.id not in whole.part_of, (part.id, whole.id)
