@@ -26,7 +26,10 @@ _START = re.compile(
     + rb")[\]:]{0,2}(?:\s+|$)"
 )
 _LEVEL = re.compile(rb"\s*(?P<facility>[a-z]{2,8}[0-7]?)(?:\.| +:)[a-z]{3,7} *:?\s+")  # OpenWrt, BusyBox, dmesg -x
-_SYSLOG = re.compile(rb"\s*(?:(?P<host>[^\s]{0,254}[^\s:])\s+)?(?:[a-z]{2,8}[0-7]?\.[a-z]{3,7}\s+)?" + _TAG + rb" ?")
+_SYSLOG = re.compile(
+    rb"\s*(?:(?:EMERG|ALERT|CRIT|ERR|WARN(?:ING)?|NOTICE|INFO|DEBUG)\s+)?(?:(?P<host>[^\s]{0,254}[^\s:])\s+)?"
+    rb"(?:[a-z]{2,8}[0-7]?\.[a-z]{3,7}\s+)?" + _TAG + rb" ?"
+)
 _LONE_TAG = re.compile(rb"[ *]{0,8}(?:[A-Z]{3,8} )?" + _TAG + rb" ?")
 _RFC5424 = re.compile(
     rb"<\d{1,3}>1 (?P<time>\S{1,40}) (?P<host>\S{1,255}) (?P<tag>\S{1,48}) \S{1,128} \S{1,32} "
