@@ -151,7 +151,14 @@ class Unavailable(Exception):  # noqa: N818 — a state of the host, no error
 
 
 class BadInput(Exception):  # noqa: N818 — raised for users' input, no program error
-    """Invalid input of a user; one line: `FILE: KEY: what is wrong; what is expected`."""
+    """Invalid input of a user; each problem is one line: `FILE: KEY: what is wrong; what is expected`."""
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__(*problems)
+        self.problems = problems
+
+    def __str__(self) -> str:
+        return "; ".join(self.problems)
 
 
 class InUse(BadInput):

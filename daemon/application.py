@@ -144,7 +144,8 @@ class Application:
             jobs = self._build(config, self._jobs)
         except BadInput as error:
             self._self_metrics.on_reload(success=False)
-            log.error('config reload failed, keeping the previous configuration error="%s"', error)  # noqa: TRY400 — no traceback: a user error
+            for problem in error.problems:
+                log.error('config reload failed, keeping the previous configuration error="%s"', problem)  # noqa: TRY400 — a user error
         else:
             changed = [name for name in COLLECTORS if jobs.get(name) is not self._jobs.get(name)]
             self._runner.replace(jobs)
@@ -177,7 +178,8 @@ def main(read_config: Callable[[], Config], roots: CollectorContext, state: Path
     try:
         code = Application(read_config, roots, state, handler).run()
     except BadInput as error:
-        log.critical("%s", error)
+        for problem in error.problems:
+            log.critical("%s", problem)
         return 1 if isinstance(error, InUse) else 2
     sys.stdout.flush()
     os._exit(code)  # without waiting for threads whose runs hang

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib
-import os
 import sys
 
-from collectors.model import BadInput
+from collectors.model import BadInput, Level
+from daemon.cli import streams, usage
 
 COMMANDS = {  # name: (module with add_arguments(parser) and run(arguments), help text)
     "run": ("daemon.cli.run", "run the daemon"),
@@ -23,13 +22,17 @@ COMMANDS = {  # name: (module with add_arguments(parser) and run(arguments), hel
 }
 
 
-def parser(chosen: str = "") -> argparse.ArgumentParser:
+NAGIOS = ("check", "status")  # a usage error and invalid settings are unknown (3) there: 2 would be a critical host
+
+
+def parser(chosen: str = "") -> usage.Parser:
     """Return the parser with every command's name, and the flags of the chosen one."""
-    top = argparse.ArgumentParser(prog="vitald", description="Host health daemon with a Prometheus exporter.", allow_abbrev=False)
+    top = usage.Parser(prog="vitald", description="Host health daemon with a Prometheus exporter.", allow_abbrev=False)
     top.add_argument("--version", action="store_true", help="print the version and exit")
     commands = top.add_subparsers(title="commands", metavar="COMMAND")
     for name, (path, text) in COMMANDS.items():
         command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", allow_abbrev=False)
+        command.error_status = _error_status(name)
         if name == chosen:
             module = importlib.import_module(path)
             module.add_arguments(command)
@@ -39,8 +42,23 @@ def parser(chosen: str = "") -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Run a command and return the exit status."""
+    streams.set_up()
     argv = sys.argv[1:] if argv is None else argv
-    top = parser(next((argument for argument in argv if not argument.startswith("-")), ""))  # no flag before the command takes a value
+    chosen = next((argument for argument in argv if not argument.startswith("-")), "")  # no flag before the command takes a value
+    try:
+        code = _run(argv, chosen)
+    except SystemExit:  # of argparse, after --help or a usage error
+        if streams.finish() is None:
+            raise
+        code = 0
+    if (error := streams.finish()) is not None:
+        sys.stderr.write(f"vitald: standard output: {error.strerror}; expected a file or a pipe with room\n")
+        return code or _error_status(chosen)
+    return code
+
+
+def _run(argv: list[str], chosen: str) -> int:
+    top = parser(chosen)
     arguments = top.parse_args(argv)
     if arguments.version:
         from daemon.self_metrics import VERSION  # noqa: PLC0415
@@ -49,14 +67,16 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     if not hasattr(arguments, "run"):
         top.print_help(sys.stderr)
-        return 2
+        return usage.USAGE_ERROR
     try:
         return int(arguments.run(arguments))
     except BadInput as error:
-        sys.stderr.write(f"vitald: {error}\n")
-        return 2
-    except BrokenPipeError:  # `vitald check | head`
-        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 — flushed by the interpreter at exit
-        return 0
+        for problem in error.problems:
+            sys.stderr.write(f"vitald: {problem}\n")
+        return _error_status(chosen)
     except KeyboardInterrupt:
         return 130
+
+
+def _error_status(command: str) -> int:
+    return int(Level.UNKNOWN) if command in NAGIOS else usage.USAGE_ERROR

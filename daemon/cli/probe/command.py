@@ -15,6 +15,7 @@ from collectors.probe.connect.sweep import Sweeper
 from collectors.probe.dns.resolver import Resolver
 from collectors.probe.targets.target import Target, parse
 from collectors.settings import Duration
+from daemon.cli import streams
 from daemon.cli.probe import path as probe_path
 from daemon.cli.probe.addresses import expand_names
 from daemon.cli.probe.live import display
@@ -57,6 +58,8 @@ def run(arguments: argparse.Namespace) -> int:
                 for target_stats, result in ended:
                     target_stats.add(result)
                 show(ended)
+                if streams.is_broken():  # `vitald probe … | head`
+                    break
     except KeyboardInterrupt:
         if arguments.format == "text":
             sys.stdout.write("\n")
