@@ -21,10 +21,11 @@ from daemon.logging import FOLD_SECONDS
 from daemon.process import TERMINATION, catch_signals, limit_arenas, trim_heap
 from daemon.runner import HEARTBEAT_SECONDS, Runner
 from daemon.self_metrics import VERSION, SelfMetrics
-from daemon.state import StateDirectory
+from daemon.state import StateDirectory, check
 from daemon.status import unknown
 from daemon.systemd import Notifier
-from exporters.prometheus.exporter import Exporter
+from exporters.prometheus.exporter import Exporter, check_settings
+from exporters.prometheus.http.local_socket import check_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from collectors.collector import Collector
     from collectors.model import CollectorContext, Slot
     from daemon import logging as logs
-    from daemon.config import Config
+    from daemon.config import Config, Web
     from exporters.prometheus.status_page.page import Status
 
 log = logging.getLogger("vitald")
@@ -51,6 +52,8 @@ class Application:
         self._ready = False
         self._heartbeats = 0
         config = read_config()
+        if problems := start_problems(config.web, state):
+            raise BadInput(*problems)
         self._web = config.web
         self._notifier = Notifier()
         self._state: StateDirectory | None = None
@@ -165,6 +168,22 @@ class Application:
         if self._state:
             self._state.close()
         self._handler.flush_counts(0)
+
+
+def start_problems(web: Web, state: Path | None) -> list[str]:
+    """Return what a start would refuse of the HTTP server and the state directory, a line each; what is in use by others is not checked."""
+    found = [*check_settings(web.listen_addresses, web.telemetry_path, Path(web.config_file) if web.config_file else None)]
+    try:
+        if (path := web.socket_path) is not None:
+            check_path(path)
+    except BadInput as error:
+        found += error.problems
+    try:
+        if state is not None:
+            check(state)
+    except BadInput as error:
+        found += error.problems
+    return found
 
 
 def main(read_config: Callable[[], Config], roots: CollectorContext, state: Path, handler: logs.LineHandler) -> int:

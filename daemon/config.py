@@ -24,7 +24,6 @@ DEFAULT_FILE = Path("/etc/vitald/vitald.toml")
 DEFAULT_SOCKET = Path("/run/vitald/vitald.sock")
 AUTO, OFF = "auto", "off"
 MAX_BYTES = 4 << 20
-RENAMED = {"every": "interval", "syn_every": "syn_interval", "look_every": "full_scan_interval", "reach": "max_extrapolation"}
 
 
 class Web(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -126,35 +125,10 @@ def _toml(text: str, file: str) -> dict[str, Any]:
 def _convert(found: Mapping[str, Any], struct: type[msgspec.Struct], file: str) -> Any:  # noqa: ANN401 — made at run time
     try:
         return msgspec.convert(found, struct, dec_hook=decode_hook)
-    except msgspec.ValidationError as error:
-        raise BadInput(f"{file}: {_error(str(error), found, struct)}") from None
+    except msgspec.ValidationError:
+        from daemon.config_errors import errors  # noqa: PLC0415 — for invalid files only
 
-
-def _error(error: str, found: Mapping[str, Any], struct: type[msgspec.Struct]) -> str:
-    """Turn msgspec's message, `what - at `$.path``, into `path: what`; for an unknown key, name the right one."""
-    what, _, place = error.partition(" - at `$")
-    section = place.rstrip("`").removeprefix(".").removesuffix("`")
-    if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", what):
-        return _unknown(section, unknown[1], struct)
-    if (own := re.match(r"(\w+): (.*)", what)) and not what.startswith("Expected"):
-        return f"{section}.{own[1]}: {own[2]}"
-    if not section or (section in found and not isinstance(found[section], dict)):
-        return f"{section or 'top level'}: not a section; expected [{section or 'SECTION'}]"
-    return f"{section}: {what[0].lower()}{what[1:]}"
-
-
-def _unknown(section: str, key: str, struct: Any) -> str:  # noqa: ANN401
-    from difflib import get_close_matches  # noqa: PLC0415 — needed for typing errors only
-
-    parts = re.sub(r"\[\d+\]", "", section).split(".") if section else []
-    for part in parts:
-        struct = _item_type({field.name: field.type for field in msgspec.structs.fields(struct)}[part])
-    names = keys(struct)
-    if RENAMED.get(key) in names:
-        return f"{section}.{key}: renamed to {RENAMED[key]}"
-    meant = get_close_matches(key, names, n=1)
-    expected = f"did you mean {meant[0]}?" if meant else f"expected one of {', '.join(names)}"
-    return f"{section + '.' if section else ''}{key}: unknown {'key' if section else 'section'}; {expected}"
+        raise BadInput(*(f"{file}: {error}" for error in errors(found, struct, keys))) from None
 
 
 def keys(struct: Any) -> list[str]:  # noqa: ANN401 — a Struct's class, made at run time
@@ -164,12 +138,6 @@ def keys(struct: Any) -> list[str]:  # noqa: ANN401 — a Struct's class, made a
         for field in msgspec.structs.fields(struct)
         if not (isinstance(field.type, type) and issubclass(field.type, Derived))
     ]
-
-
-def _item_type(kind: Any) -> Any:  # noqa: ANN401 — a type, or a generic alias
-    """Return the struct inside `tuple[Struct, ...]` and the like."""
-    args = [arg for arg in getattr(kind, "__args__", ()) if isinstance(arg, type) and issubclass(arg, msgspec.Struct)]
-    return args[-1] if args else kind
 
 
 def with_flags(config: Config, *, web: Mapping[str, Any], enabled: Mapping[str, bool], disable_defaults: bool) -> Config:

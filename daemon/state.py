@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 VERSION = 1
+_NO_DIRECTORY = "{}: not a directory, or a symlink to one; expected a directory for --state.directory"
 MAX_BYTES = 16 << 20  # far above any state that vitald writes
 
 
@@ -44,7 +45,7 @@ class StateDirectory:
         try:
             self._fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except NotADirectoryError:
-            raise BadInput(f"{path}: not a directory, or a symlink to one; expected a directory for --state.directory") from None
+            raise BadInput(_NO_DIRECTORY.format(path)) from None
         try:
             self._lock = self._acquire_lock()
         except BaseException:
@@ -53,11 +54,7 @@ class StateDirectory:
 
     def _acquire_lock(self) -> int:
         """Check the owner, then lock. Raises `BadInput`."""
-        info = os.fstat(self._fd)
-        if info.st_uid != os.geteuid():
-            raise BadInput(f"{self.path}: owned by uid {info.st_uid}; expected uid {os.geteuid()}, which vitald runs as")
-        if info.st_mode & 0o022:
-            raise BadInput(f"{self.path}: writable by others (mode {stat.S_IMODE(info.st_mode):o}); expected mode 750 or less")
+        _check_owner(self.path, os.fstat(self._fd))
         try:
             fd = os.open("lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600, dir_fd=self._fd)
         except OSError as error:
@@ -134,6 +131,24 @@ class StateDirectory:
         """Release the lock."""
         os.close(self._lock)
         os.close(self._fd)
+
+
+def check(path: Path) -> None:
+    """Check a directory as the daemon's start does, without changing it; one that is missing is made at the start. Raises `BadInput`."""
+    try:
+        info = path.lstat()
+    except OSError:
+        return  # it is made, or the daemon runs without it
+    if not stat.S_ISDIR(info.st_mode):
+        raise BadInput(_NO_DIRECTORY.format(path))
+    _check_owner(path, info)
+
+
+def _check_owner(path: Path, info: os.stat_result) -> None:
+    if info.st_uid != os.geteuid():
+        raise BadInput(f"{path}: owned by uid {info.st_uid}; expected uid {os.geteuid()}, which vitald runs as")
+    if info.st_mode & 0o022:
+        raise BadInput(f"{path}: writable by others (mode {stat.S_IMODE(info.st_mode):o}); expected mode 750 or less")
 
 
 class FileSlot(NamedTuple):

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from collectors.cardinality import SERIES_DROPPED, Dropped
 from collectors.model import BadInput, Family, Kind, Metric, Report
 from exporters.prometheus.exposition.exposition import Exposition
 from exporters.prometheus.exposition.families import exported_name
-from exporters.prometheus.http.listen import bound_address, listen
+from exporters.prometheus.http.listen import bound_address, check_address, listen
 from exporters.prometheus.http.local_socket import LocalSocket
 from exporters.prometheus.http.server import HttpServer
 from exporters.prometheus.routes import Routes
-from exporters.prometheus.web_config.reloader import WebConfigReloader
+from exporters.prometheus.web_config.reloader import WebConfigReloader, check_web_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -54,7 +55,7 @@ class Exporter:
         local_socket: Path | None = None,
         dropped: Dropped | None = None,
     ) -> None:
-        _check_telemetry_path(telemetry_path)
+        check_telemetry_path(telemetry_path)
         self._reports = reports
         self._dropped = Dropped() if dropped is None else dropped
         self._has_web_config = web_config is not None
@@ -103,7 +104,21 @@ class Exporter:
             yield Metric(_RELOADED_AT, self._reloader.reloaded_at)
 
 
-def _check_telemetry_path(path: str) -> None:
+def check_settings(addresses: Sequence[str], telemetry_path: str, web_config: Path | None) -> Iterator[str]:
+    """Yield what the constructor would refuse, a line each; that ports are free is not checked."""
+    checks: list[Callable[[], None]] = [lambda: check_telemetry_path(telemetry_path)]
+    checks += [partial(check_address, address) for address in dict.fromkeys(addresses)]
+    if web_config is not None:
+        checks.append(partial(check_web_config, web_config))
+    for check in checks:
+        try:
+            check()
+        except BadInput as error:
+            yield from error.problems
+
+
+def check_telemetry_path(path: str) -> None:
+    """Raise `BadInput` for a path that is no path of a page, or that of another page."""
     plain = path.isascii() and path.isprintable() and not set(path) & set(" ?#")
     if not path.startswith("/") or not plain or path in _RESERVED:
         reason = "not usable; expected a leading slash, no blank, ? or #, and not /-/healthy, /-/ready or /-/status, as in /metrics"

@@ -3,6 +3,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,8 +11,9 @@ from hypothesis import strategies as st
 from collectors.logs.settings import LogSettings
 from collectors.model import BadInput
 from collectors.registry import COLLECTORS
-from collectors.settings import Duration
+from collectors.settings import Duration, decode_hook
 from daemon import config as settings
+from daemon.config_errors import errors
 
 
 def test_an_empty_file_and_no_file_are_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,3 +155,66 @@ def test_one_section_alone_is_read_as_strictly_and_the_others_not_at_all(tmp_pat
     with pytest.raises(BadInput, match=r"logs: not a section; expected \[logs\]"):
         settings.load_section(path, "logs", LogSettings)
     assert settings.load_section(None, "logs", LogSettings) == LogSettings()
+
+
+@pytest.mark.fault(149)
+def test_every_error_of_a_file_is_named_at_once() -> None:
+    text = """
+[web]
+listen_addresses = 7
+telemetry_path = "metrics"
+[probe]
+targets = ["nowhere", "10.0.0.5:22", "x:99999", 5]
+intervall = "5s"
+interval = "nonsense"
+timeout = "10s"
+[logs]
+journal = "maybe"
+[[nic.policy]]
+interface = "eth*"
+mtuu = 9001
+[[nic.policy]]
+driver = "ena"
+[[nic.policy]]
+interface = "e*"
+mtu = "x"
+[prob]
+"""
+    with pytest.raises(BadInput) as refused:
+        settings.parse(text, "f")
+    assert [problem.partition(";")[0].partition(" (")[0] for problem in refused.value.problems] == [
+        "f: web.listen_addresses: expected `array`, got `int`",
+        'f: web.telemetry_path: no leading "/"',
+        "f: probe.targets[3]: expected `str`, got `int`",
+        "f: probe.intervall: unknown key",
+        "f: probe.interval: 'nonsense' is not a duration",
+        "f: probe.targets: 'nowhere' is not a target",
+        "f: probe.targets: 'x:99999': port 99999 is not between 1 and 65535",
+        "f: logs.journal: invalid enum value 'maybe'",
+        "f: nic.policy[0].mtuu: unknown key",
+        "f: nic.policy[2].mtu: expected `int | null`, got `str`",
+        "f: prob: unknown section",
+    ]
+    assert any("expected one of auto, on, off" in problem for problem in refused.value.problems)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["web", "probe", "nic", "logs", "x"]),
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+            lambda inner: (
+                st.lists(inner, max_size=3)
+                | st.dictionaries(st.sampled_from(["targets", "policy", "interval", "mtu", "enabled", "y"]), inner, max_size=3)
+            ),
+            max_leaves=8,
+        ),
+    )
+)
+def test_any_document_is_valid_or_refused_in_lines(found: dict[str, Any]) -> None:
+    try:
+        msgspec.convert(found, settings.root(), dec_hook=decode_hook)
+    except msgspec.ValidationError:
+        lines = errors(found, settings.root(), settings.keys)
+        assert lines
+        assert all(line.strip() and ": " in line for line in lines)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import re
 import socket
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from collectors.model import BadInput, InUse
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
 _ADDRESS = re.compile(r"(?:\[([^\[\]]+)\]|([^\[\]:]*)):([0-9]{1,5})", re.ASCII)
 _PORTS = range(1 << 16)
+_UNPRIVILEGED = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
+_STATUS = Path("/proc/self/status")
+_CAP_NET_BIND_SERVICE = 10  # linux/capability.h
 _BACKLOG = 1024  # connections that the kernel holds for us; it cuts this down to net.core.somaxconn
 
 
@@ -32,24 +36,49 @@ def listen(addresses: Sequence[str]) -> list[socket.socket]:
     return sockets
 
 
+def check_address(address: str) -> None:
+    """Check that an address can be bound; that its port is free is not checked. Raises `BadInput`."""
+    _, host, port = _parse(address)
+    if 0 < port < _first_unprivileged_port() and not _may_bind_any_port():
+        raise _bind_error(address, port, OSError(errno.EACCES, "Permission denied"))
+    _bind(f"[{host}]:0" if ":" in host else f"{host}:0", shown=address).close()
+
+
+def _first_unprivileged_port() -> int:
+    try:
+        return int(_UNPRIVILEGED.read_text())
+    except (OSError, ValueError):
+        return 1024  # the kernel's default (ip(7), ip_unprivileged_port_start)
+
+
+def _may_bind_any_port() -> bool:
+    match = re.search(r"^CapEff:\s*([0-9a-f]+)", _STATUS.read_text(), re.MULTILINE)
+    return match is not None and bool(int(match[1], 16) >> _CAP_NET_BIND_SERVICE & 1)
+
+
 def bound_address(listener: socket.socket) -> str:
     """Return the address of a bound socket: `127.0.0.1:19100`, `[::1]:19100`."""
     host, port = listener.getsockname()[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _bind(address: str) -> socket.socket:
+def _parse(address: str, shown: str = "") -> tuple[str, str, int]:
+    """Return the address as it is shown in errors, its host and its port. Raises `BadInput`."""
     match = _ADDRESS.fullmatch(address)
     if match is None or int(match[3]) not in _PORTS:
         reason = "not HOST:PORT; expected an address as in 127.0.0.1:19100, [::1]:19100 or :19100"
         raise BadInput(f"listen address {address!r:.80}: {reason}")
-    host, port = match[1] or match[2], int(match[3])
+    return shown or address, match[1] or match[2], int(match[3])
+
+
+def _bind(wanted: str, shown: str = "") -> socket.socket:
+    address, host, port = _parse(wanted, shown)
     family, where = _resolve(address, host, port)
     try:
         listener = socket.socket(family, socket.SOCK_STREAM)
     except OSError as error:
         if family == socket.AF_INET6 and not host:  # a kernel without IPv6
-            return _bind(f"0.0.0.0:{port}")
+            return _bind(f"0.0.0.0:{port}", shown)
         raise _bind_error(address, port, error) from None
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -61,7 +90,7 @@ def _bind(address: str) -> socket.socket:
     except OSError as error:
         listener.close()
         if error.errno == errno.EADDRNOTAVAIL and not host:
-            return _bind(f"0.0.0.0:{port}")
+            return _bind(f"0.0.0.0:{port}", shown)
         raise _bind_error(address, port, error) from None
     listener.setblocking(False)  # noqa: FBT003
     return listener

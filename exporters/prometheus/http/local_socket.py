@@ -28,8 +28,7 @@ class LocalSocket:
     def __init__(self, path: Path) -> None:
         """Bind. Raises `BadInput`, `InUse` if another process listens there."""
         self.path = path
-        if len(os.fsencode(path)) > _MAX_PATH:
-            raise BadInput(f"local socket {path}: longer than {_MAX_PATH} bytes; expected a shorter path")
+        check_path(path)
         _remove_stale(path)
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
         try:
@@ -39,9 +38,7 @@ class LocalSocket:
             self.listener.listen(_BACKLOG)
         except OSError as error:
             self.listener.close()
-            raise BadInput(
-                f"local socket {path}: {error.strerror}; expected a path in a directory that uid {os.geteuid()} can write to"
-            ) from None
+            raise _refused(path, error.strerror or "") from None
 
     def close(self) -> None:
         """Remove the file, unless it was replaced; before the listener is closed, which keeps its inode from being used again."""
@@ -50,22 +47,36 @@ class LocalSocket:
                 self.path.unlink()
 
 
-def _remove_stale(path: Path) -> None:
-    """Remove the socket of a process that has ended. Raises `BadInput`."""
+def check_path(path: Path) -> None:
+    """Check that a socket can be made there; that no process listens on one that is there is not checked. Raises `BadInput`."""
+    if len(os.fsencode(path)) > _MAX_PATH:
+        raise BadInput(f"local socket {path}: longer than {_MAX_PATH} bytes; expected a shorter path")
     try:
         status = path.lstat()
     except FileNotFoundError:
-        return
+        if not path.parent.is_dir():
+            raise _refused(path, "No such directory") from None
+        if not os.access(path.parent, os.W_OK | os.X_OK, effective_ids=True):
+            raise _refused(path, "Permission denied") from None
     except OSError as error:
-        raise BadInput(
-            f"local socket {path}: {error.strerror}; expected a path in a directory that uid {os.geteuid()} can write to"
-        ) from None
-    if not stat.S_ISSOCK(status.st_mode):
-        raise BadInput(f"local socket {path}: a file that is no socket is in the way; expected a path of its own")
+        raise _refused(path, error.strerror or "") from None
+    else:
+        if not stat.S_ISSOCK(status.st_mode):
+            raise BadInput(f"local socket {path}: a file that is no socket is in the way; expected a path of its own")
+
+
+def _refused(path: Path, error: str) -> BadInput:
+    return BadInput(f"local socket {path}: {error}; expected a path in a directory that uid {os.geteuid()} can write to")
+
+
+def _remove_stale(path: Path) -> None:
+    """Remove the socket of a process that has ended. Raises `BadInput`."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK) as probe:
         try:
             probe.connect(os.fsencode(path))
-        except (ConnectionRefusedError, FileNotFoundError):
+        except FileNotFoundError:
+            return
+        except ConnectionRefusedError:
             with contextlib.suppress(OSError):  # bind(2) reports it
                 path.unlink(missing_ok=True)
             return
