@@ -18,7 +18,7 @@ MAX_ERRORS = 50  # after that many, the file is another program's
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|(\[\.\.\.\])")
 
 Struct = type[msgspec.Struct]
-Place = tuple[str | int, ...]
+Location = tuple[str | int, ...]
 
 
 class _Errors:
@@ -28,8 +28,8 @@ class _Errors:
         self._keys = keys
         self._rest: dict[str, Any] = copy.deepcopy(dict(found))
         self._struct = struct
-        self._removed: dict[Place, list[int]] = {}
-        self._removed_keys: dict[Place, set[str]] = {}
+        self._removed: dict[Location, list[int]] = {}
+        self._removed_keys: dict[Location, set[str]] = {}
 
     def all(self) -> Iterator[str]:
         """Yield each error once."""
@@ -42,7 +42,7 @@ class _Errors:
             else:
                 return
 
-    def _handle(self, what: str, place: Place) -> Iterator[str]:
+    def _handle(self, what: str, place: Location) -> Iterator[str]:
         """Yield what is wrong at a place, and remove that."""
         shown = self._shown(place)
         if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", what):
@@ -57,7 +57,7 @@ class _Errors:
             yield f"{shown}: {what[0].lower()}{what[1:]}{_choices(what, place, self._struct)}"
             self._remove(place)
 
-    def _own(self, key: str, what: str, place: Place) -> Iterator[str]:
+    def _own(self, key: str, what: str, place: Location) -> Iterator[str]:
         """Yield an error of a struct's own checks, which begins with the key; for a list, that of each wrong item."""
         known = self._value((*place, key))
         is_caused_by_removal = any(re.search(rf"\b{other}\b", what) for other in self._removed_keys.get(place, ()))
@@ -72,7 +72,7 @@ class _Errors:
             yield f"{self._shown(place)}.{key}: {what}"
         self._remove((*place, key))
 
-    def _error_with(self, place: Place, value: Any, key: str) -> str:  # noqa: ANN401 — any TOML value
+    def _error_with(self, place: Location, value: Any, key: str) -> str:  # noqa: ANN401 — any TOML value
         """Return the error of this key with another value in place of its own."""
         document = copy.deepcopy(self._rest)
         at: Any = document
@@ -86,7 +86,7 @@ class _Errors:
             return what.removeprefix(f"{key}: ") if what.startswith(f"{key}: ") else ""
         return ""
 
-    def _value(self, place: Place) -> Any:  # noqa: ANN401
+    def _value(self, place: Location) -> Any:  # noqa: ANN401
         """Return the value at a place; None if there is none."""
         at: Any = self._rest
         for step in place:
@@ -96,7 +96,7 @@ class _Errors:
                 return None
         return at
 
-    def _remove(self, place: Place) -> None:
+    def _remove(self, place: Location) -> None:
         """Remove what is at a place; the container of what is not there, since something in it is wrong."""
         parent = self._value(place[:-1])
         step = place[-1] if place else ""
@@ -111,13 +111,13 @@ class _Errors:
         else:
             self._rest = {}
 
-    def _original(self, place: Place, index: int) -> int:
+    def _original(self, place: Location, index: int) -> int:
         """Return the index that a list item has in the file."""
         for removed in sorted(self._removed.get(place, ())):
             index += removed <= index
         return index
 
-    def _shown(self, place: Place) -> str:
+    def _shown(self, place: Location) -> str:
         """Return a place as it is written: `nic.policy[0].mtu`."""
         text = ""
         for number, step in enumerate(place):
@@ -133,7 +133,7 @@ def errors(found: Mapping[str, Any], struct: Struct, keys: Callable[[Any], list[
     return list(dict.fromkeys(_Errors(found, struct, keys).all())) or ["top level: not valid; expected sections of keys"]
 
 
-def _place(path: str) -> Place:
+def _place(path: str) -> Location:
     """Parse msgspec's path; a value of a dictionary, `[...]`, counts as the dictionary."""
     place: list[str | int] = []
     for match in _STEP.finditer(path):
@@ -157,7 +157,7 @@ def _unknown(section: str, key: str, struct: Any, keys: Callable[[Any], list[str
     return f"{section + '.' if section else ''}{key}: unknown {'key' if section else 'section'}; {expected}"
 
 
-def _choices(what: str, place: Place, struct: Any) -> str:  # noqa: ANN401
+def _choices(what: str, place: Location, struct: Any) -> str:  # noqa: ANN401
     """Return the choices of a key that has a closed set of values."""
     if not what.startswith("Invalid enum value"):
         return ""

@@ -77,7 +77,7 @@ def _service_user(name: str | None) -> pwd.struct_passwd | None:
 
 
 def _become(user: pwd.struct_passwd) -> None:
-    """Take over a user and its groups for the rest of the process."""
+    """Switch to a user and its groups for the rest of the process."""
     os.setgroups(os.getgrouplist(user.pw_name, user.pw_gid))
     os.setresgid(user.pw_gid, user.pw_gid, user.pw_gid)
     os.setresuid(user.pw_uid, user.pw_uid, user.pw_uid)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from daemon.cli import streams
 
 if TYPE_CHECKING:
     import argparse
@@ -22,8 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the dashboard as JSON."""
-    text = FILE.read_text()
-    sys.stdout.write(linked(text, arguments.runbooks.rstrip("/")) if arguments.runbooks else text)
+    text = FILE.read_text("utf-8")
+    streams.write_document(linked(text, arguments.runbooks.rstrip("/")) if arguments.runbooks else text)
     return 0
 
 

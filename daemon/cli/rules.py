@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from daemon.cli import streams
 
 if TYPE_CHECKING:
     import argparse
@@ -24,14 +25,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the rules."""
-    sys.stdout.write(rules(arguments.runbooks))
+    streams.write_document(rules(arguments.runbooks))
     return 0
 
 
 def rules(runbooks: str = "") -> str:
     """Return all rule files as one: YAML text with a single `groups:`, recording rules first, as alerts are built on them."""
     files = sorted(FOLDER.glob("*.yml"), key=lambda file: (file.stem != "blame", file.stem))
-    texts = [file.read_text() for file in files]
+    texts = [file.read_text("utf-8") for file in files]
     if runbooks:
         url = runbooks.rstrip("/")
         texts = [

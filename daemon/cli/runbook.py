@@ -32,7 +32,7 @@ def listing() -> str:
     """Return a line for each runbook: the alert's name and its summary, without Markdown."""
     files = sorted(FOLDER.glob("*.md"))
     width = max(len(file.stem) for file in files)
-    return "".join(f"{file.stem:{width}}  {_summary(file.read_text())}\n" for file in files)
+    return "".join(f"{file.stem:{width}}  {_summary(file.read_text('utf-8'))}\n" for file in files)
 
 
 def text(name: str) -> str:
@@ -40,7 +40,7 @@ def text(name: str) -> str:
     files = {file.stem.lower(): file for file in FOLDER.glob("*.md")}
     wanted = name.removesuffix(".md").lower()
     if file := files.get(wanted):
-        return file.read_text()
+        return file.read_text("utf-8")
     close = [files[match].stem for match in difflib.get_close_matches(wanted, files, n=3, cutoff=0.6)]
     hint = f"did you mean {' or '.join(close)}?" if close else "`vitald runbook` lists them"
     msg = f"runbook {name}: there is no such runbook; {hint}"

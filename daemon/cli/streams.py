@@ -56,6 +56,13 @@ def _text(file: OutputFile, before: Any, *, line_buffering: bool) -> io.TextIOWr
     return io.TextIOWrapper(io.BufferedWriter(file), encoding, errors="backslashreplace", line_buffering=line_buffering)
 
 
+def write_document(text: str) -> None:
+    """Write YAML or JSON, which is UTF-8 whatever the locale is: an escape for a terminal would change its content."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")
+    sys.stdout.write(text)
+
+
 def finish() -> OSError | None:
     """Write what is buffered; return why not all output was written. A reader that has gone is no error."""
     sys.stdout.flush()

@@ -52,7 +52,7 @@ def _first_unprivileged_port() -> int:
 
 
 def _may_bind_any_port() -> bool:
-    match = re.search(r"^CapEff:\s*([0-9a-f]+)", _STATUS.read_text(), re.MULTILINE)
+    match = re.search(r"^CapEff:\s*([0-9a-f]+)", _STATUS.read_text("ascii", "replace"), re.MULTILINE)
     return match is not None and bool(int(match[1], 16) >> _CAP_NET_BIND_SERVICE & 1)
 
 

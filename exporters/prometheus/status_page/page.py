@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 MAX_ROWS = 50  # of a table: the worst come first, and a phone must load it
 MAX_FINDINGS = 100
 MAX_CHARACTERS = 4000  # of one text
-_STYLE = resources.files(__package__).joinpath("status.css").read_text()
-_SCRIPT = resources.files(__package__).joinpath("status.js").read_text()
+_STYLE = resources.files(__package__).joinpath("status.css").read_text("utf-8")
+_SCRIPT = resources.files(__package__).joinpath("status.js").read_text("utf-8")
 
 
 def _hash(text: str) -> str:

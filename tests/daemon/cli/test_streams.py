@@ -64,6 +64,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, list[st
             "check-config": [str(folder / "vitald.toml")],
             "probe": ["-c", "2", "-i", "0.1", address],
             "scan": ["--year", "2026", str(folder / "syslog")],
+            "runbook": ["StorageFailing"],
             "explain": ["kernel: Out of memory: Killed process 1 (é█)"],
         }
 
