@@ -76,14 +76,19 @@ def _change(raw: Any) -> Change | None:  # noqa: ANN401
 
 @lru_cache(maxsize=256)
 def iso_time(at: float | None) -> str:
-    """Format a Unix time as ISO 8601; `unknown` where it is none."""
+    """Format a Unix time as ISO 8601; empty where it is none."""
     if at is None or not 0 <= at < 4e9:  # noqa: PLR2004 — beyond 2096 the clock is wrong, and time.gmtime may refuse
-        return "unknown"
+        return ""
     return utc(at, ISO)
 
 
 def since(change: Change | None) -> str:
-    """Return `since TIME`; `since before TIME` for what was so at the first read."""
-    if change is None:
-        return "since when is unknown"
-    return f"since {'before ' if change.before is None else ''}{iso_time(change.since)}"
+    """Return since when a fact is so: a time, or `before TIME` for what was so at the first read; empty where that is not known."""
+    at = iso_time(change.since) if change is not None else ""
+    return f"before {at}" if at and change is not None and change.before is None else at
+
+
+def since_clause(change: Change | None) -> str:
+    """Return `, since TIME` for a message; empty where the time is not known."""
+    found = since(change)
+    return f", since {found}" if found else ""

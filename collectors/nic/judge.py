@@ -13,6 +13,7 @@ from collectors.nic.checks.link_state import link_verdict, mtu_verdict
 from collectors.nic.checks.next_boot import next_boot_verdicts
 from collectors.nic.checks.offload import offload_verdict
 from collectors.nic.checks.stall import stall_verdict
+from collectors.text import known_facts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,6 +44,6 @@ def _nic_verdicts(nic: Nic, reading: NicReading) -> Iterator[Verdict]:
 
 def _vanished_verdict(name: str, at: float) -> Verdict:
     """Judge an interface with a device that vanished at a Unix time."""
-    text = f"the interface vanished at {iso_time(at)}"
+    text = f"the interface vanished{f' at {iso_time(at)}' if iso_time(at) else ''}"
     remediation = "if it was not detached on purpose: dmesg | tail, and the instance's console log"
-    return Verdict("nic_link", name, Level.WARNING, text, {"at": iso_time(at)}, remediation)
+    return Verdict("nic_link", name, Level.WARNING, text, known_facts({"at": iso_time(at)}), remediation)

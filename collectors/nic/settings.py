@@ -50,6 +50,7 @@ class NicSettings(Settings, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         Settings.__post_init__(self)
+        refuse_unless(self.interval <= 30.0, "interval: must be at most 30s")  # noqa: PLR2004 — as below: each run may be a full scan
         refuse_unless(5.0 <= self.full_scan_interval <= 30.0, "full_scan_interval: must be between 5s and 30s")  # noqa: PLR2004 — a plateau needs minutes of samples, "now" needs several a minute
 
 

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 # two spaces, two commas, a space before a comma, an empty pair of brackets or quotes, a text that begins or ends with a separator,
 # a preposition without its object
-_GAP = re.compile(r"  |, ?,|;\s*;|:[;,]|: [:;,]| [,;:.]|\(\s*\)|''|\"\"|^[\s,;:]|[\s,;:]$|\b(?:from|on|at|is|of|after|since) (?:[,;)]|$)")
+_GAP = re.compile(
+    r"  |, ?,|;\s*;|:[;,]|: [:;,]| [,;:]| \.(?![.\w])|\(\s*\)|''|\"\"|^[\s,;:]|[\s,;:]$|\b(?:from|on|at|is|of|after|since) (?:[,;)]|$)"
+)
 _NOTHING = re.compile(r"\b(?:None|nan|null)\b|\bunknown [,;]")
 
 

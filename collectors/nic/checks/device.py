@@ -55,7 +55,7 @@ def _device_verdict(state: DeviceState, reading: NicReading) -> Verdict:
         "kernel": "" if device.driver else reading.release,
         "other_kernel": module.elsewhere if module else "",
         "interface_at_last_boot": was.name if was else "",
-        "since": iso_time(state.since) if state.since is not None else "",
+        "since": iso_time(state.since),
     })  # fmt: skip
 
     def verdict(level: Level, message: str = "", remediation: str = "") -> Verdict:
@@ -106,7 +106,7 @@ def _reason(state: DeviceState, module: DeviceModule, name: str, release: str) -
     found = {
         "on disk": (f"its module {name} is installed for kernel {release} but not loaded", f"modprobe {name}; if that fails: {kernel_log}"),
         "broken": (f"its module {name} cannot be loaded by kernel {release} ({module.detail})", reinstall),
-        "unreadable": (f"whether kernel {release} has its module is not known ({module.detail})", kernel_log),
+        "unreadable": (f"could not tell whether kernel {release} has its module ({module.detail})", kernel_log),
     }
     return found.get(module.state) or _missing(module, name, release)
 

@@ -6,8 +6,9 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from collectors.model import Level, Verdict
-from collectors.nic.change_history import RECENT_SECONDS, iso_time, since
+from collectors.nic.change_history import RECENT_SECONDS, since, since_clause
 from collectors.nic.samples import critical_resets, reset_increases
+from collectors.text import known_facts
 
 if TYPE_CHECKING:
     from collectors.nic.reading import Nic
@@ -21,16 +22,16 @@ def mtu_verdict(nic: Nic, wall: float) -> Verdict:
     """Judge the MTU: as policy requires, and not reduced lately."""
     name, mtu, change, required = nic.link.name, nic.link.mtu, nic.changes.get("mtu"), nic.required.mtu
     before = change.before if change else None
-    evidence = {"mtu": mtu, "since": since(change).removeprefix("since ")}
+    evidence = known_facts({"mtu": mtu, "since": since(change)})
     command = f"ip link set {quote(name)} mtu"
     if mtu is None:
         return Verdict("nic_mtu", name, Level.HEALTHY, "the MTU cannot be read")
     if required is not None and mtu != required:
-        text = f"MTU is {mtu}, should be {required}, {since(change)}"
+        text = f"MTU is {mtu}, should be {required}{since_clause(change)}"
         return Verdict("nic_mtu", name, Level.WARNING, text, evidence, f"{command} {required}")
     is_reduced = required is None and change is not None and isinstance(before, int) and before > mtu
     if change is not None and is_reduced and 0 <= wall - change.since < RECENT_SECONDS:
-        text = f"MTU fell from {before} to {mtu} at {iso_time(change.since)}"
+        text = f"MTU fell from {before} to {mtu}{since_clause(change)}"
         return Verdict("nic_mtu", name, Level.WARNING, text, evidence | {"before": before}, f"{command} {before}, if it was not intended")
     return Verdict("nic_mtu", name, Level.HEALTHY, "", evidence)
 
@@ -38,9 +39,9 @@ def mtu_verdict(nic: Nic, wall: float) -> Verdict:
 def link_verdict(nic: Nic, samples: tuple[Sample, ...]) -> Verdict:
     """Judge the link: carrier, driver resets, flaps."""
     link = nic.link
-    evidence = {"up": link.up, "carrier": link.carrier, "carrier_changes": link.carrier_changes}
+    evidence = known_facts({"up": link.up, "carrier": link.carrier, "carrier_changes": link.carrier_changes})
     if link.up and link.carrier is False:
-        text = f"no carrier, {since(nic.changes.get('carrier'))}"
+        text = f"no carrier{since_clause(nic.changes.get('carrier'))}"
         remediation = "dmesg | tail; on EC2: detach and attach the interface, or reboot"
         return Verdict("nic_link", link.name, Level.CRITICAL, text, evidence, remediation)
     if resets := reset_increases(link.name, samples, FLAP_SECONDS):

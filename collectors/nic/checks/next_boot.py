@@ -57,7 +57,7 @@ def next_boot_verdicts(reading: NicReading) -> Iterator[Verdict]:
         if installed is None or not nic.link.physical or not module_of(nic):
             continue
         if installed.problem:
-            text = f"the driver after the next boot is unknown: {installed.problem}"
+            text = f"could not tell the driver after the next boot: {installed.problem}"
             remediation = f"let vitald read it: chmod o+rx {installed.problem.partition(':')[0]}"
             yield Verdict(CHECK, nic.link.name, Level.WARNING, text, {}, remediation)
             continue
@@ -97,7 +97,7 @@ def _finding(next_boot: NextBoot) -> tuple[Level, str, str]:
     """Return level, message and remediation of the worst finding."""
     module, kernel, driver = next_boot.module, next_boot.kernel.release, next_boot.module.driver
     if module.unreadable:
-        text = f"whether the next kernel {kernel} has {driver} is unknown: {module.unreadable}"
+        text = f"could not tell whether the next kernel {kernel} has {driver}: {module.unreadable}"
         return Level.WARNING, text, f"let vitald read /lib/modules/{kernel}: chmod -R o+rX"
     if missing := _missing(next_boot):
         return Level.CRITICAL, f"the next kernel {kernel} {missing}", _remediation(next_boot)
@@ -132,7 +132,7 @@ def describe_initramfs(module: KernelModule) -> str:
     if module.initramfs == "absent" or packed is None:
         return module.initramfs
     if packed.present is None:
-        return f"{module.initramfs} than the module; content unknown: {packed.problem}"
+        return f"{module.initramfs} than the module, content not read: {packed.problem}"
     return f"contains {module.driver} {packed.version}".rstrip() if packed.present else f"contains no {module.driver}"
 
 

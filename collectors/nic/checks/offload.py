@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from shlex import quote
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from collectors.model import Level, Verdict
 from collectors.nic import known_issues
-from collectors.nic.change_history import since
+from collectors.nic.change_history import since_clause
+from collectors.text import known_facts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +50,7 @@ def _drifts(nic: Nic) -> Iterator[_Drift]:
         state = nic.features.get(name)
         if state is None or state.active == on or (state.fixed and on):
             continue
-        text = f"{name} is {_state(state)}, should be {_on_off(on=on)}, {since(nic.changes.get(name))}"
+        text = f"{name} is {_state(state)}, should be {_on_off(on=on)}{since_clause(nic.changes.get(name))}"
         yield _Drift(name, on, not state.fixed, text, reason)
 
 
@@ -84,7 +85,7 @@ def _xen_verdict(nic: Nic, release: str) -> Verdict | None:
     if linearises and not state.active and not state.fixed:
         text = (
             f"sg is {_state(state)}: this kernel linearises such packets and needs no workaround, which costs throughput "
-            f"and lowers the MTU to 1500 (now {mtu})"
+            f"and lowers the MTU to 1500{f' (now {mtu})' if mtu is not None else ''}"
         )
         remediation = f"ethtool -K {quote(name)} sg on && {set_mtu}"
     elif linearises or kernel_number(release) == (0, 0):
@@ -96,5 +97,5 @@ def _xen_verdict(nic: Nic, release: str) -> Verdict | None:
         text, remediation = f"sg is off with MTU {mtu} under kernel {release}", f"{until_then}: {set_mtu}"
     else:
         return None
-    evidence: dict[str, Any] = {"sg": _state(state), "mtu": mtu, "kernel": release}
+    evidence = known_facts({"sg": _state(state), "mtu": mtu, "kernel": release})
     return Verdict("nic_offload", name, Level.WARNING, f"{text}. {known_issues.XEN_CONFLICT}", evidence, remediation)

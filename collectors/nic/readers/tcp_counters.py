@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _MAX_BYTES = 65_536
+_NUMBER = re.compile(r"-?\d{1,20}", re.ASCII)  # a 64-bit counter
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ def parse_table(text: str, prefix: str) -> dict[str, int]:
     """Parse one table of two lines, names and values: `Tcp: A B` and `Tcp: 1 2`; values that are no numbers are left out."""
     lines = [line.split() for line in text.splitlines() if line.startswith(prefix + ":")]
     names, values = lines[:2] if len(lines) > 1 else ([], [])
-    return {name: int(value) for name, value in zip(names[1:], values[1:], strict=False) if value.lstrip("-").isdecimal()}
+    return {name: int(value) for name, value in zip(names[1:], values[1:], strict=False) if _NUMBER.fullmatch(value)}
 
 
 def parse_tcp(snmp: str, netstat: str = "") -> TcpCounters | None:

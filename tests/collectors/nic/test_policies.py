@@ -11,7 +11,7 @@ import pytest
 from collectors.model import Level
 from collectors.nic.settings import NicSettings
 from collectors.settings import decode_hook
-from tests.collectors.nic.recorded_hosts import HOSTS, verdicts
+from tests.collectors.nic.recorded_hosts import HOSTS, nic_settings, verdicts
 from tests.kit.slots import Kept
 
 if TYPE_CHECKING:
@@ -94,3 +94,9 @@ def test_an_invalid_policy_is_refused_with_its_key(policy: dict[str, Any], error
     with pytest.raises(msgspec.ValidationError, match="policy") as refused:
         msgspec.convert({"policy": [policy]}, NicSettings, dec_hook=decode_hook)
     assert error in str(refused.value)
+
+
+def test_an_interval_that_would_leave_one_sample_in_each_minute_is_refused() -> None:
+    assert nic_settings({"interval": "30s"}).interval == 30.0
+    with pytest.raises(msgspec.ValidationError, match="interval: must be at most 30s"):
+        nic_settings({"interval": "31s"})

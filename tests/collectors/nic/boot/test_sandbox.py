@@ -61,13 +61,13 @@ def test_in_the_units_sandbox_modules_are_read_under_another_name(host: Path, pu
 @pytest.mark.parametrize(
     ("closed", "level", "text"),
     [
-        ("lib/modules", 1, "the driver after the next boot is unknown: {root}/lib/modules: Permission denied"),
+        ("lib/modules", 1, "could not tell the driver after the next boot: {root}/lib/modules: Permission denied"),
         (
             "lib/modules/{newest}",
             1,
-            "whether the next kernel {newest} has ixgbevf is unknown: {root}/lib/modules/{newest}/mod",
+            "could not tell whether the next kernel {newest} has ixgbevf: {root}/lib/modules/{newest}/mod",
         ),
-        ("lib/modules/{newest}/kernel", 1, "whether the next kernel {newest} has ixgbevf is unknown: kernel/drivers"),
+        ("lib/modules/{newest}/kernel", 1, "could not tell whether the next kernel {newest} has ixgbevf: kernel/drivers"),
         ("boot/grub2", 0, "|the newest installed, since /boot/grub2/grubenv may not be read"),
     ],
 )

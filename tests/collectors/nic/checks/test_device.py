@@ -92,7 +92,7 @@ MISSING = DeviceModule("ena", "missing", "", "6.1.0-49-cloud-amd64", "1>2", "gru
         (
             DeviceModule("", "unreadable", "lib/modules: Permission denied"),
             False,
-            "is not known (lib/modules: Permission denied)",
+            "has its module (lib/modules: Permission denied)",
             "dmesg | grep",
         ),
         (None, False, "has no driver", "dmesg | grep 0000:00:05.0"),

@@ -30,6 +30,12 @@ def test_tcp_columns_are_found_by_name() -> None:
     assert parse_tcp("") is None
 
 
+@pytest.mark.fault(27)
+@pytest.mark.parametrize("value", ["--5", "9" * 5000, "٣", "1_000", "+7"])
+def test_a_value_that_is_no_counter_is_left_out(value: str) -> None:
+    assert parse_tcp(f"Tcp: OutSegs RetransSegs ActiveOpens\nTcp: 50 3 {value}\n") == TcpCounters(50, 3)
+
+
 def test_a_counter_that_restarts_makes_no_negative_rate() -> None:
     assert increase({"bw_in": 11_072, "pps": 5}, {"bw_in": 3, "pps": 5}) == {"bw_in": 3}
     assert increase({}, {"bw_in": 11_072}) == {}
