@@ -61,7 +61,7 @@ def test_networkds_words_about_a_containers_interface_are_no_finding(journal: Lo
         wait(lambda: journal.value(fault) == 1, f"{fault}; there is {journal.metrics()[-2000:]}")
         assert f"{links[0]}: Lost carrier" in entries(journal)
         assert journal.events("networkd-lost-carrier") == 1
-        (line,) = (line for line in journal.metrics().splitlines() if line.startswith("vitald_log_fault_level{"))
+        (line,) = (line for line in journal.metrics().splitlines() if line.startswith(fault))
         assert 'unit="systemd-networkd.service"' in line
         for name in links:
             far.run("ip", "link", "set", name, "up")
