@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from collectors.memory.ledger import FREE, RECLAIMABLE, SET_ASIDE, UNRECLAIMABLE, USER, ExtraCounters, ledger
 from collectors.memory.procfs.meminfo import container_view, parse_meminfo, read_meminfo
@@ -141,6 +143,40 @@ def test_an_invalid_line_is_an_unknown_field(line: str) -> None:
     fields = parse_meminfo(f"MemTotal: 1000 kB\n{line}\nMemFree: 10 kB\n")
     assert "Slab" not in fields
     assert fields["MemTotal"] == 1024000
+
+
+NUMBERS = st.sampled_from(
+    ["-1", "-68719476736", "0", "7", "900", "1000", "1001", "18446744073709551612", str(1 << 70), "nan", "inf", "1e3", "٣", ""]
+)
+NAMES = (
+    "MemFree",
+    "MemAvailable",
+    "Buffers",
+    "Cached",
+    "SwapCached",
+    "AnonPages",
+    "Shmem",
+    "SUnreclaim",
+    "VmallocUsed",
+    "KernelStack",
+    "Mlocked",
+)
+
+
+@pytest.mark.fault(141)
+@given(st.fixed_dictionaries(dict.fromkeys(NAMES, NUMBERS)), st.one_of(st.none(), st.integers(0, 1 << 80)))
+def test_a_hostile_meminfo_is_unavailable_or_its_sizes_can_be(texts: dict[str, str], sockets: int | None) -> None:
+    """Each area is within MemTotal as far as the ledger is consistent; sizes that overlap areas, and what is available, always are."""
+    text = "MemTotal: 1000 kB\n" + "".join(f"{name}: {number} kB\n" for name, number in texts.items())
+    try:
+        fields = parse_meminfo(text)
+    except Unavailable:
+        return
+    found = ledger(fields, ExtraCounters(SocketMemory(tcp=sockets)))
+    assert sum(found.areas.values()) + found.excess == found.total == 1000 << 10
+    assert all(0 <= size <= found.total - found.excess for size in found.areas.values())
+    assert all(0 <= size <= found.total for size in found.of_which.values())
+    assert 0 <= found.available <= found.total
 
 
 @pytest.mark.fault(36)
