@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from collectors.model import CollectorContext, Inputs, Metric, Verdict
     from collectors.panel import Panel
@@ -20,6 +20,7 @@ class Collector(ABC, Generic[R]):
 
     `name` is its section in vitald.toml, its flag and its label; `Settings` the struct of that section, with every default;
     `checks` the checks that its verdicts are of, all of them unknown while it cannot be read;
+    `needs_history` what of a check a single look cannot judge, and `history_only` the checks of which that is all;
     `keep` how many readings the runner keeps for `judge()`; `passes` how many runs `vitald check` makes, a second apart (2 for rates);
     `inputs` the collectors whose newest reading it is handed before each run.
     """
@@ -27,6 +28,8 @@ class Collector(ABC, Generic[R]):
     name: ClassVar[str]
     Settings: ClassVar[type[Settings]]
     checks: ClassVar[tuple[str, ...]] = ()
+    needs_history: ClassVar[Mapping[str, str]] = {}
+    history_only: ClassVar[frozenset[str]] = frozenset()
     keep: int = 1
     passes: ClassVar[int] = 1
     inputs: ClassVar[tuple[str, ...]] = ()

@@ -66,6 +66,7 @@ class DhcpCollector(Collector[DhcpReading]):
 
     name = "dhcp"
     checks = ("dhcp_lease",)
+    needs_history = {"dhcp_lease": "addresses that were lost"}  # noqa: RUF012 — never modified
     Settings = DhcpSettings
 
     def __init__(self, settings: DhcpSettings, context: CollectorContext) -> None:

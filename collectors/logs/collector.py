@@ -32,6 +32,7 @@ class LogsCollector(Collector[LogsReading]):
 
     name = "logs"
     checks = tuple(CHECKS.values())
+    needs_history = dict.fromkeys(CHECKS.values(), "faults whose lines are no longer kept")
     Settings: ClassVar[type[Settings]] = LogSettings
 
     def __init__(self, settings: LogSettings, context: CollectorContext) -> None:

@@ -49,6 +49,8 @@ class KernelMemory(Collector[MemoryReading]):
 
     name = "memory"
     checks = ("memory_kernel", "memory_process")
+    needs_history = {"memory_kernel": "growth", "memory_process": "growth"}  # noqa: RUF012 — never modified
+    history_only = frozenset({"memory_process"})
     Settings: ClassVar[type[Settings]] = MemorySettings
 
     def __init__(self, settings: MemorySettings, context: CollectorContext) -> None:

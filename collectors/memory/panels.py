@@ -49,8 +49,10 @@ def _ledger(analysis: MemoryAnalysis) -> Panel:
         shares.append(Share(name, float(whole), size(whole), parts))
     overlap = [f"{name} {size(ledger.of_which[name])}" for name in OF_WHICH if ledger.of_which.get(name, 0) >= LEAST_UNRECLAIMABLE]
     pace = f"grows by {rate(growth.slope)}; at that pace {duration(growth.exhaustion(ledger.available))} are left"
+    if not growth.is_leak:
+        pace = f"no leak detected in {duration(growth.span)}" if growth.span else "growth is not known from one look: vitald status"
     notes = [
-        "unreclaimable memory of the kernel: " + (pace if growth.is_leak else "no leak detected"),
+        f"unreclaimable memory of the kernel: {pace}",
         f"inside the areas above, overlapping them: {', '.join(overlap)}" if overlap else "",
     ]
     day = tuple(float(point.size) for point in analysis.reading.history.window.slow[-DAY:])

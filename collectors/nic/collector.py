@@ -57,6 +57,7 @@ class NicCollector(Collector[NicReading]):
         "nic_allowance",
         "nic_stall",
     )
+    needs_history = {"nic_link": "flaps, interfaces that vanished", "nic_driver": "changes"}  # noqa: RUF012 — never modified
     Settings: ClassVar[type[Settings]] = NicSettings
     passes = 2  # allowances are rates
     keep = 1  # the samples are part of the reading: runs come at irregular times

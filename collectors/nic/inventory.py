@@ -55,7 +55,7 @@ class Inventory:
         try:
             names = [name for name in self._reader.interfaces() if not matches_any(name, self._ignore)]
         except FileNotFoundError as error:
-            raise Unavailable("missing", f"no interfaces under {error.filename}") from error
+            raise Unavailable("failing", f"no interfaces under {error.filename}") from error  # every kernel with a network has it
         except PermissionError as error:
             raise Unavailable("permission", f"may not list {error.filename}") from error
         self.refresh([*names[:MAX_INTERFACES], *(set(self.nics) - set(names))], wall)

@@ -42,6 +42,7 @@ class Probe(Collector[ProbeReading]):
 
     name = "probe"
     checks = ("tcp_probe",)
+    needs_history = {"tcp_probe": "failures in a row, loss"}  # noqa: RUF012 — never modified
     Settings: ClassVar[type[Settings]] = ProbeSettings
 
     def __init__(self, settings: ProbeSettings, context: CollectorContext) -> None:

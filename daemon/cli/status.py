@@ -17,6 +17,7 @@ from daemon.config import DEFAULT_SOCKET
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Mapping
 
 TIMEOUT_SECONDS = 10.0
 MAX_BYTES = 64 << 20
@@ -47,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the daemon's view; return the exit status."""
     try:
         document = fetch(arguments.socket)
-        findings = [_verdict(finding) for finding in document["findings"]]
+        findings = verdicts(document)
         code = int(document["exit"])
     except StatusUnavailable as error:
         sys.stderr.write(f"vitald: {error}\n")
@@ -104,6 +105,11 @@ class _LocalConnection(http.client.HTTPConnection):
                 time.sleep(0.05)
             else:
                 return
+
+
+def verdicts(document: Mapping[str, Any]) -> list[Verdict]:
+    """Return the findings of a document. Raises `LookupError`, `TypeError` or `ValueError` for one of another version."""
+    return [_verdict(finding) for finding in document["findings"]]
 
 
 def _verdict(finding: dict[str, Any]) -> Verdict:

@@ -43,7 +43,13 @@ class CollectorRun:
         obstacle = self.obstacle
         if obstacle is not None:
             return tuple(unknown.unknown_verdicts(COLLECTORS[self.name], obstacle))
-        return self.report.verdicts if self.report else ()
+        only = COLLECTORS[self.name].history_only  # healthy would be a claim about what one look cannot show
+        return [v for v in self.report.verdicts if v.level or v.check not in only] if self.report else ()
+
+    @property
+    def needs_history(self) -> Mapping[str, str]:
+        """What this look could not judge, by check; empty if the host could not be read at all."""
+        return COLLECTORS[self.name].needs_history if self.report and self.obstacle is None else {}
 
     @property
     def obstacle(self) -> unknown.Obstacle | None:

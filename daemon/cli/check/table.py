@@ -14,7 +14,7 @@ from daemon.cli import layout
 from daemon.status.unknown import worst_first
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from rich.console import Console
 
@@ -32,8 +32,11 @@ SPARKLINE_CELLS = 24
 MAX_ROWS = 30
 
 
-def print_table(runs: Sequence[CollectorRun]) -> None:
-    """Print findings with evidence and remediation, worst first; then healthy subjects, a line per check; then panels."""
+def print_table(runs: Sequence[CollectorRun], daemon: str = "") -> None:
+    """Print findings with evidence and remediation, worst first; then healthy subjects, a line per check; then panels.
+
+    `daemon` has the counts of the daemon's findings, empty if it does not answer.
+    """
     out = layout.console()
     verdicts = [verdict for run in runs for verdict in run.verdicts]
     if bad := sorted((v for v in verdicts if v.level), key=worst_first):
@@ -42,6 +45,8 @@ def print_table(runs: Sequence[CollectorRun]) -> None:
     for run in runs:
         if run.unavailable is not None and run.obstacle is None:
             layout.write(out, layout.paragraph(f"{run.name}: {run.unavailable}", out.width, Text("not applicable ", "dim")))
+    if needs_history := {check: what for run in runs for check, what in run.needs_history.items()}:
+        layout.write(out, layout.paragraph(_history(needs_history, daemon), out.width, Text("one look ", "dim")))
     for warning in (warning for run in runs for panel in run.panels for warning in panel.warnings):
         layout.write(out, layout.paragraph(warning, out.width, Text("incomplete ", "yellow")))
     for run in runs:
@@ -50,6 +55,16 @@ def print_table(runs: Sequence[CollectorRun]) -> None:
             print_panel(out, panel)
     if not runs:
         sys.stdout.write("no collector is enabled\n")
+
+
+def _history(needs_history: Mapping[str, str], daemon: str) -> str:
+    """Return what one look cannot judge, and who can."""
+    checks: dict[str, list[str]] = {}
+    for check, what in needs_history.items():
+        checks.setdefault(what, []).append(check)
+    listed = "; ".join(f"{what} ({', '.join(names)})" for what, names in checks.items())
+    known = f"vitald status, where the daemon has {daemon}" if daemon else "vitald status"
+    return f"not judged here, since it needs history: {listed}. See {known}"
 
 
 def _folded(verdicts: Sequence[Verdict]) -> Iterator[Verdict]:
