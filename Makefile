@@ -63,6 +63,11 @@ lock: $(VENV)/.dev ## resolve the pinned dependencies again (UPGRADE=--upgrade f
 	$(UV_COMPILE) -o requirements.lock requirements.in
 	$(UV_COMPILE) -c requirements.lock -o requirements-dev.lock requirements-dev.in
 
+.PHONY: pictures
+pictures: $(VENV)/.dev ## draw the pictures of README.md and docs, and write the dashboard, after a change of what they show
+	@$(BIN)/python -m tools.make_pictures
+	@$(BIN)/python -m tools.make_dashboard
+
 .PHONY: bench
 bench: $(VENV)/.dev ## measure vitald beside its peers, into bench/RESULTS.md (ONLY=probe_cpu for one)
 	@$(BIN)/python -m bench $(ONLY)

@@ -1,10 +1,13 @@
-"""Write the pictures of README.md and docs from real output of the commands: `.venv/bin/python -m tools.make_pictures`."""
+"""Write the pictures of README.md and docs from output of the commands on recorded hosts: `make pictures`.
+
+The same program writes the same bytes on every machine: clock, time zone, width and hosts are fixed, and `vitald probe` replays a recorded
+run (tests/fixtures/pictures/probe.json: connects within a network namespace whose firewall dropped one SYN of 16 at random).
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -13,78 +16,91 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from tests.kit.kernel_packages import MODULES, kernels_root
-
 ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+HOSTS = ROOT / "tests/collectors/nic/hosts"
+FIXTURES = ROOT / "tests/fixtures/pictures"
 COLUMNS = 92
-PROGRAM = """
-import sys, time
-now = time.time
-time.time = lambda: now() + {ahead}
+CLOCK = 1_795_748_400.0  # 2026-11-27 03:00 UTC
+ENVIRONMENT = {"FORCE_COLOR": "1", "COLUMNS": str(COLUMNS), "TZ": "UTC", "LC_ALL": "C.UTF-8", "TERM": "xterm-256color"}
+ROOTS = ("--path.rootfs=.", "--path.sysfs=sys", "--path.procfs=proc", "--config.file=vitald.toml")  # relative, since paths are printed
+PROGRAM = f"""
+import json, sys, time
+time.time = lambda: {CLOCK}
+if sys.argv[1] == "probe":
+    from collectors.probe.connect.result import ProbeResult, Reason
+    from daemon.cli.probe import command
+    recorded = iter(json.load(open({str(FIXTURES / "probe.json")!r})))
+    class Replay:
+        def run(self, destinations, timeout, **_):
+            return [ProbeResult(Reason(reason), *rest) for reason, *rest in (next(recorded) for _ in destinations)]
+    command.Sweeper = Replay
 from daemon.cli.main import main
 sys.exit(main())
 """
+ONLY = "--collector.disable-defaults"
+SYSLOG = """\
+2026-11-27T02:41:07+00:00 ip-10-0-0-56 dhclient[694]: DHCPREQUEST for 10.0.0.56 on eth0 to 10.0.0.1 port 67
+2026-11-27T02:43:12+00:00 ip-10-0-0-56 dhclient[694]: No DHCPOFFERS received.
+2026-11-27T02:51:12+00:00 ip-10-0-0-56 dhclient[694]: No DHCPOFFERS received.
+2026-11-27T02:58:31+00:00 ip-10-0-0-56 dhclient[694]: No DHCPOFFERS received.
+"""
+OLD, NEW = "6.1.0-55-cloud-amd64", "6.1.0-56-cloud-amd64"
+MODULE = "kernel/drivers/net/ethernet/intel/ixgbevf/ixgbevf.ko"
 
 
-def picture(name: str, title: str, *command: str, ahead: float = 0.0) -> None:
-    """Run `vitald COMMAND` on a terminal of COLUMNS columns, with a clock `ahead` seconds ahead, and write its output to docs/NAME."""
-    env = {**os.environ, "FORCE_COLOR": "1", "COLUMNS": str(COLUMNS)}
-    argv = [sys.executable, "-c", PROGRAM.format(ahead=ahead), *command]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, env=env, cwd=ROOT)
+def output(folder: Path, *command: str) -> str:
+    """Run `vitald COMMAND` in a folder, as on a terminal with colours."""
+    environment = {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "XDG_CACHE_HOME"}} | ENVIRONMENT
+    environment |= {"PYTHONPATH": str(ROOT), "HOME": str(folder)}
+    argv = [sys.executable, "-c", PROGRAM, *command]
+    return subprocess.run(argv, capture_output=True, text=True, check=False, env=environment, cwd=folder).stdout.rstrip()
+
+
+def draw(file: Path, typed: str, printed: str) -> None:
+    """Write a picture of a terminal in which a command was typed."""
     with Path(os.devnull).open("w") as null:
-        console = Console(record=True, width=COLUMNS, file=null, force_terminal=True)
-        console.print(Text.from_ansi(f"$ {title}\n{done.stdout.rstrip()}"), soft_wrap=True)
-        console.save_svg(str(ROOT / "docs" / name), title="vitald")
+        console = Console(record=True, width=COLUMNS, file=null, force_terminal=True, color_system="truecolor", legacy_windows=False)
+        console.print(Text.from_ansi(f"$ {typed}\n{printed}"), soft_wrap=True)
+        console.save_svg(str(file), title="vitald")
 
 
-def interfaces(root: Path) -> None:
-    """Write nic.svg: a recorded host with two Debian kernels, of which the newer one lacks the module of the NIC."""
-    shutil.copytree(ROOT / "tests/collectors/nic/hosts/ixgbevf", root, symlinks=True)
-    kernels = sorted((kernels_root() / "lib/modules").iterdir())
-    for folder in kernels:
-        for part in ("modules.dep", "modules.builtin", MODULES["ixgbevf"]):
-            (root / "lib/modules" / folder.name / part).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(folder / part, root / "lib/modules" / folder.name / part)
-        (root / "boot").mkdir(exist_ok=True)
-        (root / f"boot/vmlinuz-{folder.name}").touch()
-    (root / "lib/modules" / kernels[-1].name / MODULES["ixgbevf"]).unlink()
-    (root / "proc/sys/kernel/osrelease").write_text(kernels[0].name)
-    config = root / "vitald.toml"
-    config.write_text('[[nic.policy]]\ndriver = "ixgbevf"\nmin_version = "4.0"\n')
-    roots = (f"--path.rootfs={root}", f"--path.sysfs={root}/sys", f"--path.procfs={root}/proc")
-    only = ("--collector.disable-defaults", "--collector.nic")
-    # An hour later: a missing module of a new kernel is only a warning for some minutes.
-    picture(
-        "nic.svg",
-        "vitald check --collector.disable-defaults --collector.nic",
-        "check",
-        "--config.file",
-        str(config),
-        *roots,
-        *only,
-        ahead=3600.0,
-    )
+def check(folder: Path) -> str:
+    """Return `vitald check` of a host whose DHCP client gets no answer and whose offloads are not those of its driver."""
+    shutil.copytree(HOSTS / "ena-in-tree", folder, symlinks=True)
+    (folder / "var/log").mkdir(parents=True)
+    (folder / "var/log/syslog").write_text(SYSLOG)
+    logs = '[logs]\nkmsg = "off"\njournal = "off"\nfiles = ["/var/log/syslog"]\n'
+    (folder / "vitald.toml").write_text(f'{logs}[[nic.policy]]\ninterface = "ens*"\noffloads = {{ gro = false }}\n')
+    return output(folder, "check", *ROOTS, ONLY, "--collector.logs", "--collector.nic")
 
 
-def main() -> None:
-    """Write all pictures. Targets on loopback: an open port, a closed one, and one with a full accept queue."""
-    with (
-        socket.create_server(("127.0.0.1", 0)) as opened,
-        socket.create_server(("127.0.0.1", 0), backlog=0) as full,
-        socket.socket() as one,
-        socket.socket() as two,
-        tempfile.TemporaryDirectory() as folder,
-    ):
-        for client in (one, two):
-            client.setblocking(False)  # noqa: FBT003 — its only argument
-            client.connect_ex(full.getsockname())
-        targets = [f"127.0.0.1:{server.getsockname()[1]}" for server in (opened, full)]
-        config = Path(folder) / "vitald.toml"
-        config.write_text(f'[probe]\ntargets = ["{targets[0]}", "{targets[1]}", "127.0.0.1:1"]\nfailures_until_critical = 1\n')
-        interfaces(Path(folder) / "host")
-        only = ("--collector.disable-defaults", "--collector.probe")  # the picture must not show this machine's processes
-        picture("check.svg", f"vitald check {' '.join(only)}", "check", "--config.file", str(config), *only)
-        picture("probe.svg", f"vitald probe -c 20 -i 0.05 {targets[0]}", "probe", "-c", "20", "-i", "0.05", targets[0])
+def next_boot(folder: Path) -> str:
+    """Return `vitald check` of a host with two kernels of Debian, of which the newer one lacks the module of the NIC."""
+    shutil.copytree(HOSTS / "ixgbevf", folder, symlinks=True)
+    (folder / "boot").mkdir()
+    for release in (OLD, NEW):
+        modules = folder / "lib/modules" / release
+        (modules / MODULE).parent.mkdir(parents=True)
+        (modules / "modules.dep").write_text(f"{MODULE}:\n")
+        (modules / "modules.builtin").touch()
+        (folder / f"boot/vmlinuz-{release}").touch()
+    shutil.copy(FIXTURES / "ixgbevf.ko", folder / "lib/modules" / OLD / MODULE)
+    (folder / "proc/sys/kernel/osrelease").write_text(OLD)
+    (folder / "vitald.toml").write_text('[[nic.policy]]\ndriver = "ixgbevf"\nmin_version = "4.0"\n')
+    for path in sorted(folder.rglob("*")):  # an hour old: a missing module of a new kernel is only a warning for some minutes
+        os.utime(path, (CLOCK - 3600, CLOCK - 3600), follow_symlinks=False)
+    return output(folder, "check", *ROOTS, ONLY, "--collector.nic")
+
+
+def main(folder: Path = DOCS) -> None:
+    """Write all pictures into a folder."""
+    target = "10.0.0.5:5432"
+    with tempfile.TemporaryDirectory() as temporary:
+        hosts = Path(temporary)
+        draw(folder / "check.svg", f"vitald check {ONLY} --collector.logs --collector.nic", check(hosts / "check"))
+        draw(folder / "nic.svg", f"vitald check {ONLY} --collector.nic", next_boot(hosts / "nic"))
+        draw(folder / "probe.svg", f"vitald probe -c 20 -i 0.05 {target}", output(hosts, "probe", "-c", "20", "-i", "0.05", target))
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from collectors.logs.state import LogsState, decode_state
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from collectors.interfaces import IgnoredInterfaces
     from collectors.logs.clock import Timestamp
     from collectors.logs.matching.matcher import Matcher
     from collectors.logs.matching.packs import Signature
@@ -63,6 +64,7 @@ class Recorder:
         self._saved = state
         self._next_save = self._next_lease_check = 0.0
         self._is_recorded = context.is_recorded
+        self._ignored = settings.ignored_interfaces
 
     def _load(self) -> LogsState:
         try:
@@ -106,7 +108,7 @@ class Recorder:
         self._count(self.sources.read(self._matcher, now), now)
         if not self._is_recorded and self.fault_tracker.has_dhcp_faults and now.boottime >= self._next_lease_check:
             self._next_lease_check = now.boottime + LEASE_CHECK_SECONDS
-            self.is_dirty |= self.fault_tracker.end_renewed(_read_lease_renewals(now.boottime))
+            self.is_dirty |= self.fault_tracker.end_renewed(_read_lease_renewals(now.boottime, self._ignored))
 
     def _count(self, events: Iterator[LogEvent], now: Timestamp) -> None:
         for occurrence in events:
@@ -160,14 +162,17 @@ def _positions(state: LogsState) -> tuple[object, ...]:
     return state.kmsg, state.cursor, state.files
 
 
-def _read_lease_renewals(boottime: float) -> Mapping[str, float]:
-    """Return when each interface's oldest lease was last set, in seconds since boot, by the kernel's address table; empty on errors."""
+def _read_lease_renewals(boottime: float, ignored: IgnoredInterfaces) -> Mapping[str, float]:
+    """Return when each interface's oldest lease was last set, in seconds since boot, by the kernel's address table; empty on errors.
+
+    Leases of ignored interfaces do not count: a fault that names no interface ends when those of all others were set.
+    """
     try:
         addresses = read_addresses(dict(socket.if_nameindex()), time.monotonic())
     except OSError:
         return {}
     renewed_at: dict[str, float] = {}
     for address in addresses:
-        if address.valid is not None:
+        if address.valid is not None and not ignored.covers("dhcp", address.interface.encode()):
             renewed_at[address.interface] = min(renewed_at.get(address.interface, boottime), boottime - address.age)
     return renewed_at

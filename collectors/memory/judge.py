@@ -39,7 +39,7 @@ def judge_kernel(analysis: MemoryAnalysis, settings: MemorySettings) -> Verdict:
     is_nearly_exhausted = ledger.available < ledger.total * settings.available_percent / 100
     level, message, remediation = Level.HEALTHY, "", ""
     if growth.is_leak:
-        area, cause = next(iter(growth_by_area(analysis)), "none"), attribute(analysis)
+        area, cause = next(iter(growth_by_area(analysis)), "unreclaimable memory"), attribute(analysis)
         message = f"{area} grows by {rate(growth.slope)}; {_end(analysis, left)}" + (f"; {cause}" if cause else "")
         level = _level(left, settings)
         remediation = REMEDIATIONS.get(area, RECYCLE)

@@ -65,7 +65,8 @@
       answered = Date.now();
       show("");
     } catch (error) {
-      const reason = error.name === "AbortError" ? "no answer from vitald" : error.message;
+      const silent = error.name === "AbortError" || error instanceof TypeError; // of fetch(): too late, or no connection
+      const reason = silent ? "No answer from vitald" : error.message;
       document.title = `No answer: ${document.querySelector("h1").textContent}`;
       show(`Not current: this is the state of ${new Date(answered).toISOString().slice(0, 19).replace("T", " ")} UTC by this browser's clock. ${reason}.`);
     } finally {

@@ -119,6 +119,10 @@ def test_a_renewed_lease_in_the_kernel_ends_the_fault(lab: LogsLab) -> None:
         for end in ("vlogs0", "vlogs1"):
             network.run("ip", "link", "set", end, "up")
         network.run("ip", "addr", "add", "10.97.30.2/24", "dev", "vlogs0", "valid_lft", "600", "preferred_lft", "600")
+        network.run("ip", "link", "add", "tap0", "type", "veth", "peer", "name", "tap1")
+        network.run(
+            "ip", "addr", "add", "10.97.31.2/24", "dev", "tap0", "valid_lft", "600", "preferred_lft", "600"
+        )  # ignored: never renewed
         network.call(lab.read)
         lab.write("Nov 21 10:00:00 ip-10-0-0-56 dhclient[694]: No DHCPOFFERS received.")
         assert network.call(lab.levels)["dhcp_log"] == Level.CRITICAL

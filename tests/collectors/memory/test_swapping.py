@@ -44,9 +44,12 @@ def test_the_areas_add_up_and_swapping_moves_no_page_to_the_kernel(name: str) ->
 
 
 @pytest.mark.fault(138)
-@pytest.mark.parametrize("guest", GUESTS)
+@pytest.mark.parametrize("guest", [guest for guest in GUESTS if not guest.endswith("-zram")])
 def test_each_guest_has_pages_that_are_counted_twice(guest: str) -> None:
-    """The captures are of the case: after pages were read again, the two counters together are far above what there is."""
+    """The captures are of the case: after pages were read again, the two counters together are far above what there is.
+
+    Not those of zram: a page of a synchronous device is swapped in without the swap cache (mm/memory.c, do_swap_page).
+    """
     assert max(mapped(f"{guest}-{moment}") for moment in ("out", "in", "after")) > 32 * MIB
     assert mapped(f"{guest}-before") == 0
 
