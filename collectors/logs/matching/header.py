@@ -26,9 +26,10 @@ _START = re.compile(
     + rb")[\]:]{0,2}(?:\s+|$)"
 )
 _LEVEL = re.compile(rb"\s*(?P<facility>[a-z]{2,8}[0-7]?)(?:\.| +:)[a-z]{3,7} *:?\s+")  # OpenWrt, BusyBox, dmesg -x
+_LEVEL_WORD = rb"(?:EMERG|ALERT|CRIT|ERR|WARN(?:ING)?|NOTICE|INFO|DEBUG)"
 _SYSLOG = re.compile(
-    rb"\s*(?:(?:EMERG|ALERT|CRIT|ERR|WARN(?:ING)?|NOTICE|INFO|DEBUG)\s+)?(?:(?P<host>[^\s]{0,254}[^\s:])\s+)?"
-    rb"(?:[a-z]{2,8}[0-7]?\.[a-z]{3,7}\s+)?" + _TAG + rb" ?"
+    rb"\s*(?:" + _LEVEL_WORD + rb"\s+)?(?:(?P<host>[^\s]{0,254}[^\s:])\s+)?"
+    rb"(?:(?:[a-z]{2,8}[0-7]?\.[a-z]{3,7}|" + _LEVEL_WORD + rb")\s+)?" + _TAG + rb" ?"
 )
 _LONE_TAG = re.compile(rb"[ *]{0,8}(?:[A-Z]{3,8} )?" + _TAG + rb" ?")
 _RFC5424 = re.compile(
@@ -36,8 +37,9 @@ _RFC5424 = re.compile(
     rb"(?:-|(?:\[(?:[^\]\\]|\\.){0,1024}\]){1,20}) ?(?:\xef\xbb\xbf)?"
 )
 _KMSG = re.compile(rb"(?P<priority>\d{1,10}),\d{1,20},\d{1,20},[^;\s]{1,64};")
-_KERNEL_STAMP = re.compile(rb"\s*" + _STAMP + rb"\s?")
-_ANY_STAMP = re.compile(_STAMP + rb"\s?")
+_STAMP_AND_LEVEL = _STAMP + rb"\s?(?:<[0-7]>)?"  # pstore and the crash utility write the level after the timestamp
+_KERNEL_STAMP = re.compile(rb"\s*" + _STAMP_AND_LEVEL)
+_ANY_STAMP = re.compile(_STAMP_AND_LEVEL)
 _HOST = rb"(?:[^\s:()\[\]]{1,255} )?"
 _KERNEL_TAG = re.compile(_HOST + rb"kernel: ?")  # with a host in `journalctl -o short-monotonic`, after the kernel's timestamp
 _ECHO = re.compile(_HOST + rb"(?P<tag>[\w.@/-]{1,48})\[\d{1,10}\]: ")  # a program's line there, or on the console

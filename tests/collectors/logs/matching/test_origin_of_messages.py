@@ -32,6 +32,8 @@ OOPS = b"BUG: kernel NULL pointer dereference, address: 0000000000000008"
         (b"Jan  1 00:53:57 ip-10-0-0-56 daemon.info dhcpcd[112]: eth0: carrier lost", "dhcpcd", b"eth0: carrier lost"),
         (b"1634475910.611261 ip-10-0-0-56 kernel: " + OOPS, "kernel", OOPS),  # journalctl -o short-unix
         (b"2025-04-14 11:26:19 ERR ip-10-0-0-56 kernel: " + OOPS, "kernel", OOPS),
+        (b"Jun 18 10:10:06.585546 ip-10-0-0-56 EMERG kernel: [  669.047114] " + OOPS, "kernel", OOPS),
+        (b"[ 4211.686621] <1>" + OOPS, "kernel", OOPS),  # crash(8), pstore
         (b"  " + OOPS, None, OOPS),
         (b"[   12.345678] traps: nginx[12] general protection fault ip:7f0 sp:7ff error:0 in nginx[400000+1000]", "kernel", None),
         (b"[   12.345678] TCP: request_sock_TCP: Possible SYN flooding on port 80. Sending cookies.", "kernel", None),
