@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from collectors.model import Level, Verdict
@@ -45,6 +46,9 @@ def driver_verdict(nic: Nic, release: str, wall: float) -> Verdict:
     if change is not None and change.before not in {None, "", name} and 0 <= wall - change.since < RECENT_SECONDS:
         text = f"driver was {change.before}, is {name or 'not known'}{since_clause(change)}"
         return verdict(Level.WARNING, text, before=change.before)
+    if driver is None and nic.link.physical:
+        text = f"could not tell: ethtool reports nothing for this device, so the version of {name or 'its driver'} is not known"
+        return verdict(Level.UNKNOWN, text, f"ethtool -i {quote(nic.link.name)} shows the error")
     return verdict(Level.HEALTHY, "")
 
 

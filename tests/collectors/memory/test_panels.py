@@ -36,7 +36,9 @@ def test_the_shares_are_all_of_the_memory() -> None:
     assert sum(share.value for share in ledger.shares) + READING.ledger.excess == READING.ledger.total
     kernel = next(share for share in ledger.shares if share.name == "kernel, unreclaimable")
     assert any(words.startswith("slab_unreclaimable ") for words in kernel.of_which)
-    assert "no leak detected" in ledger.notes[0]
+    assert "growth is not known from one look: vitald status" in ledger.notes[0]
+    (later,) = panels(replace(ANALYSIS, growth=Growth(span=7200.0)))
+    assert "no leak detected in 2 hours" in later.notes[0]
 
 
 def test_a_leak_is_shown_with_the_time_until_exhaustion() -> None:

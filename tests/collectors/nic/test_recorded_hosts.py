@@ -170,7 +170,7 @@ def test_a_host_without_interfaces_is_unavailable_and_no_failure(tmp_path: Path)
     collector = NicCollector(NicSettings(), CollectorContext(proc=tmp_path, sys=tmp_path / "nowhere", root=tmp_path))
     with pytest.raises(Unavailable) as raised:
         collector.read()
-    assert raised.value.reason == "missing"
+    assert raised.value.reason == "failing"
     collector.close()
 
 

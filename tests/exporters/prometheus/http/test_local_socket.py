@@ -9,7 +9,9 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,7 +22,6 @@ from exporters.prometheus.http.local_socket import LocalSocket
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 
 HASH = "$2y$04$aAMcO0dTmDdTL7jH4ajaROJkGzQRp8Yf3TYFWyFDbAvAYBFOGZ6eS"  # of no password that is known
@@ -59,11 +60,11 @@ def test_only_the_user_and_the_group_may_connect(serve: Any, path: Path) -> None
 
 
 @pytest.mark.root
-def test_another_user_is_refused_and_a_member_of_the_group_is_not(serve: Any, path: Path) -> None:
+def test_another_user_is_refused_and_a_member_of_the_group_is_not(serve: Any) -> None:
+    folder = Path(tempfile.mkdtemp(prefix="vitald-socket-"))  # pytest's own folders are for its user only
+    folder.chmod(0o755)
+    path = folder / "vitald.sock"
     serve(local_socket=path)
-    path.parent.chmod(0o755)
-    for folder in path.parents[:3]:
-        folder.chmod(0o755)
     os.chown(path, 0, 4321)
     code = f"import socket; socket.socket(socket.AF_UNIX).connect({str(path)!r})"
     python = shutil.which("python3", path="/usr/bin") or sys.executable
@@ -75,6 +76,7 @@ def test_another_user_is_refused_and_a_member_of_the_group_is_not(serve: Any, pa
         ["setpriv", "--reuid=65534", "--regid=65534", "--groups=4321", python, "-c", code], capture_output=True, check=False
     )
     assert (member.returncode, member.stderr) == (0, b"")
+    shutil.rmtree(folder)
 
 
 def test_neither_tls_nor_passwords_of_the_web_config_apply(serve: Any, path: Path, tmp_path: Path) -> None:
