@@ -42,6 +42,9 @@ PACKAGES = {  # program → Debian package, so that a skip says what to install
     "stress-ng": "stress-ng",
     "chromium": "chromium",
     "npm": "npm",
+    "ping": "iputils-ping",
+    "arping": "iputils-arping",
+    "lsof": "lsof",
 }
 
 

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 MISSED = 0.45
 REBIND = 0.125
 DISAGREE = 0.1  # of the lease, between the client's lease file and the kernel
-_REMEDIATION = (
-    "journalctl -u systemd-networkd -u NetworkManager -u 'ifup@*' -t dhclient -t dhcpcd; then renew now: "
+_REMEDIATION = (  # journalctl joins -u and -t by "and", matches by "+" with "or"; dhclient removes address and routes when the lease ends
+    "journalctl -b -n 50 SYSLOG_IDENTIFIER=dhclient + SYSLOG_IDENTIFIER=dhcpcd + SYSLOG_IDENTIFIER=systemd-networkd"
+    " + SYSLOG_IDENTIFIER=NetworkManager; if the server does not answer: vitald runbook DhcpLeaseExpiring; else renew now: "
     "networkctl renew {0}, nmcli device reapply {0}, or dhclient -1 -v {0}"
 )
 
