@@ -72,7 +72,7 @@ def test_without_any_privilege_no_collector_fails(tmp_path: Path) -> None:
     output: list[str] = []
     try:
         deadline = time.monotonic() + 30
-        awaited = ("vitald started", "running without state", "collector unavailable collector=path_mtu reason=permission")
+        awaited = ("vitald started", "running without state", "collector unavailable collector=path_mtu reason=unconfigured")
         while missing := [text for text in awaited if not any(text in line for line in output)]:
             assert time.monotonic() < deadline, (missing, output)
             output = [json.loads(row)["msg"] for row in (tmp_path / "stderr").read_text().splitlines()]
