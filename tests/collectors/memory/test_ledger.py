@@ -38,7 +38,7 @@ def test_the_areas_add_up_to_memtotal(name: str) -> None:
 def test_a_field_that_is_missing_moves_its_pages_to_unaccounted(name: str, field: str) -> None:
     found = ledger_of(name, leave_out=(field,))
     assert sum(found.areas.values()) + found.excess == found.total
-    assert 0 < found.available <= found.total
+    assert 0 <= found.available <= found.total  # a guest that swaps had none left
 
 
 @pytest.mark.fault(36)
