@@ -100,7 +100,6 @@ NOT_HERE = {
     "swapoff": "this machine's swap",
     "sync": "flushes all disks of this machine",
     "tee": "writes to sysfs",
-    "thin_check": "needs device-mapper",
     "update-initramfs": "changes the boot files of this machine",
     "vmstat": "runs until it is stopped",
     "xfs_admin": "needs an XFS file system",
