@@ -81,12 +81,12 @@ def _expression(words: list[str], group: str, alert: str) -> list[str]:
         case ["gone"]:
             return _GONE.format(group=group).splitlines()
         case ["health", check, *comparison]:
-            return [f'vitald_health{{check="{check}"}} {" ".join(comparison)}', *_held(_HEALTH, group, alert)]
+            return [f'vitald_health{{check="{check}"}} {" ".join(comparison)}', *_held(_HEALTH, group, alert, check)]
         case ["fault", check, level]:
             return [
                 f'vitald_log_fault_level{{check="{check}"}} == {level}',
                 f'or on (job, instance, check) vitald_health{{check="{check}"}} == {level}',
-                *_held(_HEALTH[:3], group, alert),
+                *_held(_HEALTH[:3], group, alert, check),
             ]
         case ["held", *labels]:
             return _held(tuple(labels), group, alert)
@@ -94,14 +94,20 @@ def _expression(words: list[str], group: str, alert: str) -> list[str]:
     raise ValueError(msg)
 
 
-def _held(labels: tuple[str, ...], group: str, alert: str) -> list[str]:
+def _held(labels: tuple[str, ...], group: str, alert: str, check: str = "") -> list[str]:
     returned = ", ".join(label for label in labels if label in _HEALTH)
+    if "check" in labels:
+        verdicts = (
+            f'vitald_health{{check="{check}"}}' if check else 'vitald_health{check="tcp_probe"}' if "network" in group else "vitald_health"
+        )
+    else:
+        verdicts = "vitald_build_info"
     return [
         f"or on ({', '.join(labels)})",
         "(",
         f'  sum without (alertstate) (ALERTS{{alertname="{alert}", alertstate="firing"}})',
         f'  and on (job, instance) vitald:agent_gone:info{{group="{group}"}}',
-        f"  unless on ({returned}) vitald:health:after_gone",
+        f"  unless on ({returned}) {verdicts}",  # of the same scrape as what ended: no recorded series, which may be an evaluation late
         ")",
     ]
 

@@ -71,7 +71,9 @@ def dies(group: dict[str, Any], at: int, *, back: bool = True, listed: bool = Tr
         up = f"1x{at} {f'0x{DOWN - 1}' if listed else f'stale _x{DOWN - 1}'} {f'1x{BACK}' if back else ''}"
         found.append({"series": f'up{{job="vitald",instance="{instance}",zone="a"}}', "values": up})
         other = f'vitald_health{{job="vitald",instance="{instance}",zone="a",check="nic_mtu",subject="other"}}'
-        found.append({"series": other, "values": f"0x{at} stale _x{DOWN - 1} {f'0x{BACK}' if back else ''}"})
+        build = f'vitald_build_info{{job="vitald",instance="{instance}",zone="a",version="1"}}'
+        again = f"0x{at} stale _x{DOWN - 1} {f'0x{BACK}' if back else ''}"
+        found += [{"series": other, "values": again}, {"series": build, "values": again}]
     return found
 
 
