@@ -17,7 +17,7 @@ _TIME = (
     + _CLOCK  # months that are numbers, as in Korean
     + rb"|\d{9,10}\.\d{6}"  # Unix time (journalctl -o short-unix)
 )
-_STAMP = rb"\[ *\+?\d{1,12}\.\d{3,9}\](?: ?\[ *[TC]\d{1,10}\])?"  # seconds since boot, and CONFIG_PRINTK_CALLER
+_STAMP = rb"\[ *\+?\d{1,12}\.\d{1,9}\](?: ?\[ *[TC]\d{1,10}\])?"  # seconds since boot, and CONFIG_PRINTK_CALLER
 _TAG = rb"(?P<tag>[^\s:()\[\]<>{}=,\"']{1,64})(?:\([^()\s]{1,40}\))?(?P<pid>\[[^\s\]]{0,20}\])?:(?=[\s\[]|$)"
 
 _START = re.compile(
