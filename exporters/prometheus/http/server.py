@@ -160,7 +160,7 @@ class HttpServer:
     def _authorize(self, connection: Connection, request: Request) -> None:
         """Answer the request, or a 401, or have the password verified first."""
         self._reload_web_config()
-        if connection.policy not in (self._reloader.policy, _LOCAL_POLICY):
+        if connection.policy is not self._reloader.policy and connection.policy is not _LOCAL_POLICY:  # equal is not enough
             raise ConnectionClosed  # it was accepted under an older policy; clients ask again on a new connection
         users = connection.policy.users
         if users is None:
