@@ -21,11 +21,14 @@ def covered() -> dict[int, list[str]]:
     tests: dict[int, list[str]] = defaultdict(list)
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
         marks: list[int] = []
+        of_module: list[int] = []
         for line in path.read_text().splitlines():
-            if match := re.match(r"\s*@pytest\.mark\.fault\((\d+)\)", line):
+            if line.startswith("pytestmark"):
+                of_module = [int(number) for number in re.findall(r"mark\.fault\((\d+)\)", line)]
+            elif match := re.match(r"\s*@pytest\.mark\.fault\((\d+)\)", line):
                 marks.append(int(match[1]))
             elif match := re.match(r"\s*(?:async )?(?:def (test_\w+)|class Test\w+)", line):
-                for number in marks:
+                for number in marks + of_module:
                     tests[number].append(f"{path.relative_to(ROOT)}::{match[1] or 'class'}")
                 marks = []
     return tests
