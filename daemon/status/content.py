@@ -36,11 +36,8 @@ def host_facts(board: Board) -> dict[str, str]:
 
 def state_of(job: CollectorJob) -> tuple[str, str]:
     """Return the state of a collector's runs, as in `CollectorStatus`, and its reason."""
-    if (obstacle := unknown.of_job(job)) is not None:
-        return obstacle.state, obstacle.detail
-    if job.unavailable is not None:
-        return "absent", f"{job.unavailable} ({job.unavailable.reason})"
-    return ("ok", "") if job.is_measured else ("failed", f"the metrics of the last run failed: {job.error}")
+    state, detail = unknown.state_of(unknown.of_job(job), job.unavailable)
+    return (state, detail) if state != "ok" or job.is_measured else ("failed", f"the metrics of the last run failed: {job.error}")
 
 
 def _collector_status(job: CollectorJob) -> CollectorStatus:

@@ -33,12 +33,23 @@ class Obstacle(NamedTuple):
     since: float
 
 
+def state_of(obstacle: Obstacle | None, unavailable: Unavailable | None) -> tuple[str, str]:
+    """Return the state of a collector and its reason: that of the obstacle, `absent` where it does not apply, or `ok`."""
+    if obstacle is not None:
+        return obstacle.state, obstacle.detail
+    return ("ok", "") if unavailable is None else ("absent", _with_reason(unavailable))
+
+
+def _with_reason(error: Unavailable) -> str:
+    return f"{error} ({error.reason})"
+
+
 def of_unavailable(error: Unavailable, since: float) -> Obstacle | None:
     """Return the obstacle; None where the host does not have what the collector reads."""
     if not error.is_applicable:
         return None
     remediation = error.remediation or (_BY_PERMISSION if error.reason == "permission" else "")
-    return Obstacle("unreadable", f"{error} ({error.reason})", remediation, since)
+    return Obstacle("unreadable", _with_reason(error), remediation, since)
 
 
 def of_failure(error: str, since: float) -> Obstacle:
@@ -99,10 +110,10 @@ def counts(verdicts: Sequence[Verdict]) -> str:
 
 def summary(found: Iterable[tuple[Verdict, float]]) -> str:
     """Return the host's state as one line, for `systemctl status`: counts by level, then the worst finding."""
-    rows = sorted(found, key=lambda row: worst_first(row[0]))
+    rows = list(found)
     if not rows:
         return "no readings yet"
-    verdict, since = rows[0]
+    verdict, since = min(rows, key=lambda row: worst_first(row[0]))
     line = counts([verdict for verdict, _ in rows])
     if verdict.level is not Level.HEALTHY:
         line += f": {verdict.check} {verdict.subject} since {utc(since, ISO)}: {verdict.message}"

@@ -13,7 +13,7 @@ from collectors.model import CollectorContext, Level, Mode, worst_level
 from daemon.cli import host_flags
 from daemon.cli.check.collector_run import run_collectors
 from daemon.config import DEFAULT_SOCKET
-from daemon.status.unknown import counts
+from daemon.status import unknown
 
 if TYPE_CHECKING:
     import argparse
@@ -61,7 +61,7 @@ def daemon_summary() -> str:
     from daemon.cli.status import TIMEOUT_SECONDS, StatusUnavailable, fetch, verdicts  # noqa: PLC0415 — after the run
 
     try:
-        return counts(verdicts(fetch(DEFAULT_SOCKET, TIMEOUT_SECONDS / 5)))
+        return unknown.counts(verdicts(fetch(DEFAULT_SOCKET, TIMEOUT_SECONDS / 5)))
     except (StatusUnavailable, LookupError, TypeError, ValueError):
         return ""
 
@@ -73,12 +73,7 @@ def as_json(runs: Sequence[CollectorRun], daemon: str = "") -> str:
     """
     findings = [{**asdict(verdict), "level": verdict.level.name.lower()} for run in runs for verdict in run.verdicts]
     states = [
-        {
-            "name": run.name,
-            "state": run.obstacle.state if run.obstacle else "absent" if run.unavailable else "ok",
-            "detail": run.obstacle.detail if run.obstacle else f"{run.unavailable} ({run.unavailable.reason})" if run.unavailable else "",
-        }
-        for run in runs
+        dict(zip(("name", "state", "detail"), (run.name, *unknown.state_of(run.obstacle, run.unavailable)), strict=True)) for run in runs
     ]
     needs_history = {check: what for run in runs for check, what in run.needs_history.items()}
     document = {"exit": exit_code(runs), "findings": findings, "collectors": states, "needs_history": needs_history, "daemon": daemon}
