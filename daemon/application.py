@@ -87,8 +87,8 @@ class Application:
         self._ready = True
         for url in self._exporter.urls:
             log.info("vitald started version=%s url=%s", VERSION, url)
+        self._send_status()  # before READY=1, so that who waited for the start finds a status line
         self._notifier.send("READY=1")
-        self._send_status()
         gc.collect()
         gc.freeze()  # objects made at start-up stay: no need to traverse them at each collection
         while not TERMINATION & set(self._signals.recv(4096)):  # pending SIGHUPs cause one reload
