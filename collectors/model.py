@@ -169,6 +169,12 @@ _PROC, _SYS, _ROOT = Path("/proc"), Path("/sys"), Path("/")
 _BOOT_ID = "sys/kernel/random/boot_id"
 
 
+def is_host_error(error: BaseException | None) -> bool:
+    """Return True for an error that the host causes (no descriptor, thread or memory, a file that cannot be read), not the program."""
+    no_thread = isinstance(error, RuntimeError) and "start new thread" in str(error)  # CPython's _thread.start_new_thread()
+    return no_thread or isinstance(error, OSError | MemoryError | ImportError)
+
+
 class Slot(Protocol):
     """A collector's file in the state directory. Both methods are thread-safe; neither raises for a full disk or an unusable file."""
 

@@ -149,6 +149,9 @@ class Application:
             self._self_metrics.on_reload(success=False)
             for problem in error.problems:
                 log.error('config reload failed, keeping the previous configuration error="%s"', problem)  # noqa: TRY400 — a user error
+        except Exception:
+            self._self_metrics.on_reload(success=False)
+            log.exception("config reload failed, keeping the previous configuration")
         else:
             changed = [name for name in COLLECTORS if jobs.get(name) is not self._jobs.get(name)]
             self._runner.replace(jobs)
@@ -200,5 +203,8 @@ def main(read_config: Callable[[], Config], roots: CollectorContext, state: Path
         for problem in error.problems:
             log.critical("%s", problem)
         return 1 if isinstance(error, InUse) else 2
+    except Exception:
+        log.critical("vitald failed", exc_info=True)
+        code = 1
     sys.stdout.flush()
     os._exit(code)  # without waiting for threads whose runs hang

@@ -15,12 +15,17 @@ import os
 import select
 import socket
 import stat
+import sys
 import threading
 import time
 from dataclasses import dataclass, field
 from typing import Literal
 
+from collectors.model import is_host_error
+
 Format = Literal["logfmt", "json"]
+
+_log = logging.getLogger(__name__)
 
 MAX_LINE = 4000  # bytes; below PIPE_BUF (4096), so that poll(2)'s POLLOUT promises room for a whole line in a pipe
 FOLD_SECONDS = 60.0
@@ -44,7 +49,9 @@ class LineFormatter(logging.Formatter):
         if not self._under_systemd:
             fields["ts"] = dt.datetime.fromtimestamp(record.created, dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         fields |= {"level": record.levelname.lower(), "msg": record.getMessage()}
-        if record.exc_info:
+        if record.exc_info and is_host_error(record.exc_info[1]) and not logging.getLogger().isEnabledFor(logging.DEBUG):
+            fields["error"] = f"{type(record.exc_info[1]).__name__}: {record.exc_info[1]}"
+        elif record.exc_info:
             fields["traceback"] = self.formatException(record.exc_info)
         if repeated := getattr(record, "repeated", 0):
             fields["repeated"] = repeated
@@ -140,8 +147,20 @@ def set_up(level: str, style: Format, fd: int = 2) -> LineHandler:
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     logging.raiseExceptions = False
+    threading.excepthook, sys.unraisablehook = _log_thread_failure, _log_unraisable
     logging.getLogger("apscheduler").setLevel(logging.ERROR)  # its warnings of skipped runs are a metric here
     return handler
+
+
+def _log_thread_failure(failure: threading.ExceptHookArgs) -> None:
+    if failure.exc_value is not None:
+        name = failure.thread.name if failure.thread else "unknown"
+        _log.critical("thread ended by an error thread=%s", name, exc_info=failure.exc_value)
+
+
+def _log_unraisable(failure: sys.UnraisableHookArgs) -> None:
+    if failure.exc_value is not None:
+        _log.error("error ignored in=%r", failure.object, exc_info=failure.exc_value)
 
 
 def _is_journal(fd: int) -> bool:

@@ -13,9 +13,10 @@ import logging
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from apscheduler.events import EVENT_JOB_MAX_INSTANCES, JobSubmissionEvent
+from apscheduler.executors.base import MaxInstancesReachedError
 from apscheduler.executors.debug import DebugExecutor
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.jobstores.base import JobLookupError
@@ -51,7 +52,7 @@ class Runner:
         workers = {"thread_name_prefix": "vitald-run", "initializer": _name_thread, "initargs": ("vitald-run",)}
         self._scheduler = BackgroundScheduler(
             timezone=MonotonicZone(),
-            executors={"default": ThreadPoolExecutor(MAX_THREADS, workers), "inline": DebugExecutor()},
+            executors={"default": _Executor(MAX_THREADS, workers), "inline": DebugExecutor()},
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
         self._scheduler.add_listener(self._skipped, EVENT_JOB_MAX_INSTANCES)
@@ -170,6 +171,17 @@ class Runner:
         job.success, job.unavailable, job.last_success = True, error, time.time()
         if not job.retired:
             self._board.withdraw(job.name)
+
+
+class _Executor(ThreadPoolExecutor):  # type: ignore[misc]  # apscheduler 3 is untyped
+    """Thread pool that survives a thread that cannot be started: the run is queued for the threads that there are."""
+
+    def _do_submit_job(self, job: Any, run_times: Any) -> None:  # noqa: ANN401
+        try:
+            super()._do_submit_job(job, run_times)
+        except (RuntimeError, MemoryError) as error:
+            log.error("run delayed, no thread for it collector=%s error=%s", job.id, error)  # noqa: TRY400
+            raise MaxInstancesReachedError(job) from None  # counted as skipped, and not as one in progress
 
 
 def _name_thread(name: str) -> None:

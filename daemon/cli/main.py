@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-from collectors.model import BadInput, Level
+from collectors.model import BadInput, Level, is_host_error
 from daemon.cli import streams, usage
 
 COMMANDS = {  # name: (module with add_arguments(parser) and run(arguments), help text)
@@ -76,6 +76,11 @@ def _run(argv: list[str], chosen: str) -> int:
         return _error_status(chosen)
     except KeyboardInterrupt:
         return 130
+    except Exception as error:
+        if not is_host_error(error):
+            raise
+        sys.stderr.write(f"vitald: {type(error).__name__}: {error}; expected a host with free descriptors, threads and memory\n")
+        return _error_status(chosen)
 
 
 def _error_status(command: str) -> int:

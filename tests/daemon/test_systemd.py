@@ -68,3 +68,20 @@ def test_a_socket_that_is_gone_or_full_stops_nothing(monkeypatch: pytest.MonkeyP
         notifier = Notifier()
         for number in range(5000):  # far beyond net.unix.max_dgram_qlen
             notifier.status(str(number))
+
+
+@pytest.mark.fault(167)
+def test_what_could_not_be_sent_is_sent_in_order_with_the_next_ping(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A manager that is not there for a moment, as while systemd re-executes itself."""
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+    monkeypatch.setenv("WATCHDOG_USEC", "30000000")
+    notifier = Notifier()
+    notifier.reloading()
+    notifier.send("READY=1")
+    notifier.watchdog()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(5)
+        notifier.watchdog()
+        assert manager.recv(1000).startswith(b"RELOADING=1")
+        assert [manager.recv(1000), manager.recv(1000)] == [b"READY=1", b"WATCHDOG=1"]
