@@ -10,10 +10,12 @@ import os
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+T = TypeVar("T")
 
 
 class Level(enum.IntEnum):
@@ -178,19 +180,28 @@ def is_host_error(error: BaseException | None) -> bool:
 class Slot(Protocol):
     """A collector's file in the state directory. Both methods are thread-safe; neither raises for a full disk or an unusable file."""
 
-    def load(self) -> Any:  # noqa: ANN401 — any JSON value
-        """Return the JSON value saved last, or None if there is none that is usable."""
+    def load(self, schema: type[T]) -> T:
+        """Return the value saved last, as a type of `collectors.state`; its records that do not fit are dropped, logged and counted.
 
-    def save(self, value: Any) -> bool:  # noqa: ANN401
+        `schema()` if there is none that is usable.
+        """
+
+    def reject(self, count: int, reason: str) -> None:
+        """Count further records of the loaded value, which the collector dropped."""
+
+    def save(self, value: Any) -> bool:  # noqa: ANN401 — a value of that schema
         """Replace the value atomically; False (logged and counted by the daemon) if it could not be written."""
 
 
 class NoSlot:
     """Slot that stores nothing: for `vitald check`, and for a daemon without a state directory."""
 
-    def load(self) -> Any:  # noqa: ANN401
-        """Return None."""
-        return None
+    def load(self, schema: type[T]) -> T:
+        """Return an empty value."""
+        return schema()
+
+    def reject(self, count: int, reason: str) -> None:
+        """Count nothing."""
 
     def save(self, value: Any) -> bool:  # noqa: ANN401, ARG002
         """Discard the value."""

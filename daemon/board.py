@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+from msgspec import Meta
 
 from collectors.model import Level, Report, Verdict
+from collectors.state import Text, UnixTime  # noqa: TC001 — msgspec reads the annotations
 from collectors.text import two_units
 
 if TYPE_CHECKING:
@@ -22,6 +25,15 @@ _NO_FAULT = (Level.HEALTHY, Level.UNKNOWN)
 _Subject = tuple[str, str]  # check, subject
 
 
+class SavedLevel(NamedTuple):
+    """Level of a subject, and the Unix time in seconds at which it got it; a row of health.json."""
+
+    check: Text
+    subject: Text
+    level: Annotated[int, Meta(ge=0, le=3)]
+    since: UnixTime
+
+
 class Board:
     """Reports by collector, and when each subject got its level.
 
@@ -31,7 +43,7 @@ class Board:
     def __init__(self, slot: Slot, on_change: Callable[[], None] = lambda: None) -> None:
         self._lock = threading.Lock()
         self._reports: dict[str, Report] = {}
-        self._since: dict[_Subject, tuple[int, float]] = _saved_levels(slot.load())
+        self._since = {(row.check, row.subject): (row.level, row.since) for row in slot.load(list[SavedLevel])}
         self._slot = slot
         self._dirty = False
         self._on_change = on_change
@@ -81,7 +93,7 @@ class Board:
                 return
             self._dirty = False
             current = _subjects(self._reports.values())
-            rows = [[*subject, *since] for subject, since in self._since.items() if subject in current]
+            rows = [SavedLevel(*subject, *since) for subject, since in self._since.items() if subject in current]
         self._slot.save(rows)
 
     def _store_levels(self, report: Report, before: Report | None) -> list[tuple[Verdict, int, float]]:
@@ -125,13 +137,3 @@ def _message(verdict: Verdict, old: int, lasted: float) -> tuple[Any, ...]:
         return logging.INFO, "%s %s healthy: was %s for %s", verdict.check, verdict.subject, level, duration
     message = f"{verdict.message}; {verdict.remediation}" if verdict.remediation else verdict.message
     return _LOG_LEVEL[verdict.level], "%s %s %s: %s", verdict.check, verdict.subject, verdict.level.name.lower(), message
-
-
-def _saved_levels(rows: Any) -> dict[_Subject, tuple[int, float]]:  # noqa: ANN401 — any JSON value
-    """Parse saved rows `[check, subject, level, since]`; rows of another shape are dropped."""
-    levels: dict[_Subject, tuple[int, float]] = {}
-    for row in rows if isinstance(rows, list) else ():
-        match row:
-            case [str(check), str(subject), int(level), float() | int() as at] if level in _LOG_LEVEL:
-                levels[check, subject] = (level, float(at))
-    return levels

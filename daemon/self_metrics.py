@@ -48,6 +48,12 @@ _RELOADED = Family(
     "config_last_reload_success_timestamp_seconds", Kind.GAUGE, "Unix time of the last successful configuration load in seconds."
 )
 _STATE_FAILURES = Family("state_save_failures", Kind.COUNTER, "Failed writes of state files since the start; the previous file is kept.")
+_STATE_DROPPED = Family(
+    "state_records_dropped",
+    Kind.COUNTER,
+    "Records of state files that were unusable and were dropped, by slot, since the start; an unusable file counts as one.",
+    ("slot",),
+)
 _SINCE = Family(
     "health_since_timestamp_seconds", Kind.GAUGE, "Unix time in seconds at which an unhealthy subject got its level.", ("check", "subject")
 )
@@ -89,6 +95,8 @@ class SelfMetrics:
         yield Metric(_RELOAD, self._is_reloaded)
         yield Metric(_RELOADED, self._reloaded_at)
         yield Metric(_STATE_FAILURES, self._state.failures if self._state else 0)
+        for slot, dropped in list(self._state.dropped.items()) if self._state else ():
+            yield Metric(_STATE_DROPPED, dropped, (slot,))
         yield Metric(_LINES, self._log.folded, ("folded",))
         yield Metric(_LINES, self._log.dropped, ("dropped",))
 

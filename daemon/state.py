@@ -9,29 +9,22 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import logging
 import os
 import stat
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-import msgspec
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from collectors.model import BadInput, InUse
+from collectors.state import MAX_BYTES, Decoded, decode, encode
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 log = logging.getLogger(__name__)
 
-VERSION = 1
+T = TypeVar("T")
+
 _NO_DIRECTORY = "{}: not a directory, or a symlink to one; expected a directory for --state.directory"
-MAX_BYTES = 16 << 20  # far above any state that vitald writes
-
-
-class _File(msgspec.Struct, frozen=True):
-    version: int
-    value: Any
 
 
 class StateDirectory:
@@ -41,6 +34,7 @@ class StateDirectory:
         """Open and lock `path`, created if missing. Raises `BadInput` (another owner, a symlink, locked) or `OSError`."""
         self.path = path
         self.failures = 0  # failed saves since start
+        self.dropped: dict[str, int] = {}  # unusable records of each slot; an unusable file is one
         path.mkdir(mode=0o750, parents=True, exist_ok=True)
         try:
             self._fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -75,40 +69,55 @@ class StateDirectory:
         """Return the slot of one collector."""
         return FileSlot(self, f"{name}.json")
 
-    def load(self, name: str) -> Any:  # noqa: ANN401 — plain JSON values
-        """Return the value of a file, or None; an unusable file is renamed to `NAME.unusable`, logged."""
+    def load(self, name: str, schema: type[T]) -> T:
+        """Return the value of a file, empty if there is none; an unusable file, or one with bad records, is kept as `NAME.unusable`."""
+        slot = name.removesuffix(".json")
+        self.dropped.setdefault(slot, 0)
+        try:
+            data = self._read(name)
+            decoded = Decoded(schema()) if data is None else decode(data, schema)
+        except (ValueError, OSError) as error:
+            self.dropped[slot] += 1
+            reason = getattr(error, "strerror", None) or str(error)
+            log.warning("state file unusable, starting without it file=%s/%s kept_as=%s.unusable error=%s", self.path, name, name, reason)
+            with contextlib.suppress(OSError):
+                os.rename(name, f"{name}.unusable", src_dir_fd=self._fd, dst_dir_fd=self._fd)
+            return schema()
+        if decoded.dropped:
+            self._keep_copy(name)
+            self.reject(name, decoded.dropped, decoded.error)
+        return decoded.value
+
+    def _read(self, name: str) -> bytes | None:
+        """Return the contents of a file; None if there is none. Raises OSError, and ValueError for what vitald did not write."""
         try:
             fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=self._fd)
         except FileNotFoundError:
             return None
-        except OSError as error:
-            return self._set_aside(name, error.strerror or "unreadable")
         try:
             info = os.fstat(fd)
             if not stat.S_ISREG(info.st_mode) or info.st_uid != os.geteuid() or info.st_size > MAX_BYTES:
-                return self._set_aside(name, "not a regular file of this user, or too large")
+                raise ValueError("not a regular file of this user, or too large")
             with open(fd, "rb", closefd=False) as file:
-                found = msgspec.convert(json.load(file), type=_File)  # msgspec's own decoder refuses lone surrogates
-        except (ValueError, RecursionError, OSError) as error:  # msgspec's own errors are ValueErrors
-            return self._set_aside(name, str(error))
+                return file.read(MAX_BYTES)
         finally:
             os.close(fd)
-        if found.version != VERSION:
-            return self._set_aside(name, f"version {found.version}, expected {VERSION}")
-        return found.value
 
-    def _set_aside(self, name: str, reason: str) -> None:
-        log.warning("state file unusable, starting without it file=%s/%s kept_as=%s.unusable error=%s", self.path, name, name, reason)
+    def reject(self, name: str, count: int, reason: str) -> None:
+        """Count and log records of a file that were dropped."""
+        self.dropped[name.removesuffix(".json")] += count
+        log.warning("state records dropped file=%s/%s dropped=%d error=%s", self.path, name, count, reason)
+
+    def _keep_copy(self, name: str) -> None:
+        """Link the file to `NAME.unusable`; the next save replaces only the other name."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(f"{name}.unusable", dir_fd=self._fd)
         with contextlib.suppress(OSError):
-            os.rename(name, f"{name}.unusable", src_dir_fd=self._fd, dst_dir_fd=self._fd)
+            os.link(name, f"{name}.unusable", src_dir_fd=self._fd, dst_dir_fd=self._fd)
 
     def save(self, name: str, value: Any) -> bool:  # noqa: ANN401
         """Replace a file atomically; False, counted and logged, if it could not be written."""
-        file, temporary = _File(VERSION, value), f"{name}.new"
-        try:
-            data = msgspec.json.encode(file)
-        except UnicodeEncodeError:  # a name that is not UTF-8, as os.fsdecode() returns it; json escapes it
-            data = json.dumps(msgspec.to_builtins(file)).encode()
+        data, temporary = encode(value), f"{name}.new"
         try:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(temporary, dir_fd=self._fd)
@@ -157,9 +166,13 @@ class FileSlot(NamedTuple):
     directory: StateDirectory
     name: str
 
-    def load(self) -> Any:  # noqa: ANN401
-        """Return the value saved last, or None."""
-        return self.directory.load(self.name)
+    def load(self, schema: type[T]) -> T:
+        """Return the value saved last, empty if there is none."""
+        return self.directory.load(self.name, schema)
+
+    def reject(self, count: int, reason: str) -> None:
+        """Count records that the collector dropped."""
+        self.directory.reject(self.name, count, reason)
 
     def save(self, value: Any) -> bool:  # noqa: ANN401
         """Replace the file atomically."""

@@ -14,7 +14,7 @@ from collectors.collector import Collector
 from collectors.dhcp.addresses import is_relevant, read_addresses
 from collectors.dhcp.judge import finding, judge_leases
 from collectors.dhcp.lease_files import LeaseRecord, read_lease_files
-from collectors.dhcp.leases import Leases, dump, restore, update_leases
+from collectors.dhcp.leases import Leases, SavedLeases, dump, restore, update_leases
 from collectors.files import read_boot_id
 from collectors.interfaces import DEFAULT_IGNORE, matches_any
 from collectors.model import Family, Kind, Metric, Unavailable
@@ -84,7 +84,9 @@ class DhcpCollector(Collector[DhcpReading]):
         now = time.monotonic()
         if self._known is None:
             self._boot = read_boot_id(self._context.proc)
-            self._known = restore(self._context.slot.load(), self._boot)
+            self._known, rejected = restore(self._context.slot.load(SavedLeases), self._boot, now)
+            if rejected:
+                self._context.slot.reject(rejected, "an address lost in the future")
         if self._changed(self._known):
             self._due = now  # also for the next tick, should this scan fail
         if now >= self._due:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from collectors.state import Count, Seconds, State, Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -16,18 +20,17 @@ JUMP_SECONDS = 2.0  # the kernel reports lifetimes in whole seconds: an end that
 DRIFT_SECONDS = 10.0  # an end that differs by more was set again, also within one tick of the kernel
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
+class Lease(msgspec.Struct, frozen=True, array_like=True):
     """A dynamic address. Times are CLOCK_MONOTONIC's seconds, by which the kernel counts lifetimes; valid for one boot."""
 
-    interface: str
-    index: int
-    address: str
-    ends: float
-    seconds: float  # duration of the whole lease
-    tstamp: int = 0  # the kernel's time stamp of when it was set
-    preferred_ends: float | None = None  # None: never, or it was set as deprecated
-    lost: float | None = None  # when it was removed without another of its family on its interface
+    interface: Text
+    index: Count
+    address: Text
+    ends: Seconds
+    seconds: Seconds  # duration of the whole lease
+    tstamp: Count = 0  # the kernel's time stamp of when it was set
+    preferred_ends: Seconds | None = None  # None: never, or it was set as deprecated
+    lost: Seconds | None = None  # when it was removed without another of its family on its interface
 
     def remaining(self, now: float) -> float:
         """Return the seconds left."""
@@ -44,6 +47,14 @@ class Leases:
     def indexes(self) -> frozenset[int]:
         """Return the indexes of the interfaces that have or had a lease."""
         return frozenset(lease.index for lease in self.leases.values())
+
+
+class SavedLeases(State, frozen=True):
+    """State of the collector; `boot` is the boot that the times are of."""
+
+    boot: Text = ""
+    leases: tuple[Lease, ...] = ()
+    renewals: dict[Text, Count] = msgspec.field(default_factory=dict)
 
 
 def update_leases(known: Leases, addresses: Iterable[Address], links: Mapping[str, int], now: float) -> Leases:
@@ -74,7 +85,7 @@ def _lost(known: Leases, present: Iterable[Address], dynamic: Iterable[Address],
             continue
         since = now if lease.lost is None else lease.lost
         if now - since < LOST_SECONDS:
-            gone.append(replace(lease, lost=since))
+            gone.append(msgspec.structs.replace(lease, lost=since))
     return gone
 
 
@@ -98,32 +109,15 @@ def _lease(found: Address, before: Lease | None, now: float) -> Lease:
     return Lease(found.interface, found.index, found.address, ends, seconds, found.tstamp, preferred_ends)
 
 
-def dump(known: Leases, boot: str) -> dict[str, Any]:
-    """Return the leases as JSON values."""
-    return {"boot": boot, "leases": [list(astuple(lease)) for lease in known.leases.values()], "renewals": dict(known.renewals)}
+def dump(known: Leases, boot: str) -> SavedLeases:
+    """Return what is saved."""
+    return SavedLeases(boot=boot, leases=tuple(known.leases.values()), renewals=dict(known.renewals))
 
 
-def restore(saved: Any, boot: str) -> Leases:  # noqa: ANN401 — the contents of the slot
-    """Parse the output of `dump` in this boot; no leases for another boot or anything else."""
-    if not isinstance(saved, dict) or saved.get("boot") != boot or not isinstance(saved.get("leases"), list):
-        return Leases()
-    leases = {(lease.interface, lease.address): lease for row in saved["leases"][:MAX_LEASES] if (lease := _restored(row)) is not None}
-    renewals = saved.get("renewals")
-    pairs = renewals.items() if isinstance(renewals, dict) else ()
-    return Leases(leases, {str(name): count for name, count in list(pairs)[:MAX_LEASES] if isinstance(count, int) and count >= 0})
-
-
-def _restored(row: Any) -> Lease | None:  # noqa: ANN401
-    match row:
-        case [
-            str() as interface,
-            int() as index,
-            str() as address,
-            int() | float() as ends,
-            int() | float() as seconds,
-            int() as tstamp,
-            (None | int() | float()) as preferred_ends,
-            (None | int() | float()) as lost,
-        ]:
-            return Lease(interface, index, address, ends, seconds, tstamp, preferred_ends, lost)
-    return None
+def restore(saved: SavedLeases, boot: str, now: float) -> tuple[Leases, int]:
+    """Return the leases saved in this boot, none of another, and how many were dropped since they were lost in the future."""
+    if saved.boot != boot:
+        return Leases(), 0
+    kept = {(lease.interface, lease.address): lease for lease in saved.leases[:MAX_LEASES] if lease.lost is None or lease.lost <= now}
+    renewals = dict(list(saved.renewals.items())[:MAX_LEASES])
+    return Leases(kept, renewals), sum(lease.lost is not None and lease.lost > now for lease in saved.leases)

@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections import deque
 from heapq import heappop, heappush
 from math import inf
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import msgspec
+from msgspec import Meta
 
 from collectors.logs.matching.instance import disk_of
 from collectors.model import Level
+from collectors.state import Count, Text, UnixTime  # noqa: TC001 — msgspec reads the annotations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 MAX_INSTANCES = 64  # per signature that are tracked separately; all further ones are tracked as OTHER
 OTHER = "other"
 JOIN_SECONDS = 60.0  # between lines about one event (`part_of`): a dump of tasks on a serial console takes that long
+ClockTime = Annotated[float, Meta(ge=-4e9, le=4e9)]  # seconds of the lifetimes' own clock; negative before the boot
 _LEVELS = {"warning": Level.WARNING, "critical": Level.CRITICAL}
 
 
@@ -33,16 +36,16 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     `unit` is the sender of the newest line, `alias` another name of the instance (`LogEvent`).
     """
 
-    signature: str
-    instance: str
-    level: int
-    count: int
-    first: float
-    last: float
-    updated: float
-    line: str
-    unit: str = ""
-    alias: str = ""
+    signature: Text
+    instance: Text
+    level: Annotated[int, Meta(ge=1, le=2)]
+    count: Count
+    first: UnixTime
+    last: UnixTime
+    updated: ClockTime
+    line: Text
+    unit: Text = ""
+    alias: Text = ""
 
 
 class Transition(NamedTuple):

@@ -31,7 +31,7 @@ class FaultTracker:
             self._rules,
             [msgspec.structs.replace(fault, updated=min(now.boottime, fault.updated + shift)) for fault in state.faults],
             {
-                name: {instance: [min(now.boottime, at + shift) for at in times] for instance, times in instances.items()}
+                name: {instance: [min(now.boottime, at + shift) for at in times] for instance, times in instances.items() if times}
                 for name, instances in state.recent.items()
             },
         )

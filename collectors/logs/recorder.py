@@ -18,7 +18,7 @@ from collectors.logs.matching.matcher import allow_kernel
 from collectors.logs.sources.event import KERNEL, event, match_messages
 from collectors.logs.sources.journal import read_previous_boot
 from collectors.logs.sources.sources import Sources, journal_command
-from collectors.logs.state import LogsState, decode_state
+from collectors.logs.state import LogsState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -49,7 +49,7 @@ class Recorder:
         self._journalctl = journal_command(context.root)
         self._boot = read_boot_id(context.proc)
         self._matcher = matcher
-        state = self._load()
+        state = _until(self._slot.load(LogsState), now)
         by_id = {signature.id: signature for signature in signatures}
         faults = [
             fault for fault in state.faults if fault.signature in by_id and not matcher.ignores(by_id[fault.signature], fault.instance)
@@ -65,13 +65,6 @@ class Recorder:
         self._next_save = self._next_lease_check = 0.0
         self._is_recorded = context.is_recorded
         self._ignored = settings.ignored_interfaces
-
-    def _load(self) -> LogsState:
-        try:
-            return decode_state(self._slot.load())
-        except ValueError as error:
-            log.warning('saved state of logs rejected, starting without it error="%s"', error)
-            return LogsState()
 
     def _is_rebooted(self, state: LogsState) -> bool:
         log_id = state.kmsg.log_id if state.kmsg is not None else ""
@@ -127,7 +120,7 @@ class Recorder:
             return
         state = self._state(now)
         if self.is_dirty or _positions(state) != _positions(self._saved):
-            self.is_dirty = not self._slot.save(msgspec.to_builtins(state))
+            self.is_dirty = not self._slot.save(state)
             self._saved = state
         self._next_save = now.boottime + SAVE_SECONDS
 
@@ -156,6 +149,19 @@ class Recorder:
         """Save, and close the sources."""
         self.save(force=True)
         self.sources.close()
+
+
+def _until(state: LogsState, now: Timestamp) -> LogsState:
+    """Return the state without times of the future: the wall clock was set back, or the state is damaged, and no line would be newer."""
+    return msgspec.structs.replace(
+        state,
+        wall=min(state.wall, now.wall),
+        programs_from=min(state.programs_from, now.wall),
+        last_seen={name: min(at, now.wall) for name, at in state.last_seen.items()},
+        faults=tuple(
+            msgspec.structs.replace(fault, first=min(fault.first, now.wall), last=min(fault.last, now.wall)) for fault in state.faults
+        ),
+    )
 
 
 def _positions(state: LogsState) -> tuple[object, ...]:

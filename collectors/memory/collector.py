@@ -22,7 +22,7 @@ from collectors.memory.procfs.slabinfo import read_unreclaimable
 from collectors.memory.procfs.small_files import read_modules
 from collectors.memory.reading import MemoryReading
 from collectors.memory.settings import MemorySettings
-from collectors.memory.trend.history import KernelSnapshot, new_history, restore
+from collectors.memory.trend.history import KernelSnapshot, SavedHistory, new_history, restore
 from collectors.memory.trend.window import QUARTER
 from collectors.memory.units import NOTABLE_BYTES
 from collectors.model import Mode, Unavailable
@@ -108,7 +108,7 @@ class KernelMemory(Collector[MemoryReading]):
         """End a running scan, and save the history."""
         self._scan.close()
         if self._history is not None:
-            self._context.slot.save(self._history.to_json())
+            self._context.slot.save(self._history.saved())
 
     def _with_newest(self, reading: MemoryReading) -> MemoryReading:
         """Return the reading with the newest slab caches and holders."""
@@ -118,7 +118,9 @@ class KernelMemory(Collector[MemoryReading]):
     def _update_history(self, now: float, ledger: Ledger) -> LedgerHistory:
         boot = read_boot_id(self._context.proc)
         if (history := self._history) is None:
-            history = restore(self._context.slot.load(), boot, ledger, now)
+            history, rejected = restore(self._context.slot.load(SavedHistory), boot, ledger, now)
+            if rejected:
+                self._context.slot.reject(rejected, "points of an impossible time")
         elif not history.is_comparable(boot, ledger):
             history = new_history(boot, ledger)
         is_new_quarter = not history.window.fast or history.window.fast[-1].at // QUARTER != now // QUARTER
@@ -127,7 +129,7 @@ class KernelMemory(Collector[MemoryReading]):
             self._read_slab()
             if not history.snapshots or now - history.snapshots[-1].at >= SNAPSHOT_INTERVAL:
                 history = history.add_snapshot(self._snapshot(now))
-            self._context.slot.save(history.to_json())
+            self._context.slot.save(history.saved())
         self._history = history
         return history
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from collectors.nic.reading import Change
 from collectors.text import ISO, utc
@@ -50,28 +50,14 @@ def prune(history: ChangeHistory, present: Container[str]) -> None:
         del history[name]
 
 
-def dump(history: ChangeHistory) -> dict[str, Any]:
-    """Return the history as plain JSON values. Copies first: when the daemon ends a run may be in progress."""
-    return {
-        interface: {name: [change.value, change.since, change.before] for name, change in list(facts.items())}
-        for interface, facts in list(history.items())
-    }
+def dump(history: ChangeHistory) -> ChangeHistory:
+    """Return a copy: when the daemon ends a run may be in progress."""
+    return {interface: dict(facts.items()) for interface, facts in list(history.items())}
 
 
-def restore(saved: Any) -> ChangeHistory:  # noqa: ANN401 — whatever the state file holds
-    """Read what `dump` returned; anything else is ignored without a message: a lost history costs only the times of changes."""
-    history: ChangeHistory = {}
-    for interface, facts in list(saved.items())[:MAX_INTERFACES] if isinstance(saved, dict) else ():
-        if isinstance(facts, dict):
-            history[str(interface)] = {str(name): change for name, raw in facts.items() if (change := _change(raw)) is not None}
-    return history
-
-
-def _change(raw: Any) -> Change | None:  # noqa: ANN401
-    match raw:
-        case [str() | int() as value, int() | float() as since, (None | str() | int()) as before]:
-            return Change(value, float(since), before)
-    return None
+def restore(saved: ChangeHistory) -> ChangeHistory:
+    """Return a saved history, bounded."""
+    return dict(list(saved.items())[:MAX_INTERFACES])
 
 
 @lru_cache(maxsize=256)

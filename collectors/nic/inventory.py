@@ -5,12 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+
 from collectors.interfaces import matches_any
 from collectors.model import Unavailable
 from collectors.nic import change_history, last_boot
 from collectors.nic.checks.next_boot import module_of
+from collectors.nic.last_boot import LastBoot
 from collectors.nic.readers.tcp_counters import read_tcp
+from collectors.nic.reading import Change  # noqa: TC001 — msgspec reads the annotation
 from collectors.nic.samples import Sample
+from collectors.state import State, Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -35,6 +40,13 @@ class BootIdentity(NamedTuple):
 NO_BOOT = BootIdentity()
 
 
+class NicState(State, frozen=True):
+    """State of the collector."""
+
+    changes: dict[Text, dict[Text, Change]] = msgspec.field(default_factory=dict)
+    last_boot: LastBoot = LastBoot()
+
+
 class Inventory:
     """`nics` by name; `gone`: interfaces with a device that vanished lately, and the Unix time; `skipped`: interfaces beyond the limit.
 
@@ -44,7 +56,7 @@ class Inventory:
     def __init__(self, reader: InterfaceReader, ignore: Sequence[str], slot: Slot, boot: BootIdentity = NO_BOOT) -> None:
         self._reader, self._ignore, self._slot, self._boot = reader, ignore, slot, boot
         self._history: change_history.ChangeHistory | None = None
-        self._last_boot = last_boot.LastBoot()
+        self._last_boot = LastBoot()
         self._unsaved = False
         self.nics: dict[str, Nic] = {}
         self.gone: Mapping[str, float] = {}
@@ -68,9 +80,8 @@ class Inventory:
     def refresh(self, names: Iterable[str], wall: float) -> None:
         """Read these interfaces, and drop those that are gone."""
         if self._history is None:
-            saved = self._slot.load()
-            changes, boot = (saved.get("changes"), saved.get("last_boot")) if isinstance(saved, dict) else (None, None)
-            self._history, self._last_boot = change_history.restore(changes), last_boot.restore(boot)
+            saved = self._slot.load(NicState)
+            self._history, self._last_boot = change_history.restore(saved.changes), saved.last_boot
         for name in names:
             before = self.nics.get(name)
             if matches_any(name, self._ignore):
@@ -98,7 +109,7 @@ class Inventory:
         """Save the change history where it changed: with full scans and at the end, so that a flapping interface causes few writes."""
         if self._unsaved and self._history is not None:
             change_history.prune(self._history, self.nics)
-            self._slot.save({"changes": change_history.dump(self._history), "last_boot": last_boot.dump(self._last_boot)})
+            self._slot.save(NicState(changes=change_history.dump(self._history), last_boot=self._last_boot))
             self._unsaved = False
 
     def lost(self) -> tuple[LostInterface, ...]:

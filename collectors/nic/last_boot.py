@@ -7,10 +7,10 @@ or at the next boot.
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from collectors.nic.reading import LostInterface
+from collectors.state import State, Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,14 +20,13 @@ if TYPE_CHECKING:
 MAX_INTERFACES = 64  # in the state file; an instance has 15
 
 
-@dataclass(frozen=True, slots=True)
-class LastBoot:
+class LastBoot(State, frozen=True):
     """`present` are the interfaces of the boot `boot` on the host `host`, `lost` those of the boot before that it lacks."""
 
-    boot: str = ""
-    host: str = ""
+    boot: Text = ""
+    host: Text = ""
     present: tuple[LostInterface, ...] = ()
-    lost: tuple[LostInterface, ...] = field(default=())
+    lost: tuple[LostInterface, ...] = ()
 
 
 def update(known: LastBoot, boot: str, host: str, nics: Iterable[Nic]) -> LastBoot:
@@ -37,32 +36,10 @@ def update(known: LastBoot, boot: str, host: str, nics: Iterable[Nic]) -> LastBo
     """
     present = tuple(found for nic in nics if (found := _identity(nic)) is not None)[:MAX_INTERFACES]
     if not boot or known.host != host:
-        return LastBoot(boot, host, present)
+        return LastBoot(boot=boot, host=host, present=present)
     candidates = known.lost if known.boot == boot else known.present
-    return LastBoot(boot, host, present, tuple(lost for lost in candidates if not _is_among(lost, present)))
-
-
-def dump(known: LastBoot) -> dict[str, Any]:
-    """Return it as plain JSON values."""
-    return {
-        "boot": known.boot,
-        "host": known.host,
-        "present": [list(astuple(interface)) for interface in known.present],
-        "lost": [list(astuple(interface)) for interface in known.lost],
-    }
-
-
-def restore(saved: Any) -> LastBoot:  # noqa: ANN401 — whatever the state file holds
-    """Read what `dump` returned; anything else is ignored: a comparison is then possible from the next boot on."""
-    match saved:
-        case {"boot": str() as boot, "host": str() as host, "present": list() as present, "lost": list() as lost}:
-            return LastBoot(boot, host, _interfaces(present), _interfaces(lost))
-    return LastBoot()
-
-
-def _interfaces(raw: list[Any]) -> tuple[LostInterface, ...]:
-    rows = (row for row in raw[:MAX_INTERFACES] if isinstance(row, list) and len(row) == 4)  # noqa: PLR2004 — the fields
-    return tuple(LostInterface(*row) for row in rows if all(isinstance(value, str) for value in row) and row[0] and row[2])
+    lost = tuple(lost for lost in candidates if not _is_among(lost, present))
+    return LastBoot(boot=boot, host=host, present=present, lost=lost)
 
 
 def _identity(nic: Nic) -> LostInterface | None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+from msgspec import Meta
 
 from collectors.nic.readers.counters import NO_COUNTERS, DriverCounters
 from collectors.nic.settings import NO_REQUIREMENTS, Requirements
+from collectors.state import Text, UnixTime
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,15 +23,15 @@ if TYPE_CHECKING:
     from collectors.nic.readers.sysfs import LinkState
     from collectors.nic.samples import Sample
 
-Fact = str | int | bool
+Fact = Text | int | bool
+Key = Annotated[str, Meta(min_length=1, max_length=4096)]
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """Value of one fact, Unix time at which it was first seen so, and the value before; None where there was none."""
 
     value: Fact
-    since: float
+    since: UnixTime
     before: Fact | None = None
 
 
@@ -64,14 +67,13 @@ class DeviceState:
     ignored: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class LostInterface:
+class LostInterface(NamedTuple):
     """An interface with a device that the last boot had, and this one lacks: its name, MAC address, bus address and driver."""
 
-    name: str
-    mac: str
-    bus: str
-    driver: str
+    name: Key
+    mac: Text
+    bus: Key
+    driver: Text
 
 
 @dataclass(frozen=True, slots=True)

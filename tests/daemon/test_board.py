@@ -5,20 +5,8 @@ from typing import Any
 import pytest
 
 from collectors.model import Level, NoSlot, Report, Verdict
-from daemon.board import Board
-
-
-class MemorySlot(NoSlot):
-    """A slot that keeps its value in memory."""
-
-    value: Any = None
-
-    def load(self) -> Any:
-        return self.value
-
-    def save(self, value: Any) -> bool:
-        self.value = value
-        return True
+from daemon.board import Board, SavedLevel
+from tests.kit.slots import Kept
 
 
 def report(*levels: Level, name: str = "probe") -> Report:
@@ -50,8 +38,8 @@ def test_a_change_is_logged_once_with_its_remediation_and_its_end(caplog: pytest
 @pytest.mark.fault(40)
 def test_a_clock_that_was_set_back_makes_no_duration_negative(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    slot = MemorySlot()
-    slot.value = [["tcp_probe", "host0:22", 2, time.time() + 3600]]
+    slot = Kept()
+    slot.save([["tcp_probe", "host0:22", 2, time.time() + 3600]])
     Board(slot).publish(report(Level.HEALTHY))
     assert [r.getMessage() for r in caplog.records] == ["tcp_probe host0:22 healthy: was critical for 0s"]
 
@@ -67,32 +55,32 @@ def test_findings_are_unhealthy_subjects_and_the_time_of_their_level() -> None:
 
 def test_a_subject_that_another_replaces_is_forgotten() -> None:
     """Links and targets that come and go in equal number must not accumulate."""
-    board = Board(slot := MemorySlot())
+    board = Board(slot := Kept())
     for number in range(50):
         board.publish(
             Report("nic", time.time(), tuple(Verdict("nic_link", f"veth{n}", Level.WARNING, "") for n in range(number, number + 3)))
         )
     assert len(board._since) == 3
     board.save()
-    assert [row[1] for row in slot.value] == ["veth49", "veth50", "veth51"]
+    assert [row.subject for row in slot.load(list[SavedLevel])] == ["veth49", "veth50", "veth51"]
 
 
 def test_the_order_of_verdicts_and_equal_verdicts_change_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    board = Board(slot := MemorySlot(), lambda: changes.append(1))
+    board = Board(slot := Kept(), lambda: changes.append(1))
     changes: list[int] = []
     first = report(Level.CRITICAL, Level.HEALTHY)
     assert board.publish(first) == ["host0:22"]
     since = [board.since(verdict) for verdict in first.verdicts]
     board.save()
-    slot.value = None
+    slot.data = None
     for verdicts in (first.verdicts, report(Level.CRITICAL, Level.HEALTHY).verdicts, first.verdicts[::-1]):
         assert board.publish(Report("probe", time.time(), verdicts)) == []
     board.save()
-    assert ([board.since(verdict) for verdict in first.verdicts], slot.value, len(changes), len(caplog.records)) == (since, None, 1, 1)
+    assert ([board.since(verdict) for verdict in first.verdicts], slot.data, len(changes), len(caplog.records)) == (since, None, 1, 1)
 
 
 def test_the_time_of_a_level_outlives_a_restart() -> None:
-    slot = MemorySlot()
+    slot = Kept()
     board = Board(slot)
     board.publish(report(Level.CRITICAL))
     bad = board.reports()[0].verdicts[0]
@@ -105,16 +93,14 @@ def test_the_time_of_a_level_outlives_a_restart() -> None:
 
 
 def test_a_subject_that_is_gone_is_forgotten() -> None:
-    slot = MemorySlot()
+    slot = Kept()
     board = Board(slot)
     board.publish(report(Level.CRITICAL, Level.CRITICAL))
     board.publish(report(Level.CRITICAL))
     board.save()
-    assert [row[:3] for row in slot.value] == [["tcp_probe", "host0:22", 2]]
+    assert [row[:3] for row in slot.load(list[SavedLevel])] == [("tcp_probe", "host0:22", 2)]
 
 
 @pytest.mark.parametrize("saved", [None, 7, [1], [["a"]], [["a", "b", "c", "d"]], {"a": 1}])
 def test_saved_values_of_another_shape_are_ignored(saved: Any) -> None:
-    slot = MemorySlot()
-    slot.value = saved
-    Board(slot).publish(report(Level.HEALTHY))
+    Board(Kept.of(saved)).publish(report(Level.HEALTHY))

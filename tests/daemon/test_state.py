@@ -23,7 +23,7 @@ def test_what_was_saved_is_loaded_by_the_next_daemon(folder: Path) -> None:
     first = StateDirectory(folder)
     assert first.slot("logs").save({"offset": 7, "name": "ü"})
     first.close()
-    assert StateDirectory(folder).slot("logs").load() == {"offset": 7, "name": "ü"}
+    assert StateDirectory(folder).slot("logs").load(dict[str, int | str]) == {"offset": 7, "name": "ü"}
 
 
 @pytest.mark.fault(6)
@@ -32,11 +32,11 @@ def test_names_that_are_no_utf_8_are_saved_and_loaded(folder: Path, name: bytes)
     value = {os.fsdecode(name): [os.fsdecode(name), 1, None]}
     first = StateDirectory(folder)
     assert first.save("nic.json", value)
-    assert first.load("nic.json") == value
+    assert first.load("nic.json", dict[str, tuple[str, int, None]]) == {os.fsdecode(name): (os.fsdecode(name), 1, None)}
 
 
 def test_nothing_saved_is_nothing_loaded(folder: Path) -> None:
-    assert StateDirectory(folder).slot("logs").load() is None
+    assert StateDirectory(folder).slot("logs").load(list[str]) == []
 
 
 def test_files_have_no_permissions_for_others(folder: Path) -> None:
@@ -74,9 +74,9 @@ def test_an_unusable_state_file_is_set_aside(folder: Path, damage: str) -> None:
     folder.mkdir(mode=0o700)
     DAMAGE[damage](folder / "logs.json")
     slot = StateDirectory(folder).slot("logs")
-    assert slot.load() is None
+    assert slot.load(list[str]) == []
     assert slot.save(["new"])
-    assert slot.load() == ["new"]
+    assert slot.load(list[str]) == ["new"]
     assert os.path.lexists(folder / "logs.json.unusable"), "the unusable file is kept"
     if (precious := folder.parent / "precious").exists():
         assert precious.read_bytes() == HELD, "the symlink's target is untouched"
@@ -88,7 +88,7 @@ def test_a_state_file_of_another_owner_is_not_used(folder: Path) -> None:
     folder.mkdir(mode=0o700)
     (folder / "logs.json").write_bytes(HELD)
     os.chown(folder / "logs.json", 65534, 65534)
-    assert StateDirectory(folder).slot("logs").load() is None
+    assert StateDirectory(folder).slot("logs").load(list[str]) == []
 
 
 @pytest.mark.fault(27)
@@ -155,13 +155,13 @@ assert libc.unshare(0x00020000) == 0 and libc.mount(b"none", b"/", None, 0x44000
 assert libc.mount(b"tmpfs", bytes(folder), b"tmpfs", 0, b"size=64k,mode=700") == 0
 state = StateDirectory(folder)
 slot = state.slot("logs")
-assert slot.save("old")
+assert slot.save(["old"])
 (folder / "hog").write_bytes(b"x" * 48 * 1024)
-assert slot.save("y" * 60_000) is False and state.failures == 1
-assert slot.load() == "old", slot.load()
+assert slot.save(["y" * 60_000]) is False and state.failures == 1
+assert slot.load(list[str]) == ["old"]
 assert "logs.json.new" not in os.listdir(folder), "half a file is not left to fill the disk further"
 os.unlink(folder / "hog")
-assert slot.save("new") and slot.load() == "new"
+assert slot.save(["new"]) and slot.load(list[str]) == ["new"]
 print("held")
 """
 

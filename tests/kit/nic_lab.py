@@ -24,13 +24,14 @@ from pathlib import Path
 import msgspec
 from collectors.model import CollectorContext
 from collectors.settings import decode_hook
+from collectors.state import decode, encode
 from collectors.nic.collector import NicCollector
 from collectors.dhcp.collector import DhcpCollector
 
 class Slot:
     def __init__(self, path): self.path = Path(path)
-    def load(self): return json.loads(self.path.read_text()) if self.path.exists() else None
-    def save(self, value): self.path.write_text(json.dumps(value)); return True
+    def load(self, schema): return decode(self.path.read_bytes(), schema).value if self.path.exists() else schema()
+    def save(self, value): self.path.write_bytes(encode(value)); return True
 
 collector_class = {"nic": NicCollector, "dhcp": DhcpCollector}[sys.argv[1]]
 settings = msgspec.convert(json.loads(sys.argv[2]), collector_class.Settings, dec_hook=decode_hook)

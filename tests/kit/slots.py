@@ -2,21 +2,41 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
+from typing import Any, TypeVar
+
+from collectors.state import decode, encode
+
+T = TypeVar("T")
 
 
 class Kept:
-    """A slot that keeps what it is given as JSON, as the state directory does; `full` is a disk that takes nothing."""
+    """A slot that keeps what it is given as the state directory does, in `data`; `full` is a disk that takes nothing."""
 
-    def __init__(self, text: str = "null") -> None:
-        self.text = text
+    def __init__(self, data: bytes | None = None) -> None:
+        self.data = data
         self.full = False
+        self.dropped = 0
 
-    def load(self) -> Any:
-        return json.loads(self.text)
+    @classmethod
+    def of(cls, value: Any) -> Kept:
+        """Return a slot in which `value`, of any shape, was saved."""
+        return cls(encode(value))
+
+    def load(self, schema: type[T]) -> T:
+        if self.data is None:
+            return schema()
+        try:
+            decoded = decode(self.data, schema)
+        except ValueError:
+            self.dropped += 1
+            return schema()
+        self.dropped += decoded.dropped
+        return decoded.value
+
+    def reject(self, count: int, _reason: str) -> None:
+        self.dropped += count
 
     def save(self, value: Any) -> bool:
         if not self.full:
-            self.text = json.dumps(value)
+            self.data = encode(value)
         return not self.full

@@ -10,7 +10,7 @@ from collectors.logs.sources.event import KERNEL, SourceStats, event, match_mess
 from collectors.logs.state import KmsgPosition
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from collectors.logs.clock import Timestamp
     from collectors.logs.matching.matcher import Matcher
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 NAME = "kmsg"
 LOSS_REASONS = ("overrun",)
+_DISORDER = 10_000_000  # microseconds by which records may be out of order: each CPU reads its clock before it gets a sequence number
 _MAX_RECORDS = 50_000  # of one read: more than any ring buffer holds
 
 
@@ -34,17 +35,28 @@ class KernelSource:
         self._log_id = log_id
         self.position = saved if saved is not None and saved.log_id == log_id else None  # of the last record read
         self._on_loss = on_loss
-        self._not_before = not_before if self.position is None else 0.0
+        self._not_before = not_before
+        self._is_resumed = self._is_unverified = self.position is not None
         self._lines = self._bytes = 0
 
     def read(self, matcher: Matcher, now: Timestamp) -> Iterator[LogEvent]:
         """Read the new records, and yield the events."""
-        records = [record for record in self._new(self._kmsg.read(_MAX_RECORDS)) if record.is_from_kernel]
+        found = self._kmsg.read(_MAX_RECORDS)
+        if found and self._is_unverified:
+            self._verify_position(found)
+        records = [record for record in self._new(found) if record.is_from_kernel]
         clock = time.monotonic() * 1e6  # the clock of a record's timestamp
         for index, match in match_messages(matcher, [record.text for record in records], lambda _: allow_kernel):
             age = max(0.0, clock - records[index].microseconds) / 1e6 if self._kmsg.is_device else 0.0
-            if now.wall - age >= self._not_before:
+            if self._is_resumed or now.wall - age >= self._not_before:
                 yield event(match, now.wall - age, KERNEL)
+
+    def _verify_position(self, records: Sequence[KmsgRecord]) -> None:
+        """Drop a saved position that fits the records by sequence but not by time, or conversely: a damaged one would hide new records."""
+        self._is_unverified = False
+        if self._kmsg.is_device and self.position is not None and not _fits(self.position, records):
+            self.position, self._is_resumed = None, False
+            self._on_loss(NAME, "overrun", 1)
 
     def _new(self, records: Iterable[KmsgRecord]) -> Iterator[KmsgRecord]:
         """Skip what was read before a restart, and count what was overwritten between two records."""
@@ -76,3 +88,11 @@ class KernelSource:
     def close(self) -> None:
         """Close the log."""
         self._kmsg.close()
+
+
+def _fits(position: KmsgPosition, records: Sequence[KmsgRecord]) -> bool:
+    return not any(
+        (record.sequence > position.sequence and record.microseconds < position.microseconds - _DISORDER)
+        or (record.sequence <= position.sequence and record.microseconds > position.microseconds + _DISORDER)
+        for record in records
+    )

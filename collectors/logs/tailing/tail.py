@@ -10,13 +10,17 @@ import errno
 import hashlib
 import os
 import stat
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import msgspec
+from msgspec import Meta
+
+from collectors.state import Count  # noqa: TC001 — msgspec reads the annotation
 
 BLOCK_BYTES = 256 * 1024  # read at once; a line that is longer is dropped and counted
 HEAD_BYTES = 256
 TAIL_BYTES = 64
+Hash = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}\Z")]
 
 
 class FilePosition(msgspec.Struct, frozen=True):
@@ -25,15 +29,15 @@ class FilePosition(msgspec.Struct, frozen=True):
     `modified` is the file's mtime in ns, as of the last read.
     """
 
-    device: int
-    inode: int
-    offset: int
-    head_hash: str
-    head_length: int
-    tail_hash: str
-    modified: int
+    device: Annotated[int, Meta(ge=0)]
+    inode: Annotated[int, Meta(ge=0)]
+    offset: Count
+    head_hash: Hash
+    head_length: Annotated[int, Meta(ge=0, le=HEAD_BYTES)]
+    tail_hash: Hash
+    modified: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
     skipping: bool = False
-    unread: int = 0  # bytes after the offset when the position was saved
+    unread: Count = 0  # bytes after the offset when the position was saved
 
 
 class LineBlock(NamedTuple):

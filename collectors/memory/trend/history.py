@@ -9,15 +9,15 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from collectors.memory.ledger import UNRECLAIMABLE
-from collectors.memory.procfs.small_files import LARGEST
-from collectors.memory.trend.window import Point, Window, window_from_json
+from collectors.memory.trend.window import FAST, SLOW, Point, Size, Window, ascending
+from collectors.state import Seconds, State, Text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from collectors.memory.ledger import Ledger
 
 SIZES = (*UNRECLAIMABLE, "tcp_buffers", "udp_buffers")
@@ -25,13 +25,24 @@ TOLERANCE = 0.001  # of MemTotal: Xen's balloon moves by a few pages all the tim
 MAX_SNAPSHOTS = 24  # every six hours: six days
 
 
-@dataclass(frozen=True, slots=True)
-class KernelSnapshot:
+class KernelSnapshot(msgspec.Struct, frozen=True):
     """The slab caches above a megabyte (None where they are not readable) and the loaded modules, at one moment."""
 
-    at: float = 0.0
-    slab: Mapping[str, int] | None = None
-    modules: frozenset[str] = frozenset()
+    at: Seconds = 0.0
+    slab: dict[Text, Size] | None = None
+    modules: frozenset[Text] = frozenset()
+
+
+class SavedHistory(State, frozen=True):
+    """State of the collector: a `LedgerHistory`."""
+
+    boot: Text = ""
+    total: Size = 0
+    hugepages: Size = 0
+    fast: tuple[Point, ...] = ()
+    slow: tuple[Point, ...] = ()
+    lowest: Point | None = None
+    snapshots: tuple[KernelSnapshot, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +81,18 @@ class LedgerHistory:
         point = max(ends, key=attrgetter("at")) if ends else (slow or fast or (None,))[0]
         return dict(zip(SIZES, point.parts, strict=False)) if point else {}
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the history as JSON values."""
-        rows = [{"at": s.at, "slab": None if s.slab is None else dict(s.slab), "modules": sorted(s.modules)} for s in self.snapshots]
-        return {"boot": self.boot, "total": self.total, "hugepages": self.hugepages, "window": self.window.to_json(), "snapshots": rows}
+    def saved(self) -> SavedHistory:
+        """Return what is saved."""
+        window = self.window
+        return SavedHistory(
+            boot=self.boot,
+            total=self.total,
+            hugepages=self.hugepages,
+            fast=window.fast,
+            slow=window.slow,
+            lowest=window.lowest,
+            snapshots=self.snapshots,
+        )
 
 
 def new_history(boot: str, ledger: Ledger) -> LedgerHistory:
@@ -81,32 +100,17 @@ def new_history(boot: str, ledger: Ledger) -> LedgerHistory:
     return LedgerHistory(boot, ledger.total, ledger.areas.get("hugepages", 0))
 
 
-def restore(value: Any, boot: str, ledger: Ledger, now: float) -> LedgerHistory:  # noqa: ANN401 — the contents of a file, so any JSON value
-    """Parse a saved history, if it is valid and of this boot and size; otherwise return an empty one."""
-    new = new_history(boot, ledger)
-    if not isinstance(value, dict):
-        return new
-    try:
-        saved = LedgerHistory(str(value["boot"]), int(value["total"]), int(value["hugepages"]))
-        if not saved.is_comparable(boot, ledger):
-            return new
-        window = window_from_json(value["window"], len(SIZES), now)
-        snapshots = tuple(_snapshot(row, now) for row in value["snapshots"][-MAX_SNAPSHOTS:])
-    except (KeyError, TypeError, ValueError, OverflowError, AttributeError):
-        return new
-    return replace(new, window=window, snapshots=snapshots if window.fast else ())
-
-
-def _snapshot(row: Mapping[str, Any], now: float) -> KernelSnapshot:
-    at = float(row["at"])
-    if not 0 <= at <= now:
-        raise ValueError(at)
-    slab = None if row["slab"] is None else _sizes(row["slab"])
-    return KernelSnapshot(at, slab, frozenset(str(name) for name in row["modules"]))
-
-
-def _sizes(row: Mapping[str, Any]) -> dict[str, int]:
-    sizes = {str(name): int(number) for name, number in row.items()}
-    if any(abs(number) > LARGEST for number in sizes.values()):
-        raise ValueError(row)
-    return sizes
+def restore(saved: SavedHistory, boot: str, ledger: Ledger, now: float) -> tuple[LedgerHistory, int]:
+    """Return the saved history, an empty one if it is of another boot or size, and how many records were dropped: of no possible time."""
+    new, oldest = new_history(boot, ledger), (saved.lowest,) if saved.lowest else ()
+    if not LedgerHistory(saved.boot, saved.total, saved.hugepages).is_comparable(boot, ledger):
+        return new, 0
+    fast, slow, lowest = (ascending([p for p in row if len(p.parts) == len(SIZES)], now) for row in (saved.fast, saved.slow, oldest))
+    snapshots = tuple(snapshot for snapshot in saved.snapshots if snapshot.at <= now)
+    kept = len(fast) + len(slow) + len(lowest) + len(snapshots)
+    rejected = len(saved.fast) + len(saved.slow) + len(oldest) + len(saved.snapshots) - kept
+    if not fast:
+        return new, rejected
+    return replace(
+        new, window=Window(fast[-FAST:], slow[-SLOW:], lowest[0] if lowest else None), snapshots=snapshots[-MAX_SNAPSHOTS:]
+    ), rejected

@@ -9,12 +9,16 @@ points are stored with the boot id and never mixed.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
+from math import inf
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+from msgspec import Meta
 
 from collectors.memory.procfs.small_files import LARGEST
+from collectors.state import Seconds  # noqa: TC001 — msgspec reads the annotation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,12 +33,15 @@ DAY = 96  # quarters
 _AT = attrgetter("at")
 
 
+Size = Annotated[int, Meta(ge=-LARGEST, le=LARGEST)]  # bytes
+
+
 class Point(NamedTuple):
     """Seconds since boot, bytes, and the areas they are the sum of, in the order of `history.SIZES`."""
 
-    at: float
-    size: int
-    parts: tuple[int, ...] = ()
+    at: Seconds
+    size: Size
+    parts: tuple[Size, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +65,6 @@ class Window:
         finished = _between(self.lowest, point)
         return Window(fast, (*self.slow, *finished)[-SLOW:] if finished else (), point)
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the window as JSON values."""
-        return {
-            "fast": [[p.at, p.size, *p.parts] for p in self.fast],
-            "slow": [[p.at, p.size, *p.parts] for p in self.slow],
-            "lowest": [self.lowest.at, self.lowest.size, *self.lowest.parts] if self.lowest else None,
-        }
-
 
 def _between(last: Point, new: Point) -> tuple[Point, ...]:
     """Return the finished quarter, and a straight line over missed ones, so that a restart keeps the history. A missed day ends it."""
@@ -84,23 +83,18 @@ def _mix(first: int, second: int, part: float) -> int:
     return round(first + (second - first) * part)
 
 
-def window_from_json(value: Any, parts: int, now: float) -> Window:  # noqa: ANN401 — what a file held, so anything at all
-    """Parse the output of `to_json`; an empty window for anything else. Points later than `now` mean another boot: the window is empty."""
-    try:
-        fast, slow = _points(value["fast"], parts, now)[-FAST:], _points(value["slow"], parts, now)[-SLOW:]
-        lowest = _points([value["lowest"]], parts, now)[0] if value["lowest"] else None
-    except (TypeError, ValueError, KeyError, LookupError):
-        return Window()
-    return Window(fast, slow, lowest)
-
-
-def _points(rows: Sequence[Any], parts: int, now: float) -> tuple[Point, ...]:
-    points: list[Point] = []
-    for row in rows:
-        at, size, *rest = row
-        if type(at) not in {int, float} or len(rest) != parts or any(type(n) is not int or abs(n) > LARGEST for n in (size, *rest)):
-            raise ValueError(row)
-        if not (points[-1].at if points else -1.0) < at <= now:
-            raise ValueError(row)
-        points.append(Point(float(at), size, tuple(rest)))
-    return tuple(points)
+def ascending(points: Sequence[Point], now: float) -> tuple[Point, ...]:
+    """Return the longest part of saved points whose times ascend and are not later than `now`, which would mean another boot."""
+    ends: list[float] = []  # of the longest part of each length the lowest end
+    lengths: list[int] = []
+    for point in points:
+        length = bisect_left(ends, point.at) if point.at <= now else -1
+        ends[max(length, 0) : length + 1] = [point.at] if length >= 0 else []
+        lengths.append(length)
+    kept: list[Point] = []
+    wanted, before = len(ends) - 1, inf
+    for point, length in zip(reversed(points), reversed(lengths), strict=True):
+        if length == wanted >= 0 and point.at < before:
+            kept.append(point)
+            wanted, before = wanted - 1, point.at
+    return tuple(reversed(kept))

@@ -10,9 +10,10 @@ from collectors.dhcp.addresses import _age
 from collectors.dhcp.collector import DhcpReading, leases_panel
 from collectors.dhcp.judge import judge_leases
 from collectors.dhcp.lease_files import LeaseRecord
-from collectors.dhcp.leases import Lease, Leases, dump, restore, update_leases
+from collectors.dhcp.leases import Lease, Leases, SavedLeases, dump, restore, update_leases
 from collectors.model import Level
 from tests.collectors.dhcp.known import LINKS, address, level
+from tests.kit.slots import Kept
 
 
 @pytest.mark.parametrize(
@@ -114,8 +115,15 @@ def test_the_kernels_stamp_wraps_after_497_days() -> None:
 
 def test_the_state_of_another_boot_is_discarded() -> None:
     known = update_leases(Leases(), [address(3600.0)], LINKS, 0.0)
-    assert restore(dump(known, "a"), "a") == known
-    assert restore(dump(known, "a"), "b") == Leases()
+    assert restore(dump(known, "a"), "a", 0.0) == (known, 0)
+    assert restore(dump(known, "a"), "b", 0.0) == (Leases(), 0)
+
+
+@pytest.mark.fault(155)
+def test_an_address_that_was_lost_in_the_future_is_dropped() -> None:
+    known = update_leases(update_leases(Leases(), [address(3600.0)], LINKS, 0.0), [], LINKS, 50.0)
+    assert restore(dump(known, "a"), "a", 50.0) == (known, 0)
+    assert restore(dump(known, "a"), "a", 49.0) == (Leases({}, known.renewals), 1)
 
 
 @pytest.mark.fault(27)
@@ -129,7 +137,7 @@ def test_the_state_of_another_boot_is_discarded() -> None:
     ],
 )
 def test_an_invalid_state_is_discarded(saved: Any) -> None:
-    assert restore(saved, "a") == Leases()
+    assert restore(Kept.of(saved).load(SavedLeases), "a", 0.0) == (Leases(), 0)
 
 
 def test_the_panel_has_the_worst_lease_first() -> None:

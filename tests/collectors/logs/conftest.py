@@ -67,10 +67,10 @@ class LogsLab:
     def restart(self, *, killed: bool = False) -> None:
         """Stop and start; `killed`: without the save at the end."""
         assert self.logs is not None
-        kept = self.slot.text
+        kept = self.slot.data
         self.logs.close()
         if killed:
-            self.slot.text = kept
+            self.slot.data = kept
         self.open()
 
     def write(self, *lines: str, to: str = "syslog") -> None:

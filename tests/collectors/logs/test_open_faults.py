@@ -14,10 +14,11 @@ from collectors.logs.matching.instance import disk_of, instance_of, is_ignored_d
 from collectors.logs.settings import LogSettings
 from collectors.logs.sources.event import LogEvent
 from collectors.logs.sources.journal_entry import JournalEntry
-from collectors.logs.state import LogsState, decode_state
+from collectors.logs.state import LogsState
 from collectors.model import BadInput
 from daemon import config
 from tests.collectors.logs.lines import NO_OFFERS, TIMEOUT, record
+from tests.kit.slots import Kept
 
 if TYPE_CHECKING:
     from collectors.logs.matching.packs import Packs
@@ -67,7 +68,7 @@ def test_a_state_saved_before_faults_had_a_sender_is_kept(packs: Packs) -> None:
     tracker.add(LogEvent(packs.by_id["netdev-watchdog"], NOW.wall, "line", "eth0"), NOW)
     saved = msgspec.to_builtins(LogsState(wall=NOW.wall, events={"netdev-watchdog": 7}, faults=tracker.faults(NOW)))
     del saved["faults"][0]["unit"]
-    state = decode_state(msgspec.json.decode(msgspec.json.encode(saved)))
+    state = Kept.of(saved).load(LogsState)
     assert (state.events, state.faults[0].instance, state.faults[0].unit) == ({"netdev-watchdog": 7}, "eth0", "")
 
 

@@ -7,7 +7,7 @@ import pytest
 from collectors.model import Level, Verdict
 from collectors.nic.checks.device import device_verdicts
 from collectors.nic.inventory import BootIdentity, Inventory
-from collectors.nic.last_boot import LastBoot, dump, restore, update
+from collectors.nic.last_boot import LastBoot, update
 from collectors.nic.readers.sysfs import Device, LinkState
 from collectors.nic.reading import LostInterface, Nic, NicReading
 from tests.kit.slots import Kept
@@ -29,7 +29,7 @@ def boots(*scans: tuple[str, list[Nic]], host: str = HOST) -> list[str]:
     """Run scans of (boot id, interfaces), with a restart of the program before each; return what is lost at the end."""
     known = LastBoot()
     for boot, nics in scans:
-        known = update(restore(dump(known)), boot, host, nics)
+        known = update(Kept.of(known).load(LastBoot), boot, host, nics)
     return [lost.name for lost in known.lost]
 
 
@@ -73,7 +73,7 @@ def test_interfaces_without_a_device_and_virtual_functions_are_not_kept() -> Non
     "saved", [None, [], {"boot": 1}, {"boot": "a", "host": "", "present": [["x"]], "lost": [[1, 2, 3, 4]]}, {"boot": "a"}]
 )
 def test_an_unusable_state_is_ignored(saved: object) -> None:
-    known = restore(saved)
+    known = Kept.of(saved).load(LastBoot)
     assert (known.present, known.lost) == ((), ())
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import shutil
 import subprocess
 import time
@@ -179,7 +178,7 @@ def test_a_host_without_interfaces_is_unavailable_and_no_failure(tmp_path: Path)
     "saved", [[], "x", {"ens5": 3}, {"ens5": {"mtu": [1]}}, {"ens5": {"mtu": ["a", "b", "c"]}}, {"ens5": {"mtu": [None, 1, 2]}}]
 )
 def test_an_unknown_state_is_ignored(saved: Any) -> None:
-    assert verdicts("ena-github", slot=Kept(json.dumps(saved)))["nic_mtu"].level == Level.HEALTHY
+    assert verdicts("ena-github", slot=Kept.of(saved))["nic_mtu"].level == Level.HEALTHY
 
 
 def shown(host: Path | str) -> dict[str, Panel]:

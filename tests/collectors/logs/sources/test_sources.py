@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 def test_a_full_disk_loses_no_count_of_the_running_collector(lab: LogsLab) -> None:
     lab.write(NO_OFFERS)
     lab.read()
-    before = lab.slot.text
+    before = lab.slot.data
     lab.slot.full = True
     lab.write(NO_OFFERS)
     assert lab.counts() == {"dhclient-no-offers": 2}
-    assert lab.slot.text == before
+    assert lab.slot.data == before
     lab.slot.full = False
     lab.write("Nov 21 10:00:00 h app: nothing")
     lab.read()
@@ -42,9 +42,9 @@ def test_a_full_disk_loses_no_count_of_the_running_collector(lab: LogsLab) -> No
 
 
 @pytest.mark.fault(27)
-@pytest.mark.parametrize("kept", ["{}", "[]", "7", '{"files": 3}', '{"faults": [{"signature": "no-such"}]}', '{"events": {"x": -1}}'])
-def test_a_state_of_another_shape_is_discarded(lab: LogsLab, kept: str) -> None:
-    lab.slot.text = kept
+@pytest.mark.parametrize("kept", [b"{}", b"[]", b"7", b'{"files": 3}', b'{"faults": [{"signature": "no-such"}]}', b'{"events": {"x": -1}}'])
+def test_a_state_of_another_shape_is_discarded(lab: LogsLab, kept: bytes) -> None:
+    lab.slot.data = b'{"version":1,"value":%s}' % kept
     lab.write(NO_OFFERS)
     assert lab.counts() == {"dhclient-no-offers": 1}
 

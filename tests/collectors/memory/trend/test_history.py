@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import random
-from itertools import accumulate
+from itertools import accumulate, product
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collectors.memory.trend.history import SIZES, KernelSnapshot, new_history, restore
-from collectors.memory.trend.window import FAST, HOUR, LEAST, QUARTER, SLOW, STEP, Point, Window, window_from_json
+from collectors.memory.trend.history import KernelSnapshot, LedgerHistory, SavedHistory, new_history, restore
+from collectors.memory.trend.window import FAST, HOUR, LEAST, QUARTER, SLOW, STEP, Point, Window, ascending
 from tests.collectors.memory.hosts import ledger_of
 from tests.collectors.memory.trend.quarters import PARTS
 from tests.kit.slots import Kept
@@ -66,51 +66,63 @@ def save_history(kept: Kept) -> None:
     history = new_history("boot-1", ledger_of("vm-6.18")).add_snapshot(KernelSnapshot(5.0, {"dentry": 2}, frozenset({"ena"})))
     for i in range(300):
         history = history.add(30.0 * i, ledger_of("vm-6.18"))
-    kept.save(history.to_json())
+    kept.save(history.saved())
 
 
 def test_the_history_survives_a_restart() -> None:
     kept = Kept()
     save_history(kept)
-    history = restore(kept.load(), "boot-1", ledger_of("vm-6.18"), 10_000.0)
+    history, rejected = restore(kept.load(SavedHistory), "boot-1", ledger_of("vm-6.18"), 10_000.0)
+    assert rejected == 0
     assert (len(history.window.fast), len(history.window.slow)) == (120, 9)
     assert history.snapshots[0].slab == {"dentry": 2}
     assert history.snapshot_before(9000).modules == {"ena"}
 
 
+def restored(kept: Kept, boot: str = "boot-1", host: str = "vm-6.18", now: float = 10_000.0) -> tuple[LedgerHistory, int]:
+    return restore(kept.load(SavedHistory), boot, ledger_of(host), now)
+
+
 def test_a_reboot_or_another_size_discards_it() -> None:
     kept = Kept()
     save_history(kept)
-    assert restore(kept.load(), "boot-2", ledger_of("vm-6.18"), 10_000.0).window == Window()
-    assert restore(kept.load(), "boot-1", ledger_of("laptop-6.17"), 10_000.0).window == Window()
-    assert restore(kept.load(), "boot-1", ledger_of("vm-6.18-hugepages"), 10_000.0).window == Window()
-    assert restore(kept.load(), "boot-1", ledger_of("vm-6.18"), 100.0).window == Window(), "points of the future are of another boot"
+    for history, rejected in (restored(kept, boot="boot-2"), restored(kept, host="laptop-6.17"), restored(kept, host="vm-6.18-hugepages")):
+        assert (history.window, rejected) == (Window(), 0)
 
 
-@pytest.mark.fault(27)
-@pytest.mark.parametrize("text", ["null", "[]", "7", '"x"', "{}", '{"boot": "boot-1"}'])
-def test_an_invalid_state_starts_a_new_history(text: str) -> None:
-    assert restore(Kept(text).load(), "boot-1", ledger_of("vm-6.18"), 10_000.0).window == Window()
-
-
-@pytest.mark.fault(27)
-def test_a_damaged_state_starts_a_new_history_and_never_raises() -> None:
+@pytest.mark.fault(155)
+def test_points_and_snapshots_of_the_future_are_dropped_and_counted() -> None:
     kept = Kept()
     save_history(kept)
-    dice = random.Random(4)  # noqa: S311
-    for _ in range(300):
-        text = list(kept.text)
-        for _ in range(dice.randrange(1, 6)):
-            text[dice.randrange(len(text))] = dice.choice('0-9"[]{}:,.eEn')
-        try:
-            value = Kept("".join(text)).load()
-        except ValueError:
-            continue
-        restore(value, "boot-1", ledger_of("vm-6.18"), 10_000.0)
+    history, rejected = restored(kept, now=100.0)
+    assert ([point.at for point in history.window.fast], history.window.slow, rejected) == ([], (), 129)
 
 
-@pytest.mark.parametrize(
-    "rows", [[[1.0]], [[1.0, 2, *PARTS], [1.0, 2, *PARTS]], [["a", 2, *PARTS]], [[1.0, 1 << 60, *PARTS]], [[True, 2, *PARTS]]]
-)
-def test_invalid_points_are_rejected(rows: list[list[object]]) -> None:
-    assert window_from_json({"fast": rows, "slow": [], "lowest": None}, len(SIZES), 10.0) == Window()
+@pytest.mark.fault(27)
+@pytest.mark.parametrize("text", [b"null", b"[]", b"7", b'"x"', b"{}", b'{"boot": "boot-1"}'])
+def test_an_invalid_state_starts_a_new_history(text: bytes) -> None:
+    assert restored(Kept(text))[0].window == Window()
+    assert restored(Kept(b'{"version":1,"value":%s}' % text))[0].window == Window()
+
+
+@pytest.mark.fault(155)
+def test_one_point_of_a_wrong_time_or_size_is_dropped() -> None:
+    kept = Kept()
+    save_history(kept)
+    saved = kept.load(SavedHistory)
+    early, late, short = (saved.fast[60]._replace(at=5.0), saved.fast[60]._replace(at=9_999.0), saved.fast[60]._replace(parts=(1,)))
+    for bad in (early, late, short):
+        kept.save(msgspec.structs.replace(saved, fast=(*saved.fast[:60], bad, *saved.fast[61:])))
+        history, rejected = restored(kept)
+        assert (history.window.fast, rejected) == ((*saved.fast[:60], *saved.fast[61:]), 1)
+
+
+@given(st.lists(st.integers(0, 12)))
+def test_the_longest_ascending_part_is_kept(times: list[int]) -> None:
+    kept = ascending([Point(at, 0) for at in times], 10.0)
+    possible = [[at for at, chosen in zip(times[:10], bits, strict=False) if chosen] for bits in product([0, 1], repeat=len(times[:10]))]
+    longest = max(len(part) for part in possible if part == sorted(set(part)) and max(part, default=0) <= 10)
+    ats = [point.at for point in kept]
+    assert ats == sorted(set(ats))
+    assert all(at <= 10 for at in ats)
+    assert len(times) > 10 or len(ats) == longest
