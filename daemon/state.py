@@ -8,10 +8,12 @@ with `O_NOFOLLOW`, so that a symlink in the directory is not followed.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import logging
 import os
 import stat
+import time
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from collectors.model import BadInput, InUse
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+READ_ATTEMPTS = 3
+RETRY_SECONDS = 0.05
 
 _NO_DIRECTORY = "{}: not a directory, or a symlink to one; expected a directory for --state.directory"
 
@@ -70,16 +75,22 @@ class StateDirectory:
         return FileSlot(self, f"{name}.json")
 
     def load(self, name: str, schema: type[T]) -> T:
-        """Return the value of a file, empty if there is none; an unusable file, or one with bad records, is kept as `NAME.unusable`."""
+        """Return the value of a file, empty if there is none; an unusable file, or one with bad records, is kept as `NAME.unusable`.
+
+        A file that cannot be read now is not unusable: it is tried again, then left where it is.
+        """
         slot = name.removesuffix(".json")
         self.dropped.setdefault(slot, 0)
         try:
-            data = self._read(name)
+            data = self._read_patiently(name)
             decoded = Decoded(schema()) if data is None else decode(data, schema)
-        except (ValueError, OSError) as error:
+        except OSError as error:
             self.dropped[slot] += 1
-            reason = getattr(error, "strerror", None) or str(error)
-            log.warning("state file unusable, starting without it file=%s/%s kept_as=%s.unusable error=%s", self.path, name, name, reason)
+            log.error("state file not read, starting without it file=%s/%s error=%s", self.path, name, error.strerror)  # noqa: TRY400
+            return schema()
+        except ValueError as error:
+            self.dropped[slot] += 1
+            log.warning("state file unusable, starting without it file=%s/%s kept_as=%s.unusable error=%s", self.path, name, name, error)
             with contextlib.suppress(OSError):
                 os.rename(name, f"{name}.unusable", src_dir_fd=self._fd, dst_dir_fd=self._fd)
             return schema()
@@ -88,12 +99,25 @@ class StateDirectory:
             self.reject(name, decoded.dropped, decoded.error)
         return decoded.value
 
+    def _read_patiently(self, name: str) -> bytes | None:
+        for _ in range(READ_ATTEMPTS - 1):
+            try:
+                return self._read(name)
+            except OSError as error:
+                log.debug("state file not read, trying again file=%s/%s error=%s", self.path, name, error.strerror)
+                time.sleep(RETRY_SECONDS)
+        return self._read(name)
+
     def _read(self, name: str) -> bytes | None:
         """Return the contents of a file; None if there is none. Raises OSError, and ValueError for what vitald did not write."""
         try:
             fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=self._fd)
         except FileNotFoundError:
             return None
+        except OSError as error:
+            if error.errno in {errno.ELOOP, errno.ENXIO, errno.EACCES, errno.EPERM}:  # a symlink, a socket or a device, another's file
+                raise ValueError(error.strerror) from None
+            raise
         try:
             info = os.fstat(fd)
             if not stat.S_ISREG(info.st_mode) or info.st_uid != os.geteuid() or info.st_size > MAX_BYTES:
@@ -110,7 +134,7 @@ class StateDirectory:
 
     def _keep_copy(self, name: str) -> None:
         """Link the file to `NAME.unusable`; the next save replaces only the other name."""
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):
             os.unlink(f"{name}.unusable", dir_fd=self._fd)
         with contextlib.suppress(OSError):
             os.link(name, f"{name}.unusable", src_dir_fd=self._fd, dst_dir_fd=self._fd)

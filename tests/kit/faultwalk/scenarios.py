@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from daemon.state import VERSION
+from collectors.state import VERSION
 from tests.kit.faultwalk.errnos import NUMBERS
 from tests.kit.faultwalk.supervisor import Call, Failure, Supervisor
 from tests.kit.program import BenchError, free_port
