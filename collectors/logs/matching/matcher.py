@@ -11,6 +11,7 @@ import msgspec
 from collectors.interfaces import IgnoredInterfaces
 from collectors.logs.matching.header import Header, split_header
 from collectors.logs.matching.instance import alias_of, instance_of, is_ignored_device
+from collectors.logs.matching.user_text import is_text_of_a_user
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -166,6 +167,8 @@ class Matcher:
                 if signature.has_interface and (name := match["interface"]) and self._ignored.covers(signature.family, name):
                     continue
                 if signature.has_disk and (name := match["device"]) and is_ignored_device(name):
+                    continue
+                if signature.source.kernel and is_text_of_a_user(match.string, names_task=bool(match.groupdict().get("task"))):
                     continue
                 fields = {name: value.decode("utf-8", "backslashreplace") for name, value in match.groupdict().items() if value is not None}
                 matches.append(Match(signature, line, header, fields, header.times, start))
