@@ -4,7 +4,8 @@ Nearly all of them follow fixed text, so patterns that begin with `^` cannot mat
 
 - with the name of a process (`comm`, at most 15 bytes of any kind): `a.out[7]: segfault at …`, `a.out (7): drop_caches: 3`, `a.out invoked
   oom-killer: …`. Format strings: arch/*/kernel/traps.c and mm/fault.c (show_signal_msg), arch/x86/kernel/{ioport,umip,signal}.c,
-  kernel/{exit,signal,sched/core}.c, mm/{page_alloc,oom_kill,memfd,mremap}.c, fs/{drop_caches,locks,proc/base}.c, block/blk-core.c, net/socket.c;
+  kernel/{exit,signal,sched/core}.c, mm/{page_alloc,oom_kill,memfd,mremap}.c, fs/{drop_caches,locks,proc/base}.c, block/blk-core.c,
+  net/socket.c;
 - with the prefix of a firewall rule that logs (net/netfilter/nf_log_syslog.c), or the source of a mount(2) (fs/super.c).
 
 A newline in such a text arrives as a space (kmsg.py, journal_entry.py): a record is one line.

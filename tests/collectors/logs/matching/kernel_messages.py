@@ -79,7 +79,7 @@ COMM_LATER = (
     "XFS: {}(311) possible memory allocation deadlock size 32 in kmem_alloc (mode:0x2408240)",
     "BTRFS: device fsid 1c0ffee0-0000-0000-0000-000000000000 devid 1 transid 6 /dev/sdb (8:16) scanned by {} (311)",
     "uprobe: {}:311 failed to unregister",
-    "audit: type=1701 audit(1700000000.1:7): auid=1000 uid=1000 ses=1 pid=311 comm=\"{}\" exe=\"/tmp/a\" sig=11 res=1",
+    'audit: type=1701 audit(1700000000.1:7): auid=1000 uid=1000 ses=1 pid=311 comm="{}" exe="/tmp/a" sig=11 res=1',
     'audit: type=1400 audit(1700000000.1:8): apparmor="DENIED" operation="open" profile="a" name="/a" pid=311 comm="{}"',
 )
 _OTHER = (
@@ -94,16 +94,24 @@ _OTHER = (
     Message("nfs: Unknown parameter '{}'", LONG),
     Message("ceph: Unknown parameter '{}'", LONG),
     Message('EXT4-fs (loop0): Unrecognized mount option "{}" or missing value', LONG),
-    Message('XFS (loop0): unknown mount option [{}].', LONG),
+    Message("XFS (loop0): unknown mount option [{}].", LONG),
     Message('F2FS-fs (loop0): Unrecognized mount option "{}" or missing value', LONG),
     Message("{}: Can't open blockdev", LONG),
     Message("{}: Can't lookup blockdev", LONG),
     Message("BTRFS: device label {} devid 1 transid 6 /dev/loop0 (7:0) scanned by a.out (311)", NAME),
     Message("cgroup: fork rejected by pids controller in /user.slice/user-1000.slice/{}", LONG),
     Message("Task in /user.slice/{} killed as a result of limit of /user.slice", LONG),
-    Message("oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),cpuset={},mems_allowed=0,global_oom,task_memcg=/a,task=a,pid=3,uid=0", NAME, "/"),
-    Message("oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset={},mems_allowed=0,oom_memcg=/a,task_memcg=/a,task=a,pid=3", NAME, "/"),
-    Message("oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,oom_memcg=/a/{},task_memcg=/a,task=a,pid=3", LONG),
+    Message(
+        "oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),cpuset={},mems_allowed=0,global_oom,task_memcg=/a,task=a,pid=3,uid=0",
+        NAME,
+        "/",
+    ),
+    Message(
+        "oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset={},mems_allowed=0,oom_memcg=/a,task_memcg=/a,task=a,pid=3", NAME, "/"
+    ),
+    Message(
+        "oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,oom_memcg=/a/{},task_memcg=/a,task=a,pid=3", LONG
+    ),
     Message("cgroup: cgroup: disabling cgroup2 socket matching due to net_prio or net_cls activation {}", LONG),
     Message("usb 1-1: Product: {}", 126),
     Message("usb 1-1: Manufacturer: {}", 126),
@@ -116,7 +124,6 @@ _OTHER = (
     Message("mmc0: new high speed SD card at address 1234 {}", 15),
     Message("mmcblk0: mmc0:1234 {} 7.40 GiB", 6),
     Message('nvme nvme1: new ctrl: NQN "{}", addr 10.0.0.1:4420', 223),
-    Message("Bluetooth: hci0: {}", 248),
     Message("device-mapper: ioctl: device {} already exists", 127),
     Message("device-mapper: uevent: version {}", 127),
     Message("{}IN=eth0 OUT= MAC=0a:00 SRC=10.0.0.1 DST=10.0.0.2 LEN=40 TOS=0x00 PREC=0x00 TTL=64 ID=1 PROTO=TCP SPT=1 DPT=2", 127),
@@ -126,7 +133,7 @@ _OTHER = (
     Message("IPv6: ADDRCONF(NETDEV_CHANGE): {}: link becomes ready", NETDEV, ": /"),
     Message("br0: port 2({}) entered blocking state", NETDEV, ": /"),
     Message("{}: Caught tx_queue_len zero misconfig", NETDEV, ": /"),
-    Message("audit: type=1400 audit(1700000000.1:7): avc:  denied  {{ read }} for  pid=3 comm=\"a\" name=\"{}\" dev=\"sda1\"", NAME),
+    Message('audit: type=1400 audit(1700000000.1:7): avc:  denied  {{ read }} for  pid=3 comm="a" name="{}" dev="sda1"', NAME),
     Message('audit: type=1400 audit(1700000000.1:8): apparmor="DENIED" operation="open" profile="{}" name="/a" pid=3', NAME),
     Message("systemd[1]: Starting {}...", 200),  # written to /dev/kmsg by systemd itself: facility 3, but the text is the same
     Message("[U] {}", 508),  # drivers/char/ttyprintk.c
