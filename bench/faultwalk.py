@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from tests.kit.faultwalk.scenarios import Daemon, Strace, Zygote
+from tests.kit.faultwalk.supervisor import Call, Failure
 from tests.kit.faultwalk.walk import SCENARIOS, Walk, count_calls, failures_of, walk
 from tests.kit.results import Row
 
@@ -17,6 +20,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ISSUE = 12
+_CONFIRMED = (  # system call, path, errnos: in the daemon itself, by strace
+    ("openat", "syslog", "EMFILE EIO ENOENT"),
+    ("openat", "web.yml", "EMFILE EIO"),
+    ("openat", "targets.json", "ENFILE EACCES"),
+    ("read", "syslog", "EIO ESTALE"),
+    ("openat", "packs/walk.toml", "EMFILE"),
+    ("newfstatat", "syslog", "ENOENT EIO"),
+)
 _SECONDS = float(os.environ.get("VITALD_BENCH_SECONDS", "3600"))
 _FULL = bool(os.environ.get("VITALD_BENCH_FULL"))
 
@@ -33,3 +44,25 @@ def measure(folder: Path) -> Iterator[Row]:
         reason = "; ".join(f"{failure}: {', '.join(problems)}" for failure, problems in result.found.items()).replace("|", "/")[:400]
         title = f"`vitald {name}`: failed system calls without traceback, hang, lost or doubled count, lost state"
         yield Row(title, "all", f"{measured}; {done:,} of {len(failures):,}", "-", "-", not result.found, reason)
+    yield _confirm(folder / "strace")
+
+
+def _confirm(folder: Path) -> Row:
+    """Walk a sample with strace in place of the filter."""
+    daemon = Daemon(folder)
+    found, walked = [], 0
+    try:
+        with Zygote() as zygote:
+            daemon.run(zygote)  # compiles the signatures
+        for name, path, words in _CONFIRMED:
+            for word in words.split():
+                for occurrence in (1, 2):
+                    failure = Failure(Call(name, "any", path), occurrence, getattr(errno, word))
+                    run = daemon.run(Strace(failure, str(folder / path)))
+                    walked += len(run.injected)
+                    found += [f"{failure}: {problem}" for problem in run.problems]
+    finally:
+        daemon.close()
+    return Row(
+        "the same of `vitald run` by `strace --inject`", "all", f"{walked} failures walked", "-", "-", not found, "; ".join(found)[:400]
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -105,10 +106,46 @@ class Zygote:
         return int(answer)
 
 
+class Strace:
+    """In place of a `Zygote`: the program itself under `strace --inject`, from its first call on, to confirm what the filter does."""
+
+    def __init__(self, failure: Failure, path: str) -> None:
+        """Make the `occurrence`-th call of this name on `path` fail."""
+        self._inject = f"inject={failure.call.name}:error={errno.errorcode[failure.error]}:when={failure.occurrence}"
+        self._path = path
+        self._failure = failure
+        self._log = Path(os.devnull)
+        self._process: subprocess.Popen[bytes] | None = None
+        self.injected: list[Failure] = []
+
+    def ask(self, **order: Any) -> int:
+        """Start the program, or wait for it."""
+        if "wait" in order:
+            assert self._process
+            status = self._process.wait()
+            self.injected = [self._failure] if "(INJECTED)" in self._log.read_text() else []
+            return -status if status < 0 else status << 8
+        self._log = Path(order["cwd"]) / "strace"
+        command = ["strace", "-D", "-f", "-qq", "--seccomp-bpf", "-o", str(self._log), "-P", self._path, "-e", self._inject]
+        with open(order["stdout"], "wb") as stdout, open(order["stderr"], "wb") as stderr:  # noqa: PTH123
+            environment = {**os.environ, **order["environment"], "PYTHONPATH": str(ROOT)}
+            streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": stdout, "stderr": stderr}
+            self._process = subprocess.Popen(
+                [*command, sys.executable, "-m", "daemon", *order["argv"]],
+                **streams,
+                cwd=order["cwd"],
+                env=environment,
+                start_new_session=True,
+            )
+        return self._process.pid
+
+
 class Run:
     """One run of a program: its process, and what was found wrong with it."""
 
-    def __init__(self, zygote: Zygote, folder: Path, argv: list[str], calls: Iterable[str], failures: tuple[Failure, ...] = ()) -> None:
+    def __init__(
+        self, zygote: Zygote | Strace, folder: Path, argv: list[str], calls: Iterable[str], failures: tuple[Failure, ...] = ()
+    ) -> None:
         self._zygote = zygote
         self.folder = folder
         self.problems: list[str] = []
@@ -149,6 +186,8 @@ class Run:
             if self._supervisor.error:
                 raise BenchError(f"the supervisor failed: {self._supervisor.error}")
         status = self._zygote.ask(wait=self.pid)
+        if isinstance(self._zygote, Strace):
+            self.injected = self._zygote.injected
         os.close(self._pidfd)
         if found := TRACEBACK.search(self.output):
             self.problems.append(f"traceback ({found[0]})")
@@ -202,7 +241,7 @@ class Daemon:
         listen = ["--web.listen-address", f"127.0.0.1:{self._port}", "--web.config.file", f"{folder}/web.yml"]
         return ["run", "--config.file", f"{folder}/vitald.toml", "--state.directory", f"{folder}/state", *listen]
 
-    def run(self, zygote: Zygote, calls: Iterable[str] = (), failures: tuple[Failure, ...] = ()) -> Run:
+    def run(self, zygote: Zygote | Strace, calls: Iterable[str] = (), failures: tuple[Failure, ...] = ()) -> Run:
         """Run once; the problems are in the result."""
         for path in self.folder.glob("state/*.unusable"):
             path.unlink()
@@ -336,7 +375,7 @@ class Command:
         """Remove the folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def run(self, zygote: Zygote, calls: Iterable[str] = (), failures: tuple[Failure, ...] = ()) -> Run:
+    def run(self, zygote: Zygote | Strace, calls: Iterable[str] = (), failures: tuple[Failure, ...] = ()) -> Run:
         """Run once; the problems are in the result."""
         run = Run(zygote, self.folder, self._argv, calls, failures)
         status = run.finish(self.limit)

@@ -141,7 +141,12 @@ class Supervisor:
             thread = f"child {thread}"
         elif thread == self._comm:
             thread = "main" if tid == self._pid else "unnamed thread"
-        return Call(name, _plain(thread), self._plain_path(self._object(tid, name, arguments)))
+        about = self._plain_path(self._object(tid, name, arguments))
+        if thread.startswith("child ") and (
+            match := re.search(r"/lib/python.*?(\.\w+)?$", about)
+        ):  # an import: the helper has no answer then
+            about = f"/lib/python/*{match[1] or ''}"
+        return Call(name, _plain(thread), about)
 
     def _object(self, tid: int, name: str, arguments: tuple[int, ...]) -> str:
         about = ""

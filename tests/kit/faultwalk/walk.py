@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from tests.kit.faultwalk.errnos import NUMBERS, errnos
-from tests.kit.faultwalk.scenarios import Command, Daemon, Run, Zygote
+from tests.kit.faultwalk.scenarios import Command, Daemon, Run, Strace, Zygote
 from tests.kit.faultwalk.supervisor import Call, Failure
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Scenario(Protocol):
 
     name: str
 
-    def run(self, zygote: Zygote, calls: Iterable[str] = (), failures: tuple[Failure, ...] = ()) -> Run:
+    def run(self, zygote: Zygote | Strace, calls: Iterable[str] = (), failures: tuple[Failure, ...] = ()) -> Run:
         """Run once."""
 
     def close(self) -> None:
@@ -159,7 +159,7 @@ def walk(result: Walk, failures: Sequence[Failure], folder: Path, seconds: float
     return done
 
 
-def _confirm(walked: Scenario, zygote: Zygote, failure: Failure, previous: Failure | None) -> list[tuple[Failure, list[str], str]]:
+def _confirm(walked: Scenario, zygote: Zygote | Strace, failure: Failure, previous: Failure | None) -> list[tuple[Failure, list[str], str]]:
     found = []
     for suspect in (failure, previous):
         if suspect is None:
