@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 GRACE = 30.0  # seconds a renamed or deleted file is kept open after its last write: its writer may not have reopened the path yet
 BACKLOG_BYTES = 1 << 20  # read of a file that is followed for the very first time
+_NOT_REGULAR = "not a regular file"
 _MAX_FINISHED = 8  # finished files whose end position is kept, so that they are not read again
 
 
@@ -60,9 +61,29 @@ class Follower:
         self._tail, self._rotated = None, []
 
     def refresh(self, now: float) -> None:
-        """Detect what happened to the path: created, rotated, truncated, deleted. Reads no lines; `now` is monotonic, in seconds."""
+        """Detect what happened to the path: created, rotated, truncated, deleted. Reads no lines; `now` is monotonic, in seconds.
+
+        Raises OSError; the next refresh then continues at the same place.
+        """
+        before = self._tail, list(self._rotated), self._saved, self._last
+        try:
+            self._detect()
+        except OSError:
+            kept = {id(tail) for tail in (before[0], *before[1])}
+            for tail in self._tails():
+                if id(tail) not in kept:
+                    tail.close()
+            self._tail, self._rotated, self._saved, self._last = before
+            raise
+        for open_tail in self._tails():
+            self._examine(open_tail, now)
+
+    def _detect(self) -> None:
+        """Compare the path with the file that is open. A path that cannot be looked at for a moment is not a rotated one."""
         status = self._stat()
         tail = self._tail
+        if tail is not None and self.error and self.error != _NOT_REGULAR:
+            return
         if tail is not None and (status is None or (status.st_dev, status.st_ino) != (tail.device, tail.inode)):
             self._rotated.append(tail)
             self._last, self._tail = tail.position(), None
@@ -72,8 +93,6 @@ class Follower:
             self._resume_elsewhere()
         if status is None and self._last is not None:  # it may be created and rotated away again between two refreshes
             self._rotated += self._missed_rotations(self._last)
-        for open_tail in self._tails():
-            self._examine(open_tail, now)
 
     def _examine(self, tail: Tail, now: float) -> None:
         """Detect a truncation, growth, and the end of a rotated file's grace period."""
@@ -120,14 +139,14 @@ class Follower:
         try:
             status = os.stat(self.path)  # noqa: PTH116 — a Path for each refresh costs too much
             if not stat.S_ISREG(status.st_mode):
-                error = "not a regular file"
+                error = _NOT_REGULAR
             elif self._tail is None and not os.access(self.path, os.R_OK, effective_ids=True):
                 error = "Permission denied"
         except FileNotFoundError:
             pass
         except (OSError, ValueError) as failure:
             error = getattr(failure, "strerror", None) or str(failure)
-        if error and error != self.error:
+        if error and error != self.error and (self._tail is None or error == _NOT_REGULAR):  # else the open file is read on
             self._on_loss("unreadable")
         self.error = error
         return None if error else status
@@ -138,6 +157,27 @@ class Follower:
             descriptor = open_regular(self.path)
         except (OSError, ValueError):
             return  # removed or replaced since; the next refresh handles it
+        try:
+            if self._take_back(descriptor):
+                os.close(descriptor)
+            else:
+                self._begin(descriptor)
+        except OSError:
+            os.close(descriptor)
+            raise
+
+    def _take_back(self, descriptor: int) -> bool:
+        """Continue with a file that was renamed or missing for a moment, and is at the path again."""
+        status = os.fstat(descriptor)
+        for tail in self._rotated:
+            if (tail.device, tail.inode) == (status.st_dev, status.st_ino):
+                self._rotated.remove(tail)
+                self._tail, self._last = tail, None
+                return True
+        return False
+
+    def _begin(self, descriptor: int) -> None:
+        """Start at the saved position, at the start of the file, or at its end."""
         saved, self._saved = self._saved, ()
         if saved:
             self._tail = self._resume(descriptor, saved)
@@ -176,6 +216,7 @@ class Follower:
                 self._on_loss("rotated")
         self._rotated += self._missed_compressed(saved[-1])
         self._last = saved[-1]
+        self._finished = [*self._finished, saved[-1]][-_MAX_FINISHED:]  # it may be at the path again, as on a volume mounted late
 
     def _truncated(self, tail: Tail) -> None:
         """Start again at the beginning of a truncated file; the rest of its old content may be in a copy (copytruncate)."""

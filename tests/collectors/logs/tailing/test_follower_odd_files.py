@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
@@ -147,3 +148,62 @@ def test_the_very_first_start_reads_whole_lines_of_the_last_mebibyte(tmp_path: P
     assert followed.lines[-1] == b"000199999"
     assert 100_000 < len(followed.lines) < 110_000
     assert all(len(line) == 9 for line in followed.lines)
+
+
+@pytest.mark.fault(167)
+@pytest.mark.parametrize("away", ["missing", "loop"])
+def test_a_path_that_cannot_be_looked_at_for_a_moment_is_read_on_where_it_was(followed: FollowedFile, away: str) -> None:
+    append(followed.path, written(0, 5))
+    followed.poll()
+    beside = followed.path.with_name("elsewhere")
+    followed.path.rename(beside)
+    if away == "loop":
+        followed.path.symlink_to(followed.path)  # ELOOP
+    followed.poll()
+    append(beside, written(5, 6))
+    followed.poll()
+    followed.path.unlink(missing_ok=True)
+    beside.rename(followed.path)
+    followed.poll()
+    append(followed.path, written(6, 8))
+    followed.settle()
+    assert followed.lines == numbered(0, 8)
+    assert not followed.lost
+
+
+@pytest.mark.fault(167)
+def test_a_start_that_cannot_read_the_file_continues_at_the_saved_position_later(
+    followed: FollowedFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append(followed.path, written(0, 5))
+    followed.poll()
+    followed.restart()
+    descriptors = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 — the listing itself has one, each time
+
+    def failing(*_: object) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pread", failing)
+        with pytest.raises(OSError, match="Input/output"):
+            followed.poll()
+    assert len(os.listdir("/proc/self/fd")) == descriptors  # noqa: PTH208
+    append(followed.path, written(5, 8))
+    followed.settle()
+    assert followed.lines == numbered(0, 8)
+    assert not followed.lost
+
+
+@pytest.mark.fault(167)
+def test_a_path_that_is_missing_at_a_restart_and_comes_back_is_not_read_twice(followed: FollowedFile, tmp_path: Path) -> None:
+    """A volume that is mounted after vitald has started."""
+    append(followed.path, written(0, 5))
+    followed.poll()
+    away = tmp_path / "unmounted"
+    followed.path.rename(away)
+    followed.restart()
+    followed.poll()
+    away.rename(followed.path)
+    append(followed.path, written(5, 8))
+    followed.settle()
+    assert followed.lines == numbered(0, 8)
