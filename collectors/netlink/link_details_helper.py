@@ -22,6 +22,7 @@ from pyroute2.netlink.rtnl import rt_proto, rt_type
 from pyroute2.netlink.rtnl.ndmsg import NUD_VALUES
 
 from collectors.netlink.link_details_messages import LinkAnswer, LinkDetails, LinkQuestion, Queue, RouteInfo
+from collectors.netlink.message import connect_to_kernel
 
 MAX_LINKS = 256
 MAX_QUEUES = 64  # per link: mq has one per hardware queue
@@ -100,6 +101,8 @@ def answer(question: LinkQuestion) -> LinkAnswer:
     links: dict[str, LinkDetails] = {}
     more = 0
     with IPRoute() as netlink, contextlib.closing(Ethtool()) as ethtool:
+        for channel in (netlink, ethtool._with_nl):  # noqa: SLF001 — the only way to its socket
+            refuse_others(channel)
         messages = list(netlink.get_links())
         names = {message["index"]: message.get("IFLA_IFNAME") for message in messages}
         for address in question.addresses:
@@ -113,6 +116,12 @@ def answer(question: LinkQuestion) -> LinkAnswer:
             with contextlib.suppress(NetlinkError):
                 links[names[message["index"]]] = link_details(netlink, ethtool, message, names)
     return LinkAnswer(routes, links, more, round(time.process_time(), 3))
+
+
+def refuse_others(channel: Any) -> None:  # noqa: ANN401
+    """Make the kernel refuse what other processes send to a socket: pyroute2 does not look at an answer's sender."""
+    with socket.socket(fileno=os.dup(channel.fileno())) as same:
+        connect_to_kernel(same)
 
 
 def _neighbour(netlink: Any, index: int, address: str) -> tuple[str, str, float | None]:  # noqa: ANN401

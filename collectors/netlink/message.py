@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
+import socket
 import struct
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Iterator
 
 NLMSG_ERROR, NLMSG_DONE = 2, 3
@@ -19,6 +21,8 @@ _NLMSGHDR = struct.Struct("=IHHII")  # nlmsg_len, nlmsg_type, nlmsg_flags, nlmsg
 _NLATTR = struct.Struct("=HH")  # nla_len, nla_type
 _NLA_TYPE_MASK = 0x3FFF  # without NLA_F_NESTED and NLA_F_NET_BYTEORDER
 HEADER_BYTES = _NLMSGHDR.size
+_SECONDS = 10.0  # of one answer
+_sequences = itertools.count(time.monotonic_ns())  # nlmsg_seq: not guessed by who sends beside the kernel
 
 
 class DumpInterrupted(OSError):  # noqa: N818 — a request to dump again
@@ -27,12 +31,17 @@ class DumpInterrupted(OSError):  # noqa: N818 — a request to dump again
 
 def messages(datagram: bytes) -> Iterator[tuple[int, int, bytes]]:
     """Split a datagram into (nlmsg_type, nlmsg_flags, payload); what follows a broken length is dropped."""
+    return ((nlmsg_type, flags, payload) for nlmsg_type, flags, _, payload in _split(datagram))
+
+
+def _split(datagram: bytes) -> Iterator[tuple[int, int, int, bytes]]:
+    """Split a datagram into (nlmsg_type, nlmsg_flags, nlmsg_seq, payload)."""
     offset = 0
     while offset + HEADER_BYTES <= len(datagram):
-        length, nlmsg_type, flags, _, _ = _NLMSGHDR.unpack_from(datagram, offset)
+        length, nlmsg_type, flags, sequence, _ = _NLMSGHDR.unpack_from(datagram, offset)
         if length < HEADER_BYTES or offset + length > len(datagram):
             return
-        yield nlmsg_type, flags, datagram[offset + HEADER_BYTES : offset + length]
+        yield nlmsg_type, flags, sequence, datagram[offset + HEADER_BYTES : offset + length]
         offset += (length + 3) & ~3
 
 
@@ -53,25 +62,52 @@ def pack_attribute(nla_type: int, value: bytes) -> bytes:
     return _NLATTR.pack(_NLATTR.size + len(value), nla_type) + value + bytes(-len(value) % 4)
 
 
-def request(sock: socket.socket, nlmsg_type: int, flags: int, payload: bytes) -> Iterator[bytes]:
+def connect_to_kernel(sock: socket.socket) -> None:
+    """Make the kernel refuse what other processes send to this socket alone (netlink_getsockbyportid()); groups remain open to them."""
+    sock.connect((0, 0))
+
+
+def receive(sock: socket.socket) -> bytes | None:
+    """Read one datagram; None where another process sent it. Raises OSError, EMSGSIZE where it did not fit.
+
+    Any process with CAP_NET_ADMIN over this network namespace, also one in a container, may send to any port: only what has the port
+    ID 0 is the kernel's (netlink(7)).
+    """
+    datagram, _, flags, sender = sock.recvmsg(RECEIVE_BYTES)
+    if sender[0] != 0:
+        return None
+    if flags & socket.MSG_TRUNC:
+        raise OSError(errno.EMSGSIZE, "a netlink message was truncated")
+    return datagram
+
+
+def request(sock: socket.socket, nlmsg_type: int, flags: int, payload: bytes, seconds: float = _SECONDS) -> Iterator[bytes]:
     """Send one request to the kernel and yield the payload of each message of its answer: all of a dump, else the first.
 
-    Only datagrams of the kernel (nl_pid 0) are read: any process may send to this socket. Raises OSError with the kernel's own errno,
-    DumpInterrupted, or the socket's time-out.
+    Only the kernel's messages with this request's sequence number are read. Raises OSError with the kernel's own errno, DumpInterrupted,
+    or a time-out: the socket's, or after `seconds`, which other senders cannot prolong.
     """
-    sock.sendto(_NLMSGHDR.pack(HEADER_BYTES + len(payload), nlmsg_type, flags | NLM_F_REQUEST, 1, 0) + payload, (0, 0))
+    sequence, deadline = next(_sequences) & 0xFFFFFFFF, time.monotonic() + seconds
+    sock.sendto(_NLMSGHDR.pack(HEADER_BYTES + len(payload), nlmsg_type, flags | NLM_F_REQUEST, sequence, 0) + payload, (0, 0))
     while True:
-        datagram, sender = sock.recvfrom(RECEIVE_BYTES)
-        if sender[0] != 0:
-            continue
-        for answer_type, answer_flags, answer in messages(datagram):
+        if time.monotonic() > deadline:
+            raise TimeoutError(errno.ETIMEDOUT, "no whole answer from the kernel")
+        for answer_type, answer_flags, answer_to, answer in _split(receive(sock) or b""):
+            if answer_to != sequence:
+                continue
             if answer_flags & NLM_F_DUMP_INTR:
                 raise DumpInterrupted(errno.EINTR, "the table changed during the dump")
-            if answer_type == NLMSG_DONE:
+            if answer_type in {NLMSG_DONE, NLMSG_ERROR}:
+                if code := _error(answer, required=answer_type == NLMSG_ERROR):
+                    raise OSError(code, os.strerror(code))
                 return
-            if answer_type == NLMSG_ERROR:
-                code = -int(struct.unpack_from("=i", answer)[0]) if len(answer) >= 4 else errno.EBADMSG  # noqa: PLR2004 — struct nlmsgerr
-                raise OSError(code, os.strerror(code))
             yield answer
             if not flags & NLM_F_DUMP:
                 return
+
+
+def _error(answer: bytes, *, required: bool) -> int:
+    """Return the errno of struct nlmsgerr, or of the end of a dump; 0 for none."""
+    if len(answer) < 4:  # noqa: PLR2004
+        return errno.EBADMSG if required else 0
+    return abs(min(0, int(struct.unpack_from("=i", answer)[0])))

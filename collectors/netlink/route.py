@@ -9,7 +9,7 @@ import socket
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from collectors.netlink.message import NLM_F_DUMP, attributes, pack_attribute, request
+from collectors.netlink.message import NLM_F_DUMP, attributes, connect_to_kernel, pack_attribute, request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,6 +90,7 @@ def interface_mtu(interface: str) -> int:
 def _ask(nlmsg_type: int, flags: int, payload: bytes) -> Iterator[bytes]:
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE) as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _TIMEOUT)
+        connect_to_kernel(sock)
         yield from request(sock, nlmsg_type, flags, payload)
 
 

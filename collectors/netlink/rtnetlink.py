@@ -6,7 +6,7 @@ import errno
 import socket
 import struct
 
-from collectors.netlink.message import NLM_F_DUMP, RECEIVE_BYTES, messages, request
+from collectors.netlink.message import NLM_F_DUMP, connect_to_kernel, messages, receive, request
 
 RTM_NEWLINK, RTM_DELLINK = 16, 17
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
@@ -26,6 +26,7 @@ class Multicast:
         try:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RCVBUF)
             self.socket.bind((0, groups))
+            connect_to_kernel(self.socket)
         except OSError:
             self.socket.close()
             raise
@@ -38,18 +39,17 @@ class Multicast:
         """Return the queued messages as (nlmsg_type, payload); None where some were lost (ENOBUFS) or there are too many: dump again."""
         drained: list[tuple[int, bytes]] = []
         lost = False
-        while len(drained) < MAX_MESSAGES:
+        for _ in range(MAX_MESSAGES):  # datagrams, those of other processes too: they must not keep us here
             try:
-                datagram, sender = self.socket.recvfrom(RECEIVE_BYTES)
+                datagram = receive(self.socket)
             except BlockingIOError:
                 return None if lost else drained
             except OSError as error:
-                if error.errno != errno.ENOBUFS:
+                if error.errno not in {errno.ENOBUFS, errno.EMSGSIZE}:
                     raise
                 lost = True
                 continue
-            if sender[0] == 0:  # the kernel; any process may send to our port
-                drained += [(nlmsg_type, payload) for nlmsg_type, _, payload in messages(datagram)]
+            drained += [(nlmsg_type, payload) for nlmsg_type, _, payload in messages(datagram or b"")]
         return None
 
     def close(self) -> None:
@@ -61,5 +61,5 @@ def dump_addresses(family: int = socket.AF_UNSPEC) -> list[bytes]:
     """Dump all addresses of this network namespace as payloads of RTM_NEWADDR. Raises DumpInterrupted or another OSError."""
     with socket.socket(socket.AF_NETLINK, _SOCKET_TYPE, socket.NETLINK_ROUTE) as sock:
         sock.settimeout(_DUMP_SECONDS)
-        sock.bind((0, 0))
+        connect_to_kernel(sock)
         return list(request(sock, RTM_GETADDR, NLM_F_DUMP, struct.pack("=BBBBi", family, 0, 0, 0, 0)))

@@ -12,7 +12,7 @@ import socket
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from collectors.netlink.message import NLM_F_DUMP, attributes, request
+from collectors.netlink.message import NLM_F_DUMP, attributes, connect_to_kernel, request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,6 +48,7 @@ def sockets(limit: int) -> Iterator[Socket]:
     """Yield at most `limit` sockets of this network namespace, in the kernel's order. A kind that the kernel cannot list is left out."""
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_SOCK_DIAG) as channel:
         channel.settimeout(5.0)
+        connect_to_kernel(channel)
         own = os.fstat(channel.fileno()).st_ino
         for kind, payload, offset, attribute in _REQUESTS:
             with contextlib.suppress(OSError):
