@@ -174,7 +174,8 @@ _BOOT_ID = "sys/kernel/random/boot_id"
 def is_host_error(error: BaseException | None) -> bool:
     """Return True for an error that the host causes (no descriptor, thread or memory, a file that cannot be read), not the program."""
     no_thread = isinstance(error, RuntimeError) and "start new thread" in str(error)  # CPython's _thread.start_new_thread()
-    return no_thread or isinstance(error, OSError | MemoryError | ImportError)
+    no_codec = isinstance(error, LookupError) and str(error).startswith("unknown encoding")  # its module could not be imported
+    return no_thread or no_codec or isinstance(error, OSError | MemoryError | ImportError)
 
 
 class Slot(Protocol):

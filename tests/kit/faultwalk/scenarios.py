@@ -322,14 +322,14 @@ class Daemon:
             self.written = int(counted) if counted > 0 else self.written  # so that the next run is judged by itself
 
     def _tcp(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self._port), 2)
+        return socket.create_connection(("127.0.0.1", self._port), 5)
 
     def _page(self) -> bool:
         return "<html" in self._get(self._tcp(), "/")
 
     def _status(self) -> bool:
         local = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        local.settimeout(2)
+        local.settimeout(5)
         local.connect(str(self.folder / "vitald.sock"))
         return "collectors" in json.loads(self._get(local, "/-/status"))
 

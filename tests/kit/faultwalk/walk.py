@@ -1,8 +1,8 @@
 """Walks the failures of a scenario: `python -m tests.kit.faultwalk.walk SCENARIO [--seconds S] [--skip N] [--only TEXT] [--full]`.
 
-One run counts the system calls by class; then each run has one failure. Of each class the first call is walked with every errno, the second
-and the last one with one errno each; with `--full` every call with every errno. A failure with a problem is walked again between two runs
-without failures, and so is the one before it, whose damage may show only at the next start: only what shows then is reported.
+One run counts the system calls by class; then each run has up to eight failures, of different classes. Of each class the first call is
+walked with every errno, the second and the last one with one errno each; with `--full` every call with every errno. Where a run has a
+problem, each of its failures is walked alone, followed by a run without one; then those of the run before, whose damage may show later.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -23,10 +24,10 @@ from tests.kit.faultwalk.scenarios import Command, Daemon, Run, Strace, Zygote
 from tests.kit.faultwalk.supervisor import Call, Failure
 
 if TYPE_CHECKING:
-    from collections import Counter
     from collections.abc import Callable, Iterable, Sequence
 
 SLOTS = 2
+TOGETHER = 8  # failures of one run
 
 
 class Scenario(Protocol):
@@ -71,14 +72,25 @@ class Walk:
     calls: Counter[Call]
     walked: int = 0
     not_reached: int = 0
-    unconfirmed: list[tuple[Failure, list[str]]] = field(default_factory=list)
+    runs: int = 0
+    unconfirmed: list[tuple[tuple[Failure, ...], list[str]]] = field(default_factory=list)
     found: dict[Failure, list[str]] = field(default_factory=dict)
     seconds: float = 0.0
+
+    def add(self, run: Run, batch: dict[Failure, int], queue: _Queue) -> None:
+        """Count a run; what was not reached is walked once more."""
+        self.runs += 1
+        self.walked += len(run.injected)
+        for failure in batch.keys() - set(run.injected):
+            if batch[failure]:
+                self.not_reached += 1
+            else:
+                queue.put_back(failure, 1)
 
     def summary(self) -> str:
         """Return the figures."""
         once = f", {len(self.unconfirmed)} with a problem that did not show again" if self.unconfirmed else ""
-        reached = f"{self.walked:,} failures walked, {self.not_reached} not reached"
+        reached = f"{self.walked:,} failures walked in {self.runs:,} runs, {self.not_reached} not reached"
         return f"{reached}, {len(self.found)} with a problem{once}, {self.seconds:.0f} s"
 
 
@@ -98,55 +110,79 @@ def failures_of(calls: Counter[Call], *, full: bool = False, seed: int = 1) -> l
 
 
 def count_calls(name: str, folder: Path, names: Iterable[str] = NUMBERS) -> Counter[Call]:
-    """Count the calls of these names in a run without failures, which follows a first one that fills the caches."""
+    """Count the calls of these names in runs without failures, which follow a first one that fills the caches.
+
+    futex, which most calls are, is counted in a run of its own: the filter makes it slow.
+    """
+    calls: Counter[Call] = Counter()
     with Zygote() as zygote:
         counted = scenario(name, folder / "count")
         try:
-            for calls in ((), names):
-                run = counted.run(zygote, calls)
+            for some in ((), [name for name in names if name != "futex"], [name for name in names if name == "futex"]):
+                run = counted.run(zygote, some)
                 if run.problems:
                     msg = f"{name} without a failure: {'; '.join(run.problems)}\n{run.output[-2000:]}"
                     raise RuntimeError(msg)
+                calls += run.counts or Counter()
         finally:
             counted.close()
-    assert run.counts is not None
-    return run.counts
+    return calls
+
+
+class _Queue:
+    """Failures that are still to be walked; safe to use from several threads."""
+
+    def __init__(self, failures: Sequence[Failure]) -> None:
+        self._left = deque((failure, 0) for failure in failures)
+        self._lock = threading.Lock()
+
+    def take(self, count: int) -> dict[Failure, int]:
+        """Return up to so many failures of different classes, with the number of runs that have not reached them."""
+        with self._lock:
+            taken: dict[Failure, int] = {}
+            later = []
+            while self._left and len(taken) < count:
+                failure, tries = self._left.popleft()
+                if (tries and taken) or any(failure.call == other.call for other in taken):
+                    later.append((failure, tries))
+                    if len(later) > count:
+                        break
+                    continue
+                taken[failure] = tries
+                if tries:
+                    break
+            self._left.extendleft(reversed(later))
+            return taken
+
+    def put_back(self, failure: Failure, tries: int) -> None:
+        """Walk a failure that was not reached again, alone."""
+        with self._lock:
+            self._left.append((failure, tries))
+
+    def __len__(self) -> int:
+        return len(self._left)
 
 
 def walk(result: Walk, failures: Sequence[Failure], folder: Path, seconds: float, report: Callable[[str], None] = print) -> int:
     """Walk failures until all are walked or the time is over; return how many were."""
     began = time.monotonic()
-    queue = iter(failures)
+    queue = _Queue(failures)
     lock = threading.Lock()
-    done = 0
 
     def work(slot: int) -> None:
-        nonlocal done
         with Zygote() as zygote:
             walked = scenario(result.name, folder / f"slot{slot}")
             try:
                 walked.run(zygote)
-                previous: Failure | None = None
-                while time.monotonic() - began < seconds:
+                previous: tuple[Failure, ...] = ()
+                while time.monotonic() - began < seconds and (batch := queue.take(TOGETHER)):
+                    run = walked.run(zygote, {failure.call.name for failure in batch}, tuple(batch))
+                    reached = tuple(run.injected)
+                    found = _confirm(walked, zygote, reached, previous) if run.problems else []
                     with lock:
-                        failure = next(queue, None)
-                    if failure is None:
-                        return
-                    run = walked.run(zygote, (failure.call.name,), (failure,))
-                    found = run.problems and _confirm(walked, zygote, failure, previous)
-                    with lock:
-                        done += 1
-                        result.walked += len(run.injected)
-                        result.not_reached += not run.injected
-                        if found:
-                            for culprit, problems, output in found:
-                                if culprit not in result.found:
-                                    result.found[culprit] = problems
-                                    report(f"FOUND {culprit}: {'; '.join(problems)}\n{output}")
-                        elif run.problems:
-                            result.unconfirmed.append((failure, run.problems))
-                            report(f"once {failure}: {'; '.join(run.problems)}")
-                    previous = failure
+                        result.add(run, batch, queue)
+                        _report(result, run, found, report)
+                    previous = reached
             finally:
                 walked.close()
 
@@ -156,21 +192,35 @@ def walk(result: Walk, failures: Sequence[Failure], folder: Path, seconds: float
     for thread in threads:
         thread.join()
     result.seconds += time.monotonic() - began
-    return done
+    return len(failures) - len(queue)
 
 
-def _confirm(walked: Scenario, zygote: Zygote | Strace, failure: Failure, previous: Failure | None) -> list[tuple[Failure, list[str], str]]:
-    found = []
-    for suspect in (failure, previous):
-        if suspect is None:
-            continue
+def _report(result: Walk, run: Run, found: Sequence[tuple[Failure, list[str], str]], report: Callable[[str], None]) -> None:
+    for culprit, problems, output in found:
+        if culprit not in result.found:
+            result.found[culprit] = problems
+            report(f"FOUND {culprit}: {'; '.join(problems)}\n{output}")
+    if run.problems and not found:
+        result.unconfirmed.append((tuple(run.injected), run.problems))
+        report(f"once {', '.join(map(str, run.injected))}: {'; '.join(run.problems)}\n{run.output[-1500:]}")
+
+
+def _confirm(
+    walked: Scenario, zygote: Zygote, reached: Sequence[Failure], previous: Sequence[Failure]
+) -> list[tuple[Failure, list[str], str]]:
+    """Walk each failure alone, followed by a run without one; those of the run before only if none of these has a problem."""
+    found: list[tuple[Failure, list[str], str]] = []
+    for suspects in (reached, previous):
         walked.run(zygote)
-        run = walked.run(zygote, (suspect.call.name,), (suspect,))
-        problems, output = list(run.problems), run.output
-        after = walked.run(zygote)
-        problems += [f"at the next start: {problem}" for problem in after.problems]
-        if problems:
-            found.append((suspect, problems, f"{output[-3000:]}\n--\n{after.output[-1000:] if after.problems else ''}"))
+        for suspect in suspects:
+            run = walked.run(zygote, (suspect.call.name,), (suspect,))
+            problems, output = list(run.problems), run.output
+            after = walked.run(zygote)
+            problems += [f"at the next start: {problem}" for problem in after.problems]
+            if problems:
+                found.append((suspect, problems, f"{output[-3000:]}\n--\n{after.output[-1000:] if after.problems else ''}"))
+        if found:
+            break
     return found
 
 
