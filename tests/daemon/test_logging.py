@@ -150,3 +150,27 @@ def test_a_line_longer_than_a_pipe_takes_at_once_is_cut(lines: Lines) -> None:
     (line,) = lines.read()
     assert len(line) == logs.MAX_LINE
     assert line.endswith("...")
+
+
+@pytest.mark.fault(167)
+@pytest.mark.parametrize(
+    ("error", "shown"),
+    [
+        (OSError(24, "Too many open files"), 'error="OSError: [Errno 24] Too many open files"'),
+        (MemoryError(), '"MemoryError: "'),
+        (ImportError("x.so: cannot open"), '"ImportError: x.so: cannot open"'),
+        (RuntimeError("can't start new thread"), '"RuntimeError: can\'t start new thread"'),
+        (LookupError("unknown encoding: idna"), '"LookupError: unknown encoding: idna"'),
+    ],
+)
+def test_an_error_of_the_host_has_no_traceback(lines: Lines, error: Exception, shown: str) -> None:
+    logger(logs.LineHandler(lines.writer)).error("failed", exc_info=error)
+    (line,) = lines.read()
+    assert shown in line
+    assert "traceback" not in line
+
+
+def test_an_error_of_the_program_keeps_its_traceback(lines: Lines) -> None:
+    for error in (RuntimeError("dictionary changed size"), LookupError("x"), ValueError()):
+        logger(logs.LineHandler(lines.writer)).error("failed %s", error, exc_info=error)
+    assert all("traceback=" in line for line in lines.read())

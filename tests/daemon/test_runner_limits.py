@@ -34,6 +34,7 @@ os._exit(0)
 def test_without_threads_collectors_take_turns() -> None:
     done = subprocess.run([sys.executable, "-c", NO_THREADS], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.stdout == "True True True\n", done.stderr
+    assert "Traceback" not in done.stderr
 
 
 NO_MEMORY = """

@@ -127,3 +127,25 @@ def test_each_command_has_help(command: str, capsys: pytest.CaptureFixture[str])
     output = capsys.readouterr().out
     assert f"usage: vitald {command}" in output
     assert len(output.splitlines()) > 3
+
+
+NO_DESCRIPTORS = """
+import resource, sys
+from daemon.cli import check_config, main, run
+resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
+sys.exit(main.main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.fault(167)
+@pytest.mark.parametrize(("command", "status"), [("run", {1, 2}), ("check-config", {2})])
+def test_without_descriptors_from_the_beginning_of_main_on_there_is_a_line_and_no_traceback(
+    tmp_path: Path, command: str, status: set[int]
+) -> None:
+    arguments = {"run": ["--state.directory", str(tmp_path / "state")], "check-config": ["/dev/null"]}[command]
+    done = subprocess.run(
+        [sys.executable, "-c", NO_DESCRIPTORS, command, *arguments], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    assert done.returncode in status, done.stderr
+    assert done.stderr.strip()
+    assert "raceback" not in done.stderr
