@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from collectors.dhcp.judge import judge_leases
+from collectors.interfaces import IgnoredInterfaces
 from collectors.logs.fault_lifetime import FaultLifetimes, FaultRules
 from collectors.logs.judge import judge as judge_logs
+from collectors.logs.matching.matcher import Matcher, allow_any, allow_claimed_origin, allow_kernel, allow_program_tag
 from collectors.memory.judge import judge_kernel, judge_processes
 from collectors.memory.trend.growth import growth
 from collectors.memory.trend.window import Point, Window, window_from_json
+from collectors.nic.checks.version import is_older, is_version, release_key, version_numbers, version_origin
+from collectors.nic.checks.version_assessment import assess_version
 from collectors.nic.judge import verdicts
 from collectors.path_mtu.judge import judge_path
 from collectors.path_mtu.search import search
@@ -22,22 +26,30 @@ from collectors.probe.reading import ProbeReading
 from collectors.probe.targets.mesh import Mesh
 from collectors.probe.targets.rendezvous import choose, shares
 from tests.kit import readings
-from tests.kit.log_readings import SIGNATURES, log_event, logs_reading
+from tests.kit.log_readings import SIGNATURES, Naive, log_block, log_event, logs_reading
 from tests.kit.memory_readings import grown, memory_analysis
 from tests.kit.readings import seeded
-from tests.kit.recorded import assert_as_recorded
+from tests.kit.recorded import RECORD, assert_as_recorded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 pytestmark = pytest.mark.fault(169)
 
+VERSIONS = (
+    *("", "N/A", "n/a", "2.2.9", "2.2.9g", "2.2.10", "2.17.0G", "2.1.0K", "2.12.1-k", "2.12.1-K", "4.0.3", "1.0.2", "2", "2.", "1.2.3.4.5"),
+    *("6.1.0-50-amd64", "6.1.0~rc2", "3.10.0-1160.el7.x86_64", "4.14.33-59.37.amzn2", "1.2-x", "1.2 x", "-k", "1.2k-", "g", "1.2.3gg"),
+)
 HERE = Path(__file__).parent / "recorded"
 
 
-def unique(values: Any) -> list[Any]:
-    """Return each once: equal verdicts say the same of equal readings."""
-    return list({repr(value): value for value in values}.values())
+def unique(values: Iterable[Any]) -> Iterator[Any]:
+    """Yield each once: equal verdicts say the same of equal readings."""
+    seen: set[str] = set()
+    for value in values:
+        if (text := repr(value)) not in seen:
+            seen.add(text)
+            yield value
 
 
 def test_nic() -> None:
@@ -53,7 +65,7 @@ def test_path_mtu() -> None:
 
 
 def test_path_mtu_search() -> None:
-    assert_as_recorded(HERE / "path_mtu_search.jsonl", (readings.played(search, seed) for seed in range(60)))
+    assert_as_recorded(HERE / "path_mtu_search.jsonl", (readings.played(search, seed) for seed in range(120)))
 
 
 def test_dhcp() -> None:
@@ -153,6 +165,44 @@ def test_rendezvous() -> None:
     assert_as_recorded(HERE / "rendezvous.jsonl", lines())
 
 
+def test_matcher() -> None:
+    def lines() -> Iterator[Any]:
+        ignored = IgnoredInterfaces(nic=("veth*",), dhcp=("tap*",))
+        matcher = Matcher(SIGNATURES, Naive(SIGNATURES), ignored)
+        for seed in range(60):
+            block, bare = log_block(seeded(seed))
+            for allow in (allow_any, allow_claimed_origin, allow_program_tag, allow_kernel):
+                found = [
+                    [m.signature.id, m.instance, m.alias, m.fields, m.times, m.start] for m in matcher.match_block(block, allow, bare=bare)
+                ]
+                yield [m[0] for m in found] if allow is not allow_any else found
+            yield [match.signature.id for match in matcher.match_line(block, allow_any)]
+            yield [match.signature.id for match in matcher.ignoring_nothing().match_block(block, allow_any)]
+        yield [
+            [signature.id, name, matcher.ignores(signature, name)]
+            for signature in SIGNATURES
+            for name in ("veth1", "tap0", "loop1", "\u00e9")
+        ]
+
+    assert_as_recorded(HERE / "matcher.jsonl", lines())
+
+
+def test_versions() -> None:
+    def lines() -> Iterator[Any]:
+        for text in VERSIONS:
+            yield [text, version_origin(text, "6.1.0-50-amd64"), version_numbers(text), is_version(text), release_key(text)]
+            yield [other for other in VERSIONS if is_older(text, other)]
+        for driver in (*readings.DRIVERS, "vmxnet3"):
+            for text in VERSIONS:
+                for release in readings.RELEASES:
+                    for counters in ((), ("wd_expired", "suspend", "conntrack_allowance_available", "tx_timeout")):
+                        found = assess_version(driver, text, release, counters)
+                        unmet = [[rule.version, rule.level] for rule in found.unmet_minimums()]
+                        yield [driver, found.is_own, found.proven, found.remediation, unmet, *map(found.finding, (None, "2.2.9", "2.2.10"))]
+
+    assert_as_recorded(HERE / "versions.jsonl", unique(lines()))
+
+
 def test_mesh(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     def lines() -> Iterator[Any]:
         context = readings.recorded_host(tmp_path)
@@ -171,7 +221,8 @@ def test_mesh(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert [record.getMessage() for record in caplog.records] == [f"{text}=1", f"{text}=2"]
 
 
-def test_replaced_results_are_found(tmp_path: Path) -> None:
+def test_replaced_results_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(RECORD, raising=False)
     (tmp_path / "one.jsonl").write_text('"a"\n')
     for wrong in (["b"], [], ["a", "a"]):
         with pytest.raises(AssertionError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from collectors.logs.fault_lifetime import Fault
@@ -14,6 +15,8 @@ from collectors.settings import Duration
 from tests.kit.readings import BOTH, some
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tests.kit.readings import Pick
 
 KERNEL = Source(kernel=True)
@@ -100,3 +103,44 @@ def _fault(pick: Pick, signature: Signature) -> Fault:
         line="the line",
         unit=pick(("", "kernel")),
     )
+
+
+class Naive:
+    """Scanner of a matcher without hyperscan: each end of each match, and of "last message repeated" under the last number."""
+
+    def __init__(self, signatures: Sequence[Signature]) -> None:
+        patterns = [re.compile(signature.pattern.lstrip("^").encode()) for signature in signatures]
+        self._patterns = [*patterns, re.compile(rb"last message repeated")]
+
+    def scan(self, block: bytes) -> list[tuple[int, int]]:
+        return [(match.end(), number) for number, pattern in enumerate(self._patterns) for match in pattern.finditer(block)]
+
+
+def log_block(pick: Pick) -> tuple[bytes, bool]:
+    """Return lines of a log with headers of several kinds, and whether they have none."""
+    bare = pick((False, False, True))
+    heads = (
+        b"Nov 20 10:00:00 web1 kernel: ",
+        b"Nov 20 10:00:00 web1 dhclient[5]: ",
+        b"Nov 20 10:00:00 web1 own: ",
+        b"",
+        b"\0\0",
+        b"6,1,2,-;",
+    )
+    texts = (
+        b"hang eth0",
+        b"hang veth1",
+        b"late",
+        b"error sda1",
+        b"error loop1",
+        b"no answer",
+        b"my own",
+        b"up",
+        b"nothing",
+        b"x hang eth0",
+    )
+    repeats = (b"last message repeated 3 times", b"last message repeated 0 times", b"message repeated 2 times: [ late]")
+    lines = [
+        (b"" if bare else pick(heads)) + pick((*texts, *texts, *repeats)) + pick((b"", b"", b"\r", b" ")) for _ in range(pick((1, 4, 9)))
+    ]
+    return b"\n".join(lines) + pick((b"", b"\n")), bare

@@ -181,15 +181,15 @@ def _kernels(pick: Pick, driver: str) -> InstalledKernels | None:
 
 def path_mtu_result(pick: Pick) -> PathMtuResult:
     result = PathMtuResult(
-        answered=pick(BOTH),
-        mtu=pick((0, 1400, 1500)),
+        answered=pick((False, True, True, True, True)),
+        mtu=pick((0, 1399, 1400, 1500, 9001)),
         sent=pick((1500, 9001)),
-        black_hole=pick(BOTH),
+        black_hole=pick((False, False, True)),
         hop=pick(("", "10.0.0.1")),
-        padded_dropped=pick(BOTH),
+        padded_dropped=pick((False, False, False, True)),
         mss=pick((0, 1360, 1361, 1400)),
         rtt=pick(range(10)),
-        send_error=pick((0, errno.ENETUNREACH, 9999)),
+        send_error=pick((0, 0, 0, 0, 0, errno.ENETUNREACH, 9999)),
     )
     if result.black_hole:  # what is found above the largest packet that was answered
         result = result._replace(answered=True, mtu=1400, padded_dropped=False)
@@ -232,14 +232,15 @@ def played(search: Callable[[Endpoint], ProbeScript[Any]], seed: int) -> list[An
     target = pick(("10.0.0.5", "fd00::5"))
     endpoint = Endpoint("10.0.0.1", target, 22, pick((1500, 9001, 65536, 600)))
     limit, icmp = pick((0, 575, 577, 1400, 1500, 8500, 70_000)), pick((0, 0, 1400, 1500, 9001))
-    bare, rtt, mss = pick(("syn_ack", "syn_ack", "reset", "silent", "local")), pick((0, 90, 50_000, 900_000)), pick((0, 1360, 8960))
+    rtt, mss = pick((0, 90, 50_000, 900_000)), pick((0, 1360, 8960))
     script, sent, answer = search(endpoint), [], None
     try:
         while True:
             probe = next(script) if answer is None else script.send(answer)
             sent.append([probe.size, probe.tries, round(probe.wait, 6), probe.flow])
+            bare = pick(("syn_ack", "syn_ack", "syn_ack", "reset", "silent", "local"))
             kind: Any = bare if not probe.size else "syn_ack" if probe.size <= limit else "too_big" if icmp else "silent"
-            if probe.size > limit and not pick(range(30)):
+            if probe.size > limit and not pick(range(12)):
                 kind = "local"
             error = pick((errno.EMSGSIZE, errno.ENETUNREACH)) if kind == "local" else 0
             answer = ProbeAnswer(

@@ -18,14 +18,16 @@ RECORD = "VITALD_TESTS_RECORD"
 
 def assert_as_recorded(path: Path, results: Iterable[Any]) -> None:
     """Assert that the results are those of the file, a line each; with VITALD_TESTS_RECORD=1 the file is written instead."""
-    lines = [json.dumps(_plain(result), ensure_ascii=False) for result in results]
+    lines = (json.dumps(_plain(result), ensure_ascii=False) for result in results)
     if os.environ.get(RECORD):
         path.parent.mkdir(exist_ok=True)
         path.write_text("".join(f"{line}\n" for line in lines))
+        return
     expected = path.read_text().splitlines()
-    for number, (line, known) in enumerate(zip(lines, expected, strict=False), 1):
+    number = 0
+    for number, (line, known) in enumerate(zip(lines, [*expected, None], strict=False), 1):
         assert line == known, f"{path.name}:{number}; if the change is meant: {RECORD}=1 pytest, and review the diff"
-    assert len(lines) == len(expected)
+    assert number == len(expected)
 
 
 def _plain(value: Any) -> Any:
