@@ -1,11 +1,13 @@
 """Saved state: types with ranges for its schemas, and its format. A bad record is dropped and counted, never the others. Pure.
 
 A file is one JSON document, `{"version":1,"value":…}`, with one record a line: the fields of the value that hold one value first, then its
-lists and mappings, an element a line. What is no JSON document as a whole (a flipped byte, a cut file) is read line by line.
+lists and mappings, an element a line. What is no JSON document as a whole (a flipped byte, a cut file) is read line by line; between two
+lines there is an empty one, so that no damaged byte joins two records.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from typing import TYPE_CHECKING, Annotated, Any, Generic, NamedTuple, TypeVar, get_args, get_origin
@@ -52,30 +54,30 @@ class _Dropped:
 
 _BAD = object()
 _HEADER = re.compile(rb'\{"version":(-?[0-9]+),"value":')
-_SECTION = re.compile(rb'"([a-z_]+)":([\[{])')
+_SECTION = re.compile(rb'"([a-z_]+)":[\[{]')
 _CLOSING = frozenset({b"]", b"}", b"]}", b"}}"})
 _DAMAGED = (ValueError, RecursionError)  # UnicodeDecodeError, JSONDecodeError and msgspec's own errors are ValueErrors
 
 
 def encode(value: Any) -> bytes:  # noqa: ANN401 — a value of any schema
     """Return the contents of a state file."""
-    plain = msgspec.to_builtins(value)
-    return b'{"version":%d,"value":%s}\n' % (VERSION, _object(plain) if isinstance(plain, dict) else _lines(plain))
+    return b'{"version":%d,"value":%s}\n' % (VERSION, _object(value) if isinstance(value, State) else _lines(value))
 
 
-def _object(fields: dict[str, Any]) -> bytes:
-    """Return an object with its scalars first, so that a damaged end of a list or mapping hides none of them."""
-    scalars = {name: value for name, value in fields.items() if not (value and isinstance(value, list | tuple | dict))}
-    parts = [_dump(name) + b":" + _dump(value) for name, value in scalars.items()]
-    parts += [_dump(name) + b":" + _lines(value) for name, value in fields.items() if name not in scalars]
-    return b"{\n%s\n}" % b",\n".join(parts)
+def _object(state: State) -> bytes:
+    """Return a struct: its lists and mappings last, so that a damaged end of one hides no other field."""
+    fields = {field.encode_name: getattr(state, field.name) for field in msgspec.structs.fields(state)}
+    several = {name: value for name, value in fields.items() if value and type(value) in {tuple, list, dict}}
+    parts = [_dump(name) + b":" + _dump(value) for name, value in fields.items() if name not in several]
+    parts += [_dump(name) + b":" + _lines(value) for name, value in several.items()]
+    return b"{\n\n%s\n\n}" % b",\n\n".join(parts)
 
 
 def _lines(value: Any) -> bytes:  # noqa: ANN401
     if isinstance(value, dict):
-        return b"{\n%s\n}" % b",\n".join(_dump(name) + b":" + _dump(item) for name, item in value.items())
+        return b"{\n\n%s\n\n}" % b",\n\n".join(_dump(name) + b":" + _dump(item) for name, item in value.items())
     if isinstance(value, list | tuple):
-        return b"[\n%s\n]" % b",\n".join(map(_dump, value))
+        return b"[\n\n%s\n\n]" % b",\n\n".join(map(_dump, value))
     return _dump(value)
 
 
@@ -83,7 +85,7 @@ def _dump(value: Any) -> bytes:  # noqa: ANN401
     try:
         return msgspec.json.encode(value)
     except UnicodeEncodeError:  # a name that is not UTF-8, as os.fsdecode() returns it; json escapes it
-        return json.dumps(value, separators=(",", ":")).encode()
+        return json.dumps(msgspec.to_builtins(value), separators=(",", ":")).encode()
 
 
 def decode(data: bytes, schema: type[T]) -> Decoded[T]:
@@ -93,7 +95,9 @@ def decode(data: bytes, schema: type[T]) -> Decoded[T]:
     dropped = _Dropped()
     try:
         document = _parse(data, dropped)
-    except _DAMAGED as error:
+        value = document["value"]
+        version = document["version"]
+    except (*_DAMAGED, LookupError, TypeError) as error:
         dropped = _Dropped()
         value = _recover(data, schema, dropped)
         if not value:
@@ -101,10 +105,8 @@ def decode(data: bytes, schema: type[T]) -> Decoded[T]:
         if not dropped.count:
             dropped.add(error)
     else:
-        if not isinstance(document, dict) or document.get("version") != VERSION:
-            found = document.get("version") if isinstance(document, dict) else None
-            raise ValueError(f"version {found!s:.20}, expected {VERSION}")
-        value = document.get("value")
+        if version != VERSION:
+            raise ValueError(f"version {version!s:.20}, expected {VERSION}")
     decoded = _convert(value, schema, dropped)
     if decoded is _BAD:
         raise ValueError(dropped.first)
@@ -127,6 +129,13 @@ def _parse_int(digits: str) -> float:
     return int(digits) if len(digits) <= _INT_DIGITS else float(digits)
 
 
+class _Named(NamedTuple):
+    """An element of a mapping."""
+
+    name: str
+    value: Any
+
+
 def _recover(data: bytes, schema: Any, dropped: _Dropped) -> Any:  # noqa: ANN401
     """Parse line by line; return a list or an object, empty where nothing was found."""
     if (header := _HEADER.match(data)) and int(header[1][:4]) != VERSION:
@@ -134,59 +143,57 @@ def _recover(data: bytes, schema: Any, dropped: _Dropped) -> Any:  # noqa: ANN40
     if again := _HEADER.search(data, 1):
         data = data[: again.start()]
         dropped.add("repeated contents")
-    lines = (line.strip().removesuffix(b",") for line in data.split(b"\n")[1:])
+    lines = (line for part in data.split(b"\n")[1:] if (line := part.strip().removesuffix(b",")))
     if not _is_state(schema):
-        return list(_elements(lines, dropped))
+        return _join([element for line in lines if line not in _CLOSING for element in _parse_line(line, dropped)], dropped)
     return _recover_object(lines, {field.encode_name for field in msgspec.structs.fields(schema)}, dropped)
-
-
-def _elements(lines: Iterator[bytes], dropped: _Dropped) -> Iterator[Any]:
-    for line in lines:
-        if line and line not in _CLOSING:
-            try:
-                yield _parse(line, dropped)
-            except _DAMAGED as error:
-                dropped.add(error)
 
 
 def _recover_object(lines: Iterator[bytes], names: set[str], dropped: _Dropped) -> dict[str, Any]:
     """Return the fields; elements after a damaged beginning of a list or mapping are those of the only field that is missing."""
     fields: dict[str, Any] = {}
+    sections: dict[str, list[Any]] = {}
     stray: list[Any] = []
-    section: list[Any] | dict[str, Any] | None = None
+    section = stray
     for line in lines:
-        if not line or line in _CLOSING:
-            section = None
+        if line in _CLOSING:
+            section = stray
         elif (opening := _SECTION.fullmatch(line)) and (name := opening[1].decode()) in names:
-            section = fields[name] = [] if opening[2] == b"[" else {}
+            section = sections[name] = []
         else:
-            try:
-                element = _parse_element(line, dropped, named=not isinstance(section, list))
-            except _DAMAGED as error:
-                dropped.add(error)
-                continue
-            if isinstance(section, list):
-                section.append(element)
-            elif section is not None:
-                section.update(element)
-            elif isinstance(element, dict) and element.keys() <= names:
-                fields.update(element)
-            else:
-                stray.append(element)
-    missing = names - fields.keys()
+            for element in _parse_line(line, dropped):
+                if section is stray and isinstance(element, _Named) and element.name in names - fields.keys():
+                    fields[element.name] = element.value
+                else:
+                    section.append(element)
+    missing = names - fields.keys() - sections.keys()
     if stray and len(missing) == 1:
-        is_mapping = all(isinstance(element, dict) and len(element) == 1 for element in stray)
-        fields[missing.pop()] = {name: item for element in stray for name, item in element.items()} if is_mapping else stray
+        sections[missing.pop()] = stray
     elif stray:
         dropped.add("elements of an unknown list", len(stray))
-    return fields
+    return fields | {name: _join(elements, dropped) for name, elements in sections.items()}
 
 
-def _parse_element(line: bytes, dropped: _Dropped, *, named: bool) -> Any:  # noqa: ANN401
-    """Parse an element; `named` ones have a key. An element of a list whose beginning is damaged has none."""
-    if not named or line[:1] in {b"[", b"{"}:
-        return _parse(line, dropped)
-    return _parse(b"{" + line + b"}", dropped)
+def _parse_line(line: bytes, dropped: _Dropped) -> Iterator[Any]:
+    """Yield the element of a mapping or a list in a line, if there is one."""
+    try:
+        if line[:1] == b'"' and b":" in line:
+            with contextlib.suppress(*_DAMAGED):
+                ((name, value),) = _parse(b"{" + line + b"}", dropped).items()
+                yield _Named(name, value)
+                return
+        yield _parse(line, dropped)
+    except _DAMAGED as error:
+        dropped.add(error)
+
+
+def _join(elements: list[Any], dropped: _Dropped) -> Any:  # noqa: ANN401
+    """Return the mapping or the list that most of the elements are of: its own brackets may be damaged."""
+    named = [element for element in elements if isinstance(element, _Named)]
+    others = [element for element in elements if not isinstance(element, _Named)]
+    if surplus := min(len(named), len(others)):
+        dropped.add("elements of a list in a mapping, or conversely", surplus)
+    return {element.name: element.value for element in named} if len(named) > len(others) else others
 
 
 def _is_state(schema: Any) -> bool:  # noqa: ANN401
