@@ -15,7 +15,7 @@ from collectors.logs.judge import judge as judge_logs
 from collectors.logs.matching.matcher import Matcher, allow_any, allow_claimed_origin, allow_kernel, allow_program_tag
 from collectors.memory.judge import judge_kernel, judge_processes
 from collectors.memory.trend.growth import growth
-from collectors.memory.trend.window import Point, Window, window_from_json
+from collectors.memory.trend.window import Point, Window, ascending
 from collectors.nic.checks.version import is_older, is_version, release_key, version_numbers, version_origin
 from collectors.nic.checks.version_assessment import assess_version
 from collectors.nic.judge import verdicts
@@ -117,9 +117,9 @@ def test_window() -> None:
                 at += pick((0.5, 14.0, 30.0, 30.0, 30.0, 30.0, 600.0, 2000.0, 900.0 * 90, 900.0 * 98, -5.0))
                 size = pick(range(1000))
                 window = window.add(Point(at, size, (size // 2, size // 3)), pick((3600.0, 3600.0, 60.0)))
-            saved = window.to_json()
-            yield {name: rows and rows[:3] + rows[-3:] for name, rows in saved.items()} | {"lengths": [len(window.fast), len(window.slow)]}
-            yield window_from_json(saved, 2, at) == window, window_from_json(saved, 1, at), window_from_json(saved, 2, at - 1000)
+            rows = [window.fast, window.slow, (window.lowest,) if window.lowest else ()]
+            yield [[[p.at, p.size, *p.parts] for p in (*row[:3], *row[-3:])] for row in rows] + [len(window.fast), len(window.slow)]
+            yield ascending(window.fast, at) == window.fast, ascending(window.fast, at - 1000)[-3:], ascending(window.slow[::-1], at)
 
     assert_as_recorded(HERE / "window.jsonl", lines())
 
