@@ -27,6 +27,7 @@ class _Fields(msgspec.Struct):
     realtime: Any = msgspec.field(name="__REALTIME_TIMESTAMP", default=None)
     host: Any = msgspec.field(name="_HOSTNAME", default=None)
     transport: Any = msgspec.field(name="_TRANSPORT", default=None)
+    facility: Any = msgspec.field(name="SYSLOG_FACILITY", default=None)
     comm: Any = msgspec.field(name="_COMM", default=None)
     unit: Any = msgspec.field(name="_SYSTEMD_UNIT", default=None)
     identifier: Any = msgspec.field(name="SYSLOG_IDENTIFIER", default=None)
@@ -45,7 +46,7 @@ class ExportedEntry:
     def allows(self, signature: Signature) -> bool:
         """Return whether the entry's sender is one of the signature's source.
 
-        SYSLOG_IDENTIFIER counts, though the sender sets it itself; the kernel is recognised by its transport alone.
+        SYSLOG_IDENTIFIER counts, though the sender sets it itself; the kernel is recognised by its transport and facility alone.
         """
         source = signature.source
         if source.is_unrestricted:
@@ -72,7 +73,9 @@ def match_entries(matcher: Matcher, block: bytes) -> Iterator[tuple[Match, Expor
             fields = _decode(line.lstrip(b"\x1e "))
         except (msgspec.DecodeError, RecursionError):
             continue
-        for part in (field_bytes(fields.message) or b"").split(b"\n"):  # one entry may hold several lines
+        message = field_bytes(fields.message) or b""
+        # an entry may hold several lines; one of the kernel is a record, and a newline in it is a user's, as in the name of a process
+        for part in [message.replace(b"\n", b" ")] if _is_kernel(fields) else message.split(b"\n"):
             starts.append(length)
             entries.append(fields)
             messages.append(part)
@@ -83,12 +86,16 @@ def match_entries(matcher: Matcher, block: bytes) -> Iterator[tuple[Match, Expor
             yield match, entry
 
 
+def _is_kernel(fields: _Fields) -> bool:
+    return field_text(fields.transport) == "kernel" and field_text(fields.facility) in {"", "0"}  # root's programs write /dev/kmsg too
+
+
 def _entry(fields: _Fields) -> ExportedEntry:
     realtime = field_text(fields.realtime)
     return ExportedEntry(
         int(realtime) / 1e6 if realtime.isascii() and realtime.isdigit() and len(realtime) <= 17 else None,  # noqa: PLR2004 — the year 5138
         field_text(fields.host),
-        field_text(fields.transport) == "kernel",
+        _is_kernel(fields),
         frozenset(filter(None, (field_text(fields.comm), field_text(fields.identifier).rpartition("/")[2]))),
         field_text(fields.unit),
     )

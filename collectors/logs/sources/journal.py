@@ -1,11 +1,15 @@
 """Reader of the systemd journal by a `journalctl -o json` child (systemd docs/JOURNAL_EXPORT_FORMATS.md, "Journal JSON Format").
 
-`journalctl --follow` does not continue across a reboot on systemd 250 to 257, so the backlog is read by a call without it first.
+`journalctl --follow` does not continue across a reboot on systemd 250 to 257, so the backlog is read by a call without it first. It shows
+the entries of /proc/sys/kernel/random/boot_id alone (journalctl-filter.c add_boot): in a container with a boot ID of its own, as nspawn
+makes them, none of the host's journal. There the journal is read by a call every few seconds instead.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
+import logging
 import os
 import subprocess
 import time
@@ -20,12 +24,16 @@ if TYPE_CHECKING:
     from collectors.logs.matching.packs import Signature
     from collectors.logs.state import KmsgPosition
 
+_log = logging.getLogger(__name__)
+
 _CHUNK_BYTES = 1 << 16
 _MAX_ENTRY_BYTES = 1 << 20
 _BACKLOG_ENTRIES = 1000  # read where there is no cursor yet
 _MAX_PAUSE = 60.0  # seconds between two starts
 _STABLE_SECONDS = 10.0  # after which a child without output counts as working
 _MAX_CURSOR_FAILURES = 4  # failed children in a row, after which the cursor is dropped
+_POLL_SECONDS = 5.0  # between two calls where --follow would show nothing
+_NEWEST_SECONDS = 5.0
 _PREVIOUS_BOOT_SECONDS = 10.0  # a journal on a slow disk must not delay the present
 _PREVIOUS_BOOT_ENTRIES = 100_000  # many times what a kernel's ring buffer holds
 
@@ -42,8 +50,15 @@ def match_arguments(signatures: Iterable[Signature], *, kernel: bool) -> list[st
 class JournalReader:
     """Follows the journal without blocking; `read` starts the child, reads its output and restarts it."""
 
-    def __init__(self, terms: Sequence[str], cursor: str = "", *, since: float = 0.0, command: Sequence[str] = ("journalctl",)) -> None:
-        """Continue after `cursor`; without one, from the Unix time `since`, or with the last entries."""
+    def __init__(
+        self, terms: Sequence[str], cursor: str = "", *, since: float = 0.0, command: Sequence[str] = ("journalctl",), boot: str = ""
+    ) -> None:
+        """Continue after `cursor`; without one, from the Unix time `since`, or with the last entries.
+
+        `boot` is the boot ID of this process' namespace, empty where it does not matter.
+        """
+        self.polls = False  # True where the journal's entries have another boot ID
+        self._boot = boot.replace("-", "")
         self.cursor = cursor
         self.restarts = 0
         self.vacuumed = 0  # times the entry at the cursor was gone
@@ -83,7 +98,7 @@ class JournalReader:
             entries += self._parse(chunk)
         if entries or (self._child is not None and now - self._started >= _STABLE_SECONDS):
             self._pause, self._failures = 1.0, 0
-        if self.is_following and not self._failures:
+        if self.is_following and not self._failures and not self.polls:
             self.complete_until = time.time()
         return entries
 
@@ -107,7 +122,7 @@ class JournalReader:
         self._start_cursor, self._partial = self.cursor, b""
         start = f"--since=@{self._since:.6f}" if self._since else f"--lines={_BACKLOG_ENTRIES}"
         where = ["--cursor", self.cursor] if self.cursor else [start]
-        follow = ["--follow", "--no-tail"] if self.is_following else []
+        follow = ["--follow", "--no-tail"] if self.is_following and not self.polls else []
         arguments = [*self._command, "--output=json", "--all", "--no-pager", "--quiet", *follow]
         self._started_wall = time.time()
         try:
@@ -142,9 +157,10 @@ class JournalReader:
     def _ended(self, now: float) -> None:
         """Continue after the child's end: follow after the backlog, otherwise restart after a pause."""
         code = self._stop(ended=True)
-        if code == 0 and not self.is_following:
+        if code == 0 and (self.polls or not self.is_following):
             self.is_following = self.was_complete = True
             self._since = self._started_wall
+            self._choose_polling(now)
         else:
             self.restarts += 1
             self._back_off(now, f"status {code}")
@@ -152,6 +168,17 @@ class JournalReader:
                 self.cursor, self._since = "", self.complete_until
                 self.vacuumed += 1
             self.is_following = False  # the entries since, perhaps of another boot, are a backlog
+
+    def _choose_polling(self, now: float) -> None:
+        """Poll from now on if the newest entry of all has another boot ID than this process, else follow."""
+        newest = newest_boot(self._command) if self._boot else ""
+        polls = newest not in {"", self._boot}
+        if polls and not self.polls:
+            _log.warning("journal has another boot ID, reading it periodically journal=%s own=%s", newest, self._boot)
+        self.polls = polls
+        if polls:
+            self.next_start, self.complete_until = now + _POLL_SECONDS, self._started_wall
+            self._failures, self._pause = 0, 1.0
 
     def _back_off(self, now: float, error: str) -> None:
         self._failures, self.error = self._failures + 1, error
@@ -178,6 +205,16 @@ class JournalReader:
     def close(self) -> None:
         """Stop the child."""
         self._stop()
+
+
+def newest_boot(command: Sequence[str] = ("journalctl",)) -> str:
+    """Return the boot ID of the newest entry of the journal, 32 hexadecimal digits; empty where it cannot be read in time."""
+    helper = HelperProcess((*command, "--output=json", "--no-pager", "--quiet", "--lines=1"))
+    try:
+        fields = json.loads(helper.ask(question=b"", seconds=_NEWEST_SECONDS, max_answer=_MAX_ENTRY_BYTES).splitlines()[-1])
+        return str(fields["_BOOT_ID"])
+    except (HelperFailed, LookupError, TypeError, ValueError, RecursionError):
+        return ""
 
 
 def read_previous_boot(position: KmsgPosition, *, command: Sequence[str] = ("journalctl",)) -> Iterator[JournalEntry]:

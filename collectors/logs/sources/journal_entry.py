@@ -1,26 +1,35 @@
 """Entry of the journal, from `journalctl -o json` (systemd docs/JOURNAL_EXPORT_FORMATS.md, "Journal JSON Format").
 
 Only trusted fields (systemd.journal-fields(7): set by journald, with a leading `_`) identify the sender; SYSLOG_IDENTIFIER is not one.
+`_COMM` is the process' own choice (prctl(2), or a link to a setuid program), so it counts for system users only, and the executable, where
+journald could read it, must agree.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from collectors.logs.sources.event import KERNEL
+from collectors.logs.sources.own_lines import is_own_entry
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from collectors.logs.matching.packs import Signature
 
 _FIRST_LOGIN_UID = 1000  # login.defs(5), UID_MIN
 _DYNAMIC_UIDS = range(61_184, 65_520)  # systemd's DynamicUser=
+_LOGIN_UNIT = re.compile(r"session-\w{1,20}\.scope|user@\d{1,10}\.service")
+_INTERPRETER = re.compile(r"(?:python|perl)[\d.]{0,8}|ba?sh|dash|busybox")
+_COMM_BYTES = 15
 
 
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
-    """`at` is Unix time; `comm`, `unit` and `uid` are trusted fields; `microseconds` is a kernel record's own time since boot."""
+    """`at` is Unix time; `comm`, `unit`, `uid` and `exe` are set by journald; `microseconds` is a kernel record's own time since boot."""
 
     cursor: str
     at: float
@@ -30,6 +39,7 @@ class JournalEntry:
     unit: str = ""
     uid: int | None = None
     microseconds: int | None = None
+    exe: str = ""
 
     @property
     def sender(self) -> str:
@@ -37,13 +47,26 @@ class JournalEntry:
         return KERNEL if self.is_kernel else self.unit or self.comm
 
     def allows(self, signature: Signature) -> bool:
-        """Return whether the entry's sender is one of the signature's source: the kernel, a unit, or a process name of a system user."""
+        """Return whether the entry's sender is one of the signature's source: the kernel, a unit, or a program run by a system user."""
         source = signature.source
         if source.kernel or self.is_kernel:
             return source.kernel and self.is_kernel
-        if self.unit in source.units:
-            return True
-        return self.comm in source.comms and self.uid is not None and (self.uid < _FIRST_LOGIN_UID or self.uid in _DYNAMIC_UIDS)
+        if is_own_entry(self.unit, self.comm):
+            return False
+        return self.unit in source.units or (self.comm in source.comms and self._is_system_program(source.comms))
+
+    def _is_system_program(self, names: Sequence[str]) -> bool:
+        """Return whether a system user runs it, and the executable is one of the programs, or an interpreter that ran one.
+
+        A login session can run setuid programs under any name, which may be gone before journald reads their executable: there it must
+        be known.
+        """
+        if self.uid is None or not (self.uid < _FIRST_LOGIN_UID or self.uid in _DYNAMIC_UIDS):
+            return False
+        name = self.exe.removesuffix(" (deleted)").rpartition("/")[2]
+        if not name:
+            return not _LOGIN_UNIT.fullmatch(self.unit)
+        return name[:_COMM_BYTES] in names or _INTERPRETER.fullmatch(name) is not None
 
 
 def parse(line: bytes) -> JournalEntry | None:
@@ -61,11 +84,13 @@ def parse(line: bytes) -> JournalEntry | None:
         field_text(fields.get("__CURSOR")),
         at,
         message.replace(b"\n", b" "),
-        field_text(fields.get("_TRANSPORT")) == "kernel",
+        # journald reads all of /dev/kmsg with this transport, also what programs of root write there: the facility tells (journald-kmsg.c)
+        field_text(fields.get("_TRANSPORT")) == "kernel" and field_text(fields.get("SYSLOG_FACILITY")) in {"", "0"},
         field_text(fields.get("_COMM")),
         field_text(fields.get("_SYSTEMD_UNIT")),
         _number(uid),
         _number(field_text(fields.get("_SOURCE_MONOTONIC_TIMESTAMP"))),
+        field_text(fields.get("_EXE")),
     )
 
 

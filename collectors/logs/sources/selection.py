@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from collectors.logs.matching.matcher import allow_program_tag
+from collectors.logs.sources.own_lines import is_own_line
 from collectors.logs.tailing.paths import path_matches
 
 if TYPE_CHECKING:
@@ -73,6 +74,6 @@ def file_filter(selection: SourceSelection, signatures: Sequence[Signature], pat
     }
 
     def allow(signature: Signature, header: Header) -> bool:
-        return signature.id in allowed and allow_program_tag(signature, header)
+        return signature.id in allowed and allow_program_tag(signature, header) and not is_own_line(header)
 
     return allow

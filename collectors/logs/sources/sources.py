@@ -56,7 +56,7 @@ class Sources:
         self.journal: JournalSource | None = None
         self.files: FileSource | None = None
         not_before = state.wall
-        self._root, self._on_loss = context.root, on_loss
+        self._root, self._on_loss, self._boot = context.root, on_loss, boot
         self._availability = JournalAvailability(settings.journal, context.root)
         kmsg = self._open_kmsg(settings, context)
         has_journal = self._check_journal(clock.now())
@@ -94,7 +94,8 @@ class Sources:
 
     def _open_journal(self, signatures: Sequence[Signature], cursor: str, since: float, programs_from: float) -> JournalSource:
         terms = match_arguments(signatures, kernel=self.selection.kernel == "journal")
-        reader = JournalReader(terms, cursor, since=since, command=journal_command(self._root))
+        boot = self._boot if self._root == Path("/") else ""
+        reader = JournalReader(terms, cursor, since=since, command=journal_command(self._root), boot=boot)
         return JournalSource(reader, self._on_loss, programs_from)
 
     def _open_files(self, saved: Mapping[str, FollowerState], not_before: float, known: Sequence[str], *, backlog: bool) -> None:

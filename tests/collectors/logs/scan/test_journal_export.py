@@ -37,11 +37,18 @@ def test_the_kernel_is_recognised_by_its_transport_alone(matcher: Matcher) -> No
 
 @pytest.mark.parametrize(
     "message",
-    [list(OOM.encode()), ["first value", OOM][::-1], f"before\n{OOM}\nafter", f'{OOM} "\\ü'],
-    ids=["bytes", "several values", "several lines", "escapes"],
+    [list(OOM.encode()), ["first value", OOM][::-1], f'{OOM} "\\ü'],
+    ids=["bytes", "several values", "escapes"],
 )
 def test_messages_in_every_encoding_are_read(matcher: Matcher, message: object) -> None:
     assert signature_ids(matcher, entry(message, **KERNEL)) == ["oom-kill"]
+
+
+@pytest.mark.fault(151)
+def test_a_programs_entry_may_hold_several_lines_and_the_kernels_is_one_record(matcher: Matcher) -> None:
+    """A newline in the kernel's record is a user's, as in the name of a process."""
+    assert signature_ids(matcher, entry("before\nNo DHCPOFFERS received.\nafter", _COMM="dhclient")) == ["dhclient-no-offers"]
+    assert signature_ids(matcher, entry(f"before\n{OOM}\nafter", **KERNEL)) == []
 
 
 def test_entries_without_a_message_or_a_time_are_accepted(matcher: Matcher) -> None:
