@@ -21,6 +21,7 @@ LOSSES = {  # reason: what is counted, and what happened to it
     "oversize": "lines too long to be read whole",
     "vacuumed": "saved positions that the journal no longer has",
     "unreadable": "files or records that could not be read",
+    "skipped": "new files of which only the last GiB was read",
     "too_many": "files beyond the limit",
 }
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collectors.logs.state import FollowerState
 
 NAME = "files"
-LOSS_REASONS = ("truncated", "rotated", "oversize", "unreadable")
+LOSS_REASONS = ("truncated", "rotated", "oversize", "unreadable", "skipped")
 TOO_MANY = "too_many"
 MAX_FILES = 512  # followed at once: each holds a descriptor and is polled twice a second
 SCAN_SECONDS = 5.0  # between two expansions of the globs
@@ -77,7 +77,7 @@ class FileSource:
     """Follows files. Losses are reported by path."""
 
     def __init__(self, plan: FollowPlan, saved: Mapping[str, FollowerState], on_loss: OnLoss, *, backlog: bool) -> None:
-        """Continue from the saved states; `backlog` reads the end of files without one."""
+        """Continue from the saved states; `backlog` reads the end of files that are there now and have none."""
         self._plan = plan
         self._saved = dict(saved)
         self._on_loss = on_loss

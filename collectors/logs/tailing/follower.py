@@ -4,35 +4,51 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from collectors.logs.state import FollowerState
-from collectors.logs.tailing.compressed_copy import find_compressed, missed_compressed
-from collectors.logs.tailing.siblings import FileId, find_finished, find_rotated, missed_rotations
-from collectors.logs.tailing.tail import FilePosition, Tail, content_matches, open_regular
+from collectors.logs.tailing.compressed_copy import find_compressed, find_compressed_copy_of_read, missed_compressed
+from collectors.logs.tailing.siblings import (
+    FileId,
+    Known,
+    end_of,
+    find_copy_of_read,
+    find_finished,
+    find_rotated,
+    is_copy,
+    list_siblings,
+    missed_rotations,
+)
+from collectors.logs.tailing.tail import FilePosition, Tail, content_matches, nothing_read, open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 GRACE = 30.0  # seconds a renamed or deleted file is kept open after its last write: its writer may not have reopened the path yet
-BACKLOG_BYTES = 1 << 20  # read of a file that is followed for the very first time
+BACKLOG_BYTES = 1 << 20  # read of a file that is there when it is followed for the very first time
+MAX_NEW_BYTES = 1 << 30  # read of a file that appears later
+_MTIME_LAG = 20_000_000  # ns by which a file's mtime may be behind the clock: a tick of the kernel
 _NOT_REGULAR = "not a regular file"
 _MAX_FINISHED = 8  # finished files whose end position is kept, so that they are not read again
 
 
 class Follower:
-    """Follows one path. `on_loss` gets the reason of each loss: truncated, rotated, oversize, unreadable."""
+    """Follows one path. `on_loss` gets the reason of each loss: truncated, rotated, oversize, unreadable, skipped."""
 
     def __init__(self, path: str, on_loss: Callable[[str], None], saved: FollowerState | None = None, *, backlog: bool = False) -> None:
-        """Start at the saved state; without one at the file's start, or (`backlog`) at its last MiB."""
+        """Start at the saved state; without one at the file's start, or (`backlog`) at its last MiB if it is there at the first look."""
         self.path = path
         self.error = ""  # why the path cannot be read now
         self._on_loss = on_loss
         self._tail: Tail | None = None
         self._rotated: list[Tail] = []
         self._finished: list[FilePosition] = list(saved.finished) if saved else []
+        self._read_compressed: set[tuple[FileId, int]] = set()
         self._saved = saved.reading if saved else ()
-        self._backlog = backlog
+        self._backlog = backlog and saved is None
         self._last = saved.last if saved else None  # the end position of the path's last file, while the path is missing
 
     @property
@@ -75,6 +91,7 @@ class Follower:
                     tail.close()
             self._tail, self._rotated, self._saved, self._last = before
             raise
+        self._drop_copies()
         for open_tail in self._tails():
             self._examine(open_tail, now)
 
@@ -89,10 +106,20 @@ class Follower:
             self._last, self._tail = tail.position(), None
         if status is not None and self._tail is None:
             self._open()
+        elif status is None and not self.error and self._last is None and not self._saved:
+            self._missing_at_first()
         if status is None and self._saved and not self.error:
             self._resume_elsewhere()
         if status is None and self._last is not None:  # it may be created and rotated away again between two refreshes
-            self._rotated += self._missed_rotations(self._last)
+            self._find_missed(self._last)
+
+    def _drop_copies(self) -> None:
+        """Drop files that were empty when they were found beside the path, and have become a copy of another since."""
+        for tail in [tail for tail in self._rotated if tail.was_found_empty and tail.size]:
+            tail.was_found_empty = False
+            if any(is_copy(tail.descriptor, other) for other in self._tails() if other is not tail):
+                self._rotated.remove(tail)
+                tail.close()
 
     def _examine(self, tail: Tail, now: float) -> None:
         """Detect a truncation, growth, and the end of a rotated file's grace period."""
@@ -101,9 +128,9 @@ class Follower:
         if tail.size_and_mtime != before:
             tail.idle_since = None
             if not tail.is_unchanged():
-                self._truncated(tail)
+                self._truncated(tail, seen=before[0])
             elif tail.offset == 0:  # written, copied and truncated between two refreshes leaves no other trace
-                self._rotated += self._missed_rotations(tail.position())
+                self._find_missed(tail.position())
         if tail is not self._tail and tail.idle_since is None:
             tail.idle_since = now
         tail.finished = tail is not self._tail and tail.idle_since is not None and now - tail.idle_since >= GRACE and tail.drained
@@ -182,67 +209,109 @@ class Follower:
         if saved:
             self._tail = self._resume(descriptor, saved)
         else:
-            start = max(0, os.fstat(descriptor).st_size - BACKLOG_BYTES) if self._backlog else 0
             known = find_finished(descriptor, self._finished)
-            self._tail = Tail(descriptor, known.offset) if known else Tail(descriptor, start, skipping=start > 0)
+            start = known.offset if known else self._start(os.fstat(descriptor))
+            self._tail = Tail(descriptor, start, skipping=start > 0 and known is None)
             if self._last is not None:
-                self._rotated += self._missed_rotations(self._last)
+                self._find_missed(self._last, self._tail)
         self._backlog = False
+
+    def _start(self, status: os.stat_result) -> int:
+        """Return where reading of a new file starts: a file that was not there at the first look is read whole, up to MAX_NEW_BYTES."""
+        if self._last is None and self._backlog:
+            return max(0, status.st_size - BACKLOG_BYTES)
+        if min(status.st_size, status.st_blocks * 512) <= MAX_NEW_BYTES:  # a hole costs nothing
+            return 0
+        self._on_loss("skipped")
+        return status.st_size - MAX_NEW_BYTES
 
     def _resume(self, descriptor: int, saved: Sequence[FilePosition]) -> Tail:
         """Continue after a restart: find each file that was being read, wherever it is now; one that is not found is counted as lost."""
         status = os.fstat(descriptor)
         current = Tail(descriptor)
-        for position in saved:
+        found: list[Tail] = []
+        truncated = False
+        for position in reversed(saved):  # the path's own file first: a copy of it is identified by its content
             same_file = (position.device, position.inode) == (status.st_dev, status.st_ino)
             if same_file and content_matches(descriptor, position):
-                current = Tail(descriptor, position.offset, skipping=position.skipping)
-            elif (found := self._find(position, restarted=True)) is not None:
-                self._rotated.append(found)
+                current = Tail.at(descriptor, position)
+                continue
+            truncated |= same_file
+            if (tail := self._find(position, current, *found)) is not None:
+                found.insert(0, tail)
+            elif same_file and self._find_copy_of_read(position, current, *found):
+                self._count_unread(position)
             elif position is saved[-1] or position.unread:
                 self._on_loss("truncated" if same_file else "rotated")
+        self._rotated += found
         if current.offset == 0:
-            self._rotated += self._missed_compressed(saved[-1], current)
-            self._rotated += self._missed_rotations(saved[-1], current)
+            self._find_missed(saved[-1], current, copied=truncated)
         return current
 
     def _resume_elsewhere(self) -> None:
         """Continue after a restart where the path is missing: its file may be beside it under another name."""
         saved, self._saved = self._saved, ()
-        for position in saved:
-            if (found := self._find(position, restarted=True)) is not None:
-                self._rotated.append(found)
+        found: list[Tail] = []
+        for position in reversed(saved):
+            if (tail := self._find(position, *found)) is not None:
+                found.insert(0, tail)
             elif position is saved[-1] or position.unread:
                 self._on_loss("rotated")
-        self._rotated += self._missed_compressed(saved[-1])
+        self._rotated += found
+        self._find_missed(saved[-1])
         self._last = saved[-1]
         self._finished = [*self._finished, saved[-1]][-_MAX_FINISHED:]  # it may be at the path again, as on a volume mounted late
 
-    def _truncated(self, tail: Tail) -> None:
-        """Start again at the beginning of a truncated file; the rest of its old content may be in a copy (copytruncate)."""
-        position = tail.position()
+    def _truncated(self, tail: Tail, seen: int) -> None:
+        """Start again at the beginning of a truncated file; the rest of its old content may be in a copy (copytruncate).
+
+        `seen` is the size at the refresh before. A copy of less than was read was made earlier: no line of it is new.
+        """
+        position = msgspec.structs.replace(tail.position(), unread=max(0, seen - tail.offset))
         if (copy := self._find(position, tail)) is not None:
             self._rotated.insert(0, copy)
+        elif self._find_copy_of_read(position, tail):
+            self._count_unread(position)
         else:
             self._on_loss("truncated")
         tail.rewind()
-        self._rotated += self._missed_rotations(position)
+        self._find_missed(position, copied=True)
+
+    def _find_copy_of_read(self, position: FilePosition, *others: Tail) -> bool:
+        """Find a copy of less than what was read up to a position, and remember that all of it was read."""
+        taken = self._taken(*others)
+        end = find_copy_of_read(self.path, position, taken) or find_compressed_copy_of_read(self.path, position, taken)
+        if end is not None:
+            self._finished = [*self._finished, end][-_MAX_FINISHED:]
+        return end is not None
+
+    def _count_unread(self, position: FilePosition) -> None:
+        """Count bytes that were seen, not read, and are in no copy."""
+        if position.unread:
+            self._on_loss("truncated")
 
     def _taken(self, *more: Tail) -> set[FileId]:
         return {(tail.device, tail.inode) for tail in (*self._tails(), *more)}
 
-    def _find(self, position: FilePosition, *others: Tail, restarted: bool = False) -> Tail | None:
-        taken = self._taken(*others)
-        found = find_rotated(self.path, position, taken)
-        if found is None and restarted:  # a file that is compressed while vitald runs is open here, and is read to its end
-            found = find_compressed(self.path, position, taken, self._on_damage)
-        return found
+    def _find(self, position: FilePosition, *others: Tail) -> Tail | None:
+        """Find the file that was read up to a position, renamed or copied, compressed or not."""
+        known = self._known(*others)
+        return find_rotated(self.path, position, known) or find_compressed(self.path, position, known, self._on_damage)
 
-    def _missed_rotations(self, last: FilePosition, *others: Tail) -> list[Tail]:
-        return missed_rotations(self.path, last, self._taken(*others), self._finished)
+    def _known(self, *others: Tail, copied: bool = False) -> Known:
+        following = (*self._tails(), *others)
+        return Known(self._taken(*others), following, self._finished, self._read_compressed, copied)
 
-    def _missed_compressed(self, last: FilePosition, *others: Tail) -> list[Tail]:
-        return missed_compressed(self.path, last, self._taken(*others), self._finished, self._on_damage)
+    def _find_missed(self, last: FilePosition, *others: Tail, copied: bool = False) -> None:
+        """Follow the files that are newer than `last` and were never read; `copied` if the log is rotated by copy."""
+        known = self._known(*others, copied=copied)
+        self._rotated += [*missed_compressed(self.path, last, known, self._on_damage), *missed_rotations(self.path, last, known)]
+
+    def _missing_at_first(self) -> None:
+        """Remember that all is new that the path holds later, and what its rotated files hold beyond their present end."""
+        known = self._finished + [end for sibling in list_siblings(self.path) if (end := end_of(sibling.path)) is not None]
+        self._finished = sorted(known, key=lambda position: position.modified)[-_MAX_FINISHED:]
+        self._last = nothing_read(time.time_ns() - _MTIME_LAG)
 
     def _on_damage(self) -> None:
         self._on_loss("rotated")

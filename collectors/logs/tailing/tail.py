@@ -10,23 +10,28 @@ import errno
 import hashlib
 import os
 import stat
-from typing import Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import msgspec
 from msgspec import Meta
 
 from collectors.state import Count  # noqa: TC001 — msgspec reads the annotation
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 BLOCK_BYTES = 256 * 1024  # read at once; a line that is longer is dropped and counted
 HEAD_BYTES = 256
 TAIL_BYTES = 64
+FIRST_MARK = 1024  # offset of the first mark; each further one is at four times the offset
 Hash = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}\Z")]
 
 
 class FilePosition(msgspec.Struct, frozen=True):
     """Where reading continues. `head_hash` covers the first `head_length` bytes, `tail_hash` the last TAIL_BYTES before the offset.
 
-    `modified` is the file's mtime in ns, as of the last read.
+    `modified` is the file's mtime in ns, as of the last read. `head` is the first bytes themselves, and each of `marks` is an offset
+    below `offset` with the hash of the TAIL_BYTES before it: they identify a shorter copy of what was read (`is_copy_of_read`).
     """
 
     device: Annotated[int, Meta(ge=0)]
@@ -38,6 +43,8 @@ class FilePosition(msgspec.Struct, frozen=True):
     modified: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
     skipping: bool = False
     unread: Count = 0  # bytes after the offset when the position was saved
+    head: Annotated[bytes, Meta(max_length=HEAD_BYTES)] = b""
+    marks: Annotated[tuple[tuple[Count, Hash], ...], Meta(max_length=32)] = ()
 
 
 class LineBlock(NamedTuple):
@@ -50,7 +57,7 @@ class LineBlock(NamedTuple):
 class Tail:
     """A descriptor with an offset. The offset is always at a line's start, so an unfinished line is read again, whole."""
 
-    def __init__(self, descriptor: int, offset: int = 0, *, skipping: bool = False) -> None:
+    def __init__(self, descriptor: int, offset: int = 0, *, skipping: bool = False, marks: tuple[tuple[int, str], ...] = ()) -> None:
         status = os.fstat(descriptor)
         self.descriptor = descriptor
         self.device, self.inode = status.st_dev, status.st_ino
@@ -60,9 +67,17 @@ class Tail:
         self.size_and_mtime = (status.st_size, status.st_mtime_ns)  # at the last refresh
         self.idle_since: float | None = None
         self.finished = False
+        self.was_found_empty = False  # found beside the path before anything was written to it: a copy may begin so
         self.drained = False  # the last read returned nothing
         self._head = os.pread(descriptor, min(HEAD_BYTES, offset), 0)
         self._tail = _bytes_before(descriptor, offset)
+        self._marks = marks
+        self._next_mark = _mark_after(offset)
+
+    @classmethod
+    def at(cls, descriptor: int, position: FilePosition) -> Tail:
+        """Continue at a position, which `content_matches` has found in the file."""
+        return cls(descriptor, position.offset, skipping=position.skipping, marks=position.marks)
 
     @property
     def size(self) -> int:
@@ -73,8 +88,25 @@ class Tail:
         """Return the place reached, for `content_matches`."""
         return FilePosition(
             self.device, self.inode, self.offset, _hash(self._head), len(self._head), _hash(self._tail), self.modified, self.skipping,
-            max(0, self.size - self.offset),
+            max(0, self.size - self.offset), self._head, self._marks,
         )  # fmt: skip
+
+    def end(self) -> FilePosition | None:
+        """Return the position of the file's present end, read or not; None for an empty file."""
+        size = self.size
+        if not size:
+            return None
+        head = os.pread(self.descriptor, min(HEAD_BYTES, size), 0)
+        last = _bytes_before(self.descriptor, size)
+        return FilePosition(self.device, self.inode, size, _hash(head), len(head), _hash(last), self.modified, head=head)
+
+    def is_same_text(self, head: bytes, size: int, last: bytes) -> bool:
+        """Return whether the file begins with a text of `size` bytes, read or not; `head` and `last` are that text's ends."""
+        return (
+            0 < size <= self.size
+            and os.pread(self.descriptor, len(head), 0) == head
+            and _bytes_before(self.descriptor, size)[-len(last) :] == last
+        )
 
     def is_unchanged(self) -> bool:
         """Return whether what was read is still in the file; False after a truncation, even if the file has grown again since."""
@@ -85,6 +117,7 @@ class Tail:
     def rewind(self) -> None:
         """Continue at the start of the file."""
         self.offset, self._head, self._tail, self.skipping = 0, b"", b"", False
+        self._marks, self._next_mark = (), FIRST_MARK
 
     def read(self, *, final: bool = False) -> LineBlock | None:
         """Read at most one block. None: there is nothing new, or the file was truncated (`is_unchanged`).
@@ -140,11 +173,18 @@ class Tail:
             return None
         self.offset = target
         self._tail = _bytes_before(self.descriptor, target)
+        self._next_mark = _mark_after(target)
         return LineBlock(b"", 0)
 
     def _advance(self, data: bytes) -> None:
         if len(self._head) < HEAD_BYTES and len(self._head) == self.offset:
             self._head = (self._head + data[:HEAD_BYTES])[:HEAD_BYTES]
+        while self._next_mark <= self.offset + len(data):
+            at = self._next_mark - self.offset
+            before = data[max(0, at - TAIL_BYTES) : at]
+            before = (self._tail + before)[-TAIL_BYTES:]
+            self._marks = (*self._marks, (self._next_mark, _hash(before)))
+            self._next_mark *= 4
         self._tail = (self._tail + data[-TAIL_BYTES:])[-TAIL_BYTES:]
         self.offset += len(data)
 
@@ -173,9 +213,39 @@ def content_matches(descriptor: int, position: FilePosition) -> bool:
     return hash_matches(head, position.head_hash) and hash_matches(_bytes_before(descriptor, position.offset), position.tail_hash)
 
 
+def is_copy_of_read(descriptor: int, position: FilePosition) -> bool:
+    """Return whether a file is a copy of less than what was read up to a position: it was made before the rest was written."""
+    size = os.fstat(descriptor).st_size
+    return 0 < size < position.offset and is_text_of_read(
+        os.pread(descriptor, HEAD_BYTES, 0), size, position, lambda offset: _bytes_before(descriptor, offset)
+    )
+
+
+def is_text_of_read(head: bytes, size: int, position: FilePosition, before: Callable[[int], bytes]) -> bool:
+    """Return whether a text that begins with `head` is the beginning of what was read; `before` returns the bytes before an offset."""
+    length = min(len(head), len(position.head))
+    return (
+        length > 0
+        and head[:length] == position.head[:length]
+        and all(hash_matches(before(offset), expected) for offset, expected in position.marks if offset <= size)
+    )
+
+
+def nothing_read(modified: int) -> FilePosition:
+    """Return the position of a file that was not there at a time, in ns."""
+    return FilePosition(0, 0, 0, _hash(b""), 0, _hash(b""), modified)
+
+
 def hash_matches(data: bytes, expected: str) -> bool:
     """Return whether a position's `head_hash` or `tail_hash` is that of `data`."""
     return _hash(data) == expected
+
+
+def _mark_after(offset: int) -> int:
+    mark = FIRST_MARK
+    while mark <= offset:
+        mark *= 4
+    return mark
 
 
 def _bytes_before(descriptor: int, offset: int) -> bytes:
