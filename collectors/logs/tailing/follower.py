@@ -231,12 +231,14 @@ class Follower:
         current = Tail(descriptor)
         found: list[Tail] = []
         truncated = False
-        for position in reversed(saved):  # the path's own file first: a copy of it is identified by its content
+        for position in _best_known_first(saved):
             same_file = (position.device, position.inode) == (status.st_dev, status.st_ino)
             if same_file and content_matches(descriptor, position):
                 current = Tail.at(descriptor, position)
                 continue
             truncated |= same_file
+            if _is_empty_copy(position, found):
+                continue
             if (tail := self._find(position, current, *found)) is not None:
                 found.insert(0, tail)
             elif same_file and self._find_copy_of_read(position, current, *found):
@@ -252,7 +254,9 @@ class Follower:
         """Continue after a restart where the path is missing: its file may be beside it under another name."""
         saved, self._saved = self._saved, ()
         found: list[Tail] = []
-        for position in reversed(saved):
+        for position in _best_known_first(saved):
+            if _is_empty_copy(position, found):
+                continue
             if (tail := self._find(position, *found)) is not None:
                 found.insert(0, tail)
             elif position is saved[-1] or position.unread:
@@ -315,3 +319,14 @@ class Follower:
 
     def _on_damage(self) -> None:
         self._on_loss("rotated")
+
+
+def _best_known_first(saved: Sequence[FilePosition]) -> list[FilePosition]:
+    """Return the positions that content identifies, the path's own first, and then those of files of which nothing was read."""
+    last_first = list(reversed(saved))
+    return sorted(last_first, key=lambda position: position.offset == 0)
+
+
+def _is_empty_copy(position: FilePosition, found: Sequence[Tail]) -> bool:
+    """Return whether a file of which nothing was read has turned out to be a copy of another."""
+    return position.offset == 0 and (position.device, position.inode) in {(tail.device, tail.inode) for tail in found}
