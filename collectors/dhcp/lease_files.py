@@ -28,6 +28,12 @@ _PLACES = (  # folder, pattern of the file's name, client
 )
 
 
+_IAADDR = re.compile(r"\s*iaaddr ([0-9A-Fa-f:.]{2,45}) \{")
+_MAX_LIFE = re.compile(r"\s*max-life (\d{1,10});", re.ASCII)
+_FIXED_ADDRESS = re.compile(r"\s*fixed-address ([0-9A-Fa-f.:]{2,45});")
+_LEASE_TIME = re.compile(r"\s*option dhcp-lease-time (\d{1,10});", re.ASCII)
+
+
 @dataclass(frozen=True, slots=True)
 class LeaseRecord:
     """A lease as its client saved it; `seconds` is the duration of the lease, 0 where it is not in the file."""
@@ -40,15 +46,40 @@ class LeaseRecord:
 
 def parse_dhclient(text: str) -> dict[str, int]:
     """Parse a dhclient lease file: address → seconds; the last lease of an address is used. A truncated lease is left out."""
-    found = {}
-    for block in re.finditer(r"^lease6 \{(.*?)^\}", text, re.MULTILINE | re.DOTALL):
-        for iaaddr in re.finditer(r"^\s*iaaddr ([0-9A-Fa-f:.]{2,45}) \{[^}]*?^\s*max-life (\d{1,10});", block[1], re.MULTILINE | re.DOTALL):
-            found[iaaddr[1]] = int(iaaddr[2])
-    for block in re.finditer(r"^lease \{(.*?)^\}", text, re.MULTILINE | re.DOTALL):
-        address = re.search(r"^\s*fixed-address ([0-9A-Fa-f.:]{2,45});", block[1], re.MULTILINE)
-        seconds = re.search(r"^\s*option dhcp-lease-time (\d{1,10});", block[1], re.MULTILINE)
-        if address:
-            found[address[1]] = int(seconds[1]) if seconds else 0
+    found: dict[str, int] = {}
+    for is_v6, lines in _blocks(text):
+        found |= _v6_lease(lines) if is_v6 else _lease(lines)
+    return found
+
+
+def _blocks(text: str) -> Iterator[tuple[bool, list[str]]]:
+    """Yield each lease that has an end, and whether it is a DHCPv6 one. Not by one expression, whose time would grow as the square."""
+    is_v6, lines = False, None
+    for line in text.split("\n"):
+        if line.startswith(("lease {", "lease6 {")):
+            is_v6, lines = line.startswith("lease6"), list[str]()
+        elif lines is not None and line.startswith("}"):
+            yield is_v6, lines
+            lines = None
+        elif lines is not None:
+            lines.append(line)
+
+
+def _lease(lines: list[str]) -> dict[str, int]:
+    address = next((match[1] for line in lines if (match := _FIXED_ADDRESS.match(line))), "")
+    seconds = next((int(match[1]) for line in lines if (match := _LEASE_TIME.match(line))), 0)
+    return {address: seconds} if address else {}
+
+
+def _v6_lease(lines: list[str]) -> dict[str, int]:
+    found, address = {}, ""
+    for line in lines:
+        if match := _IAADDR.match(line):
+            address = match[1]
+        elif address and (match := _MAX_LIFE.match(line)):
+            found[address], address = int(match[1]), ""
+        elif "}" in line:
+            address = ""
     return found
 
 

@@ -9,7 +9,9 @@ import socket
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
 
 from collectors.model import Level, Verdict
 from collectors.text import printable
@@ -30,6 +32,32 @@ _REASONS = {
 }
 
 
+class _Reload(msgspec.Struct):
+    successful: bool
+    loaded: str
+
+
+class _Collector(msgspec.Struct):
+    name: str
+    state: str
+    detail: str
+    last_read: str | None
+
+
+class _Document(msgspec.Struct):
+    """What is printed of daemon/status/document.py; further keys are those of a newer daemon."""
+
+    exit: Annotated[int, msgspec.Meta(ge=0, le=3)]
+    version: str
+    started: str
+    uptime_seconds: Annotated[float, msgspec.Meta(ge=-1e12, le=1e12)]
+    last_reload: _Reload
+    findings: tuple[dict[str, Any], ...]
+    collectors: tuple[_Collector, ...]
+    host: dict[str, Any] = {}
+    warnings: tuple[str, ...] = ()
+
+
 class StatusUnavailable(Exception):  # noqa: N818 — as `Unavailable`: a state of the host
     """The daemon's view cannot be had; the message is one line with the remedy."""
 
@@ -48,8 +76,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the daemon's view; return the exit status."""
     try:
         document = fetch(arguments.socket)
+        code = msgspec.convert(document, _Document).exit
         findings = verdicts(document)
-        code = int(document["exit"])
     except StatusUnavailable as error:
         sys.stderr.write(f"vitald: {error}\n")
         return int(Level.UNKNOWN)
@@ -73,7 +101,7 @@ def fetch(path: Path, timeout: float = TIMEOUT_SECONDS) -> dict[str, Any]:
         response = connection.getresponse()
         body = response.read(MAX_BYTES)
         document = json.loads(body) if response.status == http.client.OK else None
-    except (OSError, ValueError, http.client.HTTPException) as error:
+    except (OSError, ValueError, RecursionError, http.client.HTTPException) as error:
         reason = next((text for kind, text in _REASONS.items() if isinstance(error, kind)), "")
         reason = reason or f"{printable(getattr(error, 'strerror', None) or str(error))}; expected the socket of vitald run"
         raise StatusUnavailable(f"{path}: {reason}") from None

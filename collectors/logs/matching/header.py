@@ -45,7 +45,7 @@ _KERNEL_TAG = re.compile(_HOST + rb"kernel: ?")  # with a host in `journalctl -o
 _ECHO = re.compile(_HOST + rb"(?P<tag>[\w.@/-]{1,48})\[\d{1,10}\]: ")  # a program's line there, or on the console
 _HOST_AND_KERNEL = re.compile(rb"[ \t]{0,8}[^\s:()\[\]]{1,255} kernel: ")
 _BARE_CLOCK = re.compile(rb"[ \t]{0,8}" + _CLOCK + rb" (?=\S)")  # a time without a date is not used
-_REPEATED = re.compile(rb"message repeated (?P<times>\d{1,9}) times: \[ ?(?P<message>.*?)\]?\s*$", re.DOTALL)
+_REPEATED = re.compile(rb"message repeated (?P<times>\d{1,9}) times: \[ ?(?P<message>.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ def _finish(message: bytes, program: str, time: bytes = b"", host: str = "") -> 
         message = _without(_KERNEL_STAMP, message)
     times = 1
     if message.startswith(b"message repeated ") and (repeated := _REPEATED.match(message)):
-        times, message = int(repeated["times"]), repeated["message"]
+        times, message = int(repeated["times"]), repeated["message"].rstrip().removesuffix(b"]")
     return Header(message, program, is_conclusive=True, time=time, host=host, times=times)
 
 

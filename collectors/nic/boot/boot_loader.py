@@ -24,7 +24,8 @@ _ENVIRONMENTS = ("boot/grub/grubenv", "boot/grub2/grubenv", "boot/efi/EFI/amzn/g
 _MENUS = ("boot/grub/grub.cfg", "boot/grub2/grub.cfg")
 _ENTRIES = "boot/loader/entries"
 _ITEM = re.compile(
-    r"""^\s*(?:(?P<kind>menuentry|submenu)\s+(?P<quote>['"])(?P<title>.*?)(?P=quote)(?P<rest>[^\n]*)|linux(?:16|efi)?\s+(?P<image>\S+)|(?P<end>\})\s*$)""",
+    r"""^[ \t]*(?:(?P<kind>menuentry|submenu)[ \t]+(?P<quote>['"])(?P<title>.*?)(?P=quote)(?P<rest>[^\n]*)"""
+    r"""|linux(?:16|efi)?[ \t]+(?P<image>\S+)|(?P<end>\})[ \t]*$)""",
     re.MULTILINE,
 )
 _ID = re.compile(r"""(?:\$menuentry_id_option|--id)\s+['"]?([^'"\s{]+)""")
@@ -97,7 +98,7 @@ def _default(root: Path) -> str:
     """Read GRUB_DEFAULT; BLS systems of Red Hat's family and Amazon Linux 2023 have `saved`."""
     found = ""
     for path in ("etc/default/grub", *_dropins(root)):
-        for match in re.finditer(r"^\s*GRUB_DEFAULT=(.*)$", read_text(root / path, _MAX_BYTES), re.MULTILINE):
+        for match in re.finditer(r"^[ \t]*GRUB_DEFAULT=(.*)$", read_text(root / path, _MAX_BYTES), re.MULTILINE):
             found = match[1].strip().strip("\"'")
     return found
 
@@ -143,8 +144,8 @@ def _bls(root: Path) -> list[BootEntry]:
         return []
     read = []
     for name in files:
-        lines = re.finditer(r"^(\w[\w-]*)[ \t]+(.*?)\s*$", read_text(directory / name, _MAX_BYTES), re.MULTILINE)
-        keys = {line[1]: line[2] for line in lines}
+        lines = re.finditer(r"^(\w[\w-]*)[ \t](.*)$", read_text(directory / name, _MAX_BYTES), re.MULTILINE)
+        keys = {line[1]: line[2].strip() for line in lines}
         read.append((keys.get("version", name), (name.removesuffix(".conf"), keys.get("title", "")), keys.get("linux", "")))
     read.sort(key=lambda entry: release_key(entry[0]), reverse=True)
     return [BootEntry((index,), names, image) for index, (_, names, image) in enumerate(read)]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _MAX_BYTES = 16 << 20  # of modules.alias; a full kernel's has 2 MB
 MODPROBE_DIRECTORIES = ("etc/modprobe.d", "run/modprobe.d", "usr/local/lib/modprobe.d", "usr/lib/modprobe.d", "lib/modprobe.d")
 _MAX_CONF = 1 << 20
-_RULE = re.compile(r"^\s*(blacklist|install)\s+(\S+)([^\n]*)$", re.MULTILINE)
+_RULE = re.compile(r"^[ \t]*(blacklist|install)[ \t]+(\S+)([^\n]*)$", re.MULTILINE)
 _NO_LOAD = re.compile(r"\s/(?:usr/)?bin/(?:false|true)\b")  # the two commands that `install` lines forbid a module with
 _PARAMETER = re.compile(r"(?:^|\s)(modprobe\.blacklist|module_blacklist)=(\S+)")  # modprobe(8), kernel-parameters.txt
 

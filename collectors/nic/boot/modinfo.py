@@ -74,7 +74,7 @@ def parse_modinfo(elf: bytes, machine: str = "") -> dict[str, str]:
         for name, _, _, _, begin, extent, *_ in sections:
             if names[name : name + 9] == b".modinfo\0":
                 return _tags(elf, begin, extent)
-    except (struct.error, IndexError) as error:
+    except (struct.error, IndexError, OverflowError) as error:  # the last: an offset beyond what an index can be
         raise InvalidModule("the file is truncated") from error
     raise InvalidModule("it has no .modinfo: not a kernel module")
 

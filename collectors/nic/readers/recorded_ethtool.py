@@ -33,14 +33,14 @@ _LONG_NAMES = {  # where a short name has one bit only, ethtool prints nothing e
 
 def parse_driver(text: str) -> Driver:
     """Parse the output of `ethtool -i`; fields that are not there are empty."""
-    fields = {match[1]: match[2] for match in re.finditer(r"^([\w-]+):[ \t]*(.*?)[ \t]*$", text, re.MULTILINE)}
+    fields = {match[1]: match[2].strip() for match in re.finditer(r"^([\w-]+):(.*)$", text, re.MULTILINE)}
     return Driver(fields.get("driver", ""), fields.get("version", ""), fields.get("firmware-version", ""), fields.get("bus-info", ""))
 
 
 def parse_features(text: str) -> dict[str, Feature]:
     """Parse the output of `ethtool -k`: `on` or `off`, then `[fixed]`, `[requested on]` or `[requested off]`."""
     names, states = [], []
-    for match in re.finditer(r"^\s*([\w-]+): (on|off)(?: \[(fixed|requested on|requested off)\])?[ \t]*$", text, re.MULTILINE):
+    for match in re.finditer(r"^[ \t]*([\w-]+): (on|off)(?: \[(fixed|requested on|requested off)\])?[ \t]*$", text, re.MULTILINE):
         active, note = match[2] == "on", match[3]
         requested = note == "requested on" or (active and note != "requested off")
         names.append(_LONG_NAMES.get(match[1], match[1]))
@@ -54,7 +54,7 @@ def parse_features(text: str) -> dict[str, Feature]:
 
 def parse_statistics(text: str) -> dict[str, int]:
     """Parse the output of `ethtool -S`; lines that are no counter are skipped."""
-    return {match[1]: int(match[2]) for match in re.finditer(r"^\s+(\S.*?): (\d{1,20})\s*$", text, re.MULTILINE)}
+    return {match[1]: int(match[2]) for match in re.finditer(r"^[ \t]+(\S.*): (\d{1,20})[ \t]*$", text, re.MULTILINE)}
 
 
 class RecordedEthtool:

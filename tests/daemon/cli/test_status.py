@@ -134,6 +134,28 @@ def test_without_permission_it_is_one_line_and_3(launch: Launch) -> None:
         shutil.rmtree(folder)
 
 
+@pytest.mark.fault(168)
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"exit": 1, "findings": [], "collectors": [], "version": "1"},
+        {"exit": 0, "findings": [], "collectors": [{}], "version": "1", "started": "s", "uptime_seconds": 1, "last_reload": {}},
+        {"exit": 0, "findings": [], "collectors": [], "version": "1", "started": "s", "uptime_seconds": float("inf"),
+         "last_reload": {"successful": True, "loaded": "l"}},
+        {"exit": 0, "findings": [5], "collectors": [], "version": "1", "started": "s", "uptime_seconds": 1,
+         "last_reload": {"successful": True, "loaded": "l"}},
+    ],
+)  # fmt: skip
+def test_the_document_of_another_version_is_one_line_and_3(
+    document: dict[str, object], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(status, "fetch", lambda _path: document)
+    assert main(["status", "--web.socket", str(tmp_path / "s")]) == 3
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "the answer is that of another version of vitald" in said.err
+
+
 def test_a_daemon_that_is_stopped_does_not_hang_it(launch: Launch, tmp_path: Path) -> None:
     path = tmp_path / "status.sock"
     daemon = launch("--web.socket", str(path)).ready()

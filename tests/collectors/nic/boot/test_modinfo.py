@@ -59,6 +59,7 @@ def broken_modules(kernels: Path) -> Iterator[tuple[str, bytes]]:
     yield "truncated", whole[:70]
     yield "neither ELF", b"#!/bin/sh\n"
     yield "not a 64-bit ELF", b"\x7fELF\x01" + whole[5:]
+    yield "truncated", whole[:40] + b"\xfc" * 8 + whole[48:]  # the section table is beyond any file's end
     yield "cannot decompress", gzip.compress(whole)[:1000] and b"\x1f\x8b" + bytes(50)
     yield "cannot decompress", lzma.compress(whole)[:40] + bytes(100)
     yield "not a relocatable", Path("/proc/self/exe").read_bytes()
