@@ -118,6 +118,8 @@ def _toml(text: str, file: str) -> dict[str, Any]:
         match = re.fullmatch(r"(.*) \(at line (\d+), column (\d+)\)", str(error))
         reason = f"line {match[2]}, column {match[3]}: not TOML: {match[1]}" if match else f"not TOML: {error}"
         raise BadInput(f"{file}: {reason}") from None
+    except ValueError as error:  # a number of more digits than int() takes
+        raise BadInput(f"{file}: not TOML: {str(error).partition(':')[0]}; expected numbers in range") from None
     except RecursionError:
         raise BadInput(f"{file}: nested too deeply; expected sections of keys") from None
 

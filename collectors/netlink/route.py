@@ -7,6 +7,7 @@ import fcntl
 import os
 import socket
 import struct
+import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from collectors.netlink.message import NLM_F_DUMP, attributes, connect_to_kernel, pack_attribute, request
@@ -53,12 +54,14 @@ def route(address: str) -> Route:
     if zone:
         question += pack_attribute(_RTA_OIF, struct.pack("=i", socket.if_nametoindex(zone)))
     for body in _ask(_RTM_GETROUTE, 0, _RTMSG.pack(family, 128 if family == socket.AF_INET6 else 32, 0, 0, 0, 0, 0, 0, 0) + question):
+        if len(body) < _RTMSG.size:
+            break
         kind, found = _RTMSG.unpack_from(body)[7], attributes(body, _RTMSG.size)
-        interface = socket.if_indextoname(struct.unpack("=i", found[_RTA_OIF])[0])
+        interface = socket.if_indextoname(_number(found.get(_RTA_OIF, b"")))
         gateway = _text(found.get(_RTA_GATEWAY, b"")) or _text(found.get(_RTA_VIA, b"")[2:])
         device_mtu = interface_mtu(interface)
-        metric_mtu = struct.unpack("=I", attributes(found.get(_RTA_METRICS, b"")).get(_RTAX_MTU, bytes(4)))[0]
-        learned = bool(found.get(_RTA_CACHEINFO)) and struct.unpack_from("=IIi", found[_RTA_CACHEINFO])[2] != 0  # rta_expires
+        metric_mtu = _number(attributes(found.get(_RTA_METRICS, b"")).get(_RTAX_MTU, b""))
+        learned = _number(found.get(_RTA_CACHEINFO, b"")[8:12]) != 0  # rta_expires
         mtu = min(device_mtu, metric_mtu) if metric_mtu and not learned else device_mtu
         return Route(interface, gateway, _text(found.get(_RTA_PREFSRC, b"")), mtu, metric_mtu if learned else 0, kind == _RTN_LOCAL)
     raise OSError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH))
@@ -68,6 +71,8 @@ def neighbours(family: int) -> dict[tuple[str, str], str]:
     """Return the NUD state of every neighbour by interface and address: `REACHABLE`, `STALE`, `INCOMPLETE`, `FAILED` and so on."""
     table, names = {}, dict(socket.if_nameindex())
     for body in _ask(_RTM_GETNEIGH, NLM_F_DUMP, _NDMSG.pack(family, 0, 0, 0, 0, 0)):
+        if len(body) < _NDMSG.size:
+            continue
         _, _, index, state, _, _ = _NDMSG.unpack_from(body)
         address = _text(attributes(body, _NDMSG.size).get(_NDA_DST, b""))
         table[names.get(index, str(index)), address] = next((name for bit, name in enumerate(_NUD_STATES) if state >> bit & 1), "NONE")
@@ -92,6 +97,11 @@ def _ask(nlmsg_type: int, flags: int, payload: bytes) -> Iterator[bytes]:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _TIMEOUT)
         connect_to_kernel(sock)
         yield from request(sock, nlmsg_type, flags, payload)
+
+
+def _number(value: bytes) -> int:
+    """Return a 32-bit number; 0, which is no interface and no MTU, for an attribute that is missing or of another length."""
+    return int.from_bytes(value, sys.byteorder) if len(value) == 4 else 0  # noqa: PLR2004
 
 
 def _text(address: bytes) -> str:

@@ -124,6 +124,14 @@ def test_a_duration_raises_value_error_only(text: str) -> None:
     assert "expected one like" in refused
 
 
+@pytest.mark.fault(168)
+@pytest.mark.parametrize("text", ["x = " + "1" * 5000, "[web]\nx = " + "9" * 100_000, "x = 0x" + "f" * 9000])
+def test_a_number_of_thousands_of_digits_is_refused_in_one_line(text: str) -> None:
+    with pytest.raises(BadInput, match=r"^f: (not TOML: Exceeds|[\w.]+: unknown)") as refused:
+        settings.parse(text, "f")
+    assert len(str(refused.value)) < 200
+
+
 @pytest.mark.parametrize(("text", "seconds"), [("5s", 5), ("1h30m", 5400), ("500ms", 0.5), ("1d", 86400), ("2w1d", 1296000)])
 def test_durations_are_those_of_prometheus(text: str, seconds: float) -> None:
     assert Duration.parse(text) == seconds

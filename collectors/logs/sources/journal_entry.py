@@ -74,21 +74,20 @@ def parse(line: bytes) -> JournalEntry | None:
     try:
         fields = json.loads(line)
         message = field_bytes(fields.get("MESSAGE"))
-        at = int(field_text(fields.get("__REALTIME_TIMESTAMP"))) / 1e6
-        uid = field_text(fields.get("_UID"))
+        microseconds = _number(field_text(fields.get("__REALTIME_TIMESTAMP")))
     except (ValueError, AttributeError, RecursionError):
         return None
-    if message is None:
+    if message is None or microseconds is None:
         return None
     return JournalEntry(
         field_text(fields.get("__CURSOR")),
-        at,
+        microseconds / 1e6,
         message.replace(b"\n", b" "),
         # journald reads all of /dev/kmsg with this transport, also what programs of root write there: the facility tells (journald-kmsg.c)
         field_text(fields.get("_TRANSPORT")) == "kernel" and field_text(fields.get("SYSLOG_FACILITY")) in {"", "0"},
         field_text(fields.get("_COMM")),
         field_text(fields.get("_SYSTEMD_UNIT")),
-        _number(uid),
+        _number(field_text(fields.get("_UID"))),
         _number(field_text(fields.get("_SOURCE_MONOTONIC_TIMESTAMP"))),
         field_text(fields.get("_EXE")),
     )
@@ -100,13 +99,15 @@ def _number(text: str) -> int | None:
 
 def field_bytes(value: Any) -> bytes | None:  # noqa: ANN401 — a JSON value
     """Return a field's value: text, an array of bytes (not printable), the first of several values; None for null (too long)."""
+    if isinstance(value, list) and value and not _is_bytes(value):
+        value = value[0]
     if isinstance(value, str):
         return value.encode("utf-8", "surrogatepass")
-    if isinstance(value, list) and value:
-        if all(isinstance(item, int) and 0 <= item <= 255 for item in value):  # noqa: PLR2004
-            return bytes(value)
-        return field_bytes(value[0])
-    return None
+    return bytes(value) if isinstance(value, list) and value and _is_bytes(value) else None
+
+
+def _is_bytes(value: list[Any]) -> bool:
+    return all(isinstance(item, int) and 0 <= item <= 255 for item in value)  # noqa: PLR2004
 
 
 def field_text(value: Any) -> str:  # noqa: ANN401

@@ -53,6 +53,8 @@ def sockets(limit: int) -> Iterator[Socket]:
         for kind, payload, offset, attribute in _REQUESTS:
             with contextlib.suppress(OSError):
                 for message in request(channel, SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, payload):
+                    if len(message) < offset:
+                        continue
                     found = _socket(kind, message, offset, attribute)
                     if found.inode != own:
                         yield found

@@ -28,6 +28,7 @@ _ITEM = re.compile(
     r"""|linux(?:16|efi)?[ \t]+(?P<image>\S+)|(?P<end>\})[ \t]*$)""",
     re.MULTILINE,
 )
+_MAX_DEPTH = 16  # of nested blocks that have a position, which has a number for each level; menus have two or three
 _ID = re.compile(r"""(?:\$menuentry_id_option|--id)\s+['"]?([^'"\s{]+)""")
 
 
@@ -122,11 +123,11 @@ def _grub_cfg(text: str) -> list[BootEntry]:
     counters = [0]
     for match in _ITEM.finditer(text):
         if match["kind"]:
-            position = (*(stack[-1][1] if stack else ()), counters[-1])
+            above = stack[-1][1] if stack else ()
             names = (match["title"], *_ID.findall(match["rest"]))
+            stack.append((match["kind"] == "menuentry", (*above, counters[-1]) if len(above) < _MAX_DEPTH else above, names))
             counters[-1] += 1
             counters.append(0)
-            stack.append((match["kind"] == "menuentry", position, names))
         elif match["image"] and stack and stack[-1][0]:
             entries.append(BootEntry(stack[-1][1], stack[-1][2], match["image"]))
         elif match["end"] and stack:

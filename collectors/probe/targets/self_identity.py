@@ -67,9 +67,11 @@ def _inet6(table: bytes) -> Iterator[bytes]:
     """Yield the addresses of if_inet6: lines of 32 hexadecimal digits and five more fields."""
     for line in table.splitlines():
         try:
-            yield bytes.fromhex(line.partition(b" ")[0].decode())
+            address = bytes.fromhex(line.partition(b" ")[0].decode())
         except ValueError:
             continue
+        if len(address) == 16:  # noqa: PLR2004 — an IPv6 address
+            yield address
 
 
 def _read(context: CollectorContext, name: str) -> bytes:
