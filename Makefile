@@ -62,6 +62,7 @@ format: $(VENV)/.dev ## let ruff rewrite the layout
 lock: $(VENV)/.dev ## resolve the pinned dependencies again (UPGRADE=--upgrade for newer ones)
 	$(UV_COMPILE) -o requirements.lock requirements.in
 	$(UV_COMPILE) -c requirements.lock -o requirements-dev.lock requirements-dev.in
+	$(UV_COMPILE) -o requirements-fuzz.lock requirements-fuzz.in
 
 .PHONY: pictures
 pictures: $(VENV)/.dev ## draw the pictures of README.md and docs, and write the dashboard, after a change of what they show
@@ -71,6 +72,15 @@ pictures: $(VENV)/.dev ## draw the pictures of README.md and docs, and write the
 .PHONY: bench
 bench: $(VENV)/.dev ## measure vitald beside its peers, into bench/RESULTS.md (ONLY=probe_cpu for one)
 	@$(BIN)/python -m bench $(ONLY)
+
+# Wheels of atheris are 37 MB and for x86-64 only, so they are not among the tools that everybody installs.
+$(VENV)/.fuzz: requirements-fuzz.lock $(VENV)/.dev
+	$(PIP_INSTALL) --require-hashes -r requirements-fuzz.lock
+	touch $@
+
+.PHONY: fuzz
+fuzz: $(VENV)/.fuzz ## fuzz the parsers of foreign bytes by coverage, an hour, into bench/RESULTS.md (ONLY=logs.kmsg SECONDS=60 for one)
+	@SECONDS_EACH='$(if $(filter command,$(firstword $(origin SECONDS))),$(SECONDS),60)' $(BIN)/python -m tests.fuzz $(ONLY)
 
 .PHONY: soak
 soak: $(VENV)/.dev ## run the daemon under constant change for half an hour, as root, into bench/RESULTS.md
