@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import json
 import socket
 import struct
@@ -79,6 +80,7 @@ class _Kernel:
     def settimeout(self, _seconds: float) -> None: ...
     def setsockopt(self, *_values: object) -> None: ...
     def bind(self, _address: object) -> None: ...
+    def connect(self, _address: object) -> None: ...
     def close(self) -> None: ...
 
     def fileno(self) -> int:
@@ -87,7 +89,8 @@ class _Kernel:
 
 @contextlib.contextmanager
 def _netlink(module: Any, data: bytes) -> Any:
-    with mock.patch.object(module.socket, "socket", lambda *_arguments: _Kernel(data)):
+    with mock.patch.object(module.socket, "socket", lambda *_arguments: _Kernel(data)), \
+         mock.patch.object(message, "_sequences", itertools.repeat(1)):  # fmt: skip
         yield
 
 
