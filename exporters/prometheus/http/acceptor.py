@@ -7,6 +7,8 @@ import select
 import time
 from typing import TYPE_CHECKING
 
+from exporters.prometheus.http.listen import limit_kernel_memory
+
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterator, Sequence
@@ -57,7 +59,11 @@ class Acceptor:
                 freed = True
                 continue
             freed = False
-            yield sock, address[0] if isinstance(address, tuple) else LOCAL  # AF_UNIX: clients have no address
+            if isinstance(address, tuple):
+                yield sock, address[0]
+            else:  # AF_UNIX: clients have no address, and sockets do not inherit the limits
+                limit_kernel_memory(sock)
+                yield sock, LOCAL
 
     def _pause(self) -> None:
         """Stop polling the listeners for a moment: epoll would report the same pending client again and again."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import select
 import socket
 import ssl
+import struct
+import termios
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from exporters.prometheus.http.framing import Framing
-from exporters.prometheus.http.state import REQUEST_SECONDS, SECONDS, ConnectionClosed, ConnectionState
+from exporters.prometheus.http.state import MIN_RATE, MIN_RATE_GRACE, REQUEST_SECONDS, SECONDS, ConnectionClosed, ConnectionState
 from exporters.prometheus.routes import Request, Response
 from exporters.prometheus.web_config.tls import is_san_allowed
 
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
 
 _CHUNK = 16 << 10
 _EVENTS = {ConnectionState.WRITING: select.EPOLLOUT, ConnectionState.AUTHENTICATING: 0}  # the other states wait for input
+_FIRST_LOOK, _LAST_LOOK = 0.002, 1.0  # seconds between looks for acknowledgements while something waits for them, doubling
+_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close(2) discards what was not sent and resets the connection (socket(7))
 _HTTP_ON_TLS_PORT = b"HTTP/1.0 400 Bad Request\r\nCache-Control: no-store\r\n\r\nHTTP request to an HTTPS port; expected https://.\n"
 
 
@@ -31,10 +36,16 @@ class Connection:
         self.credentials: Credentials | None = None
         self.request = Request("", "", {})
         self.unsent = memoryview(b"")
+        self._size = 0  # bytes of the response
+        self._held = 0  # bytes of memory behind `unsent`
+        self._left = 0  # bytes of the response that were not acknowledged when the time limit began
+        self._responded_at = now
+        self._look_seconds = 0.0  # until the next look for acknowledgements, 0 if nothing waits for them
+        self._is_closing = False
         self._http: Framing | None = None  # made with the first byte: an idle flood costs no parsers
         self.fd = sock.fileno()
         self.since = now
-        self.deadline = now + REQUEST_SECONDS
+        self.deadline = self._limit = now + REQUEST_SECONDS
         if policy.context is None:
             self._sock = sock
             self.state = ConnectionState.READING
@@ -51,12 +62,26 @@ class Connection:
         is_reading = self.state in (ConnectionState.IDLE, ConnectionState.READING)
         return is_reading and isinstance(self._sock, ssl.SSLSocket) and self._sock.pending() > 0
 
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of memory that the unsent rest of the response takes."""
+        return self._held
+
+    @property
+    def eviction_rank(self) -> tuple[int, float]:
+        """Order of eviction: state, then age. Delivered and waiting for nothing is idle."""
+        if self.state is not ConnectionState.DELIVERING:
+            return self.state, self.since
+        is_idle = not self._look_seconds and not self._unacknowledged()
+        return ConnectionState.IDLE if is_idle else ConnectionState.WRITING, self.since
+
     def enter(self, state: ConnectionState, now: float) -> None:
         """Change state, and start the time limit of the new one."""
         self.state = state
         self.since = now
         self.events = _EVENTS.get(state, select.EPOLLIN)
-        self.deadline = now + SECONDS.get(state, REQUEST_SECONDS)
+        self.deadline = self._limit = now + SECONDS.get(state, REQUEST_SECONDS)
+        self._look_seconds = 0.0
 
     def handshake(self, now: float) -> bool:
         """Continue the TLS handshake; return True when it is done. The time limit of the request goes on."""
@@ -102,11 +127,13 @@ class Connection:
         """Start to send a response."""
         assert self._http is not None  # noqa: S101 — there was a request
         self.unsent = memoryview(self._http.frame(response, self.policy.headers))
+        self._size = self._held = self._left = len(self.unsent)
+        self._responded_at = now
         self.request = Request("", "", {})
         self.enter(ConnectionState.WRITING, now)
 
     def send(self, now: float) -> bool:
-        """Continue to send; return True when all is sent and the client may send its next request."""
+        """Continue to send; return True when the kernel has all of it. The next request is answered when the client has it, too."""
         while self.unsent:
             try:
                 sent = self._sock.send(self.unsent)
@@ -116,7 +143,9 @@ class Connection:
             except OSError:
                 raise ConnectionClosed from None
             self.unsent = self.unsent[sent:]
-        self.unsent = memoryview(b"")
+            if len(self.unsent) < self._held // 2:  # a view keeps all of the response in memory
+                self.unsent = memoryview(bytes(self.unsent))
+                self._held = len(self.unsent)
         if self._http is None:
             raise ConnectionClosed
         if self._http.linger:
@@ -125,10 +154,87 @@ class Connection:
             except OSError:
                 raise ConnectionClosed from None
             self.enter(ConnectionState.LINGERING, now)
-            return False
+            return True
         self._http.next_cycle()
-        self.enter(ConnectionState.IDLE, now)
+        self.enter(ConnectionState.DELIVERING, now)
+        self._look_seconds = _FIRST_LOOK if self._http.has_pipelined_data else 0.0
+        self.settle(now)
         return True
+
+    def settle(self, now: float) -> bool:
+        """Return True if the client has acknowledged the whole response, so that its next request may be answered.
+
+        Else look again soon if the next request is there. A client that has read a response acknowledges it with its next request at
+        the latest, so this is one that does not wait for responses, or does not read them.
+        """
+        if self.state is not ConnectionState.DELIVERING:
+            return True
+        if not self._unacknowledged():
+            if self._is_closing:
+                raise ConnectionClosed
+            since = self.since
+            self.enter(ConnectionState.IDLE, now)
+            self.since = since
+            return True
+        if self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            raise ConnectionClosed
+        if self._look_seconds:
+            self.events = select.EPOLLET  # no input, and no hang-up that is reported again and again
+            self.deadline = min(self._limit, now + self._look_seconds)
+            self._look_seconds = min(2 * self._look_seconds, _LAST_LOOK)
+        return False
+
+    def on_input(self, now: float) -> bool:
+        """Settle, and look again soon: the client has sent its next request, or its end."""
+        self._look_seconds = self._look_seconds or _FIRST_LOOK
+        return self.settle(now)
+
+    def has_progress(self, now: float) -> bool:
+        """Return True, at its deadline, if the client has acknowledged a part of the response since the last one; start another period.
+
+        What counts is what the client's kernel acknowledged, not what this one took over. False for a client that is slower than
+        `MIN_RATE`, too, and in states without a response.
+        """
+        if self.state is ConnectionState.DELIVERING:
+            if self.settle(now) or now < self._limit:
+                return True
+        elif self.state not in (ConnectionState.WRITING, ConnectionState.LINGERING):
+            return False
+        left = len(self.unsent) + self._unacknowledged()
+        required = MIN_RATE * (now - self._responded_at - MIN_RATE_GRACE)
+        if not left or left >= self._left or self._size - left < required:
+            return False
+        self._left = left
+        self._limit = now + SECONDS[self.state]
+        self.deadline = min(self._limit, now + self._look_seconds) if self._look_seconds else self._limit
+        return True
+
+    def finish(self, now: float) -> bool:
+        """Begin to close; return True if the client has yet to acknowledge what was sent, False if the connection can be closed now.
+
+        A connection that is closed before is the kernel's alone: it would hold the response for minutes, and nothing would count it.
+        """
+        if self._is_closing or self.state is ConnectionState.LINGERING:
+            return False
+        self._notify_end()
+        if not self._unacknowledged():
+            return False
+        try:
+            self._sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            return False
+        self._is_closing = True
+        self.unsent, self._held = memoryview(b""), 0
+        self.enter(ConnectionState.DELIVERING, now)
+        self._look_seconds = _FIRST_LOOK
+        return not self.settle(now)
+
+    def _unacknowledged(self) -> int:
+        """Return the bytes in the send queue that the peer has not acknowledged (tcp(7), unix(7): SIOCOUTQ), its end included."""
+        try:
+            return int(struct.unpack("i", fcntl.ioctl(self.fd, termios.TIOCOUTQ, b"\0" * 4))[0])
+        except OSError:
+            return 0
 
     def drain(self) -> None:
         """Discard input: closing with bytes unread would reset the connection before the client has the response."""
@@ -143,7 +249,16 @@ class Connection:
 
     def close(self) -> None:
         """Close the socket, with a TLS close_notify if that does not block."""
+        self._notify_end()
+        self._sock.close()
+
+    def abort(self) -> None:
+        """Close the socket and discard what the kernel has of it: the client gets a reset."""
+        with suppress(OSError):
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        self._sock.close()
+
+    def _notify_end(self) -> None:
         if isinstance(self._sock, ssl.SSLSocket) and self.state not in (ConnectionState.HANDSHAKE, ConnectionState.LINGERING):
             with suppress(OSError, ValueError):
                 self._sock.unwrap()
-        self._sock.close()

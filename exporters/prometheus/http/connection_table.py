@@ -42,12 +42,15 @@ class ConnectionTable:
         self._epoll.register(connection.fd, connection.events)
         self._stats.connections = len(self._connections)
 
-    def close(self, connection: Connection) -> None:
-        """Remove a connection and close it."""
+    def close(self, connection: Connection, *, abort: bool = False) -> None:
+        """Remove a connection and close it; `abort` discards what the client has not acknowledged."""
         if self._connections.pop(connection.fd, None) is connection:
             self._epoll.unregister(connection.fd)
         self._on_close(connection)
-        connection.close()
+        if abort:
+            connection.abort()
+        else:
+            connection.close()
         self._stats.connections = len(self._connections)
 
     def enforce_limit(self) -> None:
@@ -66,26 +69,31 @@ class ConnectionTable:
         """Evict the slowest readers while all together hold too many bytes; never `newest`, which was just answered."""
         writing = [connection for connection in self if connection.state is ConnectionState.WRITING]
         writing.sort(key=lambda connection: connection.since)
-        unsent = sum(len(connection.unsent) for connection in writing)
+        unsent = sum(connection.held_bytes for connection in writing)
         for connection in writing:
             if unsent <= MAX_UNSENT:
                 return
             if connection is not newest:
-                unsent -= len(connection.unsent)
+                unsent -= connection.held_bytes
                 self._evict(connection, "memory")
 
-    def expire(self, now: float) -> None:
-        """Evict the connections whose deadline has passed."""
+    def overdue(self, now: float) -> Iterator[Connection]:
+        """Yield the connections whose deadline has passed."""
         for connection in self:
             if connection.deadline <= now:
-                self._evict(connection, "deadline")
+                yield connection
+
+    def expire(self, connection: Connection) -> None:
+        """Evict a connection whose deadline has passed."""
+        self._evict(connection, "deadline")
 
     def _oldest(self) -> Connection:
         """Return the next connection to evict: idle ones first, then those without a whole request, the oldest first."""
-        return min(self._connections.values(), key=lambda connection: (connection.state, connection.since))
+        return min(self._connections.values(), key=lambda connection: connection.eviction_rank)
 
     def _evict(self, connection: Connection, reason: str) -> None:
         state = connection.state
-        if state is not ConnectionState.LINGERING and not (state is ConnectionState.IDLE and reason == "deadline"):
+        is_idle = state is ConnectionState.IDLE and reason == "deadline"
+        if state is not ConnectionState.LINGERING and not is_idle:
             self._stats.evicted[reason] += 1
-        self.close(connection)
+        self.close(connection, abort=not is_idle)

@@ -18,6 +18,12 @@ _PORTS = range(1 << 16)
 _UNPRIVILEGED = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 _STATUS = Path("/proc/self/status")
 _CAP_NET_BIND_SERVICE = 10  # linux/capability.h
+_SEND_BUFFER = 32 << 10  # bytes for SO_SNDBUF; the kernel doubles it for its own structures (socket(7)), and does not tune it from then on
+_RECEIVE_BUFFER = 16 << 10  # bytes for SO_RCVBUF; a request's head is at most as large
+_MAX_SEGMENT = (
+    8960  # bytes, as on EC2: the send buffer holds one of loopback's 64 KiB only, whose acknowledgement would be delayed by 40 ms
+)
+_USER_TIMEOUT = 20_000  # milliseconds (tcp(7)): longer than a client's time limit; ends what is left in the kernel of a closed connection
 _BACKLOG = 1024  # connections that the kernel holds for us; it cuts this down to net.core.somaxconn
 
 
@@ -83,6 +89,9 @@ def _bind(wanted: str, shown: str = "") -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # connections inherit it: an answer's last segment waits for no ACK
+        limit_kernel_memory(listener)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, _MAX_SEGMENT)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _USER_TIMEOUT)
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)  # as in Go: [::] means IPv4 too
         listener.bind(where)
@@ -94,6 +103,16 @@ def _bind(wanted: str, shown: str = "") -> socket.socket:
         raise _bind_error(address, port, error) from None
     listener.setblocking(False)  # noqa: FBT003
     return listener
+
+
+def limit_kernel_memory(sock: socket.socket) -> None:
+    """Limit what the kernel holds of one connection, of responses that the client has not acknowledged and of requests not read.
+
+    Without limits of its own a connection may have up to tcp_wmem[2] and tcp_rmem[2] (4 MB and 6 MB; tcp(7)), which count as the
+    unit's memory. TCP connections inherit them from the listening socket, before listen(2) because of the window scale.
+    """
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
 
 
 def _resolve(address: str, host: str, port: int) -> tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int]]:

@@ -92,7 +92,8 @@ class HttpServer:
             for sock, address in self._acceptor.accept(descriptor, self._connections.free_descriptor):
                 self._add(sock, address)
         now = time.monotonic()
-        self._connections.expire(now)
+        for connection in self._connections.overdue(now):
+            self._step(connection, self._expire)
         self._acceptor.resume(now)
 
     def _timeout(self) -> float | None:
@@ -130,19 +131,33 @@ class HttpServer:
             step(connection)
         except ConnectionClosed as closed:
             self.stats.handshake_failures += closed.in_handshake
-            self._connections.close(connection)
+            if connection.finish(time.monotonic()):
+                self._poll(connection, events)
+            else:
+                self._connections.close(connection)
         except Exception:  # noqa: BLE001 — the failure of one client's connection is not the others'
             _log.exception("HTTP connection failed, closing it client=%s", connection.address)
             self._connections.close(connection)
         else:
-            if connection.events != events:
-                self._epoll.modify(connection.fd, connection.events)
-            if connection.has_buffered_input:
-                self._with_buffered_input.add(connection)
+            if connection in self._connections:
+                self._poll(connection, events)
+
+    def _poll(self, connection: Connection, events: int) -> None:
+        """Poll for what the connection waits for; `events` is what was polled before."""
+        if connection.events != events:
+            self._epoll.modify(connection.fd, connection.events)
+        if connection.has_buffered_input:
+            self._with_buffered_input.add(connection)
+
+    def _expire(self, connection: Connection) -> None:
+        if not connection.has_progress(time.monotonic()):
+            self._connections.expire(connection)
 
     def _advance(self, connection: Connection) -> None:
         now = time.monotonic()
         if connection.state is ConnectionState.HANDSHAKE and not connection.handshake(now):
+            return
+        if connection.state is ConnectionState.DELIVERING and not connection.on_input(now):
             return
         if connection.state in (ConnectionState.IDLE, ConnectionState.READING):
             received = connection.receive(now)
@@ -197,5 +212,5 @@ class HttpServer:
         """Follow the web config's files; idle connections of an older policy are closed."""
         if self._reloader.reload_if_changed():
             for connection in self._connections:
-                if connection.state is ConnectionState.IDLE:
+                if connection.eviction_rank[0] is ConnectionState.IDLE:
                     self._connections.close(connection)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import enum
 
 REQUEST_SECONDS = 10.0  # for handshake and request together
+MIN_RATE = 1024  # bytes per second that a client must take of a response on average
+MIN_RATE_GRACE = 30.0  # seconds from which on it must
 
 
 class ConnectionState(enum.IntEnum):
@@ -16,12 +18,14 @@ class ConnectionState(enum.IntEnum):
     READING = 3
     AUTHENTICATING = 4
     WRITING = 5
+    DELIVERING = 6  # the kernel has the whole response, the client has not acknowledged all of it
 
 
 SECONDS = {  # of the other states: REQUEST_SECONDS; READING goes on with the time of the handshake
     ConnectionState.IDLE: 300.0,  # Prometheus scrapes every 15 to 60 s
     ConnectionState.LINGERING: 1.0,
-    ConnectionState.WRITING: 30.0,  # for a slow reader to take all of it
+    ConnectionState.WRITING: 10.0,  # in each such period the client must acknowledge at least a byte
+    ConnectionState.DELIVERING: 10.0,  # likewise
 }
 
 
