@@ -72,6 +72,8 @@ class Application:
             status=self._status,
             ready=lambda: self._ready,
             document=self._document,
+            counts=self._counts,
+            access=config.web.status_page,
             local_socket=config.web.socket_path,
             dropped=self._dropped,
         )
@@ -108,6 +110,9 @@ class Application:
         from daemon.status.document import document  # noqa: PLC0415 — needed for `vitald status` only
 
         return document(self._board, self._runner.jobs(), self._self_metrics)
+
+    def _counts(self) -> Mapping[str, int]:
+        return unknown.count_levels(verdict for verdict, _ in unknown.findings(self._board, self._runner.jobs()))
 
     def _slot(self, name: str) -> Slot:
         return self._state.slot(name) if self._state else NoSlot()

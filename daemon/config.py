@@ -14,6 +14,7 @@ import msgspec
 from collectors.files import read_regular
 from collectors.model import BadInput
 from collectors.settings import Derived, decode_hook, refuse_unless
+from exporters.prometheus.access import LOCAL, SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,19 +30,22 @@ MAX_BYTES = 4 << 20
 class Web(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Section `[web]`: the HTTP server. Read at start only, except the files that `config_file` names.
 
-    `socket` is `auto`, `off` or the path of the local socket.
+    `socket` is `auto`, `off` or the path of the local socket, `status_page` which clients see findings in full (`access.SETTINGS`).
     """
 
     listen_addresses: tuple[str, ...] = ("127.0.0.1:19100",)
     telemetry_path: str = "/metrics"
     config_file: str = ""
     socket: str = AUTO
+    status_page: str = LOCAL
 
     def __post_init__(self) -> None:
         refuse_unless(bool(self.listen_addresses), 'listen_addresses: empty; expected at least one address, like "127.0.0.1:19100"')
         refuse_unless(self.telemetry_path.startswith("/"), 'telemetry_path: no leading "/"; expected a path like "/metrics"')
         is_known = self.socket in {AUTO, OFF} or self.socket.startswith("/")
         refuse_unless(is_known, f"socket: {self.socket!r:.80} is not absolute; expected {AUTO}, {OFF}, or a path like {DEFAULT_SOCKET}")
+        expected = ", ".join(SETTINGS)
+        refuse_unless(self.status_page in SETTINGS, f"status_page: {self.status_page!r:.80} is unknown; expected one of {expected}")
 
     @property
     def socket_path(self) -> Path | None:

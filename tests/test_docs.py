@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 from pathlib import Path
@@ -60,3 +61,24 @@ def test_architecture_answers_twenty_questions_with_at_most_three_files_each() -
     rows = re.findall(r"^\| \d+\. (.+?) \| (.+) \|$", (ROOT / "docs/architecture.md").read_text(), flags=re.MULTILINE)
     assert len(rows) == QUESTIONS
     assert [question for question, answer in rows if not 1 <= len(LINK.findall(answer)) <= MAX_FILES] == []
+
+
+SECURITY = ROOT / "docs/security.md"
+TEST = re.compile(r"\]\(\.\./(tests/[^)]+\.py)\)((?:`::test_\w+`)+)")
+MIN_STATEMENTS = 30
+
+
+def test_each_statement_about_security_has_a_test_that_exists_and_is_run() -> None:
+    """A test that is skipped by a decorator or by its module is not run; what needs a program or root is run by CI."""
+    rows = re.findall(r"^\| (?!what \||---)(.+) \| (.+) \|$", SECURITY.read_text(), flags=re.MULTILINE)
+    assert len(rows) >= MIN_STATEMENTS
+    assert [statement for statement, tests in rows if not TEST.search(tests)] == []
+    for path, name in re.findall(r"\]\(\.\./(tests/[^)]+\.py)\)`::(test_\w+)`", SECURITY.read_text()):
+        module = ast.parse((ROOT / path).read_text())
+        found = [node for node in module.body if isinstance(node, ast.FunctionDef) and node.name == name]
+        assert len(found) == 1, f"{path}::{name}"
+        marks = [ast.unparse(mark) for mark in found[0].decorator_list]
+        marks += [
+            ast.unparse(node) for node in module.body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "pytestmark"
+        ]
+        assert not [mark for mark in marks if "skip" in mark or "xfail" in mark], f"{path}::{name}"

@@ -9,7 +9,7 @@ from collectors.model import Level, Unavailable, Verdict
 from collectors.text import ISO, printable, utc
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from collectors.collector import Collector
     from daemon.board import Board
@@ -101,11 +101,16 @@ def worst_first(verdict: Verdict) -> tuple[int, str, str]:
     return -verdict.level.severity, verdict.check, verdict.subject
 
 
-def counts(verdicts: Sequence[Verdict]) -> str:
-    """Return how many verdicts there are of each level, the worst first; levels without one are left out."""
+def count_levels(verdicts: Iterable[Verdict]) -> dict[str, int]:
+    """Return how many verdicts there are of each level by its name, the worst first; levels without one are left out."""
     levels = [verdict.level for verdict in verdicts]
     by_severity = sorted(Level, key=lambda level: -level.severity)
-    return ", ".join(f"{levels.count(level)} {level.name.lower()}" for level in by_severity if level in levels)
+    return {level.name.lower(): levels.count(level) for level in by_severity if level in levels}
+
+
+def counts(verdicts: Iterable[Verdict]) -> str:
+    """Return how many verdicts there are of each level, as text."""
+    return ", ".join(f"{count} {level}" for level, count in count_levels(verdicts).items())
 
 
 def summary(found: Iterable[tuple[Verdict, float]]) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from collectors.cardinality import SERIES_DROPPED, Dropped
 from collectors.model import BadInput, Family, Kind, Metric, Report
+from exporters.prometheus.access import LOCAL
 from exporters.prometheus.exposition.exposition import Exposition
 from exporters.prometheus.exposition.families import exported_name
 from exporters.prometheus.http.listen import bound_address, check_address, listen
@@ -36,7 +37,8 @@ _RESERVED = ("/-/healthy", "/-/ready", "/-/status")
 class Exporter:
     """Serves the latest reports on HTTP, from one thread of its own.
 
-    `reports` returns what the Board holds, `status` what the page at `/` shows, `document` the JSON at `/-/status`: none may block.
+    `reports` returns what the Board holds, `status` what the page at `/` shows, `document` the JSON at `/-/status`, `counts` how many
+    subjects there are of each level, which is all that clients without access get (`access`: one of `access.SETTINGS`): none may block.
     `local_socket` is the path of a Unix socket that serves the same pages to those who may open it. `dropped` is the daemon's one
     counter of folded series, which the exporter adds to and exports as `vitald_series_dropped_total`. The constructor reads the web
     config file and binds, and raises BadInput if either is wrong.
@@ -52,6 +54,8 @@ class Exporter:
         status: Callable[[], Status],
         ready: Callable[[], bool],
         document: Callable[[], Mapping[str, Any]] = dict,
+        counts: Callable[[], Mapping[str, int]] = dict,
+        access: str = LOCAL,
         local_socket: Path | None = None,
         dropped: Dropped | None = None,
     ) -> None:
@@ -71,7 +75,7 @@ class Exporter:
             listeners.append(self._local_socket.listener)
         scheme = "https" if self._reloader.policy.context else "http"
         self.urls = tuple(f"{scheme}://{address}{telemetry_path}" for address in self.addresses)
-        routes = Routes(self._all_reports, Exposition(self._dropped), telemetry_path, status, ready, document)
+        routes = Routes(self._all_reports, Exposition(self._dropped), telemetry_path, status, ready, document, counts, access)
         self._server = HttpServer(listeners, self._reloader, routes.respond)
         self._thread = threading.Thread(target=self._server.run, name="vitald-http", daemon=True)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from prometheus_client import PROCESS_COLLECTOR
 
+from exporters.prometheus.access import LOCAL, Client, may_see_findings
 from exporters.prometheus.exposition.negotiation import accepts_gzip, negotiate_format
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _TEXT = ("Content-Type", "text/plain; charset=utf-8")
 _GZIP_LEVEL = 1  # of 50 KB it takes 0.05 ms and leaves 2.3 KB; level 9 takes ten times as long and leaves 1.8 KB
+_JSON = (("Content-Type", "application/json"), ("X-Content-Type-Options", "nosniff"), ("Cross-Origin-Resource-Policy", "same-origin"))
 METHODS = ("GET", "HEAD")
 
 
@@ -31,6 +33,7 @@ class Request(NamedTuple):
     method: str
     path: str
     headers: Mapping[bytes, bytes]
+    client: Client = Client()
 
     def header(self, name: bytes) -> str:
         """Return a header's value as text, empty if there is none."""
@@ -60,6 +63,8 @@ class Routes:
     status: Callable[[], Status]
     ready: Callable[[], bool]
     document: Callable[[], Mapping[str, Any]] = dict
+    counts: Callable[[], Mapping[str, int]] = dict
+    access: str = LOCAL
 
     def respond(self, request: Request) -> Response:
         """Return the response to one request. A failure is logged and becomes a 500."""
@@ -77,8 +82,7 @@ class Routes:
         if request.path == "/":
             return self._status_page(request)
         if request.path == "/-/status":
-            body = json.dumps(self.document(), ensure_ascii=True, default=str).encode()  # msgspec would refuse lone surrogates
-            return _compressed(request, (("Content-Type", "application/json"), ("Vary", "Accept-Encoding")), body)
+            return self._status_document(request)
         if request.path == "/-/ready":
             return plain(200, "Ready.") if self.ready() else plain(503, "Not ready: not every collector has been started.")
         if request.path == "/-/healthy":
@@ -90,9 +94,22 @@ class Routes:
         body = self.exposition.render(self.reports(), form, (PROCESS_COLLECTOR,))  # it reads /proc/self, which cannot block
         return _compressed(request, (("Content-Type", form.content_type), ("Vary", "Accept, Accept-Encoding")), body)
 
+    def _status_document(self, request: Request) -> Response:
+        if self._is_public(request):
+            reason = "findings in full: only on loopback, on the local socket (vitald status), or with a password or client certificate"
+            document: Mapping[str, Any] = {"restricted": reason, "levels": self.counts()}
+            return Response(403, _JSON, json.dumps(document).encode())
+        body = json.dumps(self.document(), ensure_ascii=True, default=str).encode()  # msgspec would refuse lone surrogates
+        return _compressed(request, (*_JSON, ("Vary", "Accept-Encoding")), body)
+
+    def _is_public(self, request: Request) -> bool:
+        return not may_see_findings(self.access, request.client, request.headers)
+
     def _status_page(self, request: Request) -> Response:
         from exporters.prometheus.status_page import page  # noqa: PLC0415 — not imported before the first request for it
 
+        if self._is_public(request):
+            return Response(200, page.HEADERS, page.render_counts(self.counts(), self.telemetry_path))
         return _compressed(request, (*page.HEADERS, ("Vary", "Accept-Encoding")), page.render(self.status(), self.telemetry_path))
 
 

@@ -11,6 +11,8 @@ import termios
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from exporters.prometheus.access import Client
+from exporters.prometheus.http.acceptor import LOCAL
 from exporters.prometheus.http.framing import Framing
 from exporters.prometheus.http.state import MIN_RATE, MIN_RATE_GRACE, REQUEST_SECONDS, SECONDS, ConnectionClosed, ConnectionState
 from exporters.prometheus.routes import Request, Response
@@ -32,6 +34,7 @@ class Connection:
 
     def __init__(self, sock: socket.socket, address: str, policy: ServerPolicy, now: float) -> None:
         self.address = address
+        self.client = Client("" if address == LOCAL else address, is_authenticated=policy.users is not None)  # before requests are answered
         self.policy = policy
         self.credentials: Credentials | None = None
         self.request = Request("", "", {})
@@ -99,6 +102,8 @@ class Connection:
             raise ConnectionClosed(in_handshake=True) from None
         if not is_san_allowed(sock, self.policy.allowed_sans):
             raise ConnectionClosed(in_handshake=True)
+        if sock.context.verify_mode != ssl.CERT_NONE and sock.getpeercert():  # empty without one, which CERT_OPTIONAL allows
+            self.client = self.client._replace(is_authenticated=True)
         deadline = self.deadline
         self.enter(ConnectionState.READING, now)
         self.deadline = deadline
@@ -120,7 +125,7 @@ class Connection:
             self.enter(ConnectionState.READING, now)
         received = self._http.receive(data)
         if isinstance(received, Request):
-            self.request = received
+            self.request = received = received._replace(client=self.client)
         return received
 
     def respond(self, response: Response, now: float) -> None:

@@ -16,7 +16,7 @@ EVICTED = Family("http_connections_evicted", Kind.COUNTER, "HTTP connections evi
 ACCEPT_ERRORS = Family("http_accept_errors", Kind.COUNTER, "HTTP connections that could not be accepted since the start.")
 HANDSHAKE_FAILURES = Family("http_tls_handshake_failures", Kind.COUNTER, "Failed TLS handshakes since the start.")
 
-CODES = (200, 400, 401, 404, 405, 413, 431, 500, 501, 503, 505)
+CODES = (200, 400, 401, 403, 404, 405, 413, 431, 500, 501, 503, 505)
 REASONS = ("deadline", "descriptors", "limit", "memory")
 
 

@@ -43,6 +43,8 @@ HEADERS = (
     ("Content-Type", "text/html; charset=utf-8"),
     ("Content-Security-Policy", _CONTENT_SECURITY_POLICY),
     ("X-Content-Type-Options", "nosniff"),
+    ("X-Frame-Options", "DENY"),  # of browsers that do not know frame-ancestors
+    ("Cross-Origin-Resource-Policy", "same-origin"),
     ("Referrer-Policy", "no-referrer"),
 )
 
@@ -111,6 +113,28 @@ def render(status: Status, telemetry_path: str) -> bytes:
         f"<script>{_SCRIPT}</script></body></html>\n",
     ]
     return "\n".join(parts).encode("utf-8", "replace")
+
+
+def render_counts(counts: Mapping[str, int], telemetry_path: str) -> bytes:
+    """Return the page for clients that may not see findings: how many subjects there are of each level, and how to see the rest.
+
+    `counts` by level, the worst first. Nothing of it identifies the host. It has the parts and the script of the whole page.
+    """
+    level = next((Level[name.upper()] for name in counts), Level.HEALTHY)
+    summary = " · ".join(f"{count} {_text(name)}" for name, count in counts.items()) or "no readings yet"
+    return (
+        f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{_LABEL[level]}</title>'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f'<style>{_STYLE}</style></head><body><p id="notice" role="status" hidden></p>'
+        f'<header class="{_CLASS[level]}"><p class="state">{_LABEL[level]}</p><h1>vitald</h1><p class="sum">{summary}</p></header>'
+        '<main><section data-key="restricted"><h2>Findings in full</h2><p>This client gets only how many there are, because it is '
+        "neither on this host nor authenticated. They contain log lines, process names and addresses of the host.</p><dl>"
+        "<dt>on the host</dt><dd><code>sudo vitald status</code></dd>"
+        "<dt>through SSH</dt><dd><code>ssh -L 19100:localhost:19100 HOST</code>, then http://localhost:19100/</dd>"
+        "<dt>from anywhere</dt><dd>a password or a client certificate in the file of <code>--web.config.file</code></dd>"
+        "</dl></section></main>"
+        f'<footer>vitald · <a href="{escape(telemetry_path)}">metrics</a></footer><script>{_SCRIPT}</script></body></html>\n'
+    ).encode("utf-8", "replace")
 
 
 def _warnings(collectors: Sequence[CollectorStatus]) -> Iterator[str]:
