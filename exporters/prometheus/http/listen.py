@@ -23,7 +23,6 @@ _RECEIVE_BUFFER = 16 << 10  # bytes for SO_RCVBUF; a request's head is at most a
 _MAX_SEGMENT = (
     8960  # bytes, as on EC2: the send buffer holds one of loopback's 64 KiB only, whose acknowledgement would be delayed by 40 ms
 )
-_USER_TIMEOUT = 20_000  # milliseconds (tcp(7)): longer than a client's time limit; ends what is left in the kernel of a closed connection
 _BACKLOG = 1024  # connections that the kernel holds for us; it cuts this down to net.core.somaxconn
 
 
@@ -91,7 +90,6 @@ def _bind(wanted: str, shown: str = "") -> socket.socket:
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # connections inherit it: an answer's last segment waits for no ACK
         limit_kernel_memory(listener)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, _MAX_SEGMENT)
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _USER_TIMEOUT)
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)  # as in Go: [::] means IPv4 too
         listener.bind(where)
@@ -110,6 +108,7 @@ def limit_kernel_memory(sock: socket.socket) -> None:
 
     Without limits of its own a connection may have up to tcp_wmem[2] and tcp_rmem[2] (4 MB and 6 MB; tcp(7)), which count as the
     unit's memory. TCP connections inherit them from the listening socket, before listen(2) because of the window scale.
+    TCP_USER_TIMEOUT is not set: it ends readers whose window closes now and then, also while they read.
     """
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
