@@ -28,12 +28,12 @@ class LogsInContainer:
         self.host = service.host
         self.network = network
 
-    def settings(self, text: str) -> None:
-        """Restart without saved state and with these settings."""
+    def settings(self, text: str, sandbox: str = ONE_BOOT_ID) -> None:
+        """Restart without saved state, with these settings and this drop-in."""
         self.host.write("/etc/vitald/vitald.toml", f"[logs]\n{text}\n")
         self.service.systemctl("stop")
         self.host.run("sh", "-c", "rm -f /var/lib/vitald/logs.json")
-        self.service.drop_in(ONE_BOOT_ID)
+        self.service.drop_in(sandbox)
         wait(lambda: "vitald_log_events_total" in self.metrics(), "the first reading")
         counts = [self.value("vitald_log_lines_total")]
         while len(counts) < 4 or counts[-1] != counts[-4]:  # the backlog has been read

@@ -20,6 +20,22 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+PANIC = "Kernel panic - not syncing: Fatal exception"
+FORGE = f"""
+import ctypes, socket, time
+ctypes.CDLL(None).prctl(15, b"dhclient", 0, 0, 0)
+log = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+log.connect("/dev/log")
+log.send(b"<30>dhclient[7]: {NO_OFFERS}")
+log.send(b"<0>kernel: {PANIC}")
+journal = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+journal.connect("/run/systemd/journal/socket")
+journal.send(b"MESSAGE={NO_OFFERS}\\n_COMM=dhclient\\n_UID=0\\n_SYSTEMD_UNIT=networking.service\\nSYSLOG_IDENTIFIER=dhclient\\n")
+journal.send(b"MESSAGE={PANIC}\\n_TRANSPORT=kernel\\nSYSLOG_FACILITY=0\\n")
+time.sleep(1)
+"""
+
+
 @pytest.fixture
 def logs(service: Service) -> Iterator[LogsInContainer]:
     logs = LogsInContainer(service)
@@ -171,6 +187,29 @@ def test_while_the_journal_is_unavailable_files_are_read_and_nothing_is_counted_
     logs.counted("dhclient-no-offers", before + 3)
     time.sleep(2)
     assert logs.events("dhclient-no-offers") == before + 3
+
+
+@pytest.mark.fault(152, 166)
+def test_what_a_user_writes_to_the_journal_is_not_a_programs_word(logs: LogsInContainer) -> None:
+    """With real journald, in the shipped sandbox: there vitald sees the machine's boot ID, and journald in the container its own.
+
+    A user takes the name of a program (prctl(2)), its tag, and the kernel's; the genuine message afterwards is counted, once.
+    """
+    logs.settings('kmsg = "off"\njournal = "on"\nfiles = []', sandbox="[Service]\n")
+    wait(lambda: "journal has another boot ID" in everything(logs), "the notice of the boot ID")
+    before, panics = int(logs.events("dhclient-no-offers")), logs.events("kernel-panic")
+    logs.host.write("/tmp/forge.py", FORGE)
+    logs.host.run("setpriv", "--reuid=1000", "--regid=1000", "--clear-groups", "python3", "/tmp/forge.py")
+    logs.host.run("setpriv", "--reuid=1000", "--regid=1000", "--clear-groups", "logger", "-t", "kernel", "-p", "kern.crit", PANIC)
+    logs.host.run("logger", "-t", "kernel", "-p", "kern.crit", PANIC)
+    wait(lambda: everything(logs).count(PANIC) >= 3, "the forged entries in the journal")
+    logs.write_as_unit("networking.service", NO_OFFERS)
+    logs.counted("dhclient-no-offers", before + 1)
+    assert logs.events("kernel-panic") == panics
+
+
+def everything(logs: LogsInContainer) -> str:
+    return logs.host.run("journalctl", "--no-pager", "--output=cat").stdout
 
 
 @pytest.mark.fault(8)
