@@ -26,5 +26,5 @@ class LinkDetailsClient:
             return _decoder.decode(self._helper.ask(question=msgspec.json.encode(question), seconds=seconds))
         except HelperFailed as error:
             raise HelperFailed(f"link details helper {error}") from None
-        except msgspec.DecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise HelperFailed(f"link details helper sent an invalid answer: {error}") from None

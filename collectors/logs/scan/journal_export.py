@@ -71,7 +71,7 @@ def match_entries(matcher: Matcher, block: bytes) -> Iterator[tuple[Match, Expor
     for line in block.splitlines():
         try:
             fields = _decode(line.lstrip(b"\x1e "))
-        except (msgspec.DecodeError, RecursionError):
+        except (ValueError, RecursionError):  # msgspec raises UnicodeDecodeError for text that is no UTF-8
             continue
         message = field_bytes(fields.message) or b""
         # an entry may hold several lines; one of the kernel is a record, and a newline in it is a user's, as in the name of a process

@@ -90,7 +90,7 @@ class HolderScan:
         try:
             self._answer.seek(0)
             found: Holders = json.loads(self._answer.read(MAX_ANSWER))
-        except (ValueError, OSError) as error:
+        except (ValueError, RecursionError, OSError) as error:
             self._fail(f"invalid answer: {error}")
             return None
         self.error = ""

@@ -75,7 +75,7 @@ class InitramfsInspector:
     def _ask(self, file: Path, release: str, drivers: tuple[str, ...]) -> Mapping[str, InitramfsModule]:
         try:
             answer = _decoder.decode(self._helper.ask(str(file), release, *drivers, seconds=SECONDS, max_answer=MAX_ANSWER))
-        except (HelperFailed, msgspec.DecodeError) as error:
+        except (HelperFailed, ValueError, RecursionError) as error:
             return dict.fromkeys(drivers, InitramfsModule(None, problem=f"not unpacked: the helper {error}"))
         return {driver: _module(answer.modules.get(driver), answer.problem) for driver in drivers}
 
