@@ -40,6 +40,7 @@ NOT_PARSERS = {
     "collectors.probe.diagnosis.runner": "reads counters of /sys; what is no number is left out",
     "collectors.logs.matching.pack_reloader": "calls packs.read",
     "collectors.logs.sources.event": "decodes a line for display, with replacement",
+    "collectors.logs.tailing.siblings": "compares the heads and tails of two files, byte by byte",
     "collectors.memory.collector": "passes its slot's value to trend.history.restore",
     "collectors.model": "reads the boot id and mountinfo to compare them",
     "collectors.netlink.link_details_helper": "decodes the question of its own parent",

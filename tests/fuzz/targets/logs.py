@@ -19,7 +19,7 @@ from collectors.logs.matching.matcher import Matcher, allow_any, allow_program_t
 from collectors.logs.matching.pattern import BadPattern, prefilter
 from collectors.logs.scan import archive, blocks
 from collectors.logs.scan.journal_export import is_export, match_entries
-from collectors.logs.sources import journal_entry, kmsg
+from collectors.logs.sources import journal_entry, kmsg, own_lines
 from collectors.logs.sources.kmsg import Kmsg
 from collectors.logs.tailing.compressed_copy import CompressedTail
 from collectors.logs.tailing.tail import BLOCK_BYTES, Tail, content_matches
@@ -156,6 +156,12 @@ def _compression(data: bytes) -> None:
     assert len(decompress(data, 1 << 20, 12 << 20)) < 1 << 20
 
 
+def _own_lines(data: bytes) -> None:
+    unit = own_lines.unit_of(text(data))
+    assert "/" not in unit
+    own_lines.is_own_line(split_header(data.partition(b"\n")[0]))
+
+
 def _tail(data: bytes) -> None:
     """A file that is read to its end: each line once, whole."""
     descriptor = os.open(put("tail", data), os.O_RDONLY)
@@ -267,6 +273,9 @@ TARGETS = (
         b"\0\x05one\ntwo\nlast message repeated 2 times\nthree\n", b"\0\0\n\n\n", b"\0\x09" + b"a" * 20, b"\0\x01x\nlast message repeated 1 time\n" * 3,
     ], words=(b"last message repeated", b"\n")),
     Target("logs.archive", (_ROOM + "scan.archive",), _archive, _compressed, allowed=(archive.IncompleteRead, BadInput), memory=160 << 20),
+    Target("logs.own_lines", (_ROOM + "sources.own_lines",), _own_lines, lambda: [
+        b"0::/system.slice/vitald.service\n", b"Nov 28 03:00:00 h vitald[1]: x", b"1:name=systemd:/user.slice/user-0.slice/a.service/b\n", b"0::/docker/a\n",
+    ]),
     Target("logs.tail", (_ROOM + "tailing.tail",), _tail, lambda: [b"one\ntwo\n", b"one\ntw", bytes(5) + b"one\n", b"\0", b"\n\n"], seconds=1.0, most=1 << 17),
     Target("logs.compressed_tail", (_ROOM + "tailing.compressed_copy",), _compressed_tail, _compressed, allowed=(CompressionError,), seconds=1.0, memory=160 << 20),
     Target("logs.compression", ("collectors.compression",), _compression, _compressed, allowed=(CompressionError,), memory=160 << 20),

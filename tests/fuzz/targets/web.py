@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families as plain_tex
 from collectors.cardinality import Dropped
 from collectors.model import BadInput, Family, Kind, Metric, Report
 from daemon.cli import status
+from exporters.prometheus.access import Client, is_loopback, may_see_findings
 from exporters.prometheus.exposition.exposition import Exposition
 from exporters.prometheus.exposition.negotiation import accepts_gzip, negotiate_format
 from exporters.prometheus.http.framing import Framing
@@ -78,6 +79,16 @@ def _authorization(data: bytes) -> None:
     assert found is None or (b":" not in found.user and len(found.password) <= 72)
 
 
+def _access(data: bytes) -> None:
+    """A Host header decides for a client on loopback only."""
+    host, name = divide(data, 2)
+    headers = {b"host": host, name: b"x"}
+    assert not may_see_findings("local", Client("192.0.2.1"), headers)
+    assert not may_see_findings("authenticated", Client("127.0.0.1"), headers)
+    may_see_findings("local", Client("127.0.0.1"), headers)
+    is_loopback(text(host))
+
+
 def _web_config(data: bytes) -> None:
     read_web_config(put("web.yml", data))
 
@@ -129,6 +140,9 @@ TARGETS = (
         b"application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.1", b"gzip;q=0, *;q=1", b"text/plain;version=1.0.0;escaping=allow-utf-8",
     ], most=1 << 14, seconds=0.05),
     Target("web.authorization", (_WEB + "web_config.auth",), _authorization, lambda: [b"Basic YWRtaW46c2VjcmV0", b"basic  YTo=", b"Bearer x"], most=1 << 14, seconds=0.05),
+    Target("web.access", (_WEB + "access",), _access, lambda: [
+        b"localhost:19100" + PART + b"accept", b"[::1]:19100" + PART + b"x-forwarded-for", b"127.0.0.1", b"::ffff:127.0.0.1", b"evil.example:1", b"[::1",
+    ], most=1 << 14, seconds=0.05),
     Target("web.web_config", (_WEB + "web_config.config", _WEB + "web_config.file"), _web_config, lambda: _YAML, allowed=(BadInput,), most=1 << 16, seconds=1.0,
            words=(b"tls_server_config:\n", b"  cert_file: ", b"basic_auth_users:\n", b"&a ", b"*a", b"!!python/name:", b"<<: ", b"? ", b"%YAML 1.1\n")),
     Target("web.listen", (_WEB + "http.listen",), _listen, lambda: [b"127.0.0.1:19100", b"[::1]:19100", b":19100", b"localhost:0"], allowed=(BadInput,), length=64, most=512),
