@@ -15,7 +15,7 @@ from tests.kit.faultwalk.walk import Walk, count_calls, failures_of, walk
 if TYPE_CHECKING:
     from pathlib import Path
 
-RANDOM = 8
+RANDOM = 40
 SLOW = {"futex", "clock_nanosleep"}  # most of all calls, and the least interesting
 ONCE_FAILED = (  # call, thread, part of what it is about, errno, occurrence
     ("sendto", "main", "socket UNIX DGRAM", errno.ECONNREFUSED, 2),  # READY=1 was lost: systemd waits for it and kills the service
