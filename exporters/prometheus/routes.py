@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import importlib
 import json
 import logging
 from dataclasses import dataclass
@@ -72,8 +73,10 @@ class Routes:
             return plain(405, "Method not allowed; expected GET or HEAD.", ("Allow", ", ".join(METHODS)))
         try:
             return self._route(request)
-        except Exception:  # noqa: BLE001 — whatever it was, the next request is answered
+        except Exception as error:  # noqa: BLE001 — whatever it was, the next request is answered
             _log.exception("request failed path=%s", request.path)
+            if isinstance(error, ImportError):  # a folder that could not be listed counts as empty until then (FileFinder)
+                importlib.invalidate_caches()
             return plain(500, "Internal error; see the log of vitald.")
 
     def _route(self, request: Request) -> Response:

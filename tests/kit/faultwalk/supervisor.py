@@ -25,7 +25,7 @@ _MAX_PATH = 256
 _AT_EMPTY_PATH = 0x1000
 _PATHS = {"readlink": 0, "rename": 0, "unlink": 0, "mkdir": 0, "chmod": 0, "execve": 0, "statfs": 0}
 _AT_PATHS = {"openat": 1, "newfstatat": 1, "statx": 1, "renameat": 1, "unlinkat": 1}
-_FLAGS = {"fcntl": 1, "ioctl": 1, "epoll_ctl": 1, "prctl": 0, "futex": 1, "socket": 0}  # argument that tells kinds of this call apart
+_FLAGS = {"fcntl": 1, "ioctl": 1, "epoll_ctl": 1, "prctl": 0, "socket": 0}  # argument that tells kinds of this call apart
 _DESCRIPTORS = frozenset(
     (
         "read",

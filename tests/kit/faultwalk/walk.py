@@ -110,15 +110,12 @@ def failures_of(calls: Counter[Call], *, full: bool = False, seed: int = 1) -> l
 
 
 def count_calls(name: str, folder: Path, names: Iterable[str] = NUMBERS) -> Counter[Call]:
-    """Count the calls of these names in runs without failures, which follow a first one that fills the caches.
-
-    futex, which most calls are, is counted in a run of its own: the filter makes it slow.
-    """
+    """Count the calls of these names in runs without failures, which follow a first one that fills the caches."""
     calls: Counter[Call] = Counter()
     with Zygote() as zygote:
         counted = scenario(name, folder / "count")
         try:
-            for some in ((), [name for name in names if name != "futex"], [name for name in names if name == "futex"]):
+            for some in ((), names):
                 run = counted.run(zygote, some)
                 if run.problems:
                     msg = f"{name} without a failure: {'; '.join(run.problems)}\n{run.output[-2000:]}"
