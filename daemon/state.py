@@ -162,8 +162,9 @@ class StateDirectory:
 
     def close(self) -> None:
         """Release the lock."""
-        os.close(self._lock)
-        os.close(self._fd)
+        for fd in (self._lock, self._fd):
+            with contextlib.suppress(OSError):  # Linux has released the descriptor (close(2)), and everything is saved
+                os.close(fd)
 
 
 def check(path: Path) -> None:
