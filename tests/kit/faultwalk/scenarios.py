@@ -28,11 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 ROOT = Path(__file__).parents[3]
-START, ANSWER, STOP = (
-    12.0,
-    6.0,
-    6.0,
-)  # seconds until READY=1, until a line is counted or a reload is over, and until a stopped daemon has ended
+START, ANSWER, STOP = 60.0, 20.0, 10.0  # seconds until READY=1; until a line is counted, a reload over; from SIGTERM to the end
 TRACEBACK = re.compile(r"Traceback \(most recent call last\)|traceback=|Exception ignored|Fatal Python error|Segmentation fault|Timeout \(")
 LINE = "Nov 21 10:00:00 ip-10-0-0-56 walkd[694]: the walk went wrong\n"
 SERIES = 'vitald_log_events_total{signature="walk-wrong"}'
