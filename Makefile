@@ -47,6 +47,10 @@ unit: $(VENV)/.dev ## the quick part of the tests, some minutes
 faults: $(VENV)/.dev ## which faults of docs/faults.md have a test that makes them
 	@$(BIN)/python -m tools.fault_coverage
 
+.PHONY: virtual-clock
+virtual-clock: $(VENV)/.dev ## 100,000 random steps of the runner, board and metrics under a virtual clock, about ten minutes
+	@$(BIN)/python -m tests.kit.virtual_clock 100000 2>/dev/null
+
 .PHONY: lint
 lint: $(VENV)/.dev ## ruff and mypy
 	$(BIN)/ruff check .

@@ -25,6 +25,14 @@ _NO_FAULT = (Level.HEALTHY, Level.UNKNOWN)
 _Subject = tuple[str, str]  # check, subject
 
 
+class _Since(NamedTuple):
+    """Level of a subject, and when it got it: Unix time, and seconds since boot."""
+
+    level: int
+    at: float
+    boottime: float
+
+
 class SavedLevel(NamedTuple):
     """Level of a subject, and the Unix time in seconds at which it got it; a row of health.json."""
 
@@ -43,7 +51,11 @@ class Board:
     def __init__(self, slot: Slot, on_change: Callable[[], None] = lambda: None) -> None:
         self._lock = threading.Lock()
         self._reports: dict[str, Report] = {}
-        self._since = {(row.check, row.subject): (row.level, row.since) for row in slot.load(list[SavedLevel])}
+        now, boottime = time.time(), time.clock_gettime(time.CLOCK_BOOTTIME)
+        self._since = {
+            (row.check, row.subject): _Since(row.level, row.since, boottime - max(0.0, now - row.since))
+            for row in slot.load(list[SavedLevel])
+        }
         self._slot = slot
         self._dirty = False
         self._on_change = on_change
@@ -76,8 +88,16 @@ class Board:
 
     def since(self, verdict: Verdict) -> float:
         """Return when (Unix time, seconds) the subject got this level; now for a level that it does not have."""
-        level, at = self._since.get((verdict.check, verdict.subject), (-1, time.time()))
-        return min(at, time.time()) if level == verdict.level else time.time()
+        key, now = (verdict.check, verdict.subject), time.time()
+        with self._lock:
+            known = self._since.get(key)
+            if known is None or known.level != verdict.level:
+                return now
+            if known.at > now:  # the wall clock was set back: corrected once, by the age, so that it does not move with the clock
+                age = time.clock_gettime(time.CLOCK_BOOTTIME) - known.boottime
+                known = self._since[key] = known._replace(at=now - max(0.0, age))
+                self._dirty = True
+        return known.at
 
     def findings(self) -> Iterator[tuple[str, str, float]]:
         """Yield each faulty subject as check, subject, and Unix time in seconds at which it got its level."""
@@ -93,7 +113,7 @@ class Board:
                 return
             self._dirty = False
             current = _subjects(self._reports.values())
-            rows = [SavedLevel(*subject, *since) for subject, since in self._since.items() if subject in current]
+            rows = [SavedLevel(*subject, since.level, since.at) for subject, since in self._since.items() if subject in current]
         self._slot.save(rows)
 
     def _store_levels(self, report: Report, before: Report | None) -> list[tuple[Verdict, int, float]]:
@@ -105,9 +125,9 @@ class Board:
         for verdict in _changed(report.verdicts, before.verdicts) if before is not None and is_same_length else report.verdicts:
             key = (verdict.check, verdict.subject)
             arrived = arrived or key not in self._since
-            old, at = self._since.get(key, (Level.HEALTHY, now))
+            old, at, _ = self._since.get(key, (Level.HEALTHY, now, 0.0))
             if key not in self._since or old != verdict.level:
-                self._since[key] = (int(verdict.level), now)
+                self._since[key] = _Since(int(verdict.level), now, time.clock_gettime(time.CLOCK_BOOTTIME))
                 self._dirty = True
             if old != verdict.level:
                 changes.append((verdict, old, now - at))

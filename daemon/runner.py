@@ -92,13 +92,13 @@ class Runner:
 
     def _add(self, job: CollectorJob) -> None:
         self._jobs = {**self._jobs, job.name: job}
-        self._scheduler.add_job(self.run, IntervalTrigger(job.settings.interval), args=(job,), id=job.name)
+        self._scheduler.add_job(self.run, IntervalTrigger(job.settings.interval), args=(job,), id=_schedule_id(job))
 
     def _drop(self, job: CollectorJob) -> None:
         self._jobs = {name: other for name, other in self._jobs.items() if other is not job}
         job.retired = True
         try:
-            self._scheduler.remove_job(job.name)
+            self._scheduler.remove_job(_schedule_id(job))
         except JobLookupError:
             log.debug("job not scheduled collector=%s", job.name)
         self._close(job)
@@ -111,9 +111,9 @@ class Runner:
             log.exception("collector close failed collector=%s", job.name)
 
     def _skipped(self, event: JobSubmissionEvent) -> None:
-        job = self._jobs.get(event.job_id)
-        if job is not None:
-            job.skipped += 1
+        for job in self.jobs():
+            if _schedule_id(job) == event.job_id:
+                job.skipped += 1
 
     def run(self, job: CollectorJob) -> None:
         """Run a collector once and publish its report; catch and count every error."""
@@ -160,7 +160,7 @@ class Runner:
             return
         wait = max(_RETURN_SECONDS, job.last_start + WAKE_GAP_SECONDS - time.monotonic())
         with contextlib.suppress(JobLookupError):  # removed meanwhile
-            scheduled = self._scheduler.get_job(name)
+            scheduled = self._scheduler.get_job(_schedule_id(job))
             when = dt.datetime.now(self._scheduler.timezone) + dt.timedelta(seconds=wait)
             if scheduled is not None and when < scheduled.next_run_time:
                 scheduled.modify(next_run_time=when)
@@ -180,8 +180,13 @@ class _Executor(ThreadPoolExecutor):  # type: ignore[misc]  # apscheduler 3 is u
         try:
             super()._do_submit_job(job, run_times)
         except (RuntimeError, MemoryError) as error:
-            log.error("run delayed, no thread for it collector=%s error=%s", job.id, error)  # noqa: TRY400
+            log.error("run delayed, no thread for it collector=%s error=%s", str(job.id).partition(" ")[0], error)  # noqa: TRY400
             raise MaxInstancesReachedError(job) from None  # counted as skipped, and not as one in progress
+
+
+def _schedule_id(job: CollectorJob) -> str:
+    """Return the job's id in APScheduler, which runs one instance of an id: a retired job that hangs must not stop its successor."""
+    return f"{job.name} {id(job)}"
 
 
 def _name_thread(name: str) -> None:

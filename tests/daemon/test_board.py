@@ -1,6 +1,7 @@
 import logging
 import time
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -104,3 +105,20 @@ def test_a_subject_that_is_gone_is_forgotten() -> None:
 @pytest.mark.parametrize("saved", [None, 7, [1], [["a"]], [["a", "b", "c", "d"]], {"a": 1}])
 def test_saved_values_of_another_shape_are_ignored(saved: Any) -> None:
     Board(Kept.of(saved)).publish(report(Level.HEALTHY))
+
+
+@pytest.mark.fault(170)
+def test_a_clock_that_is_set_back_moves_a_time_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [2e9]
+    monkeypatch.setattr("daemon.board.time", clock := Mock(wraps=time))
+    clock.time, clock.clock_gettime = lambda: now[0], lambda _: now[0] - 1e9 if now[0] >= 2e9 else now[0] - 1e9 + 3600
+    board = Board(Kept())
+    board.publish(report(Level.CRITICAL))
+    (bad,) = board.reports()[0].verdicts
+    now[0] += 60
+    assert board.since(bad) == 2e9
+    now[0] += 60 - 3600
+    assert board.since(bad) == pytest.approx(now[0] - 120), "the age is kept"
+    since = board.since(bad)
+    now[0] += 30
+    assert board.since(bad) == since

@@ -108,3 +108,17 @@ def test_the_heartbeat_is_in_the_schedulers_thread_and_stops_with_it(start: Star
         time.sleep(0.5)
         assert daemon.beats <= before + 1
     until(lambda: daemon.beats > before + 2)
+
+
+@pytest.mark.fault(170)
+def test_the_hanging_run_of_a_replaced_collector_does_not_stop_its_successor(start: Start, tmp_path: Path) -> None:
+    class Successor(Counts):
+        name = "hangs"
+
+    os.mkfifo(tmp_path / "fifo")
+    old, new = job(Hangs(tmp_path / "fifo")), job(Successor())
+    daemon = start(old)
+    daemon.runner.replace({"hangs": new})
+    until(lambda: new.success)
+    assert (new.skipped, old.running_since is not None) == (0, True)
+    (tmp_path / "fifo").write_bytes(b"")
