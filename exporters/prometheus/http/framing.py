@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _HEAD_LIMIT = 16 << 10  # bytes of a request's head
 _NO_STORE = ("Cache-Control", "no-store")  # every response is the state of this moment, the errors too (RFC 9111, 5.2.2.5)
+_POLICY = "Content-Security-Policy"  # browsers enforce each of several; of the other headers the web config's replaces the response's own
 _BODY_LIMIT = 64 << 10  # bytes of a body that no method here uses, read to keep the connection
 
 
@@ -71,7 +72,9 @@ class Framing:
     def frame(self, response: Response, extra_headers: Iterable[tuple[str, str]]) -> bytes:
         """Return a response as bytes, with `extra_headers` beside its own."""
         http = self._http
-        headers = [("Date", formatdate(usegmt=True)), _NO_STORE, *response.headers, *extra_headers]
+        extra = {name.lower(): (name, value) for name, value in extra_headers}
+        own = (header for header in response.headers if header[0] == _POLICY or header[0].lower() not in extra)
+        headers = [("Date", formatdate(usegmt=True)), _NO_STORE, *own, *extra.values()]
         headers.append(("Content-Length", str(len(response.body))))
         self.linger = http.their_state not in (h11.DONE, h11.MUST_CLOSE)
         if self.linger:
