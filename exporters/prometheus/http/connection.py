@@ -232,7 +232,10 @@ class Connection:
         self.unsent, self._held = memoryview(b""), 0
         self.enter(ConnectionState.DELIVERING, now)
         self._look_seconds = _FIRST_LOOK
-        return not self.settle(now)
+        try:
+            return not self.settle(now)
+        except ConnectionClosed:  # acknowledged meanwhile
+            return False
 
     def _unacknowledged(self) -> int:
         """Return the bytes in the send queue that the peer has not acknowledged (tcp(7), unix(7): SIOCOUTQ), its end included."""
