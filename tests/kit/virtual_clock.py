@@ -218,7 +218,7 @@ class World:
         self._patches.enter_context(mock.patch.object(board_module.log, "log"))
 
     def close(self) -> None:
-        """Let the runs in progress end, and restore the modules."""
+        """End the runs in progress, and restore the modules."""
         self.runner.stop()
         while self.fibers:
             self._monotonic += 500.0
@@ -268,7 +268,7 @@ class World:
         return bool(ready)
 
     def advance(self, seconds: float) -> None:
-        """Let time pass, from event to event."""
+        """Advance the clocks, from event to event."""
         end = self._monotonic + seconds
         while self._monotonic < end:
             step = min(self.settle(), end - self._monotonic)
