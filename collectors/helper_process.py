@@ -43,11 +43,19 @@ class HelperProcess:
     """One helper program, run once per question and never twice at a time. `stop()` may be called from any thread.
 
     `command` is run with an almost empty environment. `lend` is entered while it is started: a capability that only the helper needs.
+    `on_start` gets its process ID.
     """
 
-    def __init__(self, command: Sequence[str], *, lend: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        lend: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
+        on_start: Callable[[int], None] = lambda _pid: None,
+    ) -> None:
         self._command = command
         self._lend = lend
+        self._on_start = on_start
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self.stopped = False
@@ -71,6 +79,7 @@ class HelperProcess:
                     )
             except OSError as error:
                 raise HelperNotStarted(f"could not be started: {error.strerror or error}") from None
+            self._on_start(self._process.pid)
             return self._process
 
     def ask(self, *arguments: str, question: bytes = b"", seconds: float, max_answer: int = MAX_ANSWER) -> bytes:

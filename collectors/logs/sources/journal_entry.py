@@ -40,6 +40,7 @@ class JournalEntry:
     uid: int | None = None
     microseconds: int | None = None
     exe: str = ""
+    is_oversize: bool = False
 
     @property
     def sender(self) -> str:
@@ -70,19 +71,19 @@ class JournalEntry:
 
 
 def parse(line: bytes) -> JournalEntry | None:
-    """Parse one line of `-o json`; None where it is no entry, or one without a message."""
+    """Parse one line of `-o json`; None where it is no entry. A message that is missing, or null (too long), is empty."""
     try:
         fields = json.loads(line)
         message = field_bytes(fields.get("MESSAGE"))
         microseconds = _number(field_text(fields.get("__REALTIME_TIMESTAMP")))
     except (ValueError, AttributeError, RecursionError):
         return None
-    if message is None or microseconds is None:
+    if microseconds is None:
         return None
     return JournalEntry(
         field_text(fields.get("__CURSOR")),
         microseconds / 1e6,
-        message.replace(b"\n", b" "),
+        (message or b"").replace(b"\n", b" "),
         # journald reads all of /dev/kmsg with this transport, also what programs of root write there: the facility tells (journald-kmsg.c)
         field_text(fields.get("_TRANSPORT")) == "kernel" and field_text(fields.get("SYSLOG_FACILITY")) in {"", "0"},
         field_text(fields.get("_COMM")),
@@ -90,6 +91,7 @@ def parse(line: bytes) -> JournalEntry | None:
         _number(field_text(fields.get("_UID"))),
         _number(field_text(fields.get("_SOURCE_MONOTONIC_TIMESTAMP"))),
         field_text(fields.get("_EXE")),
+        is_oversize=message is None and "MESSAGE" in fields,
     )
 
 

@@ -95,7 +95,10 @@ class Sources:
     def _open_journal(self, signatures: Sequence[Signature], cursor: str, since: float, programs_from: float) -> JournalSource:
         terms = match_arguments(signatures, kernel=self.selection.kernel == "journal")
         boot = self._boot if self._root == Path("/") else ""
-        reader = JournalReader(terms, cursor, since=since, command=journal_command(self._root), boot=boot)
+        reader = JournalReader(
+            terms, cursor, since=since, command=journal_command(self._root), boot=boot,
+            is_relevant=lambda entry: any(entry.allows(signature) for signature in signatures),
+        )  # fmt: skip
         return JournalSource(reader, self._on_loss, programs_from)
 
     def _open_files(self, saved: Mapping[str, FollowerState], not_before: float, known: Sequence[str], *, backlog: bool) -> None:

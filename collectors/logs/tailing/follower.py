@@ -254,6 +254,7 @@ class Follower:
         """Continue after a restart where the path is missing: its file may be beside it under another name."""
         saved, self._saved = self._saved, ()
         found: list[Tail] = []
+        is_gone = False
         for position in _best_known_first(saved):
             if _is_empty_copy(position, found):
                 continue
@@ -261,8 +262,9 @@ class Follower:
                 found.insert(0, tail)
             elif position is saved[-1] or position.unread:
                 self._on_loss("rotated")
+                is_gone |= position is saved[-1]
         self._rotated += found
-        self._find_missed(saved[-1])
+        self._find_missed(saved[-1], copied=is_gone)
         self._last = saved[-1]
         self._finished = [*self._finished, saved[-1]][-_MAX_FINISHED:]  # it may be at the path again, as on a volume mounted late
 
@@ -308,6 +310,7 @@ class Follower:
 
     def _find_missed(self, last: FilePosition, *others: Tail, copied: bool = False) -> None:
         """Follow the files that are newer than `last` and were never read; `copied` if the log is rotated by copy."""
+        copied |= any((tail.device, tail.inode) == (last.device, last.inode) and not tail.is_unchanged() for tail in self._tails())
         known = self._known(*others, copied=copied)
         self._rotated += [*missed_compressed(self.path, last, known, self._on_damage), *missed_rotations(self.path, last, known)]
 
