@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import re
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,6 +12,7 @@ import msgspec
 from collectors.files import read_regular
 from collectors.model import BadInput
 from collectors.settings import Derived, decode_hook, refuse_unless
+from collectors.toml_reader import BadToml, read_toml
 from exporters.prometheus.access import LOCAL, SETTINGS
 
 if TYPE_CHECKING:
@@ -117,15 +116,9 @@ def _text(path: Path | None) -> tuple[str, str]:
 
 def _toml(text: str, file: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        match = re.fullmatch(r"(.*) \(at line (\d+), column (\d+)\)", str(error))
-        reason = f"line {match[2]}, column {match[3]}: not TOML: {match[1]}" if match else f"not TOML: {error}"
-        raise BadInput(f"{file}: {reason}") from None
-    except ValueError as error:  # a number of more digits than int() takes
-        raise BadInput(f"{file}: not TOML: {str(error).partition(':')[0]}; expected numbers in range") from None
-    except RecursionError:
-        raise BadInput(f"{file}: nested too deeply; expected sections of keys") from None
+        return read_toml(text)
+    except BadToml as error:
+        raise BadInput(f"{file}: {error}") from None
 
 
 def _convert(found: Mapping[str, Any], struct: type[msgspec.Struct], file: str) -> Any:  # noqa: ANN401 — made at run time

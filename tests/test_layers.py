@@ -83,6 +83,7 @@ def test_no_exporter_names_a_collector(path: Path) -> None:
         "collectors.cardinality",
         "collectors.files",
         "collectors.text",
+        "collectors.yaml_reader",
     }
 
 

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 from collectors.logs.matching.pattern import children, opcode, parse, write_class
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from collectors.logs.matching.pattern import Node
 
 LENGTHS = (32, 64, 128, 256, 512, 1024, 2048, 4096, 8192)  # ascending: an exponential pattern does not end on a long line
+MOST_CUTS = 100  # prefixes of a pattern that are tried: more than a shipped signature has items that are no literals
 SLOW = 0.05  # seconds for one crafted line of 8 KiB; shipped signatures stay below a tenth of it
 _FILL = b"a0 :-~Z_x/.[("  # characters to try where a negated class allows nearly everything
 
@@ -21,12 +22,20 @@ _FILL = b"a0 :-~Z_x/.[("  # characters to try where a negated class allows nearl
 def hostile_lines(pattern: str, length: int = 8192) -> Iterator[bytes]:
     """Yield lines that make a backtracking engine slow: each prefix of a match, repeated, without the rest."""
     items = list(parse(pattern))
-    for cut in range(1, len(items) + 1):
+    for cut in _cuts(items):
         for extra in (0, 7):
             piece = b"".join(_example(item, extra) for item in items[:cut])
             yield (piece * (length // max(1, len(piece)) + 1))[:length]
         head, last = b"".join(_example(item, 0) for item in items[: cut - 1]), _example(items[cut - 1], length)
         yield (head + last)[:length]
+
+
+def _cuts(items: Sequence[Node]) -> Sequence[int]:
+    """Return where to cut a pattern: after each item, of a long one after MOST_CUTS items that are no literals, evenly spread."""
+    if len(items) <= MOST_CUTS:
+        return range(1, len(items) + 1)
+    cuts = [number for number, item in enumerate(items, 1) if opcode(item) != "LITERAL"] or [len(items)]
+    return [*cuts[:: -(-len(cuts) // MOST_CUTS)], len(items)]
 
 
 def worst_case_seconds(pattern: str, enough: float = SLOW, lengths: Iterable[int] = LENGTHS) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,17 +10,21 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
+from collectors.files import read_regular
 from collectors.logs.matching.hostile_lines import SLOW, worst_case_seconds
 from collectors.logs.matching.pattern import BadPattern, parse, prefilter
 from collectors.model import BadInput
 from collectors.settings import Duration, decode_hook, refuse_unless
+from collectors.toml_reader import read_toml
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 SHIPPED = Path(__file__).parents[1] / "signatures"
 _ID = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}", re.ASCII)
-_MAX_BYTES = 4 << 20
+_MAX_BYTES = 1 << 20
+_MAX_FILES = 200  # packs of users
+_MAX_SIGNATURES = 1000  # of users; each is checked on crafted lines at every start, and is a series
 _TOO_SLOW = "takes too long on a crafted line; expected bounded repeats, as in [a-z]{1,40}, and fixed text at its beginning"
 
 FamilyName = Literal["dhcp", "nic", "storage", "memory", "kernel", "custom"]
@@ -143,24 +146,32 @@ def load(directories: Iterable[Path] = (), *, samples: bool = False) -> Packs:
 def read(directories: Iterable[Path], problems: list[str], *, samples: bool) -> Packs:
     """Load all valid packs and signatures as `load` does, and append a line to `problems` for each that is not."""
     by_id: dict[str, Signature] = {}
+    left = _MAX_SIGNATURES
     for path in _files(directories, problems):
         try:
-            if path.stat().st_size > _MAX_BYTES:
-                raise OSError(0, "larger than 4 MiB")  # noqa: TRY301 — reported like the others
-            pack = msgspec.convert(tomllib.loads(path.read_bytes().decode()), _Pack, dec_hook=decode_hook)
+            if len(data := read_regular(path, _MAX_BYTES + 1)) > _MAX_BYTES:
+                raise OSError(0, f"larger than {_MAX_BYTES >> 20} MiB")  # noqa: TRY301 — reported like the others
+            pack = msgspec.convert(read_toml(data.decode()), _Pack, dec_hook=decode_hook)
         except OSError as error:
             problems.append(f"{path}: cannot be read: {error.strerror}")
-        except (ValueError, RecursionError) as error:  # bad UTF-8, bad TOML, msgspec's own refusals
+        except ValueError as error:  # bad UTF-8, bad TOML, msgspec's own refusals
             missing = "has no [[signature]]; expected at least one" if "required field `signature`" in str(error) else ""
             problems.append(f"{path}: {missing or error}")
         else:
-            for number, table in enumerate(pack.signature, 1):
+            left -= len(pack.signature) if path.parent != SHIPPED else 0
+            if left < 0:
+                problems.append(f"{path}: more than {_MAX_SIGNATURES} signatures in all packs of users; expected fewer")
+            for number, table in enumerate(pack.signature[: min(left, 0) or None], 1):
                 _add(table, f"{path}: signature {str(table.get('id', number))!r:.80}", by_id, problems, (path, pack.source, samples))
+    problems += _unknown_names(by_id)
+    return Packs(tuple(by_id.values()), by_id)
+
+
+def _unknown_names(by_id: dict[str, Signature]) -> Iterator[str]:
     for signature in by_id.values():
         for key, names in (("cleared_by", signature.cleared_by), ("part_of", signature.part_of)):
-            problems += [f"{signature.origin}: signature '{signature.id}': {key} names {unknown!r:.80}, which no pack has"
-                         for unknown in names if unknown not in by_id]  # fmt: skip
-    return Packs(tuple(by_id.values()), by_id)
+            for unknown in (name for name in names if name not in by_id):
+                yield f"{signature.origin}: signature '{signature.id}': {key} names {unknown!r:.80}, which no pack has"
 
 
 def _add(table: dict[str, Any], where: str, by_id: dict[str, Signature], problems: list[str], pack: tuple[Path, Source, bool]) -> None:
@@ -189,7 +200,8 @@ def _add(table: dict[str, Any], where: str, by_id: dict[str, Signature], problem
 
 
 def _files(directories: Iterable[Path], problems: list[str]) -> Sequence[Path]:
-    paths = sorted(SHIPPED.glob("*.toml"))
+    shipped = sorted(SHIPPED.glob("*.toml"))
+    paths: list[Path] = []
     for directory in directories:
         try:
             paths += sorted(path for path in directory.iterdir() if path.suffix == ".toml")
@@ -197,4 +209,6 @@ def _files(directories: Iterable[Path], problems: list[str]) -> Sequence[Path]:
             continue
         except OSError as error:
             problems.append(f"{directory}: cannot be read: {error.strerror}")
-    return paths
+    if len(paths) > _MAX_FILES:
+        problems.append(f"{paths[_MAX_FILES]}: more than {_MAX_FILES} packs of users; expected fewer")
+    return [*shipped, *paths[:_MAX_FILES]]

@@ -13,6 +13,9 @@ from typing import Any
 
 _sre: Any = importlib.import_module("re._parser")  # private, but the only parser that reads exactly what `re` reads
 _LONG = 32  # a repeat with a higher bound is treated as unbounded: hyperscan unrolls bounds, and nesting them costs `re` as much
+_MOST_COPIES = (
+    4096  # of one part by bounded repeats inside each other, `((a{9}){9}){9}`: both engines and the check for speed write them out
+)
 _CLASSES = {"DIGIT": "0-9", "SPACE": r" \t\r\f\v", "WORD": "0-9A-Za-z_"}  # of a line: it holds no newline
 LINE_END = r"[ \t\r\]]*$"  # `$` of a message: the line may go on with CR, or with the bracket of "message repeated"
 
@@ -32,6 +35,7 @@ def prefilter(pattern: str) -> str:
     """
     tree = parse(pattern)
     _refuse_nested(tree, inside=False)
+    _refuse_copies(tree, 1)
     if not (trimmed := _trim(_trim(list(tree), -1), 0)):
         raise BadPattern("matches every line; expected some fixed text")
     return ("(?i)" if tree.state.flags & 2 else "") + _write(trimmed)
@@ -73,6 +77,17 @@ def _refuse_nested(nodes: Any, *, inside: bool) -> None:  # noqa: ANN401
             raise BadPattern("repeats a repeat, which can take exponential time; remove one of the two")
         for child in children(node):
             _refuse_nested(child, inside=inside or repeat)
+
+
+def _refuse_copies(nodes: Any, copies: int) -> None:  # noqa: ANN401
+    """Refuse bounded repeats inside each other whose product is large: six levels of {32} are a gigabyte."""
+    for node in nodes:
+        low, high = (int(node[1][0]), int(node[1][1])) if opcode(node) in {"MAX_REPEAT", "MIN_REPEAT"} else (1, 1)
+        here = copies * max(1, low, high if high <= _LONG else 1)
+        if here > _MOST_COPIES:
+            raise BadPattern(f"repeats a part more than {_MOST_COPIES} times; expected fewer levels or smaller bounds")
+        for child in children(node):
+            _refuse_copies(child, here)
 
 
 def _nullable(node: Node) -> bool:

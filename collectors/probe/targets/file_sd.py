@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections.abc import Iterator
 from mmap import mmap
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +16,9 @@ import msgspec
 
 from collectors.model import BadInput
 from collectors.probe.targets.target import parse
+from collectors.yaml_reader import BadYaml, iterate_yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 SUFFIXES = (".json", ".yml", ".yaml")
@@ -73,8 +74,8 @@ def parse_groups(path: Path, data: mmap) -> Iterator[Group]:
 
 
 def check_groups(document: Any) -> Iterator[Group]:  # noqa: ANN401 — whatever JSON or YAML can hold
-    """Check a parsed document; raises BadInput with the group's number and what is wrong with it."""
-    if not isinstance(document, list):
+    """Check a parsed document, or the items of a list; raises BadInput with the group's number and what is wrong with it."""
+    if not isinstance(document, (list, Iterator)):
         raise BadInput(f"a list of groups is expected, not {_kind(document)}")
     left = MAX_TARGETS
     for number, group in enumerate(document, 1):
@@ -143,19 +144,12 @@ def _line_and_column(data: mmap, at: int) -> tuple[int, int]:
     return sum(1 for _ in _NEWLINE.finditer(data, 0, at)) + 1, at - data.rfind(b"\n", 0, at)
 
 
-def _yaml(data: mmap) -> Any:  # noqa: ANN401
-    """Parse YAML with every scalar a string, as Prometheus does: 10:22 is no sexagesimal number here, and no tag makes an object."""
-    import yaml  # noqa: PLC0415 — 2.8 MB, for hosts with YAML files only
-
+def _yaml(data: mmap) -> Iterator[Any]:
+    """Yield the items of a YAML list, with every scalar a string, as in Prometheus."""
     try:
-        return yaml.load(str(data, "utf-8"), Loader=getattr(yaml, "CBaseLoader", yaml.BaseLoader))  # noqa: S506 — BaseLoader is safer than SafeLoader
-    except UnicodeDecodeError as error:
-        raise BadInput(f"is not UTF-8 at byte {error.start}") from None
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        raise BadInput(f"is not YAML: line {mark.line + 1 if mark else '?'}: {error.problem or error.context}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise BadInput(f"is not YAML: {' '.join(str(error).split()):.120}") from None
+        yield from iterate_yaml(data, "a list of groups")
+    except BadYaml as bad:
+        raise BadInput(f"is not YAML: line {bad.line}: {bad.reason}" if bad.line else bad.reason) from None
 
 
 def _kind(value: Any) -> str:  # noqa: ANN401

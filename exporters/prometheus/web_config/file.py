@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from collectors.files import read_regular, stamp_of
 from collectors.model import BadInput
+from collectors.yaml_reader import BadYaml, read_yaml
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,25 +52,10 @@ class WebConfigReader:
 
     def tree(self) -> dict[Any, Any]:
         """Parse the file as YAML into strings, lists and dicts. A duplicate key is an error: the last one would win silently."""
-        import yaml  # noqa: PLC0415 — 2.8 MB, paid only where there is such a file
-
-        class Loader(yaml.BaseLoader):  # every scalar a string: a user named `no` is no boolean, and no number overflows
-            def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 — theirs
-                keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-                for key in keys:
-                    if keys.count(key) > 1:
-                        problem = f"{str(key)[:80]!r} is given twice; expected one of them"
-                        raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
-                return super().construct_mapping(node, deep=deep)
-
-        content = self.content(self.path)
         try:
-            tree = yaml.load(content, Loader) or {}  # noqa: S506 — a BaseLoader makes nothing but strings, lists and dicts
-        except yaml.MarkedYAMLError as error:
-            line = f"line {error.problem_mark.line + 1}" if error.problem_mark else ""
-            raise self.invalid(line, str(error.problem)) from None
-        except (yaml.YAMLError, UnicodeError, RecursionError) as error:
-            raise self.invalid("not YAML", " ".join(str(error).split())[:200]) from None
+            tree = read_yaml(self.content(self.path), unique_keys=True) or {}
+        except BadYaml as bad:
+            raise self.invalid(f"line {bad.line}" if bad.line else "", bad.reason) from None
         if not isinstance(tree, dict):
             raise self.invalid("", "not a mapping; expected sections such as tls_server_config:")
         return tree

@@ -101,7 +101,7 @@ def test_a_crafted_line_costs_the_whole_matcher_less_than_five_milliseconds(pack
             GOOD + 'no_match = ["postfix/smtp[1]: a status=sent b"]\n',
             "signature 'mail-sent': no_match: 'postfix/smtp[1]: a status=sent b' is matched",
         ),
-        ("[[signature]]\nid =", "mine.toml: Invalid value"),
+        ("[[signature]]\nid =", "mine.toml: not TOML: Invalid value"),
         ("[signatures]", "mine.toml: Object contains unknown field `signatures`"),
         ("", "mine.toml: has no [[signature]]"),
         ("\xff", "mine.toml: "),
