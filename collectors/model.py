@@ -190,8 +190,11 @@ class Slot(Protocol):
     def reject(self, count: int, reason: str) -> None:
         """Count further records of the loaded value, which the collector dropped."""
 
-    def save(self, value: Any) -> bool:  # noqa: ANN401 — a value of that schema
-        """Replace the value atomically; False (logged and counted by the daemon) if it could not be written."""
+    def save(self, value: Any, seconds: float = 0.0) -> bool:  # noqa: ANN401 — a value of that schema
+        """Replace the value atomically, without waiting for the disk: the newest value is written.
+
+        With `seconds`, wait so long for the write. Return False (logged and counted by the daemon) if it failed or has not ended.
+        """
 
 
 class NoSlot:
@@ -204,7 +207,7 @@ class NoSlot:
     def reject(self, count: int, reason: str) -> None:
         """Count nothing."""
 
-    def save(self, value: Any) -> bool:  # noqa: ANN401, ARG002
+    def save(self, value: Any, seconds: float = 0.0) -> bool:  # noqa: ANN401, ARG002
         """Discard the value."""
         return True
 

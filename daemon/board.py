@@ -14,7 +14,7 @@ from collectors.state import Text, UnixTime  # noqa: TC001 — msgspec reads the
 from collectors.text import two_units
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 
     from collectors.model import Slot
 
@@ -51,14 +51,25 @@ class Board:
     def __init__(self, slot: Slot, on_change: Callable[[], None] = lambda: None) -> None:
         self._lock = threading.Lock()
         self._reports: dict[str, Report] = {}
-        now, boottime = time.time(), time.clock_gettime(time.CLOCK_BOOTTIME)
-        self._since = {
-            (row.check, row.subject): _Since(row.level, row.since, boottime - max(0.0, now - row.since))
-            for row in slot.load(list[SavedLevel])
-        }
+        self._since = _saved_levels(slot)
         self._slot = slot
         self._dirty = False
         self._on_change = on_change
+
+    def adopt(self, slot: Slot, renewed: Container[str] = ()) -> None:
+        """Adopt the levels saved in a slot that could not be read before, so that a fault keeps its age.
+
+        Those that the collectors `renewed` reported without their state are forgotten.
+        """
+        saved = _saved_levels(slot)
+        with self._lock:
+            self._slot = slot
+            provisional = _subjects(report for report in self._reports.values() if report.collector in renewed)
+            for subject, since in saved.items():
+                now = self._since.get(subject, since)
+                if subject in provisional or (now.level == since.level and since.at <= now.at):
+                    self._since[subject] = since
+            self._dirty = True
 
     def publish(self, report: Report) -> list[str]:
         """Store a collector's newest report and log each change of level; return the subjects that became faulty."""
@@ -157,3 +168,10 @@ def _message(verdict: Verdict, old: int, lasted: float) -> tuple[Any, ...]:
         return logging.INFO, "%s %s healthy: was %s for %s", verdict.check, verdict.subject, level, duration
     message = f"{verdict.message}; {verdict.remediation}" if verdict.remediation else verdict.message
     return _LOG_LEVEL[verdict.level], "%s %s %s: %s", verdict.check, verdict.subject, verdict.level.name.lower(), message
+
+
+def _saved_levels(slot: Slot) -> dict[_Subject, _Since]:
+    now, boottime = time.time(), time.clock_gettime(time.CLOCK_BOOTTIME)
+    return {
+        (row.check, row.subject): _Since(row.level, row.since, boottime - max(0.0, now - row.since)) for row in slot.load(list[SavedLevel])
+    }

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collectors.settings import Settings
 
 DEFAULT_FILE = Path("/etc/vitald/vitald.toml")
+DEFAULT_STATE = Path("/var/lib/vitald")
 DEFAULT_SOCKET = Path("/run/vitald/vitald.sock")
 AUTO, OFF = "auto", "off"
 MAX_BYTES = 4 << 20

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import mmap
 import os
 import signal
 import socket
 
 STOP_SECONDS = 4.5  # SIGTERM and SIGINT end the process within 5
+RESERVED_DESCRIPTORS = 2  # a state file, and a module that is imported for the first time
+RESERVED_BYTES = 8 << 20
 TERMINATION = {signal.SIGTERM, signal.SIGINT}
 _M_ARENA_MAX = -8  # malloc.h, mallopt(3)
 
@@ -44,6 +47,7 @@ def catch_signals() -> socket.socket:
     Python's handlers alone are not enough: the kernel may deliver a signal to any thread, and a main thread that sleeps on a lock is
     not woken (signal(7), Python's signal.set_wakeup_fd).
     """
+    faulthandler.register(signal.SIGALRM, all_threads=True, chain=True)  # prints the stack of whatever hangs, then the default action
     reader, writer = socket.socketpair()
     os.set_blocking(writer.fileno(), False)
     signal.set_wakeup_fd(writer.detach(), warn_on_full_buffer=False)
@@ -54,4 +58,18 @@ def catch_signals() -> socket.socket:
 
 def _on_signal(number: int, _frame: object) -> None:
     if number in TERMINATION:
-        faulthandler.dump_traceback_later(STOP_SECONDS, exit=True)  # prints the stack of whatever hangs, then exits
+        signal.setitimer(signal.ITIMER_REAL, STOP_SECONDS)  # the kernel's timer: dump_traceback_later() would need a thread
+
+
+class StopReserve:
+    """A descriptor and address space for stopping, for a process that has none left. Address space that is not touched costs no memory."""
+
+    def __init__(self) -> None:
+        self._descriptors = [os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC) for _ in range(RESERVED_DESCRIPTORS)]
+        self._memory = mmap.mmap(-1, RESERVED_BYTES, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+
+    def release(self) -> None:
+        """Release all of it."""
+        while self._descriptors:
+            os.close(self._descriptors.pop())
+        self._memory.close()

@@ -8,14 +8,16 @@ from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 from typing import TYPE_CHECKING
 
+from collectors import disk
 from collectors.model import Family, Kind, Metric, Report
+from daemon.self_judge import MAX_PATHS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from daemon.job import CollectorJob
     from daemon.logging import LineHandler
-    from daemon.state import StateDirectory
+    from daemon.state_store import StateStore
 
 
 def _version() -> str:
@@ -47,13 +49,22 @@ _RELOAD = Family("config_last_reload_successful", Kind.GAUGE, "1 if the last rel
 _RELOADED = Family(
     "config_last_reload_success_timestamp_seconds", Kind.GAUGE, "Unix time of the last successful configuration load in seconds."
 )
-_STATE_FAILURES = Family("state_save_failures", Kind.COUNTER, "Failed writes of state files since the start; the previous file is kept.")
 _STATE_DROPPED = Family(
     "state_records_dropped",
     Kind.COUNTER,
     "Records of state files that were unusable and were dropped, by slot, since the start; an unusable file counts as one.",
     ("slot",),
 )
+_STATE_FAILURES = Family(
+    "state_save_failures",
+    Kind.COUNTER,
+    "Writes of state files that failed or did not return in time, since the start; the previous file is kept.",
+)
+_STATE_AVAILABLE = Family("state_available", Kind.GAUGE, "1 if the state directory is locked and was read, 0 if vitald runs without state.")
+_STATE_SAVED = Family("state_last_save_timestamp_seconds", Kind.GAUGE, "Unix time of the last successful save of state in seconds.")
+_STATE_UNSAVED = Family("state_unsaved_seconds", Kind.GAUGE, "Age of the oldest state that is not on disk in seconds, 0 if all is saved.")
+_ACCESS = Family("disk_access_seconds", Kind.GAUGE, "Age of a disk access in progress in seconds, of those that take over 1 s.", ("path",))
+_SLOW_ACCESS_SECONDS = 1.0
 _SINCE = Family(
     "health_since_timestamp_seconds", Kind.GAUGE, "Unix time in seconds at which an unhealthy subject got its level.", ("check", "subject")
 )
@@ -68,7 +79,7 @@ _LINES = Family(
 class SelfMetrics:
     """Source of the report `vitald`."""
 
-    def __init__(self, log: LineHandler, state: StateDirectory | None) -> None:
+    def __init__(self, log: LineHandler, state: StateStore) -> None:
         self._is_reloaded = True
         self.started = self._reloaded_at = time.time()
         self._log = log
@@ -94,9 +105,18 @@ class SelfMetrics:
         yield Metric(_BUILD, 1, (VERSION, platform.python_version()))
         yield Metric(_RELOAD, self._is_reloaded)
         yield Metric(_RELOADED, self._reloaded_at)
-        yield Metric(_STATE_FAILURES, self._state.failures if self._state else 0)
-        for slot, dropped in list(self._state.dropped.items()) if self._state else ():
+        yield Metric(_STATE_FAILURES, self._state.failures)
+        for slot, dropped in list(self._state.dropped.items()):
             yield Metric(_STATE_DROPPED, dropped, (slot,))
+        yield Metric(_STATE_AVAILABLE, self._state.is_open)
+        yield Metric(_STATE_UNSAVED, self._state.unsaved_seconds())
+        if self._state.last_save is not None:
+            yield Metric(_STATE_SAVED, self._state.last_save)
+        oldest: dict[str, float] = {}
+        for path, seconds in disk.accesses(_SLOW_ACCESS_SECONDS):
+            oldest.setdefault(path, seconds)
+        for path, seconds in list(oldest.items())[:MAX_PATHS]:
+            yield Metric(_ACCESS, seconds, (path,))
         yield Metric(_LINES, self._log.folded, ("folded",))
         yield Metric(_LINES, self._log.dropped, ("dropped",))
 

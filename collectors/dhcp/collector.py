@@ -5,6 +5,7 @@ Between two scans of the address table the countdown is arithmetic; an address e
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import time
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from collectors.dhcp.addresses import is_relevant, read_addresses
 from collectors.dhcp.judge import finding, judge_leases
 from collectors.dhcp.lease_files import LeaseRecord, read_lease_files
 from collectors.dhcp.leases import Leases, SavedLeases, dump, restore, update_leases
+from collectors.disk import DiskHangs, DiskTask
 from collectors.files import read_boot_id
 from collectors.interfaces import DEFAULT_IGNORE, matches_any
 from collectors.model import Family, Kind, Metric, Unavailable
@@ -42,6 +44,7 @@ LENGTH = Family(
 RENEWALS = Family("dhcp_renewals", Kind.COUNTER, "Lease renewals: times the end of a lease moved into the future.", ("interface",), cap=256)
 
 FULL_SCAN_SECONDS = 30.0  # between two scans of the address table without an event
+LEASE_FILES_SECONDS = 1.0  # that a scan waits for the clients' lease files
 COLUMNS = ("address", "interface", "state", "expires in", "left", "renewals", "client")
 
 
@@ -74,6 +77,7 @@ class DhcpCollector(Collector[DhcpReading]):
         self._events: Multicast | None = None
         self._known: Leases | None = None
         self._files: Mapping[str, LeaseRecord] = {}
+        self._lease_files: DiskTask[dict[str, LeaseRecord]] = DiskTask(str(context.root / "var/lib/dhcp"))
         self._boot = ""
         self._due = 0.0
 
@@ -139,11 +143,15 @@ class DhcpCollector(Collector[DhcpReading]):
         events, indexes = self._events.drain(), known.indexes()
         return events is None or any(is_relevant(message, indexes) for _, message in events)
 
+    def _read_files(self) -> dict[str, LeaseRecord]:
+        return read_lease_files(self._context.root)
+
     def _scan(self, known: Leases, now: float) -> None:
         names = {index: name for index, name in socket.if_nameindex() if not matches_any(name, self._settings.ignore)}
         links = {name: index for index, name in names.items()}
         self._known = update_leases(known, read_addresses(names, now), links, now)
-        self._files = read_lease_files(self._context.root) if self._known.leases else {}
+        with contextlib.suppress(DiskHangs):  # evidence only: that read before is used
+            self._files = self._lease_files.run(self._read_files, LEASE_FILES_SECONDS) if self._known.leases else {}
         if self._known != known:
             self._context.slot.save(dump(self._known, self._boot))
 

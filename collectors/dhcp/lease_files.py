@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from collectors.disk import note
 from collectors.files import read_text
 
 if TYPE_CHECKING:
@@ -94,7 +95,9 @@ def read_lease_files(root: Path) -> dict[str, LeaseRecord]:
     """Read all lease files: address → lease."""
     found: dict[str, LeaseRecord] = {}
     for folder, pattern, client in _PLACES:
+        note(str(root / folder))
         for name in _names(root / folder, pattern):
+            note(str(root / folder / name))
             text = read_text(root / folder / name, _MAX_BYTES)
             leases = parse_dhclient(text) if client == "dhclient" else parse_keys(text)
             found |= {address: LeaseRecord(address, client, seconds, f"/{folder}/{name}") for address, seconds in leases.items()}

@@ -46,7 +46,7 @@ class LogsCollector(Collector[LogsReading]):
         self._error: Exception | None = None
 
     def read(self) -> LogsReading:
-        """Read what is new in all sources; what was counted is on disk before the reading is returned."""
+        """Read what is new in all sources; what was counted is on disk before the reading is returned, unless the disk hangs."""
         with self._lock:
             if self._closing:
                 raise Unavailable("unconfigured", "the daemon is stopping")

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LEASE_CHECK_SECONDS = 5.0  # between two reads of the address table while a DHCP fault is open
+SAVE_WAIT_SECONDS = 1.0  # of a run for its save: what was counted is then shown all the same, and saved when the disk answers
 SAVE_SECONDS = 5.0  # between two saves without events
 BACKLOG_SECONDS = 4.0  # limit of the first read
 LOSS_SECONDS = 3600.0  # for which a loss is shown
@@ -120,7 +121,7 @@ class Recorder:
             return
         state = self._state(now)
         if self.is_dirty or _positions(state) != _positions(self._saved):
-            self.is_dirty = not self._slot.save(state)
+            self.is_dirty = not self._slot.save(state, SAVE_WAIT_SECONDS)
             self._saved = state
         self._next_save = now.boottime + SAVE_SECONDS
 
@@ -147,6 +148,8 @@ class Recorder:
 
     def close(self) -> None:
         """Save, and close the sources."""
+        if self.sources.files is not None:
+            self._count(iter(self.sources.files.refresh_state()), clock.now())
         self.save(force=True)
         self.sources.close()
 

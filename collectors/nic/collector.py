@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING, ClassVar
 
 from collectors.collector import Collector
+from collectors.disk import DiskHangs, DiskTask
 from collectors.files import read_boot_id, read_text
 from collectors.host import read_platform
 from collectors.model import Mode
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 MAX_CARRIERS = 64  # counts read in each run: the kernel sends the event of a lost carrier up to 1 s late (net/core/link_watch.c)
 KERNELS_SECONDS = 30.0  # between two checks of /lib/modules and /boot for changes
 FIRST_KERNELS_SECONDS, CHECK_KERNELS_SECONDS = 2.0, 30.0  # how long the first run waits for them; unpacking an initramfs takes seconds
+MACHINE_ID_SECONDS = 1.0  # that a start waits for /etc/machine-id
 BASELINE_SECONDS = 0.9  # between the first two full scans: `vitald check` makes two runs, a second apart
 
 
@@ -171,7 +173,12 @@ class NicCollector(Collector[NicReading]):
 
 def _boot_identity(context: CollectorContext) -> BootIdentity:
     """Return the boot id, and the machine by its machine-id and, on Nitro, its instance id: an image's copies differ in one of them."""
-    machine = read_text(context.root / "etc/machine-id", 64).strip()
+    path = context.root / "etc/machine-id"
+    task: DiskTask[str] = DiskTask(str(path))
+    try:
+        machine = task.run(lambda: read_text(path, 64).strip(), MACHINE_ID_SECONDS)
+    except DiskHangs:
+        return BootIdentity()  # nothing is compared
     return BootIdentity(read_boot_id(context.proc), f"{machine} {read_platform(context.sys).instance_id}".strip())
 
 

@@ -72,7 +72,9 @@ class Inventory:
             raise Unavailable("permission", f"may not list {error.filename}") from error
         self.refresh([*names[:MAX_INTERFACES], *(set(self.nics) - set(names))], wall)
         self.skipped = max(0, len(names) - MAX_INTERFACES)
-        known = last_boot.update(self._last_boot, self._boot.boot, self._boot.host, self.nics.values())
+        known = self._last_boot
+        if self._boot != NO_BOOT:
+            known = last_boot.update(known, self._boot.boot, self._boot.host, self.nics.values())
         self._unsaved |= known != self._last_boot
         self._last_boot = known
         self.save()

@@ -68,6 +68,8 @@ class Probe(Collector[ProbeReading]):
         if self._list.refresh() or self._targets is None:
             self._set_targets(self._list.targets())
         files, targets = self._list.valid(), self._targets or {}
+        if not targets and self._list.hangs is not None:
+            raise Unavailable("failing", f"{self._list.hangs.filename}: {self._list.hangs}")
         if not targets and not files:
             raise Unavailable("unconfigured", "there is nothing to probe: [probe] targets, target_files and mesh_files list no target")
         probed, destinations = self._plan()

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     import argparse
 
 SERVICE_USER = "vitald"
-STATE = Path("/var/lib/vitald")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config.file", dest="config", type=Path, metavar="FILE", help="same as FILE")
     text = f"user that the daemon runs as; only root can check for another one (default: {SERVICE_USER} if this is root and it exists)"
     parser.add_argument("--user", metavar="NAME", help=text)
-    parser.add_argument("--state.directory", dest="state", type=Path, metavar="DIR", help=f"state directory (default: {STATE})")
+    parser.add_argument(
+        "--state.directory", dest="state", type=Path, metavar="DIR", help=f"state directory (default: {config.DEFAULT_STATE})"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -38,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
         _problems(file, arguments.state)  # imports what is needed, also from an environment that the user cannot read
         _become(user)
     problems = _problems(
-        file, arguments.state or (STATE if user else None)
+        file, arguments.state or (config.DEFAULT_STATE if user else None)
     )  # an ordinary user's own check says nothing about the service's
     for line in problems:
         sys.stderr.write(f"vitald: {line}\n")

@@ -29,8 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--path.{flag}", dest=flag, type=Path, default=Path(default), metavar="DIR", help=text)
 
 
-def load_config(arguments: argparse.Namespace, web: Mapping[str, Any]) -> Config:
-    """Read the settings file and apply the flags to it; `web` holds the keys of `[web]` that flags set. Raises `BadInput`."""
+def load_config(arguments: argparse.Namespace, web: Mapping[str, Any], *, default: bool = False) -> Config:
+    """Read the settings file and apply the flags to it; `web` holds the keys of `[web]` that flags set. Raises `BadInput`.
+
+    `default`: read no file.
+    """
     flags = vars(arguments)
     enabled = {name: flags[f"collector.{name}"] for name in COLLECTORS if flags.get(f"collector.{name}") is not None}
-    return config.with_flags(config.load(arguments.config), web=web, enabled=enabled, disable_defaults=arguments.disable_defaults)
+    found = config.parse("", "") if default else config.load(arguments.config)
+    return config.with_flags(found, web=web, enabled=enabled, disable_defaults=arguments.disable_defaults)

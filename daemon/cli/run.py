@@ -10,7 +10,7 @@ from collectors.model import CollectorContext
 from daemon import application
 from daemon import logging as logs
 from daemon.cli import host_flags
-from daemon.config import DEFAULT_SOCKET
+from daemon.config import DEFAULT_SOCKET, DEFAULT_STATE
 
 if TYPE_CHECKING:
     import argparse
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--log.level", dest="log_level", default="info", choices=levels, help=text)
     parser.add_argument("--log.format", dest="log_format", default="logfmt", choices=["logfmt", "json"], help=text)
     state, text = (
-        Path(os.environ.get("STATE_DIRECTORY", "").partition(":")[0] or "/var/lib/vitald"),
+        Path(os.environ.get("STATE_DIRECTORY", "").partition(":")[0] or DEFAULT_STATE),
         "state directory (default: %(default)s)",
     )
     parser.add_argument("--state.directory", dest="state", type=Path, default=state, metavar="DIR", help=text)
@@ -41,14 +41,18 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the daemon until SIGTERM or SIGINT."""
     handler = logs.set_up(arguments.log_level, arguments.log_format)
     roots = CollectorContext(arguments.procfs, arguments.sysfs, arguments.rootfs)
-    return application.main(lambda: _config(arguments), roots, arguments.state, handler)
+
+    def read_config(*, default: bool) -> Config:
+        return _config(arguments, default=default)
+
+    return application.main(read_config, roots, arguments.state, handler)
 
 
-def _config(arguments: argparse.Namespace) -> Config:
+def _config(arguments: argparse.Namespace, *, default: bool) -> Config:
     web = {
         "listen_addresses": tuple(arguments.listen or ()),
         "telemetry_path": arguments.telemetry_path,
         "config_file": arguments.web_config,
         "socket": arguments.socket,
     }
-    return host_flags.load_config(arguments, {key: value for key, value in web.items() if value})
+    return host_flags.load_config(arguments, {key: value for key, value in web.items() if value}, default=default)

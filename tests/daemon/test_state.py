@@ -10,6 +10,7 @@ import pytest
 
 from collectors.model import BadInput, InUse
 from daemon.state import StateDirectory
+from tests.kit.slots import opened
 
 HELD = b'{"version":1,"value":["kept"]}'
 
@@ -20,28 +21,28 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_what_was_saved_is_loaded_by_the_next_daemon(folder: Path) -> None:
-    first = StateDirectory(folder)
-    assert first.slot("logs").save({"offset": 7, "name": "ü"})
-    first.close()
-    assert StateDirectory(folder).slot("logs").load(dict[str, int | str]) == {"offset": 7, "name": "ü"}
+    first = opened(folder)
+    assert first.slot("logs").save({"offset": 7, "name": "ü"}, 60)
+    assert first.close(60)
+    assert opened(folder).slot("logs").load(dict[str, int | str]) == {"offset": 7, "name": "ü"}
 
 
 @pytest.mark.fault(6)
 @pytest.mark.parametrize("name", [b"eth\xff", b"\xed\xb3\xbf", 'a"\u2028\0\n'.encode()])
 def test_names_that_are_no_utf_8_are_saved_and_loaded(folder: Path, name: bytes) -> None:
     value = {os.fsdecode(name): [os.fsdecode(name), 1, None]}
-    first = StateDirectory(folder)
-    assert first.save("nic.json", value)
-    assert first.load("nic.json", dict[str, tuple[str, int, None]]) == {os.fsdecode(name): (os.fsdecode(name), 1, None)}
+    first = opened(folder)
+    assert first.save("nic", value, 60)
+    assert first.close(60)
+    assert opened(folder).load("nic", dict[str, tuple[str, int, None]]) == {os.fsdecode(name): (os.fsdecode(name), 1, None)}
 
 
 def test_nothing_saved_is_nothing_loaded(folder: Path) -> None:
-    assert StateDirectory(folder).slot("logs").load(list[str]) == []
+    assert opened(folder).slot("logs").load(list[str]) == []
 
 
 def test_files_have_no_permissions_for_others(folder: Path) -> None:
-    state = StateDirectory(folder)
-    state.save("logs.json", 1)
+    assert opened(folder).save("logs", 1, 60)
     assert stat.S_IMODE((folder / "logs.json").stat().st_mode) == 0o600
     assert sorted(p.name for p in folder.iterdir()) == ["lock", "logs.json"]
 
@@ -73,10 +74,12 @@ DAMAGE: dict[str, Callable[[Path], Any]] = {
 def test_an_unusable_state_file_is_set_aside(folder: Path, damage: str) -> None:
     folder.mkdir(mode=0o700)
     DAMAGE[damage](folder / "logs.json")
-    slot = StateDirectory(folder).slot("logs")
+    state = opened(folder)
+    slot = state.slot("logs")
     assert slot.load(list[str]) == []
-    assert slot.save(["new"])
-    assert slot.load(list[str]) == ["new"]
+    assert slot.save(["new"], 60)
+    assert state.close(60)
+    assert opened(folder).slot("logs").load(list[str]) == ["new"]
     assert os.path.lexists(folder / "logs.json.unusable"), "the unusable file is kept"
     if (precious := folder.parent / "precious").exists():
         assert precious.read_bytes() == HELD, "the symlink's target is untouched"
@@ -88,7 +91,7 @@ def test_a_state_file_of_another_owner_is_not_used(folder: Path) -> None:
     folder.mkdir(mode=0o700)
     (folder / "logs.json").write_bytes(HELD)
     os.chown(folder / "logs.json", 65534, 65534)
-    assert StateDirectory(folder).slot("logs").load(list[str]) == []
+    assert opened(folder).slot("logs").load(list[str]) == []
 
 
 @pytest.mark.fault(27)
@@ -148,20 +151,21 @@ def test_two_daemons_in_one_process_are_two(folder: Path) -> None:
 FULL_DISK = """
 import ctypes, errno, os, sys
 from pathlib import Path
-from daemon.state import StateDirectory
+from daemon.state_store import StateStore
 folder = Path(sys.argv[1]); folder.mkdir(mode=0o700)
 libc = ctypes.CDLL(None, use_errno=True)
 assert libc.unshare(0x00020000) == 0 and libc.mount(b"none", b"/", None, 0x44000, None) == 0  # our own mounts, private
 assert libc.mount(b"tmpfs", bytes(folder), b"tmpfs", 0, b"size=64k,mode=700") == 0
-state = StateDirectory(folder)
+state = StateStore(folder, ["logs"])
+state.finish_opening(60)
 slot = state.slot("logs")
-assert slot.save(["old"])
+assert slot.save(["old"], 60)
 (folder / "hog").write_bytes(b"x" * 48 * 1024)
-assert slot.save(["y" * 60_000]) is False and state.failures == 1
-assert slot.load(list[str]) == ["old"]
+assert slot.save(["y" * 60_000], 60) is False and state.failures == 1
+assert "old" in (folder / "logs.json").read_text()
 assert "logs.json.new" not in os.listdir(folder), "half a file is not left to fill the disk further"
 os.unlink(folder / "hog")
-assert slot.save(["new"]) and slot.load(list[str]) == ["new"]
+assert slot.save(["new"], 60) and "new" in (folder / "logs.json").read_text()
 print("held")
 """
 

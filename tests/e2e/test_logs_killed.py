@@ -16,7 +16,7 @@ import pytest
 from collectors.logs.collector import LogsCollector
 from collectors.logs.settings import LogSettings
 from collectors.model import CollectorContext
-from daemon.state import StateDirectory
+from tests.kit.slots import opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +46,7 @@ def settings(folder: Path, **more: str) -> LogSettings:
 
 def follow(folder: Path, ready: int) -> None:
     """Run as the daemon until killed: open the state, follow, save. Write a byte to `ready` after each reading."""
-    state = StateDirectory(folder / "state")
+    state = opened(folder / "state")
     logs = LogsCollector(settings(folder), CollectorContext(slot=state.slot("logs"), cache=state.path))
     while True:
         logs.read()
@@ -56,12 +56,12 @@ def follow(folder: Path, ready: int) -> None:
 
 def count(folder: Path) -> tuple[int, int]:
     """Return how many events were counted and how many losses."""
-    state = StateDirectory(folder / "state")
+    state = opened(folder / "state")
     logs = LogsCollector(settings(folder), CollectorContext(slot=state.slot("logs"), cache=state.path))
     for _ in range(3):
         reading = logs.read()
     logs.close()
-    state.close()
+    assert state.close(60)
     return reading.events["numbered"], sum(reading.lost.values())
 
 

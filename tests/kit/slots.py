@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from collectors.state import decode, encode
+from daemon.state_store import StateStore
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 T = TypeVar("T")
 
@@ -36,7 +40,14 @@ class Kept:
     def reject(self, count: int, _reason: str) -> None:
         self.dropped += count
 
-    def save(self, value: Any) -> bool:
+    def save(self, value: Any, seconds: float = 0.0) -> bool:  # noqa: ARG002
         if not self.full:
             self.data = encode(value)
         return not self.full
+
+
+def opened(folder: Path, *names: str) -> StateStore:
+    """Return the state of a directory, opened as the daemon does."""
+    store = StateStore(folder, names or ("health", "logs", "nic"))
+    store.finish_opening(60)
+    return store

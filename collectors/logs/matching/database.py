@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
 import os
 import stat
+import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
 import hyperscan
 
+from collectors.disk import DiskHangs, DiskTask
 from collectors.helper_process import HelperFailed, HelperNotStarted, HelperProcess, module_command
 from collectors.logs.matching.compile_database import COMPILED
 from collectors.logs.matching.pattern import prefilter
@@ -26,15 +30,17 @@ _log = logging.getLogger(__name__)
 _MAGIC = b"vitald-signatures-1\n"
 _MAX_BYTES = 64 << 20
 _VERSION: str = hyperscan.__version__  # type: ignore[attr-defined]  # its stubs leave it out; importlib.metadata's takes 12 ms
+_CACHE_SECONDS = 3.0  # that a start waits for the cache file
 _COMPILE_SECONDS = 120.0  # the shipped packs take one
 REPEATED = r"last message repeated [0-9]{1,9} time"  # sysklogd's compression of repeats; its id is that after the last signature's
 
 
 class Database:
-    """Finds the lines of a block that may match, and the signatures. Not thread-safe: the scratch space is shared."""
+    """Finds the lines of a block that may match, and the signatures. Thread-safe: the scratch space has a lock."""
 
     def __init__(self, serialised: bytes) -> None:
         """Load a database that `hyperscan.dumpb` wrote. Raises `hyperscan.error` if it is none for this machine."""
+        self._lock = threading.Lock()
         self._database = hyperscan.loadb(serialised, hyperscan.HS_MODE_BLOCK)
         self._database.scratch = hyperscan.Scratch(self._database)
 
@@ -46,7 +52,8 @@ class Database:
         def on_match(number: int, _start: int, end: int, _flags: int, _context: object) -> None:
             add((end, number))
 
-        self._database.scan(block, match_event_handler=on_match)
+        with self._lock:
+            self._database.scan(block, match_event_handler=on_match)
         return candidates
 
 
@@ -57,11 +64,17 @@ def open_database(signatures: Sequence[Signature], cache: Path | None = None) ->
     """
     expressions = [*(prefilter(signature.pattern) for signature in signatures), REPEATED]
     key = _key(expressions)
-    if cache is not None and (cached := _load(cache, key)) is not None:
+    task: DiskTask[Database | None] = DiskTask(str(cache))
+    try:
+        cached = task.run(partial(_load, cache, key), _CACHE_SECONDS) if cache is not None else None
+    except DiskHangs:
+        cached = cache = None
+    if cached is not None:
         return cached
     serialised = _compile(expressions, signatures)
     if cache is not None:
-        _save(cache, key, serialised)
+        with contextlib.suppress(DiskHangs):
+            task.run(partial(_save, cache, key, serialised), _CACHE_SECONDS)
     return Database(serialised)
 
 
@@ -89,7 +102,7 @@ def _load(cache: Path, key: bytes) -> Database | None:
     return None
 
 
-def _save(cache: Path, key: bytes, body: bytes) -> None:
+def _save(cache: Path, key: bytes, body: bytes) -> Database | None:
     """Write the cache file; failures are logged only, since the next start is just a second slower."""
     temporary = cache.with_name(f".{cache.name}.{os.getpid()}")
     try:
@@ -100,6 +113,7 @@ def _save(cache: Path, key: bytes, body: bytes) -> None:
     except OSError as error:
         _log.warning('signature cache not written file=%s error="%s"', cache, error.strerror)
         temporary.unlink(missing_ok=True) if temporary.parent.is_dir() else None
+    return None
 
 
 def _compile(expressions: Sequence[str], signatures: Sequence[Signature]) -> bytes:

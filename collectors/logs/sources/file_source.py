@@ -6,6 +6,7 @@ import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING, NamedTuple
 
+from collectors.disk import note
 from collectors.logs.matching.timestamps import parse
 from collectors.logs.sources.coverage import FollowedFile
 from collectors.logs.sources.event import KERNEL, SourceStats, event
@@ -114,11 +115,13 @@ class FileSource:
             self._next_scan = now.boottime + SCAN_SECONDS
         end = time.monotonic() + _READ_SECONDS
         for file in self._files.values():
+            note(file.follower.path)
             file.follower.refresh(now.boottime)
         unread = list(self._files.items())
         while unread:
             remaining = []
             for path, file in unread:
+                note(path)
                 for block in file.follower.read(_BLOCKS_PER_TURN):
                     yield from self._events(path, file, block, matcher, now)
                 if not file.follower.drained:
@@ -132,6 +135,7 @@ class FileSource:
 
     def _scan(self) -> None:
         """Follow new files, and drop those that no glob matches any more."""
+        note(self.patterns[0])
         paths = expand(self._plan.patterns)
         listed = set(paths)
         for path in [path for path, file in self._files.items() if path not in listed and file.follower.idle]:

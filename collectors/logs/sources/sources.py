@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from collectors.disk import DiskHangs, DiskTask
 from collectors.logs import clock
 from collectors.logs.sources import file_source, journal_source, kernel_source
 from collectors.logs.sources.coverage import Coverage, coverage
-from collectors.logs.sources.file_source import FileSource, FollowPlan
+from collectors.logs.sources.file_reader import FileReader
+from collectors.logs.sources.file_source import FollowPlan
 from collectors.logs.sources.journal import JournalReader, match_arguments
 from collectors.logs.sources.journal_availability import JournalAvailability
 from collectors.logs.sources.journal_source import JournalSource
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+ACCESS_SECONDS = 1.0  # that a check of the log files waits for them
+
 
 class Sources:
     """The open sources."""
@@ -54,7 +58,8 @@ class Sources:
         self.unavailable: dict[str, SourceUnavailable] = {}
         self.kernel: KernelSource | None = None
         self.journal: JournalSource | None = None
-        self.files: FileSource | None = None
+        self.files: FileReader | None = None
+        self._access_task: DiskTask[bool] = DiskTask("log files")
         not_before = state.wall
         self._root, self._on_loss, self._boot = context.root, on_loss, boot
         self._availability = JournalAvailability(settings.journal, context.root)
@@ -106,7 +111,7 @@ class Sources:
         selection = self.selection
         patterns = patterns_to_follow(selection, self._signatures)
         plan = FollowPlan(patterns, lambda path: file_filter(selection, self._signatures, path), not_before, known)
-        self.files = FileSource(plan, saved, self._on_loss, backlog=backlog) if patterns else None
+        self.files = FileReader(plan, saved, self._on_loss, backlog=backlog) if patterns else None
 
     def read(self, matcher: Matcher, now: Timestamp) -> Iterator[LogEvent]:
         """Read what is new in all sources, and yield the events."""
@@ -118,7 +123,7 @@ class Sources:
     def _reselect(self, now: Timestamp, *, journal: bool) -> None:
         """Read programs' lines from files while the journal is unavailable, and from the journal again when it is available."""
         selection = reselect(self.selection, journal=journal)
-        if selection == self.selection or not (journal or any(os.access(path, os.R_OK) for path in expand(selection.files))):
+        if selection == self.selection or not (journal or self._has_files(selection)):
             return  # there is no other source
         unavailable = self.unavailable.get(journal_source.NAME)
         detail = unavailable.detail if unavailable else "available"
@@ -134,11 +139,18 @@ class Sources:
             self.journal.programs_from = time.time() if journal else inf
         self._open_files(saved, since, known, backlog=True)
 
+    def _has_files(self, selection: SourceSelection) -> bool:
+        """Return whether a file of the selection can be read; False while that is not known, for the next check."""
+        try:
+            return self._access_task.run(lambda: any(os.access(path, os.R_OK) for path in expand(selection.files)), ACCESS_SECONDS)
+        except DiskHangs:
+            return False
+
     def programs_from(self, now: Timestamp) -> float:
         """Return the Unix time from which programs' lines are counted from the journal; earlier ones were counted from files."""
         return min(self.journal.programs_from, now.wall) if self.journal else 0.0
 
-    def _all(self) -> Iterator[KernelSource | JournalSource | FileSource]:
+    def _all(self) -> Iterator[KernelSource | JournalSource | FileReader]:
         yield from (source for source in (self.kernel, self.journal, self.files) if source is not None)
 
     def stats(self) -> Iterator[SourceStats]:

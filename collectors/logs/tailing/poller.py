@@ -37,7 +37,7 @@ class FilePoller:
     def set_paths(self, paths: Sequence[str]) -> None:
         """Poll these paths from now on."""
         self._paths = paths
-        if paths and self._thread is None:
+        if paths and self._thread is None and not self._stopping.is_set():
             self._thread = threading.Thread(target=self._run, name="vitald-files", daemon=True)
             self._thread.start()
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from collectors.disk import DiskHangs, DiskTask
 from collectors.probe.targets.mesh import Mesh, PeerSelection
 from collectors.probe.targets.target import Target, parse
 from collectors.probe.targets.target_files import TargetFiles
@@ -19,6 +20,17 @@ if TYPE_CHECKING:
     Listed = Mapping[Target, tuple[str, ...]]
 
 
+READ_SECONDS = 1.0  # that a sweep waits for files; the targets before are probed while they hang
+
+
+class _Contents(NamedTuple):
+    """What the files listed at the last read that returned."""
+
+    groups: tuple[tuple[Group, ...], ...] = ()
+    mesh: PeerSelection | None = None
+    valid: Mapping[str, bool] = {}
+
+
 class TargetList:
     """All sources of targets. Without any configured, vitald's own listening addresses are the targets."""
 
@@ -31,11 +43,30 @@ class TargetList:
         self._files: TargetFiles[tuple[Group, ...]] = TargetFiles(settings.target_files, tuple)
         sources = (settings.mesh_files, settings.mesh_peers, settings.mesh_zone_label)
         self._mesh = Mesh(*sources, self._labels, context) if settings.mesh_files else None
+        self._contents = _Contents(mesh=self._mesh.selection if self._mesh else None)
+        self._task: DiskTask[tuple[bool, _Contents]] | None = None
+        if settings.target_files or settings.mesh_files:
+            self._task = DiskTask((*settings.target_files, *settings.mesh_files)[0])
+        self.hangs: DiskHangs | None = None
 
     def refresh(self) -> bool:
-        """Read changed files; True when the targets may have changed."""
+        """Read changed files; True when the targets may have changed. While a file hangs (`hangs`), nothing changes."""
+        if self._task is None:
+            return False
+        try:
+            changed, self._contents = self._task.run(self._read, READ_SECONDS)
+        except DiskHangs as error:
+            self.hangs = error
+            return False
+        self.hangs = None
+        return changed
+
+    def _read(self) -> tuple[bool, _Contents]:
+        """Read changed files, in a disk thread."""
         changed = self._files.refresh()
-        return bool(self._mesh and self._mesh.refresh(time.monotonic())) or changed
+        changed |= bool(self._mesh and self._mesh.refresh(time.monotonic()))
+        valid = self._files.valid() | dict(self._mesh.valid() if self._mesh else {})
+        return changed, _Contents(tuple(self._files.kept()), self._mesh.selection if self._mesh else None, valid)
 
     def targets(self) -> Listed:
         """Return the targets with the values of their extra labels: each host and port once, as first written, in that order."""
@@ -50,24 +81,24 @@ class TargetList:
 
     def half_open_targets(self) -> frozenset[str]:
         """Return the targets that must not see connects, as written: those of `mode = "syn"`, in files the label __probe_mode__."""
-        half_open = [group for groups in self._files.kept() for group in groups if group.labels.get("__probe_mode__") == "syn"]
+        half_open = [group for groups in self._contents.groups for group in groups if group.labels.get("__probe_mode__") == "syn"]
         return self._half_open.union(target for group in half_open for target in group.targets)
 
     def mesh(self) -> PeerSelection | None:
         """Return the peers selected from the mesh files; None without any."""
-        return self._mesh.selection if self._mesh else None
+        return self._contents.mesh
 
-    def valid(self) -> dict[str, bool]:
+    def valid(self) -> Mapping[str, bool]:
         """Return by path whether each file's last read was valid."""
-        return self._files.valid() | dict(self._mesh.valid() if self._mesh else {})
+        return self._contents.valid
 
     def _listed(self, none: tuple[str, ...]) -> Iterator[tuple[str, tuple[str, ...]]]:
         for text in self._written:
             yield text, none
-        for groups in self._files.kept():
+        for groups in self._contents.groups:
             for group in groups:
                 labels = tuple([group.labels.get(name, "") for name in self._labels])
                 for text in group.targets:
                     yield text, labels
-        if self._mesh:
-            yield from self._mesh.selection.peers.items()
+        if self._contents.mesh:
+            yield from self._contents.mesh.peers.items()

@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from collectors.disk import note
 from collectors.files import Stamp, stamp
 from collectors.model import BadInput
 from collectors.probe.targets import file_sd
@@ -64,6 +65,7 @@ class TargetFiles(Generic[T]):
         return {path: file.valid for path, file in self._files.items()}
 
     def _refresh(self, path: str) -> bool:
+        note(path)
         new = stamp(path) or _MISSING
         if path in self._files and self._files[path].stamp == new:
             return False

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
+from collectors.disk import DiskHangs, DiskTask
 from collectors.files import stamp
 from collectors.model import BadInput
 from exporters.prometheus.web_config.auth import Users
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _CHECK_SECONDS = 1.0
+_START_SECONDS = 5.0  # that a start waits for the file
+_READ_SECONDS = 0.25  # that the server waits for a reload, at most once: a file that hangs later costs nothing
 _RACY_SECONDS = 2.0  # a file written that recently may be written again without a new timestamp (git's racy entries)
 
 
@@ -59,7 +63,13 @@ class WebConfigReloader:
         self.reloaded_at = time.time()
         self.policy = ServerPolicy()
         if path is not None:
-            self._apply(read_web_config(path))
+            self._path_task: DiskTask[WebConfig | None] = DiskTask(str(path))
+            try:
+                config = self._path_task.run(partial(read_web_config, path), _START_SECONDS)
+            except DiskHangs as error:  # without it it is not known whom to admit
+                raise invalid(path, "", f"{error}; expected a file that can be read") from None
+            assert config is not None  # noqa: S101 — for mypy
+            self._apply(config)
 
     @property
     def last_reload_successful(self) -> bool:
@@ -72,15 +82,22 @@ class WebConfigReloader:
         if self._path is None or now - self._checked_at < _CHECK_SECONDS:
             return False
         self._checked_at = now
-        if not self._error and not self._racy and all(stamp(path) == was for path, was in self._config.stamps):
-            return False
         try:
-            return self._reload(read_web_config(self._path))
+            config = self._path_task.run(partial(self._read_if_changed, self._path), _READ_SECONDS)
+            return config is not None and self._reload(config)
+        except DiskHangs:
+            return False  # the policy in force stays; the daemon reports the hanging file
         except (BadInput, OSError) as error:  # OSError: such as no descriptors left
             if str(error) != self._error:
                 _log.error('web config reload failed, keeping the previous web config error="%s"', error)
             self._error = str(error)
             return False
+
+    def _read_if_changed(self, path: Path) -> WebConfig | None:
+        """Read the web config unless its files are those in force. Called in a disk thread."""
+        if not self._error and not self._racy and all(stamp(file) == was for file, was in self._config.stamps):
+            return None
+        return read_web_config(path)
 
     def _reload(self, config: WebConfig) -> bool:
         same = _content(config) == _content(self._config)

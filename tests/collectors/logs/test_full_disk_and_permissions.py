@@ -23,7 +23,7 @@ from pathlib import Path
 from collectors.logs.collector import LogsCollector
 from collectors.logs.settings import LogSettings
 from collectors.model import CollectorContext
-from daemon.state import StateDirectory
+from daemon.state_store import StateStore
 folder, cache = Path(sys.argv[1]), Path(sys.argv[2])
 disk, syslog = folder / "state", folder / "syslog"
 disk.mkdir(mode=0o700)
@@ -31,7 +31,8 @@ syslog.touch()
 libc = ctypes.CDLL(None, use_errno=True)
 assert libc.unshare(0x00020000) == 0 and libc.mount(b"none", b"/", None, 0x44000, None) == 0  # a private mount namespace
 assert libc.mount(b"tmpfs", bytes(disk), b"tmpfs", 0, b"size=64k,mode=700") == 0
-state = StateDirectory(disk)
+state = StateStore(disk, ["logs"])
+state.finish_opening(60)
 settings = LogSettings(kmsg="off", journal="off", files=(str(syslog),), signature_dirs=())
 logs = None
 def begin():

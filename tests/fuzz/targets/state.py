@@ -14,8 +14,8 @@ from collectors.memory.trend import history
 from collectors.nic import change_history, last_boot
 from collectors.nic.inventory import NicState
 from daemon.board import SavedLevel
-from daemon.state import StateDirectory
 from tests.fuzz.target import Target, put, scratch
+from tests.kit.slots import opened
 
 _NOW = 1_790_000_000.0
 _LEDGER = Ledger(total=1 << 30, areas={"unaccounted": 5, "hugepages": 0}, of_which={}, available=1 << 29)
@@ -34,12 +34,12 @@ def _file(data: bytes) -> None:
     folder = scratch() / "state"
     folder.mkdir(mode=0o700, exist_ok=True)
     put("state/logs.json", data)
-    directory = StateDirectory(folder)
+    store = opened(folder, "logs")
     try:
-        found = directory.slot("logs").load(LogsState)
+        found = store.slot("logs").load(LogsState)
         assert isinstance(found, LogsState)
     finally:
-        directory.close()
+        assert store.close(60)
         for path in folder.iterdir():
             path.unlink()
 
