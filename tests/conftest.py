@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from collectors.disk import DiskTask
+
 settings.register_profile("vitald", deadline=None)  # a test never asserts a time: the machine is shared
 settings.load_profile("vitald")
 
@@ -46,6 +48,13 @@ PACKAGES = {  # program → Debian package, so that a skip says what to install
     "arping": "iputils-arping",
     "lsof": "lsof",
 }
+
+
+@pytest.fixture(autouse=True)
+def patient_disks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait thirty times as long for accesses to disks: a busy machine is no disk that hangs. Daemons of tests are processes of their own."""
+    ended = DiskTask.ended
+    monkeypatch.setattr(DiskTask, "ended", lambda self, seconds=0.0: ended(self, 30 * seconds))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
