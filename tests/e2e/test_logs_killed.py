@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from collectors import disk
 from collectors.logs.collector import LogsCollector
 from collectors.logs.settings import LogSettings
 from collectors.model import CollectorContext
@@ -77,9 +78,11 @@ def test_killed_two_hundred_times_while_a_log_grows_and_rotates_every_line_is_co
         child = os.fork()
         if child == 0:
             try:
+                disk._THREADS.__init__()  # type: ignore[misc]  # threads are not forked
                 follow(folder, tell)
             finally:
                 os._exit(1)
+        os.close(tell)  # so that a child that ends by itself ends the read, too
         if kill % 2:  # half of them before their first reading, and half after it
             os.read(ready, 1)
         end = time.monotonic() + rng.uniform(0.0, 0.15)
@@ -97,7 +100,6 @@ def test_killed_two_hundred_times_while_a_log_grows_and_rotates_every_line_is_co
             log.touch()
         os.kill(child, signal.SIGKILL)
         os.close(ready)
-        os.close(tell)
         _, status = os.waitpid(child, 0)
         assert os.WIFSIGNALED(status), f"it ended by itself at kill {kill}"
         assert not (folder / "state" / "logs.json.unusable").exists()
