@@ -52,7 +52,7 @@ PACKAGES = {  # program → Debian package, so that a skip says what to install
 
 @pytest.fixture(autouse=True)
 def patient_disks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait thirty times as long for accesses to disks: a busy machine is no disk that hangs. Daemons of tests are processes of their own."""
+    """Wait thirty times as long for disks, which do not hang here, on a busy machine. Daemons are processes of their own."""
     ended = DiskTask.ended
     monkeypatch.setattr(DiskTask, "ended", lambda self, seconds=0.0: ended(self, 30 * seconds))
 

@@ -21,15 +21,15 @@ ONCE_FAILED = (  # call, thread, part of what it is about, errno, occurrence
     ("sendto", "main", "socket UNIX DGRAM", errno.ECONNREFUSED, 4),
     ("mmap", "vitald-sched", "anonymous N^24", errno.ENOMEM, 1),  # no thread: tracebacks of the scheduler
     ("clone3", "main", "", errno.EAGAIN, 2),
-    ("getdents64", "main", "/yaml", errno.EIO, 1),  # an import while running
+    ("getdents64", "vitald-disk", "/yaml", errno.EIO, 1),  # an import while running
     ("openat", "unnamed thread", "/status_page/status.css", errno.EMFILE, 1),
     ("openat", "unnamed thread", "/exporters/prometheus/status_page", errno.EACCES, 1),  # no page until the next start
-    ("close", "main", "FOLDER/state/lock", errno.ENOSPC, 1),  # a clean stop ended with 1
+    ("close", "vitald-disk", "FOLDER/state/lock", errno.ENOSPC, 1),  # a clean stop ended with 1
     ("epoll_create1", "main", "", errno.EMFILE, 1),
-    ("newfstatat", "vitald-run", "FOLDER/syslog", errno.EIO, 2),  # lines were counted twice
-    ("newfstatat", "vitald-run", "FOLDER/syslog", errno.ENOENT, 2),
-    ("openat", "main", "health.json", errno.EMFILE, 1),  # the file was set aside
-    ("openat", "vitald-run", "logs.json", errno.ENOMEM, 1),
+    ("newfstatat", "vitald-disk", "FOLDER/syslog", errno.EIO, 2),  # lines were counted twice
+    ("newfstatat", "vitald-disk", "FOLDER/syslog", errno.ENOENT, 2),
+    ("openat", "vitald-disk", "health.json", errno.EMFILE, 1),  # the file was set aside
+    ("openat", "vitald-disk", "logs.json", errno.ENOMEM, 1),
 )
 
 

@@ -63,13 +63,13 @@ _GROUPS = [{"targets": ["10.0.0.5:22", "[fd00::5]:22", "db1.internal:5432"], "la
 _LIST = b"- targets: [10.0.0.5:22, 'db1:5432']\n  labels: {zone: a}\n- targets: &t\n  - a:1\n- targets: *t\n"
 
 TARGETS = (
-    Target("config.settings", ("daemon.config", "daemon.config_errors"), _settings, lambda: [
+    Target("config.settings", ("daemon.config", "daemon.config_errors", "collectors.toml_reader"), _settings, lambda: [
         *(path.read_bytes()[:4000] for path in sorted((ROOT / "systemd").rglob("*.toml"))), b"[probe]\ntargets = ['a:1']\ninterval = '5s'\n", b"[web]\nsocket = 5\nx = 1\n[logs]\nfiles = [1]\n",
         b"[probe]\nevery = '1s'\n[[probe]]\n",
     ], allowed=(BadInput,), seconds=1.0, most=1 << 16, words=(b"[probe]\n", b"[web]\n", b"[logs]\n", b"[nic]\n", b"targets = ", b"interval = ", b"= 1979-05-27T07:32:00Z", b'"""', b"inf", b"[[")),
     Target("config.file_sd_json", (_PROBE + "file_sd",), _file_sd_json, lambda: [json.dumps(_GROUPS).encode(), b"[]", b'{"targets": []}', b'[{"targets": null}]'],
            allowed=(BadInput,), seconds=1.0, words=(b'"targets"', b'"labels"', b"null", b":22")),
-    Target("config.file_sd_yaml", (_PROBE + "file_sd",), _file_sd_yaml, lambda: [_LIST, b"- {targets: [a:1]}\n", b"[]", b"a: b", b"%YAML 1.2\n---\n- targets:\n"],
+    Target("config.file_sd_yaml", (_PROBE + "file_sd", "collectors.yaml_reader"), _file_sd_yaml, lambda: [_LIST, b"- {targets: [a:1]}\n", b"[]", b"a: b", b"%YAML 1.2\n---\n- targets:\n"],
            allowed=(BadInput,), seconds=2.0, most=1 << 16, words=(b"- targets:", b"  labels:", b"&a ", b"*a", b"!!python/name:x", b"<<: ")),
     Target("config.file_sd_file", (_PROBE + "file_sd",), _file_sd_file, lambda: [json.dumps(_GROUPS).encode(), b" \0"], allowed=(BadInput,), seconds=1.0),
     Target("config.target", (_PROBE + "target",), _target, lambda: [b"10.0.0.5:22", b"[fd00::5]:22", b"db1.internal:5432", b"[fe80::1%eth0]:1", b"10.1:5", b"a..b:1"],
