@@ -241,7 +241,7 @@ class Follower:
                 continue
             if (tail := self._find(position, current, *found)) is not None:
                 found.insert(0, tail)
-            elif same_file and self._find_copy_of_read(position, current, *found):
+            elif self._find_copy_of_read(position, current, *found) and same_file:
                 self._count_unread(position)
             elif position is saved[-1] or position.unread:
                 self._on_loss("truncated" if same_file else "rotated")
@@ -260,7 +260,9 @@ class Follower:
                 continue
             if (tail := self._find(position, *found)) is not None:
                 found.insert(0, tail)
-            elif position is saved[-1] or position.unread:
+                continue
+            self._find_copy_of_read(position, *found)  # whose lines are not read again, though the file itself is gone
+            if position is saved[-1] or position.unread:
                 self._on_loss("rotated")
                 is_gone |= position is saved[-1]
         self._rotated += found

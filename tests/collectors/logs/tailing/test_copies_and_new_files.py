@@ -71,6 +71,26 @@ def test_a_copy_in_progress_is_none_to_read(followed: FollowedFile, copy: Path) 
 
 
 @pytest.mark.fault(163)
+@pytest.mark.parametrize("again", [b"", written(200, 203)], ids=["gone", "there again"])
+def test_a_copy_that_ends_while_stopped_is_none_to_read_though_its_log_is_gone(followed: FollowedFile, copy: Path, again: bytes) -> None:
+    append(followed.path, written(0, 50))
+    copy.touch()
+    append(followed.path, written(50, 60))
+    followed.poll()
+
+    def end() -> None:
+        copy.write_bytes(written(0, 50))
+        append(followed.path.with_name("new"), again)  # before the log is gone, so that it gets another inode
+        followed.path.unlink()
+        if again:
+            followed.path.with_name("new").rename(followed.path)
+
+    followed.change_while_stopped(end)
+    assert followed.lines == numbered(0, 60) + [line for line in again.split(b"\n") if line]
+    assert followed.lost == {"rotated": 1}
+
+
+@pytest.mark.fault(163)
 def test_lines_that_were_seen_and_are_in_no_copy_are_a_loss(followed: FollowedFile, copy: Path) -> None:
     append(followed.path, written(0, 100))
     followed.poll()
