@@ -166,7 +166,7 @@ def test_with_a_twentieth_of_a_core_it_still_answers(service: Service, network: 
     service.systemctl("reload")
 
     def scrape() -> str:
-        return network.get("http://127.0.0.1:19100/metrics", 30)
+        return network.get("http://127.0.0.1:19100/metrics", 90)
 
     wait(lambda: 'vitald_probe_attempts_total{target="10.98.0.2:8099"}' in scrape(), "the new targets to be probed")
     pid = service.pid()
