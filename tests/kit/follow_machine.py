@@ -302,4 +302,6 @@ class FollowMachine(RuleBasedStateMachine):
 
 
 def machine_settings(count: int) -> settings:
-    return settings(max_examples=count, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
+    """Return settings for the same programs in each run; `make bench ONLY=logs_programs` draws others each time."""
+    checks = list(HealthCheck)
+    return settings(max_examples=count, stateful_step_count=25, deadline=None, suppress_health_check=checks, derandomize=True)
