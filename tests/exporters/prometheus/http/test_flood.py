@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import resource
 import socket
 import subprocess
 import sys
@@ -18,6 +17,8 @@ from tests.exporters.prometheus.http_client import value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+pytestmark = pytest.mark.usefixtures("many_descriptors")
 
 SERVER = """
 import resource, sys, time
@@ -94,15 +95,6 @@ def child(descriptors: int = 0) -> Iterator[Child]:
             yield Child(process)
         finally:
             process.kill()
-
-
-@pytest.fixture(autouse=True)
-def _descriptors() -> Iterator[None]:
-    """Raise the limit of descriptors, for a thousand sockets of the test itself."""
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, before[1]), before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 @pytest.mark.fault(4)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import resource
 import socket
 import ssl
 import subprocess
@@ -19,7 +18,7 @@ from exporters.prometheus.http.state import SECONDS, ConnectionState
 from tests.exporters.prometheus.http_client import GET, ask, large, port, value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from exporters.prometheus.exporter import Exporter
@@ -33,14 +32,7 @@ SMALL = large(150)  # 20 KB: less than a send buffer
 # SO_SNDBUF and SO_RCVBUF doubled by the kernel, which lets each queue exceed its limit by the last buffer of at most 64 KiB
 MAX_KERNEL_BYTES = 2 * (32 << 10) + 2 * (16 << 10) + 2 * (64 << 10)
 
-
-@pytest.fixture(autouse=True)
-def _descriptors() -> Iterator[None]:
-    """Raise the limit of descriptors: both ends of each connection are this process'."""
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, before[1]), before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+pytestmark = pytest.mark.usefixtures("many_descriptors")
 
 
 def kernel_memory(exporter: Exporter) -> list[int]:
